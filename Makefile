@@ -1,0 +1,50 @@
+# make install | demo | demo-full | test | lint | docs | bench
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PYTEST_ARGS ?=
+# DEMO_STEPS=2 runs the whole demo in seconds: nothing is learnt, every command is exercised.
+DEMO_STEPS ?=
+DEMO_CLIPS ?= 512
+DEMO_SAMPLES ?= 100
+export BIN DEMO_STEPS DEMO_CLIPS DEMO_SAMPLES
+
+.PHONY: install browser demo demo-full test lint docs bench clean
+.DEFAULT_GOAL := install
+
+install: $(VENV)/.installed
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[train,postgres,aws]" --group dev
+	touch $@
+
+browser: install
+	$(BIN)/python tests/install_browser.py
+
+demo: install
+	studies/demo.sh demo beach
+
+demo-full: install
+	studies/demo.sh demo-full beach golf train baby
+
+test: browser
+	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/cog --check docs/cli.md
+
+docs: install
+	$(BIN)/cog -r docs/cli.md
+
+bench: install
+	$(BIN)/python benchmarks/train_step.py
+
+clean:
+	rm -rf $(VENV) demo demo-full build dist

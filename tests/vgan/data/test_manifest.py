@@ -1,0 +1,94 @@
+"""A manifest reads back what was written and says which line is wrong."""
+
+import json
+
+import pytest
+
+from vgan.data.manifest import (
+    ClipRecord,
+    ManifestError,
+    Origin,
+    read_manifest,
+    sha256_of,
+    to_dict,
+    write_manifest,
+)
+
+RECORD = ClipRecord(
+    clip="beach/000.mp4", sha256="a" * 64, source="real", category="beach",
+    frames=32, fps=20.0, width=64, height=64,
+    origin=Origin("video-7", 64), split="test", extra={"camera": "still"},
+)  # fmt: skip
+
+
+def write_line(folder, **changes):
+    raw = to_dict(RECORD) | changes
+    raw = {k: v for k, v in raw.items() if v != "DROP"}
+    (folder / "manifest.jsonl").write_text(json.dumps(raw) + "\n")
+
+
+def test_a_written_manifest_reads_back_equal(tmp_path):
+    write_manifest(tmp_path, [RECORD])
+
+    assert read_manifest(tmp_path) == [RECORD]
+
+
+def test_a_manifest_is_sorted_by_clip_so_that_equal_folders_have_equal_files(tmp_path):
+    other = ClipRecord(**{**RECORD.__dict__, "clip": "beach/999.mp4"})
+    first = write_manifest(tmp_path, [other, RECORD]).read_bytes()
+
+    assert write_manifest(tmp_path, [RECORD, other]).read_bytes() == first
+
+
+def test_unknown_keys_are_kept(tmp_path):
+    write_line(tmp_path, mood="sunny")
+
+    assert read_manifest(tmp_path)[0].extra == {"camera": "still", "mood": "sunny"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sha256": "DROP"}, "`sha256` is missing"),
+        ({"frames": "32"}, "`frames` must be int"),
+        ({"frames": True}, "`frames` must be int"),
+        ({"frames": 0}, "must be positive"),
+        ({"source": "My Model"}, "not a slug"),
+        ({"clip": "../secret.mp4"}, "inside the folder"),
+        ({"clip": "/etc/passwd"}, "inside the folder"),
+        ({"origin": "video-7"}, "`origin` must be an object"),
+    ],
+)
+def test_a_wrong_line_is_named_with_its_key(tmp_path, changes, words):
+    write_line(tmp_path, **changes)
+
+    with pytest.raises(ManifestError, match=r"manifest\.jsonl:1: ") as caught:
+        read_manifest(tmp_path)
+
+    assert words in str(caught.value)
+
+
+def test_a_clip_listed_twice_is_refused(tmp_path):
+    line = json.dumps(to_dict(RECORD))
+    (tmp_path / "manifest.jsonl").write_text(f"{line}\n{line}\n")
+
+    with pytest.raises(ManifestError, match=r":2: clip 'beach/000\.mp4' is listed twice"):
+        read_manifest(tmp_path)
+
+
+def test_a_line_that_is_not_json_is_named(tmp_path):
+    (tmp_path / "manifest.jsonl").write_text("{}}\n")
+
+    with pytest.raises(ManifestError, match=":1: not JSON"):
+        read_manifest(tmp_path)
+
+
+def test_a_missing_manifest_names_the_file_it_looked_for(tmp_path):
+    with pytest.raises(ManifestError, match=r"manifest\.jsonl: no manifest here"):
+        read_manifest(tmp_path)
+
+
+def test_sha256_of_a_known_text_is_the_published_digest(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")
+
+    assert sha256_of(tmp_path / "abc").startswith("ba7816bf8f01cfea414140de5dae2223")

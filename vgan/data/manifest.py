@@ -1,0 +1,187 @@
+"""The manifest beside a folder of clips: one JSON object per clip in `manifest.jsonl`.
+
+Standard library only: a study reads manifests without torch, OpenCV or numpy. This is the one
+module of `vgan` that `evaluation` imports.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+MANIFEST_NAME = "manifest.jsonl"
+SLUG = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
+
+
+class ManifestError(ValueError):
+    """A manifest cannot be read; the message names the file, the line and the key."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a clip was cut from.
+
+    Args:
+        video: id of the source video; clips of one video never straddle train and test.
+        start_frame: index of the clip's first frame in that video, from 0.
+    """
+
+    video: str
+    start_frame: int = 0
+
+
+@dataclass(frozen=True)
+class ClipRecord:
+    """One clip of a folder.
+
+    Args:
+        clip: path relative to the manifest's folder, with forward slashes.
+        sha256: of the clip file's bytes, 64 hexadecimal digits.
+        source: `real`, `static`, or a generator's name; a slug.
+        category: what the clip shows; a slug.
+        frames: number of frames, at least 1 (1 is a still image).
+        fps: frames per second.
+        width: in pixels.
+        height: in pixels.
+        seed: of the generator, where the clip was generated.
+        item: what is the same across sources (a prompt, an input frame), for pairing by item.
+        prompt: text shown with the pair where the study asks for it.
+        origin: the source video and start frame, where the clip was cut from one.
+        split: `train` or `test`.
+        extra: keys this version does not know, kept as they are.
+    """
+
+    clip: str
+    sha256: str
+    source: str
+    category: str
+    frames: int
+    fps: float
+    width: int
+    height: int
+    seed: int | None = None
+    item: str | None = None
+    prompt: str | None = None
+    origin: Origin | None = None
+    split: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+_REQUIRED: dict[str, tuple[type, ...]] = {
+    "clip": (str,), "sha256": (str,), "source": (str,), "category": (str,),
+    "frames": (int,), "fps": (int, float), "width": (int,), "height": (int,),
+}  # fmt: skip
+_OPTIONAL: dict[str, tuple[type, ...]] = {
+    "seed": (int,), "item": (str,), "prompt": (str,), "split": (str,),
+}  # fmt: skip
+
+
+def _known() -> set[str]:
+    return {f.name for f in fields(ClipRecord)} - {"extra"}
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes as 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def to_dict(record: ClipRecord) -> dict[str, Any]:
+    """Return the record as its JSON object, absent keys left out."""
+    out: dict[str, Any] = {}
+    for f in fields(record):
+        value = getattr(record, f.name)
+        if f.name == "extra" or value is None:
+            continue
+        out[f.name] = (
+            {"video": value.video, "start_frame": value.start_frame}
+            if isinstance(value, Origin)
+            else value
+        )
+    return out | record.extra
+
+
+def _checked(raw: dict[str, Any], where: str) -> ClipRecord:
+    for key, types in {**_REQUIRED, **_OPTIONAL}.items():
+        value = raw.get(key)
+        if value is None and key in _OPTIONAL:
+            continue
+        if value is None:
+            raise ManifestError(f"{where}: key `{key}` is missing")
+        if not isinstance(value, types) or isinstance(value, bool):
+            raise ManifestError(f"{where}: key `{key}` must be {types[-1].__name__}, got {value!r}")
+    for key in ("source", "category"):
+        if not SLUG.fullmatch(raw[key]):
+            raise ManifestError(
+                f"{where}: {key} {raw[key]!r} is not a slug (lower-case letters, digits, - and .)"
+            )
+    path = Path(raw["clip"])
+    if path.is_absolute() or ".." in path.parts:
+        raise ManifestError(f"{where}: clip {raw['clip']!r} must be a path inside the folder")
+    if raw["frames"] < 1 or raw["fps"] <= 0 or raw["width"] < 1 or raw["height"] < 1:
+        raise ManifestError(f"{where}: frames, fps, width and height must be positive")
+    known = {k: v for k, v in raw.items() if k in _known() and k != "origin"}
+    extra = {k: v for k, v in raw.items() if k not in _known()}
+    return ClipRecord(**known, origin=_origin(raw.get("origin"), where), extra=extra)
+
+
+def _origin(raw: Any, where: str) -> Origin | None:
+    if raw is None:
+        return None
+    if not isinstance(raw, dict) or not isinstance(raw.get("video"), str):
+        raise ManifestError(f"{where}: key `origin` must be an object with a `video`")
+    start = raw.get("start_frame", 0)
+    if not isinstance(start, int) or isinstance(start, bool) or start < 0:
+        raise ManifestError(f"{where}: key `origin.start_frame` must be a whole number from 0")
+    return Origin(raw["video"], start)
+
+
+def read_manifest(folder: Path) -> list[ClipRecord]:
+    """Read `manifest.jsonl` of a folder of clips.
+
+    Raises:
+        ManifestError: the file is missing, a line is not JSON, a key is missing or has the wrong
+            type, or a clip is listed twice. The message names the file and the line.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ManifestError(f"{path}: no manifest here") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{path}: cannot be read ({error})") from None
+    records: list[ClipRecord] = []
+    seen: set[str] = set()
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        where = f"{path}:{number}"
+        try:
+            raw = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ManifestError(f"{where}: not JSON ({error.msg})") from None
+        if not isinstance(raw, dict):
+            raise ManifestError(f"{where}: not a JSON object")
+        record = _checked(raw, where)
+        if record.clip in seen:
+            raise ManifestError(f"{where}: clip {record.clip!r} is listed twice")
+        seen.add(record.clip)
+        records.append(record)
+    return records
+
+
+def write_manifest(folder: Path, records: Iterable[ClipRecord]) -> Path:
+    """Write the folder's manifest, sorted by clip; the old one stays until the new one is whole."""
+    path = folder / MANIFEST_NAME
+    lines = [
+        json.dumps(to_dict(r), ensure_ascii=False, sort_keys=True)
+        for r in sorted(records, key=lambda r: r.clip)
+    ]
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+    os.replace(temporary, path)
+    return path
