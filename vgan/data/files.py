@@ -1,0 +1,57 @@
+"""Write files so that a reader, or a second run, never meets half of one."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from vgan.data.manifest import MANIFEST_NAME
+from vgan.errors import DataError, UsageError
+
+
+class WriteError(DataError):
+    """A file cannot be written: the disk is full, or the folder is not ours."""
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name, then rename it; its folder is made if it is missing.
+
+    Raises:
+        WriteError: the disk is full or the folder cannot be written; nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise WriteError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def claim_folder(out: Path, name: str, settings: dict[str, Any]) -> None:
+    """Write down what a clip folder is made with, or check that it is the same as before.
+
+    Args:
+        out: the clip folder, made if it is missing.
+        name: of the file inside it that holds the settings.
+        settings: JSON values.
+
+    Raises:
+        UsageError: the folder was made with other settings, or holds clips from elsewhere.
+        DataError: the settings file is damaged.
+        WriteError: the folder cannot be written.
+    """
+    path = out / name
+    if not path.exists():
+        if (out / MANIFEST_NAME).exists():
+            raise UsageError(f"{out}: holds clips that were not made here; use another folder")
+        write_atomic(path, (json.dumps(settings, indent=2) + "\n").encode())
+        return
+    try:
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise DataError(f"{path}: is not JSON; delete it or use another folder") from None
+    if earlier != settings:
+        was = ", ".join(f"{k} {earlier.get(k)}" for k in settings if earlier.get(k) != settings[k])
+        raise UsageError(f"{out}: was made with {was}; use another folder or delete this one")

@@ -1,0 +1,267 @@
+"""The one door for video files: imageio with its PyAV plugin.
+
+Clips are written as lossless RGB H.264 in MP4, so that reading one gives back the bytes that were
+drawn, cut or generated, and the same frames always make the same file. What looks like a video but
+is not (a GIF renamed .mp4, a text file) or not whole (a truncated MP4) is refused by name.
+"""
+
+import gc
+import hashlib
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as iio
+import numpy as np
+from av import FFmpegError
+from numpy.typing import NDArray
+
+from vgan.data.files import write_atomic
+from vgan.errors import DataError
+
+Frames = NDArray[np.uint8]
+
+# Lossless, quick, and one thread: x264's choice of threads would otherwise depend on the machine.
+_LOSSLESS = {"qp": "0", "preset": "veryfast", "threads": "1"}
+_STILL_CODECS = {"gif", "apng", "png", "webp", "bmp", "tiff"}
+# Below this many pixels a frame decodes faster on one thread than threads take to start.
+_SMALL_FRAME = 256 * 256
+
+
+@dataclass(frozen=True)
+class Video:
+    """A decoded video.
+
+    Args:
+        frames: (T, H, W, 3), uint8 RGB.
+        fps: frames per second.
+    """
+
+    frames: Frames
+    fps: float
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video's header says.
+
+    Args:
+        width: of a frame as it is shown (after rotation), in pixels.
+        height: of a frame as it is shown, in pixels.
+        fps: mean frames per second; single frames may be held longer in a variable-rate video.
+        frames: as declared; None where the container does not say.
+        pixel_aspect: width of a pixel over its height, as shown; 1 for square pixels.
+        codec: FFmpeg's name.
+    """
+
+    width: int
+    height: int
+    fps: float
+    frames: int | None
+    pixel_aspect: float
+    codec: str
+
+
+def _why_unreadable(path: Path) -> str:
+    """Say what an unreadable file is, from its first bytes."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    if not head:
+        return "is empty (0 bytes)"
+    if head[4:8] == b"ftyp":
+        return "is a truncated or damaged MP4 (its index is missing): copy or encode it again"
+    return "is not a video that can be read"
+
+
+def _close(plugin: Any) -> None:
+    """Close an imageio plugin without sweeping the whole heap for garbage, twice.
+
+    Its `close` collects garbage for the sake of filter graphs, which are not used here, and its
+    destructor closes again: 50 ms a clip once torch is loaded, ten times the decoding.
+    """
+    if gc.get_freeze_count():
+        plugin.close()
+        return
+    gc.freeze()
+    try:
+        plugin.close()
+    finally:
+        gc.unfreeze()
+    plugin.close = lambda: None
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open a video for reading, or raise DataError saying why that is impossible."""
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder, not a video")
+    try:
+        reader: Any = iio.imopen(path, "r", plugin="pyav")
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file") from None
+    except IndexError:
+        raise DataError(f"{path}: holds no video stream (sound only?)") from None
+    except (OSError, FFmpegError) as error:
+        if isinstance(error, PermissionError):
+            raise DataError(f"{path}: may not be read (permission denied)") from None
+        raise DataError(f"{path}: {_why_unreadable(path)}") from None
+    try:
+        codec = reader._video_stream.codec_context.name
+        container = reader._container.format.name
+        if codec in _STILL_CODECS or container in {"gif", "image2"} or container.endswith("_pipe"):
+            kind = {"gif": "a GIF", "png": "a PNG"}.get(codec, "a still image or animation")
+            raise DataError(f"{path}: is {kind}, not a video: convert it to MP4 first")
+        yield reader
+    finally:
+        _close(reader)
+
+
+def _decoded(path: Path, reader: Any) -> Iterator[Any]:
+    """Yield PyAV frames; a stream that breaks off is an error that counts what was good."""
+    # imageio's own iterator hides timestamps and rotation, and converting our planar RGB clips
+    # through it takes six times as long; hence the plugin's container rather than `iter`.
+    stream = reader._video_stream
+    context = stream.codec_context
+    if context.width * context.height <= _SMALL_FRAME:
+        stream.thread_count = 1
+    else:
+        stream.thread_type = "AUTO"
+    count = 0
+    try:
+        for frame in reader._container.decode(stream):
+            yield frame
+            count += 1
+    except FFmpegError:
+        raise DataError(f"{path}: is damaged or truncated after frame {count}") from None
+    if count == 0:
+        raise DataError(f"{path}: holds no frames")
+    if count < stream.frames:
+        raise DataError(
+            f"{path}: is truncated: it declares {stream.frames} frames and holds {count}"
+        )
+
+
+def _to_rgb(frame: Any) -> Frames:
+    """Return the frame as it is meant to be seen: (H, W, 3) RGB, upright."""
+    planar = frame.format.name == "gbrp"
+    pixels: Frames = frame.to_ndarray() if planar else frame.to_ndarray(format="rgb24")
+    turns = round(frame.rotation / 90) % 4
+    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
+
+
+def _fps(path: Path, reader: Any) -> float:
+    rate = reader._video_stream.average_rate
+    if not rate or rate <= 0:
+        raise DataError(f"{path}: states no frame rate")
+    return float(rate)
+
+
+def video_info(path: Path) -> VideoInfo:
+    """Read a video's size, rate and length from its header and first frame.
+
+    Raises:
+        DataError: the file is missing, not a video, or its first frame cannot be decoded.
+    """
+    with _opened(path) as reader:
+        stream = reader._video_stream
+        first = next(_decoded(path, reader))
+        aspect = float(stream.sample_aspect_ratio or 1)
+        sideways = round(first.rotation / 90) % 2 == 1
+        return VideoInfo(
+            width=first.height if sideways else first.width,
+            height=first.width if sideways else first.height,
+            fps=_fps(path, reader),
+            frames=stream.frames or None,
+            pixel_aspect=1 / aspect if sideways else aspect,
+            codec=stream.codec_context.name,
+        )
+
+
+def iter_timed_frames(path: Path) -> Iterator[tuple[float, Frames]]:
+    """Yield every frame with the moment it is first shown, one frame in memory at a time.
+
+    Yields:
+        Seconds since the first frame, never falling (some recorders write times out of order),
+        and the frame, (H, W, 3), uint8 RGB.
+
+    Raises:
+        DataError: the file is missing, not a video, or breaks off.
+    """
+    with _opened(path) as reader:
+        fps = _fps(path, reader)
+        start: float | None = None
+        latest = 0.0
+        for index, frame in enumerate(_decoded(path, reader)):
+            seconds = index / fps if frame.time is None else float(frame.time)
+            start = seconds if start is None else start
+            latest = max(latest, seconds - start)
+            yield latest, _to_rgb(frame)
+
+
+def iter_frames(path: Path) -> Iterator[Frames]:
+    """Yield every stored frame in order, (H, W, 3), uint8 RGB, one in memory at a time.
+
+    Raises:
+        DataError: the file is missing, not a video, or breaks off.
+    """
+    for _, frame in iter_timed_frames(path):
+        yield frame
+
+
+def read_video(path: Path) -> Video:
+    """Read a whole video into memory; meant for clips.
+
+    Raises:
+        DataError: the file is missing, not a video, or breaks off.
+    """
+    with _opened(path) as reader:
+        frames = [_to_rgb(frame) for frame in _decoded(path, reader)]
+        return Video(np.stack(frames), _fps(path, reader))
+
+
+def encode_clip(frames: Frames, fps: float) -> bytes:
+    """Encode frames as a lossless RGB H.264 MP4; equal frames give equal bytes.
+
+    Args:
+        frames: (T, H, W, 3), uint8 RGB, T at least 1.
+        fps: frames per second, positive.
+
+    Raises:
+        DataError: the array has another shape or type, or the rate is not positive.
+    """
+    if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not len(frames):
+        raise DataError(
+            f"a clip must be uint8 frames (T, H, W, 3), not {frames.dtype} {frames.shape}"
+        )
+    if not fps > 0:
+        raise DataError(f"a clip's frame rate must be positive, not {fps}")
+    buffer = io.BytesIO()
+    writer: Any = iio.imopen(buffer, "w", plugin="pyav", extension=".mp4")
+    try:
+        writer.init_video_stream("libx264rgb", fps=float(fps), pixel_format="rgb24")
+        # imageio takes no encoder options, and `qp 0` is what makes the stream lossless.
+        writer._video_stream.options = _LOSSLESS
+        for frame in frames:
+            writer.write_frame(frame)
+    finally:
+        _close(writer)
+    return buffer.getvalue()
+
+
+def write_clip(path: Path, frames: Frames, fps: float) -> str:
+    """Write frames as a lossless clip, whole or not at all, and return the file's SHA-256.
+
+    Args:
+        path: the .mp4 to write; its folder is made if it is missing.
+        frames: (T, H, W, 3), uint8 RGB.
+        fps: frames per second.
+
+    Raises:
+        DataError: the frames are not a clip, or the file cannot be written.
+    """
+    data = encode_clip(frames, fps)
+    write_atomic(path, data)
+    return hashlib.sha256(data).hexdigest()
