@@ -1,0 +1,154 @@
+"""How often do nominal 95 % intervals of a preference table cover the truth?
+
+    python benchmarks/coverage.py [--reps 400] [--seed 1] [--processes 2] [--out coverage.md]
+
+Every setting is a row of four cells (see `analysis.synthetic`); the base is shaped like the
+paper's study: 541 judgments a cell, 150 workers of unequal activity, 200 clips per source.
+Prints Markdown: coverage in percent / mean width in points, for cells and for the Mean.
+"""
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import replace
+from multiprocessing.pool import Pool
+from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one core per process
+
+import click
+import numpy as np
+
+from analysis.intervals import (
+    Bounds,
+    cell_interval,
+    clopper_pearson,
+    korn_graubard,
+    mean_interval,
+    row_correlations,
+    wilson,
+)
+from analysis.synthetic import Setting, draw_row
+from analysis.variance import Sample, component_variance, kish, multiway
+
+BASE = Setting()
+TRUTHS = {f"p={rate}": replace(BASE, rate=rate) for rate in (0.82, 0.53, 0.18, 0.03)}
+STRESS = {
+    "no clustering": replace(BASE, worker_sd=0.0, clip_sd=0.0),
+    "worker sd 1": replace(BASE, worker_sd=1.0),
+    "clip sd 1": replace(BASE, clip_sd=1.0),
+    "20 clips": replace(BASE, clips=20),
+    "30 workers": replace(BASE, workers=30),
+    "30 workers, p=.5": replace(BASE, workers=30, rate=0.5),
+    "12 workers": replace(BASE, workers=12),
+    "tail 1.6": replace(BASE, activity=1.6),
+    "busy differ": replace(BASE, busy_differ=0.5),
+    "eye per category": replace(BASE, shared_eye=False),
+    "40 per cell": replace(BASE, per_cell=40, workers=40, clips=30),
+}
+Found = tuple[str, str, float, float]
+
+
+def naive_and_parts(sample: Sample, scope: str) -> Iterator[Found]:
+    """Yield the intervals that are compared with ours, for a cell or a row."""
+    rate, n = sample.mean, len(sample)
+    yield scope, "Wilson", *wilson(rate, n)
+    yield scope, "Clopper-Pearson", *clopper_pearson(rate, n)
+    jack = multiway(sample)
+    if jack.independent > 0:
+        spread = rate * (1 - rate)
+        by_worker = spread / max(jack.by_worker, jack.independent)
+        df = max(kish(sample.worker) - 1, 1)
+        yield scope, "worker only, CR3", *korn_graubard(rate, n, by_worker, df)
+        yield scope, "multiway CR3", *korn_graubard(rate, n, spread / jack.variance, jack.df)
+
+
+def replicate(setting: Setting, seed: int) -> list[Found]:
+    """Return every interval of one drawn row, in shares."""
+    row = draw_row(setting, np.random.default_rng(seed))
+    within, across = row_correlations(row)
+    out: list[Found] = []
+    for cell in row.cells():
+        out += naive_and_parts(cell, "cell")
+        out.append(("cell", "pooled ICC", *_pooled(cell, component_variance(cell, within))))
+        ours = cell_interval(cell, within)
+        out.append(("cell", "**ours**", ours.low / 100, ours.high / 100))
+    out += naive_and_parts(row, "mean")
+    out.append(("mean", "pooled ICC", *_pooled(row, component_variance(row, across))))
+    ours = mean_interval(row, across)
+    out.append(("mean", "**ours**", ours.low / 100, ours.high / 100))
+    return out
+
+
+def _pooled(sample: Sample, variance: float) -> Bounds:
+    rate, n = sample.mean, len(sample)
+    effective = rate * (1 - rate) / variance if 0 < rate < 1 else n
+    return korn_graubard(rate, n, effective, max(kish(sample.worker) - 1, 1))
+
+
+def _job(arguments: tuple[Setting, int]) -> list[Found]:
+    return replicate(*arguments)
+
+
+def coverage(
+    pool: Pool, setting: Setting, reps: int, seed: int
+) -> dict[tuple[str, str], tuple[float, float]]:
+    """Return coverage and mean width, in percent, by (scope, method)."""
+    seen: dict[tuple[str, str], list[tuple[bool, float]]] = defaultdict(list)
+    for found in pool.imap_unordered(_job, [(setting, seed + i) for i in range(reps)], 4):
+        for scope, method, low, high in found:
+            seen[scope, method].append((low <= setting.rate <= high, high - low))
+    return {
+        key: (100 * float(np.mean([c for c, _ in v])), 100 * float(np.mean([w for _, w in v])))
+        for key, v in seen.items()
+    }
+
+
+def markdown(
+    title: str, results: dict[str, dict[tuple[str, str], tuple[float, float]]], scope: str
+) -> str:
+    """Return one table: methods down, settings across."""
+    methods = list(dict.fromkeys(m for r in results.values() for s, m in r if s == scope))
+    lines = [f"\n### {title}\n", "| method | " + " | ".join(results) + " |"]
+    lines.append("|---|" + "---|" * len(results))
+    for method in methods:
+        found = [r[scope, method] for r in results.values()]
+        lines.append(f"| {method} | " + " | ".join(f"{c:.1f} / {w:.1f}" for c, w in found) + " |")
+    return "\n".join(lines) + "\n"
+
+
+@click.command()
+@click.option("--reps", default=400, show_default=True, help="Rows drawn per setting.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--processes", default=os.cpu_count(), show_default=True)
+@click.option("--only", type=click.Choice(("truths", "stress")), help="One of the two tables.")
+@click.option("--out", type=click.Path(path_type=Path), help="Also write the tables to a file.")
+def main(reps: int, seed: int, processes: int, only: str | None, out: Path | None) -> None:
+    """Measure the coverage of the intervals of cells and Means."""
+    start, text = time.monotonic(), ""
+    error = 100 * (0.95 * 0.05 / reps) ** 0.5
+    with Pool(processes) as pool:
+        for name, settings in (("truths", TRUTHS), ("stress", STRESS)):
+            if only not in (None, name):
+                continue
+            results = {}
+            for i, (label, setting) in enumerate(settings.items()):
+                results[label] = coverage(pool, setting, reps, seed + 1_000_000 * i)
+            at = "" if name == "truths" else "; p=0.82 unless said"
+            text += markdown(
+                f"Cells, coverage % / width ({reps} rows, MC s.e. {error / 2:.1f}{at})",
+                results,
+                "cell",
+            )
+            text += markdown(
+                f"Mean, coverage % / width ({reps} rows, MC s.e. {error:.1f}{at})", results, "mean"
+            )
+    print(text)
+    print(f"{time.monotonic() - start:.0f} s")
+    if out is not None:
+        out.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""The stabilised recipe's networks."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from vgan.models.small import (
+    MEAN_FRAME_LIMIT,
+    ShuffleConv3d,
+    SmallBackground,
+    SmallDiscriminator,
+    SmallOneStreamGenerator,
+    SmallTwoStreamGenerator,
+    small_autoencoder,
+)
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    torch.manual_seed(0)
+
+
+def test_small_two_stream_shapes_and_ranges():
+    streams = SmallTwoStreamGenerator(width=2).streams(torch.randn(3, 100))
+
+    assert streams.clip.shape == streams.foreground.shape == (3, 3, 32, 64, 64)
+    assert streams.mask.shape == (3, 1, 32, 64, 64)
+    assert streams.background.shape == (3, 3, 1, 64, 64)
+    assert streams.clip.abs().max() <= 1
+
+
+def test_small_masks_start_mostly_off():
+    mask = SmallTwoStreamGenerator(width=8).streams(torch.randn(4, 100)).mask
+
+    assert mask.mean().item() == pytest.approx(0.05, abs=0.02)
+
+
+def test_small_one_stream_has_a_clip_and_no_parts():
+    streams = SmallOneStreamGenerator(width=2).streams(torch.randn(2, 100))
+
+    assert streams.clip.shape == (2, 3, 32, 64, 64)
+    assert streams[1:] == (None, None, None)
+
+
+def test_shuffle_puts_each_value_in_its_corner():
+    layer = ShuffleConv3d(1, 1)
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.bias.copy_(torch.arange(8.0))
+
+    enlarged = layer(torch.zeros(1, 1, 1, 1, 1))
+
+    assert torch.equal(enlarged, torch.arange(8.0).view(1, 1, 2, 2, 2))
+
+
+def test_shuffle_starts_as_nearest_enlargement():
+    layer, maps = ShuffleConv3d(3, 2), torch.randn(2, 3, 2, 4, 4)
+    layer.start_as_nearest()
+    with torch.no_grad():
+        layer.bias.zero_()
+    one = functional.conv3d(maps, layer.weight[:2], padding=1)
+
+    expected = functional.interpolate(one, scale_factor=2.0, mode="nearest")
+
+    assert torch.allclose(layer(maps), expected, atol=1e-5)
+
+
+def test_small_generators_shuffles_start_as_nearest():
+    shuffles = [
+        layer for layer in SmallTwoStreamGenerator(2).modules() if isinstance(layer, ShuffleConv3d)
+    ]
+
+    assert len(shuffles) == 3
+    for layer in shuffles:
+        first, *others = layer.weight.chunk(8)
+        assert all(torch.equal(first, other) for other in others)
+
+
+def test_background_starts_from_the_mean_frame():
+    mean = torch.linspace(-0.9, 0.9, 3 * 64 * 64).view(3, 64, 64)
+    network = SmallBackground(2, 10, mean)
+    for layer in [*network.to_rgb, network.last[1]]:
+        nn.init.zeros_(layer.weight)
+        nn.init.zeros_(layer.bias)
+
+    assert torch.allclose(network(torch.randn(2, 10)), mean.expand(2, 3, 64, 64), atol=1e-5)
+
+
+def test_background_from_a_saturated_mean_frame_is_finite():
+    network = SmallBackground(2, 10, torch.ones(3, 64, 64))
+
+    assert torch.allclose(network.mean.tanh(), torch.full((), MEAN_FRAME_LIMIT))
+
+
+def test_small_discriminator_gives_one_motion_and_two_picture_logits():
+    assert SmallDiscriminator(2)(torch.rand(3, 3, 32, 64, 64)).shape == (3, 3)
+
+
+def test_picture_logits_see_only_the_frames_chosen():
+    network = SmallDiscriminator(2).eval()
+    clip = torch.rand(2, 3, 32, 64, 64)
+    network.frames = (5, 20)
+    before = network(clip)
+    changed = clip.clone()
+    changed[:, :, 20] = 0
+
+    after = network(changed)
+
+    assert torch.equal(before[:, 1], after[:, 1])
+    assert not torch.equal(before[:, 2], after[:, 2])
+    assert not torch.equal(before[:, 0], after[:, 0])
+
+
+def test_small_discriminator_layers_have_spectral_norm_one():
+    network = SmallDiscriminator(2).train()
+    for _ in range(50):
+        network(torch.rand(2, 3, 32, 64, 64))
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Conv3d | nn.Linear)]
+
+    assert len(layers) == 10
+    for layer in layers:
+        norm = torch.linalg.matrix_norm(layer.weight.flatten(1), ord=2).item()
+        assert norm == pytest.approx(1.0, abs=0.02)
+
+
+def test_small_autoencoder_codes_and_decodes():
+    network = small_autoencoder(width=2)
+    clip = torch.rand(2, 3, 32, 64, 64)
+
+    assert network.encode(clip).shape == (2, 100)
+    assert network(clip).shape == clip.shape

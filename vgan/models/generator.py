@@ -1,0 +1,94 @@
+"""The paper's generators: a clip from a latent, in two streams or in one.
+
+Layer by layer as the authors' main.lua (https://github.com/cvondrick/videogan at 88c0c4d), with two
+changes that leave the function the same: the first layers are matrix products (their input is
+1x1x1), and foreground and mask come from one layer of four channels. No training script of the
+one-stream model was released; it is the foreground stream alone.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from vgan.models.layers import (
+    LatentMap,
+    Streams,
+    composite,
+    enlarge2d,
+    enlarge3d,
+    initialise_paper,
+)
+
+
+class TwoStreamGenerator(nn.Module):
+    """Moving foreground and mask over a still background, all from one latent.
+
+    Args:
+        width: channels before the heads; the paper's is 64 (512-256-128-64).
+        latent: numbers in a latent vector.
+    """
+
+    def __init__(self, width: int = 64, latent: int = 100) -> None:
+        super().__init__()
+        self.latent = latent
+        self.foreground = _foreground_trunk(width, latent)
+        self.head = enlarge3d(width, 4)  # channels 0-2 foreground, 3 mask
+        self.background = _background_stream(width, latent)
+        initialise_paper(self)
+
+    def streams(self, z: Tensor) -> Streams:
+        """Generate clips with their foreground, mask and background from latents (B, latent).
+
+        Raises:
+            ShapeError: z is not (B, latent).
+        """
+        head = self.head(self.foreground(z)).float()  # (B, 4, 32, 64, 64)
+        foreground = torch.tanh(head[:, :3])
+        mask = torch.sigmoid(head[:, 3:])
+        background = torch.tanh(self.background(z).float()).unsqueeze(2)  # (B, 3, 1, 64, 64)
+        return Streams(composite(mask, foreground, background), foreground, mask, background)
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Generate clips (B, 3, 32, 64, 64) from latents (B, latent)."""
+        return self.streams(z).clip
+
+
+class OneStreamGenerator(nn.Module):
+    """The foreground stream alone, filling the whole frame.
+
+    Args:
+        width: channels before the head; the paper's is 64 (512-256-128-64).
+        latent: numbers in a latent vector.
+    """
+
+    def __init__(self, width: int = 64, latent: int = 100) -> None:
+        super().__init__()
+        self.latent = latent
+        self.foreground = _foreground_trunk(width, latent)
+        self.head = enlarge3d(width, 3)
+        initialise_paper(self)
+
+    def streams(self, z: Tensor) -> Streams:
+        """Generate clips from latents (B, latent); the other streams are None."""
+        return Streams(torch.tanh(self.head(self.foreground(z)).float()))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Generate clips (B, 3, 32, 64, 64) from latents (B, latent)."""
+        return self.streams(z).clip
+
+
+def _foreground_trunk(width: int, latent: int) -> nn.Sequential:
+    layers: list[nn.Module] = [LatentMap(latent, 8 * width, (2, 4, 4))]  # (B, 8W, 2, 4, 4)
+    for factor in (8, 4, 2):  # to (B, W, 16, 32, 32)
+        layers += [nn.BatchNorm3d(factor * width), nn.ReLU(inplace=True)]
+        layers += [enlarge3d(factor * width, factor * width // 2)]
+    layers += [nn.BatchNorm3d(width), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+def _background_stream(width: int, latent: int) -> nn.Sequential:
+    layers: list[nn.Module] = [LatentMap(latent, 8 * width, (4, 4))]  # (B, 8W, 4, 4)
+    for factor in (8, 4, 2):  # to (B, W, 32, 32)
+        layers += [nn.BatchNorm2d(factor * width), nn.ReLU(inplace=True)]
+        layers += [enlarge2d(factor * width, factor * width // 2)]
+    layers += [nn.BatchNorm2d(width), nn.ReLU(inplace=True), enlarge2d(width, 3)]
+    return nn.Sequential(*layers)

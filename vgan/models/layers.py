@@ -1,0 +1,178 @@
+"""What the networks are built from: a clip's streams, their blend, and layers that are GEMMs.
+
+Tensors are (B, C, T, H, W), RGB in [-1, 1]. Layer weights keep the shape and the order of the
+convolutions they stand for, so parameter counts and released weights fit.
+"""
+
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+CLIP_FRAMES = 32
+CLIP_SIZE = 64
+PAPER_SPREAD = 0.01  # of every layer's starting weights
+
+
+class ShapeError(ValueError):
+    """A tensor has another shape than the function takes; the message names both."""
+
+
+class Streams(NamedTuple):
+    """A generated clip and what it was blended from; one-stream clips have no parts.
+
+    Attributes:
+        clip: (B, 3, T, H, W), RGB in [-1, 1].
+        foreground: (B, 3, T, H, W), RGB in [-1, 1].
+        mask: (B, 1, T, H, W), in [0, 1]; 1 shows the foreground.
+        background: (B, 3, 1, H, W), RGB in [-1, 1]; held for all T frames.
+    """
+
+    clip: Tensor
+    foreground: Tensor | None = None
+    mask: Tensor | None = None
+    background: Tensor | None = None
+
+
+class _Blend(torch.autograd.Function):
+    # Autograd's own broadcasts and slices here were the largest item of a small CPU step.
+    @staticmethod
+    def forward(ctx: Any, mask: Tensor, foreground: Tensor, background: Tensor) -> Tensor:
+        ctx.save_for_backward(mask, foreground, background)
+        return torch.addcmul(background, mask, foreground - background)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        mask, foreground, background = ctx.saved_tensors
+        to_foreground = gradient * mask
+        to_mask = (gradient * (foreground - background)).sum(dim=1, keepdim=True)
+        to_background = (gradient - to_foreground).sum(dim=2, keepdim=True)
+        return to_mask, to_foreground, to_background
+
+
+def composite(mask: Tensor, foreground: Tensor, background: Tensor) -> Tensor:
+    """Blend a moving foreground over a still background with a soft mask.
+
+    Computed in float32 as b + m (f - b); the background is never repeated in memory.
+
+    Args:
+        mask: (B, 1, T, H, W), in [0, 1]; 1 shows the foreground.
+        foreground: (B, 3, T, H, W), RGB in [-1, 1].
+        background: (B, 3, 1, H, W), RGB in [-1, 1]; held for all T frames.
+
+    Returns:
+        Clips, (B, 3, T, H, W), RGB in [-1, 1].
+
+    Raises:
+        ShapeError: a tensor is not five-dimensional, B, T, H or W differ, the mask has several
+            channels, or the background has several frames.
+
+    Source:
+        Vondrick, Pirsiavash and Torralba, NIPS 2016, two-stream architecture.
+    """
+    if foreground.ndim != 5:
+        raise ShapeError(f"foreground must be (B, C, T, H, W), not {tuple(foreground.shape)}")
+    b, c, t, h, w = foreground.shape
+    if mask.shape != (b, 1, t, h, w):
+        raise ShapeError(f"mask must be {(b, 1, t, h, w)}, not {tuple(mask.shape)}")
+    if background.shape != (b, c, 1, h, w):
+        raise ShapeError(f"background must be {(b, c, 1, h, w)}, not {tuple(background.shape)}")
+    parts = (mask.float(), foreground.float(), background.float())
+    if mask.dtype == torch.float64:
+        parts = (mask, foreground, background)
+    return cast(Tensor, _Blend.apply(*parts))  # type: ignore[no-untyped-call]
+
+
+class LatentMap(nn.Module):
+    """Transposed convolution of a 1x1(x1) latent, as the one matrix product that it is.
+
+    Args:
+        latent: numbers in a latent vector.
+        channels: of the map.
+        size: of the map and the kernel, (T, H, W) or (H, W).
+    """
+
+    def __init__(self, latent: int, channels: int, size: tuple[int, ...]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(PAPER_SPREAD * torch.randn(latent, channels, *size))
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Map latents (B, latent) to (B, channels, *size).
+
+        Raises:
+            ShapeError: z is not (B, latent).
+        """
+        latent, channels, *size = self.weight.shape
+        if z.ndim != 2 or z.shape[1] != latent:
+            raise ShapeError(f"latents must be (B, {latent}), not {tuple(z.shape)}")
+        maps = (z @ self.weight.flatten(1)).view(-1, channels, *size)
+        return maps + self.bias.view(channels, *(1 for _ in size))
+
+
+class Readout(nn.Module):
+    """Convolution whose kernel covers the whole map, as the one matrix product that it is.
+
+    Args:
+        channels: of the map.
+        size: of the map and the kernel, (T, H, W) or (H, W).
+        outputs: numbers read out.
+    """
+
+    def __init__(self, channels: int, size: tuple[int, ...], outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(PAPER_SPREAD * torch.randn(outputs, channels, *size))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Read (B, outputs) from maps (B, channels, *size)."""
+        return functional.linear(maps.flatten(1), self.weight.flatten(1), self.bias)
+
+
+def enlarge3d(inputs: int, outputs: int) -> nn.ConvTranspose3d:
+    """Double T, H and W: kernel 4, stride 2, padding 1."""
+    return nn.ConvTranspose3d(inputs, outputs, kernel_size=4, stride=2, padding=1)
+
+
+def enlarge2d(inputs: int, outputs: int) -> nn.ConvTranspose2d:
+    """Double H and W: kernel 4, stride 2, padding 1."""
+    return nn.ConvTranspose2d(inputs, outputs, kernel_size=4, stride=2, padding=1)
+
+
+def shrink3d(inputs: int, outputs: int) -> nn.Conv3d:
+    """Halve T, H and W: kernel 4, stride 2, padding 1."""
+    return nn.Conv3d(inputs, outputs, kernel_size=4, stride=2, padding=1)
+
+
+def initialise_paper(network: nn.Module) -> None:
+    """Draw the authors' starting weights: all layers N(0, 0.01), biases 0, batch norm N(1, 0.02).
+
+    Draws from torch's global generator, in the order of the modules.
+
+    Source:
+        main.lua of https://github.com/cvondrick/videogan at 88c0c4d (DCGAN had 0.02 throughout).
+    """
+    kernels = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d, LatentMap, Readout)
+    for module in network.modules():
+        if isinstance(module, kernels):
+            nn.init.normal_(module.weight, 0.0, PAPER_SPREAD)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+            nn.init.normal_(module.weight, 1.0, 0.02)
+            nn.init.zeros_(module.bias)
+
+
+def prefer_channels_last(network: nn.Module) -> None:
+    """Store every convolution's weights channels-last, the layout of tensor-core kernels.
+
+    Module.to(memory_format=...) cannot do it: it takes one format for 4-D and 5-D weights alike.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
+            module.weight.data = module.weight.data.to(memory_format=torch.channels_last_3d)
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.weight.data = module.weight.data.to(memory_format=torch.channels_last)

@@ -1,0 +1,55 @@
+"""Averaged weights, and the batch-norm statistics that averaged weights lack."""
+
+import copy
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+WARM_UP = 10  # steps over which the average forgets the untrained weights
+
+
+class AveragedWeights:
+    """An exponential moving average of a network's weights, quick at first.
+
+    After step s (from 1) the decay is min(decay, s / (9 + s)), so that the start does not linger.
+
+    Args:
+        network: being trained; the average starts at its weights.
+        decay: of the average, in [0, 1).
+    """
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.network = copy.deepcopy(network).requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, network: nn.Module, step: int) -> None:
+        """Move towards the weights of a network after its step number `step` (from 1)."""
+        decay = min(self.decay, step / (WARM_UP - 1 + step))
+        torch._foreach_lerp_(
+            list(self.network.parameters()), list(network.parameters()), 1.0 - decay
+        )
+
+
+@torch.no_grad()
+def calibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
+    """Set batch-norm statistics to their means over batches of latents.
+
+    Args:
+        network: has `streams(z)`; its weights stay, its statistics are measured anew, and it is
+            left in evaluation mode.
+        batches: latents (B, latent).
+    """
+    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the plain mean over batches
+    network.train()
+    for latent in batches:
+        network.streams(latent)  # type: ignore[operator]
+    network.eval()
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum

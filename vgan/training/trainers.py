@@ -1,0 +1,258 @@
+"""Trainers: a model, a recipe, their optimisers and their chance, behind one `step`.
+
+`build_trainer` is the only door. Whatever decides the result is in the config, the mean frame, the
+clips given to `step`, or the state.
+"""
+
+import copy
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from vgan.models.autoencoder import Autoencoder, paper_autoencoder
+from vgan.models.discriminator import Discriminator
+from vgan.models.generator import OneStreamGenerator, TwoStreamGenerator
+from vgan.models.layers import CLIP_FRAMES, prefer_channels_last
+from vgan.models.small import (
+    SmallDiscriminator,
+    SmallOneStreamGenerator,
+    SmallTwoStreamGenerator,
+    small_autoencoder,
+)
+from vgan.training.averaging import AveragedWeights, calibrate
+from vgan.training.config import TrainConfig, learning_rate_factor
+from vgan.training.losses import HINGE, TWO_LOGIT, mask_prior, reconstruction_l2
+from vgan.training.steps import (
+    Game,
+    Metrics,
+    Player,
+    Trainer,
+    autocast,
+    step_alternating,
+    step_simultaneous,
+)
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+CALIBRATION_BATCHES, CALIBRATION_BATCH = 4, 32
+_WIDE = 32  # channels from which convolutions on a CPU gain from channels-last
+
+
+def build_trainer(config: TrainConfig, mean_frame: Tensor | None, device: torch.device) -> Trainer:
+    """Build the trainer of a run, its weights drawn from the config's seed.
+
+    Args:
+        config: the run's settings.
+        mean_frame: (3, 64, 64), mean of the training clips, RGB in [-1, 1]: where the stabilised
+            recipe's background starts. None when a state is loaded next (the state has it), or for
+            a start from mid-grey.
+        device: where the networks live; the same seed gives the same weights on any.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        network = build_network(config, mean_frame)
+        opponent = _discriminator(config)
+    if config.model == "autoencoder":
+        return AutoencoderTrainer(config, cast(Autoencoder, network), device)
+    return GameTrainer(config, network, opponent, device)
+
+
+def build_network(config: TrainConfig, mean_frame: Tensor | None = None) -> nn.Module:
+    """Build the network that samples: a generator, or the autoencoder.
+
+    Draws its weights from torch's global generator.
+    """
+    size = (config.width, config.latent)
+    builders: dict[tuple[str, str], Callable[[], nn.Module]] = {
+        ("paper", "two-stream"): lambda: TwoStreamGenerator(*size),
+        ("paper", "one-stream"): lambda: OneStreamGenerator(*size),
+        ("paper", "autoencoder"): lambda: paper_autoencoder(*size),
+        ("stabilised", "two-stream"): lambda: SmallTwoStreamGenerator(*size, mean_frame),
+        ("stabilised", "one-stream"): lambda: SmallOneStreamGenerator(*size),
+        ("stabilised", "autoencoder"): lambda: small_autoencoder(*size, mean_frame),
+    }
+    return builders[config.recipe, config.model]()
+
+
+class GameTrainer:
+    """Trains a generator against a discriminator; see `Trainer`.
+
+    Args:
+        config: the run's settings.
+        generator: has `streams(z)` and `latent`.
+        discriminator: gives logits of clips.
+        device: where both go.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        device: torch.device,
+    ) -> None:
+        self.config = config
+        self.device = device
+        self.steps = 0
+        self.chance = torch.Generator().manual_seed(config.seed)
+        for network in (generator, discriminator):
+            _place(network, config, device)
+        self.game = Game(
+            Player(generator, _adam(generator, config, config.learning_rate_generator)),
+            Player(discriminator, _adam(discriminator, config, config.learning_rate_discriminator)),
+            HINGE if config.recipe == "stabilised" else TWO_LOGIT,
+            config.mask_weight,
+            DTYPES[config.dtype],
+        )
+        self.average = AveragedWeights(generator, config.ema) if config.ema else None
+
+    def step(self, real: Tensor) -> Metrics:
+        """Train both networks on one batch; see `Trainer.step`."""
+        generator, discriminator = self.game.generator, self.game.discriminator
+        _set_learning_rate(generator, self.config.learning_rate_generator, self.config, self.steps)
+        _set_learning_rate(
+            discriminator, self.config.learning_rate_discriminator, self.config, self.steps
+        )
+        if isinstance(discriminator.network, SmallDiscriminator):
+            first, second = torch.randint(CLIP_FRAMES, (2,), generator=self.chance).tolist()
+            discriminator.network.frames = (first, second)
+        latent = _latents(len(real), self.config.latent, self.chance, self.device)
+        orders = {"simultaneous": step_simultaneous, "alternating": step_alternating}
+        metrics = orders[self.config.generator_step](self.game, real, latent)
+        self.steps += 1
+        if self.average:
+            self.average.update(generator.network, self.steps)
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return networks, optimisers, average and chance; see `Trainer.state_dict`."""
+        state = {
+            "steps": self.steps,
+            "chance": self.chance.get_state(),
+            "generator": _player_state(self.game.generator),
+            "discriminator": _player_state(self.game.discriminator),
+        }
+        if self.average:
+            state["average"] = self.average.network.state_dict()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up a state; see `Trainer.load_state_dict`."""
+        _load_player(self.game.generator, state["generator"])
+        _load_player(self.game.discriminator, state["discriminator"])
+        if self.average:
+            self.average.network.load_state_dict(state["average"])
+        self.chance.set_state(state["chance"].cpu())
+        self.steps = int(state["steps"])
+
+    def sampler(self) -> nn.Module:
+        """Return the generator to sample from; see `Trainer.sampler`."""
+        if self.average is None:
+            return _for_sampling(self.game.generator.network)
+        network = _for_sampling(self.average.network)
+        calibrate(network, _calibration_latents(self.config, self.device))
+        return network
+
+
+class AutoencoderTrainer:
+    """Trains the autoencoder to reconstruct clips; see `Trainer`.
+
+    Args:
+        config: the run's settings; the generator's learning rate is used.
+        network: with `encode` and `streams`.
+        device: where it goes.
+    """
+
+    def __init__(self, config: TrainConfig, network: Autoencoder, device: torch.device) -> None:
+        self.config = config
+        self.steps = 0
+        _place(network, config, device)
+        self.player = Player(network, _adam(network, config, config.learning_rate_generator))
+
+    def step(self, real: Tensor) -> Metrics:
+        """Train on one batch; see `Trainer.step`."""
+        _set_learning_rate(
+            self.player, self.config.learning_rate_generator, self.config, self.steps
+        )
+        network = cast(Autoencoder, self.player.network)
+        with autocast(real.device, DTYPES[self.config.dtype]):
+            streams = network.streams(network.encode(real))
+        assert streams.mask is not None
+        loss_reconstruction = reconstruction_l2(streams.clip, real)
+        loss_mask = mask_prior(streams.mask, self.config.mask_weight)
+        loss = loss_reconstruction + loss_mask
+        self.player.descend(loss)
+        self.steps += 1
+        return {
+            "loss": loss.detach(),
+            "loss_reconstruction": loss_reconstruction.detach(),
+            "loss_mask": loss_mask.detach(),
+            "mask_mean": streams.mask.detach().mean(),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return network and optimiser (no chance is used); see `Trainer.state_dict`."""
+        return {"steps": self.steps, "autoencoder": _player_state(self.player)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up a state; see `Trainer.load_state_dict`."""
+        _load_player(self.player, state["autoencoder"])
+        self.steps = int(state["steps"])
+
+    def sampler(self) -> nn.Module:
+        """Return the autoencoder to encode and decode with; see `Trainer.sampler`."""
+        return _for_sampling(self.player.network)
+
+
+def _discriminator(config: TrainConfig) -> nn.Module:
+    if config.recipe == "stabilised":
+        return SmallDiscriminator(config.width)
+    return Discriminator(config.width)
+
+
+def _place(network: nn.Module, config: TrainConfig, device: torch.device) -> None:
+    network.to(device)
+    if device.type == "cuda" or config.width >= _WIDE:
+        prefer_channels_last(network)
+
+
+def _adam(network: nn.Module, config: TrainConfig, learning_rate: float) -> torch.optim.Adam:
+    return torch.optim.Adam(
+        network.parameters(), lr=learning_rate, betas=config.betas, eps=1e-8, fused=True
+    )
+
+
+def _set_learning_rate(player: Player, full: float, config: TrainConfig, step: int) -> None:
+    for group in player.optimizer.param_groups:
+        group["lr"] = full * learning_rate_factor(config, step)
+
+
+def _latents(count: int, latent: int, chance: torch.Generator, device: torch.device) -> Tensor:
+    """Draw (count, latent) from N(0, 1) on the CPU, so that every device sees the same."""
+    drawn = torch.randn(count, latent, generator=chance)
+    if device.type == "cuda":
+        return drawn.pin_memory().to(device, non_blocking=True)
+    return drawn.to(device)
+
+
+def _calibration_latents(config: TrainConfig, device: torch.device) -> Iterator[Tensor]:
+    chance = torch.Generator().manual_seed(config.seed)
+    for _ in range(CALIBRATION_BATCHES):
+        yield _latents(CALIBRATION_BATCH, config.latent, chance, device)
+
+
+def _for_sampling(network: nn.Module) -> nn.Module:
+    copied = copy.deepcopy(network)
+    for weight in copied.parameters():
+        weight.grad = None
+    return copied.eval().requires_grad_(False)
+
+
+def _player_state(player: Player) -> dict[str, Any]:
+    return {"network": player.network.state_dict(), "optimizer": player.optimizer.state_dict()}
+
+
+def _load_player(player: Player, state: Mapping[str, Any]) -> None:
+    player.network.load_state_dict(state["network"])
+    player.optimizer.load_state_dict(state["optimizer"])
