@@ -1,0 +1,153 @@
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+
+import click
+import pytest
+import torch
+
+from vgan.cli import cli, main
+from vgan.data.manifest import ManifestError, read_manifest
+from vgan.errors import TrainingError
+
+
+def test_help_is_fast_because_it_imports_nothing_heavy():
+    program = (
+        "import sys; from vgan.cli import main; code = main(sys.argv[1:]); "
+        "print(sorted({'torch', 'cv2', 'sklearn', 'numpy', 'imageio'} & set(sys.modules))); "
+        "sys.exit(code)"
+    )
+    for arguments in (["--help"], ["train", "--help"]):
+        command = [sys.executable, "-c", program, *arguments]
+        ended = subprocess.run(command, capture_output=True, text=True, check=True)
+
+        assert ended.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_and_every_option_has_help(name):
+    command = cli.commands[name]
+
+    assert command.help
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, parameter.name
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_option_stands_once_in_the_help(name, capsys):
+    assert main([name, "--help"]) == 0
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+
+    for parameter in cli.commands[name].params:
+        if isinstance(parameter, click.Option):
+            assert sum(line.startswith(parameter.opts[0]) for line in lines) >= 1, parameter.opts
+
+
+def test_train_shows_its_options_under_headings(capsys):
+    main(["train", "--help"])
+    shown = capsys.readouterr().out
+    headings = ["Data and run folder:", "What is trained:", "Machine:", "What is written:"]
+
+    assert [line for line in shown.splitlines() if line in headings] == headings
+
+
+def test_version_is_the_packages(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"vgan, version {version('vgan-eval')}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(["paint"], "paint"), (["train", "three-stream"], "three-stream"),
+     (["train", "two-stream", "--steps", "many"], "--steps"),
+     (["train", "two-stream", "--steps", "0", "--data", "."], "`steps` must be at least 1"),
+     (["train", "two-stream"], "--data is missing"),
+     (["generate", "run", "--n", "0", "--out", "x"], "--n"),
+     (["generate", "run", "--n", "1", "--out", "x", "--device", "abacus"], "abacus"),
+     (["scenes", "--out", "x", "--clips", "1", "--categories", "moon"], "moon")],
+)  # fmt: skip
+def test_wrong_usage_is_named_with_exit_code_2(arguments, named, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    assert main(arguments) == 2
+    assert named in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["generate", "nowhere", "--n", "1", "--out", "x"], ["measure", "nowhere"],
+     ["train", "two-stream", "--data", "nowhere", "--category", "beach", "--out", "x"],
+     ["ingest", "nowhere", "--out", "x"]],
+)  # fmt: skip
+def test_a_failure_is_one_line_with_exit_code_1(arguments, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    assert main(arguments) == 1
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("vgan: ")
+    assert "nowhere" in said
+    assert len(said.splitlines()) == 1
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(TrainingError("diverged"), 1), (ManifestError("line 3"), 1), (OSError("full"), 1),
+     (KeyboardInterrupt(), 130)],
+)  # fmt: skip
+def test_errors_become_exit_codes_in_one_place(error, code, monkeypatch, capsys):
+    def fail(*_args, **_kwargs):
+        raise error
+
+    monkeypatch.setattr("vgan.data.scenes.draw_scenes", fail)
+
+    assert main(["scenes", "--out", "x", "--clips", "1"]) == code
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith("vgan: ")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_missing_gpu_is_named_with_exit_code_2(capsys, tmp_path):
+    arguments = ["train", "two-stream", "--data", str(tmp_path), "--device", "cuda"]
+
+    assert main(arguments) == 2
+    assert "finds no GPU" in capsys.readouterr().err
+
+
+def test_ingest_cuts_videos_and_names_the_bad_ones(tmp_path, capsys):
+    import numpy as np
+
+    from vgan.data.videos import write_clip
+
+    shots = np.random.default_rng(0).integers(0, 256, (2, 40, 64, 64, 3), np.uint8)
+    for number, frames in enumerate(shots):
+        write_clip(tmp_path / f"videos/beach/{number}.mp4", frames, 25.0)
+    (tmp_path / "videos/beach/text.mp4").write_text("not a video")
+    out = tmp_path / "clips"
+
+    assert main(["ingest", str(tmp_path / "videos"), "--out", str(out), "--workers", "1"]) == 0
+    assert {record.category for record in read_manifest(out)} == {"beach"}
+    said = capsys.readouterr()
+    assert "2 clips" in said.out
+    assert "1 videos could not be used" in said.err
+
+
+def test_scenes_train_generate_and_measure_work_one_after_the_other(tmp_path, capsys):
+    clips, run, made = (str(tmp_path / name) for name in ("clips", "run", "made"))
+    quick = ["--width", "1", "--batch", "2", "--steps", "2", "--recipe", "paper", "--device", "cpu"]
+
+    assert main(["scenes", "--out", clips, "--clips", "10", "--categories", "beach"]) == 0
+    train = ["train", "two-stream", "--data", clips, "--category", "beach", "--out", run, *quick]
+    assert main(train) == 0
+    assert main(["generate", run, "--n", "2", "--out", made, "--streams"]) == 0
+    assert len(read_manifest(tmp_path / "made")) == 2
+    assert main(train) == 2  # without --resume
+    assert main([*train, "--resume"]) == 0
+    assert "already finished at step 2" in capsys.readouterr().err
+    assert main([*train, "--resume", "--seed", "5"]) == 2
+    assert "`seed` 5" in capsys.readouterr().err
+    assert main(["measure", run, "--n", "2", "--json"]) == 0
+    names = {row["name"] for row in json.loads(capsys.readouterr().out)}
+    assert {"background motion", "mask against truth"} <= names

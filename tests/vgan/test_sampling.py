@@ -1,0 +1,163 @@
+import errno
+import json
+import os
+import shutil
+
+import numpy as np
+import pytest
+
+from vgan.data.manifest import read_manifest, sha256_of
+from vgan.data.videos import read_video
+from vgan.errors import CheckpointError, DataError, UsageError
+from vgan.sampling import CHUNK, generate
+
+
+def checksums(folder):
+    return {record.clip: record.sha256 for record in read_manifest(folder)}
+
+
+def files_of(folder):
+    return {f.relative_to(folder): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+
+
+@pytest.fixture(scope="module")
+def clips(runs, tmp_path_factory):
+    """Three two-stream clips of seed 7 with their streams."""
+    return generate(runs["two-stream"], tmp_path_factory.mktemp("clips"), 3, 7, streams=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "source"),
+    [("two-stream", "vgan-two-stream"), ("one-stream", "vgan-one-stream"),
+     ("autoencoder", "autoencoder-gmm")],
+)  # fmt: skip
+def test_every_model_generates_clips_with_a_manifest(runs, tmp_path, model, source):
+    out = generate(runs[model], tmp_path / "out", 2, 7)
+    records = read_manifest(out)
+
+    assert [record.clip for record in records] == ["beach/00000.mp4", "beach/00001.mp4"]
+    for record in records:
+        assert (record.source, record.category, record.seed) == (source, "beach", 7)
+        assert (record.frames, record.width, record.height, record.fps) == (32, 64, 64, 20.0)
+        assert record.sha256 == sha256_of(out / record.clip)
+        assert read_video(out / record.clip).frames.shape == (32, 64, 64, 3)
+
+
+def test_the_same_seed_gives_the_same_bytes_whatever_the_number(runs, clips, tmp_path):
+    many = generate(runs["two-stream"], tmp_path / "many", CHUNK + 2, 7)
+    few = checksums(clips)
+
+    assert few == {clip: checksums(many)[clip] for clip in few}
+    assert len(set(checksums(many).values())) > 1
+
+
+def test_another_seed_gives_other_clips(runs, clips, tmp_path):
+    other = generate(runs["autoencoder"], tmp_path / "a", 2, 1)
+    again = generate(runs["autoencoder"], tmp_path / "b", 2, 2)
+
+    assert not set(checksums(other).values()) & set(checksums(again).values())
+
+
+def test_streams_blend_to_the_clip(clips):
+    parts = {
+        name: read_video(clips / "streams" / name / "beach/00001.mp4").frames.astype(float)
+        for name in ("foreground", "mask", "background")
+    }
+    mask = parts["mask"] / 255
+    blend = mask * parts["foreground"] + (1 - mask) * parts["background"]
+    clip = read_video(clips / "beach/00001.mp4").frames
+
+    assert np.abs(blend - clip).max() <= 2  # each part is rounded once
+    assert (parts["background"] == parts["background"][:1]).all()
+    assert len(read_manifest(clips)) == 3
+
+
+def test_a_complete_folder_is_left_alone(runs, clips):
+    before = {f: f.stat().st_mtime_ns for f in clips.rglob("*.mp4")}
+    generate(runs["two-stream"], clips, 3, 7, streams=True)
+
+    assert {f: f.stat().st_mtime_ns for f in clips.rglob("*.mp4")} == before
+
+
+def test_an_interrupted_folder_is_continued_to_the_same_bytes(runs, clips, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(clips, out)
+    for lost in ("manifest.jsonl", "beach/00001.mp4", "streams/mask/beach/00002.mp4"):
+        (out / lost).unlink()
+    generate(runs["two-stream"], out, 3, 7, streams=True)
+
+    assert files_of(out) == files_of(clips)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [({"n": 4}, "with n 3, not 4"), ({"seed": 8}, "with seed 7, not 8"),
+     ({"streams": False}, "with streams True, not False")],
+)  # fmt: skip
+def test_a_folder_of_other_parameters_is_refused_by_name(runs, clips, change, named):
+    asked = {"n": 3, "seed": 7, "streams": True} | change
+
+    with pytest.raises(UsageError, match=named):
+        generate(runs["two-stream"], clips, **asked)
+
+
+def test_a_folder_holds_several_categories_of_one_source(runs, clips, tmp_path):
+    out = tmp_path / "out"
+    shutil.copytree(clips, out)
+    generate(runs["two-stream"], out, 1, 9, category="golf")
+
+    assert [r.clip for r in read_manifest(out) if r.category == "golf"] == ["golf/00000.mp4"]
+    assert checksums(clips).items() < checksums(out).items()
+    with pytest.raises(UsageError, match="holds clips of vgan-two-stream; one folder is for one"):
+        generate(runs["one-stream"], out, 1, 9, category="train")
+
+
+def test_a_folder_with_other_files_is_refused(runs, tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+
+    with pytest.raises(UsageError, match="was not made by `vgan generate`"):
+        generate(runs["two-stream"], tmp_path, 1, 0)
+
+
+def test_streams_of_a_one_stream_run_are_refused(runs, tmp_path):
+    with pytest.raises(UsageError, match="no foreground, mask and background"):
+        generate(runs["one-stream"], tmp_path / "out", 1, 0, streams=True)
+
+
+@pytest.mark.parametrize("wrong", [{"n": 0}, {"seed": -1}, {"category": "Golf Course"}])
+def test_wrong_parameters_are_refused_before_anything_is_written(runs, tmp_path, wrong):
+    with pytest.raises(UsageError):
+        generate(runs["two-stream"], tmp_path / "out", **{"n": 1, "seed": 0} | wrong)
+
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="not a run folder"):
+        generate(tmp_path, tmp_path / "out", 1, 0)
+
+
+def test_a_full_disk_names_the_clip_and_leaves_nothing_half_written(runs, tmp_path, monkeypatch):
+    out, replace = tmp_path / "out", os.replace
+
+    def full(source, target):
+        if str(target).endswith("00001.mp4"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        replace(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(DataError, match=r"00001.mp4: .*No space left on device"):
+            generate(runs["two-stream"], out, 2, 0)
+    assert not (out / "manifest.jsonl").exists()
+    assert not list(out.rglob("*.part"))
+
+    generate(runs["two-stream"], out, 2, 0)
+    assert len(read_manifest(out)) == 2
+
+
+def test_the_parameters_name_the_weights(runs, clips):
+    held = json.loads((clips / "generate.json").read_text())["beach"]
+    checkpoint = runs["two-stream"] / "checkpoints/step-0000004.pt"
+
+    assert held["checkpoint_sha256"] == sha256_of(checkpoint)

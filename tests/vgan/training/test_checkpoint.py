@@ -1,0 +1,181 @@
+import errno
+import os
+import pickle
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from vgan.errors import CheckpointError, DataError
+from vgan.training.checkpoint import (
+    RunFolder,
+    TrainingData,
+    checkpoint_config,
+    load_checkpoint,
+    load_run,
+    restore_trainer,
+    save_checkpoint,
+)
+from vgan.training.config import resolve_config, to_json
+from vgan.training.trainers import build_trainer
+
+CPU = torch.device("cpu")
+
+
+def tiny(model="two-stream", **overrides):
+    settings = {"width": 1, "batch": 2, "dtype": "float32"} | overrides
+    return resolve_config(model, "small", "paper", **settings)
+
+
+def new_run(path: Path, config=None) -> RunFolder:
+    folder = RunFolder(path)
+    path.mkdir()
+    folder.config.write_text(to_json(config or tiny()))
+    folder.write_data(TrainingData("clips", "beach", "0" * 64, 8, 20.0))
+    return folder
+
+
+def test_a_checkpoint_comes_back_exactly(tmp_path):
+    weights = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
+    save_checkpoint(
+        tmp_path / "new" / "a.pt", {"weights": weights, "step": 7, "nested": [{"a": 1}]}
+    )
+    state = load_checkpoint(tmp_path / "new" / "a.pt")
+
+    assert torch.equal(state["weights"], weights)
+    assert (state["step"], state["nested"]) == (7, [{"a": 1}])
+
+
+@pytest.mark.parametrize("broken", ["write", "rename"])
+def test_a_full_disk_leaves_the_old_checkpoint_and_nothing_half_written(
+    tmp_path, monkeypatch, broken
+):
+    path = tmp_path / "a.pt"
+    save_checkpoint(path, {"step": 1})
+
+    def full(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    if broken == "write":
+        monkeypatch.setattr(Path, "write_bytes", full)
+    else:
+        monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(DataError, match=r"a.pt: cannot be written .No space left on device"):
+        save_checkpoint(path, {"step": 2})
+
+    assert load_checkpoint(path)["step"] == 1
+    assert [file.name for file in tmp_path.iterdir()] == ["a.pt"]
+
+
+def test_a_truncated_checkpoint_is_refused_by_name(tmp_path):
+    path = tmp_path / "a.pt"
+    save_checkpoint(path, {"weights": torch.zeros(1000)})
+    path.write_bytes(path.read_bytes()[:2000])
+
+    with pytest.raises(CheckpointError, match=r"a.pt: damaged"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (print, ("code ran",))
+
+    path = tmp_path / "a.pt"
+    path.write_bytes(pickle.dumps(Evil(), protocol=2))
+
+    with pytest.raises(CheckpointError, match=r"a.pt: damaged, or not a checkpoint"):
+        load_checkpoint(path)
+
+
+def test_a_torch_file_that_is_no_checkpoint_is_refused(tmp_path):
+    torch.save({"weights": torch.zeros(3)}, tmp_path / "a.pt")
+
+    with pytest.raises(CheckpointError, match=r"a.pt: not a checkpoint of a training run"):
+        load_checkpoint(tmp_path / "a.pt")
+
+
+def test_a_checkpoint_of_a_newer_version_is_refused(tmp_path):
+    torch.save({"format": 99}, tmp_path / "a.pt")
+
+    with pytest.raises(CheckpointError, match=r"a.pt: written by a newer version"):
+        load_checkpoint(tmp_path / "a.pt")
+
+
+def test_a_checkpoint_of_another_model_is_refused_naming_both(tmp_path):
+    state = {"config": asdict(tiny("one-stream"))}
+
+    with pytest.raises(CheckpointError, match=r"one-stream model, but the run .* two-stream"):
+        checkpoint_config(state, tmp_path / "a.pt", "two-stream")
+
+
+def test_a_checkpoint_of_another_width_does_not_fit(tmp_path):
+    wide = build_trainer(tiny(width=2), None, CPU)
+    narrow = build_trainer(tiny(), None, CPU)
+
+    with pytest.raises(CheckpointError, match=r"a.pt: does not fit the run's settings"):
+        restore_trainer(narrow, {"trainer": wide.state_dict()}, tmp_path / "a.pt")
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match=r"not a run folder"):
+        load_run(tmp_path)
+
+
+def test_a_run_without_checkpoint_says_how_to_go_on(tmp_path):
+    folder = new_run(tmp_path / "run")
+
+    with pytest.raises(CheckpointError, match=r"no checkpoint yet; .* --resume"):
+        load_run(folder.path)
+
+
+def test_a_run_with_a_checkpoint_of_another_model_is_refused(tmp_path):
+    folder = new_run(tmp_path / "run")
+    save_checkpoint(folder.checkpoint(3), {"config": asdict(tiny("autoencoder")), "trainer": {}})
+
+    with pytest.raises(CheckpointError, match=r"step-0000003.pt: .* autoencoder .* two-stream"):
+        load_run(folder.path)
+
+
+def test_load_run_gives_the_weights_of_the_newest_checkpoint(tmp_path):
+    config = tiny(seed=5)
+    folder = new_run(tmp_path / "run", config)
+    trainer = build_trainer(config, None, CPU)
+    for step, state in ((2, {}), (10, trainer.state_dict())):
+        save_checkpoint(folder.checkpoint(step), {"config": asdict(config), "trainer": state})
+    run = load_run(folder.path)
+    z = torch.randn(2, config.latent, generator=torch.Generator().manual_seed(0))
+
+    assert (run.step, run.data.fps, run.mixture) == (10, 20.0, None)
+    assert torch.equal(run.network.streams(z).clip, trainer.sampler().streams(z).clip)
+    assert not run.network.training
+
+
+def test_an_autoencoder_without_its_mixture_says_how_to_finish(tmp_path):
+    config = tiny("autoencoder")
+    folder = new_run(tmp_path / "run", config)
+    state = build_trainer(config, None, CPU).state_dict()
+    save_checkpoint(folder.checkpoint(1), {"config": asdict(config), "trainer": state})
+
+    with pytest.raises(CheckpointError, match=r"no mixture fitted .* --resume"):
+        load_run(folder.path)
+
+
+def test_a_damaged_data_file_is_named(tmp_path):
+    folder = new_run(tmp_path / "run")
+    folder.data.write_text("{}")
+
+    with pytest.raises(CheckpointError, match=r"data.json: damaged"):
+        load_run(folder.path)
+
+
+def test_pruning_keeps_what_is_asked_and_sweeps_unfinished_files(tmp_path):
+    folder = new_run(tmp_path / "run")
+    for step in (1, 2, 3):
+        save_checkpoint(folder.checkpoint(step), {})
+    (folder.checkpoints / ".step-0000004.pt.99.part").write_bytes(b"half")
+    folder.prune({1, 3})
+
+    assert folder.saved_steps() == [1, 3]
+    assert len(list(folder.checkpoints.iterdir())) == 2

@@ -1,0 +1,54 @@
+"""Click options that stand under headings in a command's help."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+
+class GroupedOption(click.Option):
+    """An option with the heading it stands under.
+
+    Args:
+        heading: of the group; options without one come last, under `Options`.
+    """
+
+    def __init__(self, *args: Any, heading: str | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.heading = heading
+
+
+class GroupedCommand(click.Command):
+    """A command whose help shows its options by heading, in the order they were declared."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one list of options per heading."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if isinstance(parameter, click.Option) and record is not None:
+                heading = getattr(parameter, "heading", None) or "Options"
+                groups.setdefault(heading, []).append(record)
+        last = groups.pop("Options", [])
+        for heading, records in [*groups.items(), ("Options", last)]:
+            with formatter.section(heading):
+                formatter.write_dl(records)
+
+
+def options(heading: str, *several: Callable[[Any], Any]) -> Callable[[Decorated], Decorated]:
+    """Put several `option(...)` under one heading."""
+
+    def decorate(command: Decorated) -> Decorated:
+        for option in reversed(several):
+            command = option(command)
+            command.__click_params__[-1].heading = heading  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:
+    """Declare a `GroupedOption`; defaults are shown in its help."""
+    return click.option(*names, cls=GroupedOption, show_default=True, **settings)

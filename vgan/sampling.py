@@ -1,0 +1,247 @@
+"""Generate clips from a trained run: a folder of clips and its manifest.
+
+A clip depends on the run's weights, the seed and the clip's number and on nothing else: it is the
+same, byte for byte, whether ten clips are asked for or a thousand, at once or with a break.
+"""
+
+import json
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from vgan.data.dataset import to_uint8
+from vgan.data.files import write_atomic
+from vgan.data.manifest import (
+    MANIFEST_NAME,
+    SLUG,
+    ClipRecord,
+    read_manifest,
+    sha256_of,
+    write_manifest,
+)
+from vgan.data.videos import write_clip
+from vgan.errors import DataError, UsageError
+from vgan.models.layers import CLIP_FRAMES, CLIP_SIZE, Streams
+from vgan.training.checkpoint import Run, load_run
+
+logger = logging.getLogger(__name__)
+
+# Clips that go through the network together. Fixed, since the size of a batch may change the last
+# bit of a sum, and with it a pixel; the last batch is filled up with clips that are thrown away.
+CHUNK = 16
+PARAMETERS_NAME = "generate.json"
+STREAMS = ("foreground", "mask", "background")
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What is to be generated.
+
+    Args:
+        out: the clip folder.
+        category: the folder of the clips, and their category in the manifest.
+        n: how many.
+        seed: of the latents.
+        streams: whether foreground, mask and background are written too.
+    """
+
+    out: Path
+    category: str
+    n: int
+    seed: int
+    streams: bool
+
+    def clip(self, index: int) -> str:
+        return f"{self.category}/{index:05d}.mp4"
+
+    def files(self, index: int) -> list[Path]:
+        """Return every file of a clip, the clip itself first."""
+        parts = [f"streams/{name}/" for name in STREAMS] if self.streams else []
+        return [self.out / (part + self.clip(index)) for part in ["", *parts]]
+
+
+def generate(
+    run: Path,
+    out: Path,
+    n: int,
+    seed: int,
+    *,
+    streams: bool = False,
+    category: str | None = None,
+    device: torch.device | None = None,
+) -> Path:
+    """Write clips of a trained run into a clip folder.
+
+    Args:
+        run: the run folder.
+        out: the clip folder; a folder may hold several categories of one source.
+        n: number of clips, at least 1.
+        seed: of the latents; clip i of a seed is always the same.
+        streams: also write foreground, mask and background as clips, in folders of the same
+            layout under `out/streams` and outside the manifest.
+        category: of the clips in the manifest; by default what the run was trained on.
+        device: where the network runs, the CPU by default.
+
+    Returns:
+        The clip folder.
+
+    Raises:
+        UsageError: n or seed out of range, streams of a one-stream run, or `out` holds clips of
+            other parameters.
+        CheckpointError: the run cannot be loaded.
+        DataError: a clip cannot be written.
+    """
+    device = device or torch.device("cpu")
+    if n < 1 or seed < 0:
+        raise UsageError(f"n must be at least 1 and the seed at least 0, not {n} and {seed}")
+    loaded = load_run(run, device)
+    if streams and loaded.config.model == "one-stream":
+        raise UsageError(f"{run}: a one-stream run has no foreground, mask and background")
+    category = category or loaded.config.category
+    if not SLUG.fullmatch(category):
+        raise UsageError(f"category {category!r} is not a slug (lower-case letters, digits, - .)")
+    order = _Order(out, category, n, seed, streams)
+    _open_folder(order, loaded)
+    missing = [i for i in range(n) if not all(file.is_file() for file in order.files(i))]
+    if not missing and _listed(order):
+        logger.info("%s: the %d clips are there already; nothing to do", out, n)
+        return out
+    _write_clips(order, loaded, missing, device)
+    _write_manifest(order, loaded)
+    logger.info("%s: %d clips of %s", out, n, loaded.config.source)
+    return out
+
+
+def latents(run: Run, seed: int, indices: range, device: torch.device) -> Tensor:
+    """Return the latents (or, for the autoencoder, codes) of numbered clips, (len(indices), L)."""
+    rows = [_latent(run, seed, index) for index in indices]
+    return torch.cat(rows).to(device)
+
+
+def _latent(run: Run, seed: int, index: int) -> Tensor:
+    """Return one clip's latent, (1, L), drawn on the CPU so that it is the same on any device."""
+    mixed = np.random.SeedSequence((seed, index)).generate_state(1, np.uint64)[0]
+    generator = torch.Generator().manual_seed(int(mixed) >> 1)
+    if run.mixture is not None:
+        return run.mixture.sample(1, generator).float()
+    return torch.randn(1, run.config.latent, generator=generator)
+
+
+def _open_folder(order: _Order, run: Run) -> None:
+    """Write down what is being generated, or check that it is what the folder holds."""
+    path = order.out / PARAMETERS_NAME
+    asked: dict[str, Any] = {
+        "source": run.config.source,
+        "checkpoint_sha256": run.checkpoint_sha256,
+        "n": order.n,
+        "seed": order.seed,
+        "streams": order.streams,
+    }
+    known = _read_parameters(path)
+    if known is None:
+        if order.out.is_dir() and any(order.out.iterdir()):
+            raise UsageError(
+                f"{order.out} is not empty and was not made by `vgan generate`; give another --out"
+            )
+        known = {}
+    held = known.get(order.category)
+    if held is not None and held != asked:
+        key = next(key for key in asked if held.get(key) != asked[key])
+        raise UsageError(
+            f"{order.out} already holds {order.category} clips with {key} {held.get(key)}, "
+            f"not {asked[key]}; give another --out"
+        )
+    others = {entry["source"] for entry in known.values()} - {run.config.source}
+    if others:
+        raise UsageError(
+            f"{order.out} holds clips of {others.pop()}; one folder is for one source: "
+            "give another --out"
+        )
+    text = json.dumps(known | {order.category: asked}, indent=2, sort_keys=True) + "\n"
+    write_atomic(path, text.encode())
+
+
+def _read_parameters(path: Path) -> dict[str, dict[str, Any]] | None:
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read ({error})") from None
+    if not isinstance(known, dict):
+        raise DataError(f"{path}: not a JSON object")
+    return known
+
+
+def _listed(order: _Order) -> bool:
+    """Whether the manifest lists every clip asked for."""
+    if not (order.out / MANIFEST_NAME).is_file():
+        return False
+    listed = {record.clip for record in read_manifest(order.out)}
+    return all(order.clip(index) in listed for index in range(order.n))
+
+
+def _write_clips(order: _Order, run: Run, missing: list[int], device: torch.device) -> None:
+    """Write the clips that are not there yet, whole chunks at a time."""
+    network: Any = run.network
+    wanted = set(missing)
+    title = f"{run.config.source} {order.category}"
+    bar = tqdm(total=len(missing) * len(order.files(0)), desc=title, unit="file")
+    with bar, ThreadPoolExecutor(os.cpu_count()) as encoders:
+        for chunk in sorted({index // CHUNK for index in missing}):
+            indices = range(chunk * CHUNK, (chunk + 1) * CHUNK)
+            with torch.no_grad():
+                made = network.streams(latents(run, order.seed, indices, device))
+            films = _films(made, order.streams)
+            rows = [(row, index) for row, index in enumerate(indices) if index in wanted]
+            paths = [path for _, index in rows for path in order.files(index)]
+            frames = [film[row] for row, _ in rows for film in films]
+            for _ in encoders.map(write_clip, paths, frames, repeat(run.data.fps)):
+                bar.update()
+
+
+def _films(made: Streams, streams: bool) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
+    """Return the clips, then each stream in the order of `STREAMS`, as frames (B, T, H, W, 3)."""
+    films = [to_uint8(made.clip)]
+    if streams:
+        assert made.foreground is not None
+        assert made.mask is not None
+        assert made.background is not None
+        films.append(to_uint8(made.foreground))
+        films.append(to_uint8((made.mask * 2 - 1).expand_as(made.clip)))
+        films.append(to_uint8(made.background.expand_as(made.clip)))
+    return films
+
+
+def _write_manifest(order: _Order, run: Run) -> None:
+    """List the clips; those of other categories stay."""
+    others: list[ClipRecord] = []
+    if (order.out / MANIFEST_NAME).is_file():
+        others = [r for r in read_manifest(order.out) if r.category != order.category]
+    records = [
+        ClipRecord(
+            clip=order.clip(index),
+            sha256=sha256_of(order.out / order.clip(index)),
+            source=run.config.source,
+            category=order.category,
+            frames=CLIP_FRAMES,
+            fps=run.data.fps,
+            width=CLIP_SIZE,
+            height=CLIP_SIZE,
+            seed=order.seed,
+        )
+        for index in range(order.n)
+    ]
+    try:
+        write_manifest(order.out, others + records)
+    except OSError as error:
+        raise DataError(f"{order.out / MANIFEST_NAME}: cannot be written ({error})") from None

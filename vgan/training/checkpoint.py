@@ -1,0 +1,261 @@
+"""The run folder and its checkpoints: written whole or not at all, read without running code.
+
+A run folder holds `config.json` (every setting), `data.json` (what it was trained on),
+`versions.json`, `metrics.jsonl`, `tensorboard/`, `samples/`, `sheet.png`, `checkpoints/` and, for
+the autoencoder, `mixture.pt`.
+"""
+
+import io
+import json
+import pickle
+import re
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from vgan.data.files import write_atomic
+from vgan.errors import CheckpointError
+from vgan.training.config import TrainConfig, from_dict, from_json
+
+if TYPE_CHECKING:
+    from vgan.models.mixture import GaussianMixture
+
+FORMAT = 1
+_CHECKPOINT_NAME = re.compile(r"step-(\d+)\.pt")
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a run was trained on, as `data.json` keeps it.
+
+    Args:
+        folder: the clip folder.
+        category: of the clips.
+        clips_sha256: of the names and checksums of its training clips; a resumed run must find the
+            same.
+        clips: number of training clips.
+        fps: frames per second of the training clips, and so of what is generated.
+        skipped: clips that were not trained on, with the reason of each.
+    """
+
+    folder: str
+    category: str
+    clips_sha256: str
+    clips: int
+    fps: float
+    skipped: tuple[tuple[str, str], ...] = ()
+
+
+class RunFolder:
+    """Where the files of one run are.
+
+    Args:
+        path: the run folder; it need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.json"
+        self.data = path / "data.json"
+        self.versions = path / "versions.json"
+        self.metrics = path / "metrics.jsonl"
+        self.tensorboard = path / "tensorboard"
+        self.samples = path / "samples"
+        self.sheet = path / "sheet.png"
+        self.mixture = path / "mixture.pt"
+        self.checkpoints = path / "checkpoints"
+
+    def checkpoint(self, step: int) -> Path:
+        """Return where the checkpoint after `step` steps is kept."""
+        return self.checkpoints / f"step-{step:07d}.pt"
+
+    def saved_steps(self) -> list[int]:
+        """Return the steps that have a checkpoint, oldest first."""
+        if not self.checkpoints.is_dir():
+            return []
+        names = (_CHECKPOINT_NAME.fullmatch(file.name) for file in self.checkpoints.iterdir())
+        return sorted(int(name[1]) for name in names if name)
+
+    def read_config(self) -> TrainConfig:
+        """Read the run's settings.
+
+        Raises:
+            CheckpointError: this is not a run folder, or its settings cannot be read.
+        """
+        return from_json(_read_text(self.config), str(self.config))
+
+    def read_data(self) -> TrainingData:
+        """Read what the run was trained on.
+
+        Raises:
+            CheckpointError: the file is missing or damaged.
+        """
+        try:
+            raw = json.loads(_read_text(self.data))
+            raw["skipped"] = tuple((clip, why) for clip, why in raw["skipped"])
+            return TrainingData(**raw)
+        except (ValueError, TypeError, KeyError) as error:
+            raise CheckpointError(f"{self.data}: damaged ({error})") from None
+
+    def write_data(self, data: TrainingData) -> None:
+        """Write what the run is trained on."""
+        write_atomic(self.data, (json.dumps(asdict(data), indent=2) + "\n").encode())
+
+    def prune(self, keep: set[int]) -> None:
+        """Delete the checkpoints of all other steps, and what a killed process left unfinished."""
+        for step in self.saved_steps():
+            if step not in keep:
+                self.checkpoint(step).unlink()
+        for part in self.checkpoints.glob(".*.part"):
+            part.unlink()
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained run, ready to generate.
+
+    Args:
+        config: its settings.
+        data: what it was trained on.
+        step: steps trained.
+        network: in evaluation mode; `.streams(z)` gives clips for latents (B, latent) or, for the
+            autoencoder, for codes.
+        mixture: of the autoencoder's codes, None for the other models.
+        checkpoint_sha256: of the checkpoint file, which names these weights.
+    """
+
+    config: TrainConfig
+    data: TrainingData
+    step: int
+    network: nn.Module
+    mixture: "GaussianMixture | None"
+    checkpoint_sha256: str
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write a checkpoint; the file appears whole or not at all.
+
+    Args:
+        path: where to; its folder is made.
+        state: tensors and plain values, nested in dictionaries and lists.
+
+    Raises:
+        DataError: the disk is full or the folder cannot be written.
+    """
+    # Through memory: torch.save turns a full disk into a RuntimeError without its reason.
+    buffer = io.BytesIO()
+    torch.save(state | {"format": FORMAT}, buffer)
+    write_atomic(path, buffer.getvalue())
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU; only tensors and plain values are accepted from the file.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or written by a newer version.
+    """
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such checkpoint") from None
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, OSError):
+        raise CheckpointError(
+            f"{path}: damaged, or not a checkpoint; delete it to go on from the one before"
+        ) from None
+    if not isinstance(state, dict) or not isinstance(state.get("format"), int):
+        raise CheckpointError(f"{path}: not a checkpoint of a training run")
+    if state["format"] > FORMAT:
+        raise CheckpointError(f"{path}: written by a newer version (format {state['format']})")
+    return state
+
+
+def checkpoint_config(state: dict[str, Any], path: Path, model: str) -> TrainConfig:
+    """Return the settings in a checkpoint, which must be of the given model.
+
+    Raises:
+        CheckpointError: the checkpoint is of another model, or has no readable settings.
+    """
+    raw = state.get("config")
+    if not isinstance(raw, dict):
+        raise CheckpointError(f"{path}: no settings inside; not a checkpoint of a training run")
+    config = from_dict(raw, str(path))
+    if config.model != model:
+        raise CheckpointError(
+            f"{path}: a checkpoint of the {config.model} model, but the run trains {model}"
+        )
+    return config
+
+
+def load_run(path: Path, device: torch.device | None = None) -> Run:
+    """Load the newest checkpoint of a run for generation.
+
+    Args:
+        path: the run folder.
+        device: where the network goes, the CPU by default.
+
+    Raises:
+        CheckpointError: not a run folder, no checkpoint yet, a damaged one or one of another
+            model, or an autoencoder whose mixture has not been fitted yet.
+    """
+    from vgan.data.manifest import sha256_of
+    from vgan.training.trainers import build_trainer
+
+    device = device or torch.device("cpu")
+    folder = RunFolder(path)
+    config, data = folder.read_config(), folder.read_data()
+    steps = folder.saved_steps()
+    if not steps:
+        raise CheckpointError(
+            f"{path}: no checkpoint yet; continue the run with "
+            f"`vgan train {config.model} --resume --out {path}`"
+        )
+    file = folder.checkpoint(steps[-1])
+    state = load_checkpoint(file)
+    checkpoint_config(state, file, config.model)
+    trainer = build_trainer(config, None, device)
+    restore_trainer(trainer, state, file)
+    network = trainer.sampler().eval().requires_grad_(False)
+    mixture = load_mixture(folder) if config.model == "autoencoder" else None
+    return Run(config, data, steps[-1], network, mixture, sha256_of(file))
+
+
+def restore_trainer(trainer: Any, state: dict[str, Any], path: Path) -> None:
+    """Give a trainer the state of a checkpoint.
+
+    Raises:
+        CheckpointError: the state is of a network of another shape.
+    """
+    try:
+        trainer.load_state_dict(state["trainer"])
+    except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        why = str(error).strip().splitlines()[0]
+        raise CheckpointError(f"{path}: does not fit the run's settings ({why})") from None
+
+
+def load_mixture(folder: RunFolder) -> "GaussianMixture":
+    """Read the mixture fitted to an autoencoder's codes.
+
+    Raises:
+        CheckpointError: it has not been fitted yet, or the file is damaged.
+    """
+    from vgan.models.mixture import GaussianMixture
+
+    if not folder.mixture.is_file():
+        raise CheckpointError(
+            f"{folder.path}: no mixture fitted to the codes yet; finish the run with "
+            f"`vgan train autoencoder --resume --out {folder.path}`"
+        )
+    state = load_checkpoint(folder.mixture)
+    return GaussianMixture.from_state_dict(state["mixture"])
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise CheckpointError(f"{path.parent}: not a run folder (no {path.name})") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path}: cannot be read ({error})") from None

@@ -1,0 +1,62 @@
+"""The autoencoder's last stage: a Gaussian mixture over the codes of the training clips."""
+
+import logging
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from vgan.data.dataset import ClipDataset, to_model_range
+from vgan.models.mixture import GaussianMixture, components_for
+from vgan.training.checkpoint import RunFolder, save_checkpoint
+from vgan.training.config import TrainConfig
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 32  # clips encoded together
+
+
+def components(config: TrainConfig, clips: int) -> int:
+    """Return how many Gaussians a run fits; called before training, so that it fails early.
+
+    Raises:
+        TrainingError: too few clips; the paper preset insists on all of its Gaussians.
+    """
+    return components_for(clips, most=config.mixture_components, strict=config.preset == "paper")
+
+
+def fit_codes(
+    network: nn.Module, dataset: ClipDataset, folder: RunFolder, config: TrainConfig, gaussians: int
+) -> None:
+    """Encode the training clips, fit the mixture to their codes and keep it in the run folder.
+
+    Args:
+        network: the trained autoencoder, in evaluation mode.
+        dataset: the training clips.
+        folder: of the run.
+        config: of the run.
+        gaussians: components to fit.
+
+    Raises:
+        DataError: the mixture cannot be written.
+        TrainingError: the codes are not finite.
+    """
+    codes = encode_clips(network, dataset)
+    mixture = GaussianMixture.fit(codes, gaussians, seed=config.seed)
+    save_checkpoint(folder.mixture, {"mixture": mixture.state_dict()})
+    logger.info(
+        "%s: %d Gaussians fitted to %d codes in %d iterations",
+        folder.path, gaussians, len(codes), len(mixture.log_likelihoods),
+    )  # fmt: skip
+
+
+def encode_clips(network: Any, dataset: ClipDataset) -> Tensor:
+    """Return the codes of all training clips, (N, latent), on the CPU."""
+    device = next(network.parameters()).device
+    codes = []
+    with torch.no_grad():
+        for start in tqdm(range(0, len(dataset.clips), CHUNK), desc="encoding", unit="batch"):
+            clips = torch.from_numpy(dataset.clips[start : start + CHUNK].copy())
+            codes.append(network.encode(to_model_range(clips.to(device))).float().cpu())
+    return torch.cat(codes)

@@ -1,0 +1,262 @@
+"""Train a network: a run folder in, a run folder further along out.
+
+Everything that decides the weights is in the checkpoint (networks, optimisers, random states of
+the latents and of the order of clips), so a run killed at any step and resumed ends with the same
+weights, bit for bit on a CPU.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from vgan.data.dataset import ClipDataset, open_dataset, to_model_range, to_uint8
+from vgan.data.files import write_atomic
+from vgan.errors import DataError, TrainingError, VganError
+from vgan.metrics.stillness import diversity
+from vgan.models.layers import Streams
+from vgan.training.checkpoint import (
+    RunFolder,
+    checkpoint_config,
+    load_checkpoint,
+    restore_trainer,
+    save_checkpoint,
+)
+from vgan.training.codes import components, fit_codes
+from vgan.training.config import TrainConfig
+from vgan.training.health import Health
+from vgan.training.opening import check_data, finished, open_folder, write_settings
+from vgan.training.process import arithmetic, ctrl_c
+from vgan.training.record import MetricsLog, Window
+from vgan.training.sheets import png_bytes, sheet_image
+from vgan.training.steps import Trainer
+from vgan.training.trainers import build_trainer
+
+logger = logging.getLogger(__name__)
+
+SHEET_ROWS = 8
+KEPT_CHECKPOINTS = 2
+
+
+class TrainingInterrupted(VganError):
+    """The user stopped the run; it is saved and the message says how to go on. Exit code 130."""
+
+    exit_code = 130
+
+
+def train(
+    config: TrainConfig,
+    data: Path,
+    out: Path,
+    *,
+    resume: bool = False,
+    device: torch.device | None = None,
+) -> Path:
+    """Train a network, or go on with a run that was stopped.
+
+    Args:
+        config: every setting of the run.
+        data: the clip folder.
+        out: the run folder.
+        resume: go on with the run in `out`, or start it if there is none.
+        device: where the network is trained, the CPU by default.
+
+    Returns:
+        The run folder.
+
+    Raises:
+        UsageError: `out` has something in it and `resume` is off, or the settings or the data are
+            not those the run was started with.
+        DataError: the clips cannot be read.
+        CheckpointError: the checkpoint is damaged or of another model.
+        TrainingError: a loss is no longer finite, or the disk is full.
+        TrainingInterrupted: Ctrl-C; the run is saved.
+    """
+    device = device or torch.device("cpu")
+    folder = RunFolder(out)
+    config = open_folder(folder, config, resume)
+    if finished(folder, config):
+        logger.info("%s: already finished at step %d; nothing to do", out, config.steps)
+        return out
+    dataset = open_dataset(data, config.category)
+    check_data(folder, config, data, dataset)
+    write_settings(folder, config, device)
+    with arithmetic(device):
+        session = _Session(config, folder, dataset, device)
+        session.run()
+    logger.info("%s: finished at step %d", out, config.steps)
+    return out
+
+
+class _Session:
+    """One process's part of a run."""
+
+    def __init__(
+        self, config: TrainConfig, folder: RunFolder, dataset: ClipDataset, device: torch.device
+    ) -> None:
+        self.config, self.folder, self.dataset, self.device = config, folder, dataset, device
+        mean_frame = torch.as_tensor(dataset.mean_frame())
+        self.trainer: Trainer = build_trainer(config, mean_frame, device)
+        self.clip_order = np.random.default_rng(config.seed)
+        self.health = Health()
+        self.step = 0
+        # Settled before training, so that too few clips are not found out after days.
+        self.gaussians = (
+            components(config, len(dataset.records)) if config.model == "autoencoder" else 0
+        )
+        self.window = Window()
+        self._restore()
+        self.sheet_input = self._sheet_input()
+
+    def run(self) -> None:
+        """Train to the last step, then fit the mixture where the model has one."""
+        if self.step < self.config.steps:
+            self.folder.mixture.unlink(missing_ok=True)  # of an earlier end, before more steps
+        log = MetricsLog(self.folder, self.step)
+        try:
+            with ctrl_c() as stopped, self._progress() as bar:
+                self._train(log, stopped, bar)
+            if self.config.model == "autoencoder":
+                network = self.trainer.sampler()
+                fit_codes(network, self.dataset, self.folder, self.config, self.gaussians)
+        except (OSError, DataError) as error:
+            raise TrainingError(f"{error}; {self._safe()}") from error
+        finally:
+            with suppress(OSError):  # a full disk has been reported already
+                log.close()
+        for warning in log.warnings:
+            logger.warning("%s", warning)
+
+    def _train(self, log: MetricsLog, stopped: Callable[[], bool], bar: "tqdm[Any]") -> None:
+        config = self.config
+        while self.step < config.steps:
+            self.step += 1
+            batch = self.dataset.batch(config.batch, self.clip_order).to(self.device)
+            self.window.add(self.step, self.trainer.step(to_model_range(batch)))
+            bar.update()
+            leave = stopped()
+            last = self.step == config.steps
+            save = leave or last or self.step % config.checkpoint_every == 0
+            sample = last or self.step % config.sample_every == 0
+            if save or sample or self.step % config.log_every == 0:
+                self._log(log, bar)
+            if sample:
+                self._sample(log)
+            if save:
+                self._save(log)
+            if leave and not last:
+                raise TrainingInterrupted(
+                    f"stopped at step {self.step} of {config.steps}; to go on: "
+                    f"vgan train {config.model} --out {self.folder.path} --resume"
+                )
+
+    def _log(self, log: MetricsLog, bar: "tqdm[Any]") -> None:
+        means, bad_step = self.window.read()
+        if bad_step:
+            raise TrainingError(self._not_finite(f"a loss is not finite at step {bad_step}"))
+        log.write(self.step, means, self.health.see_metrics(self.step, means))
+        bar.set_postfix(
+            {k: f"{v:.3f}" for k, v in means.items() if k.startswith("loss") and k.count("_") < 2}
+        )
+
+    def _sample(self, log: MetricsLog) -> None:
+        streams, original = self._streams()
+        sheet = png_bytes(sheet_image(streams, original), {"step": str(self.step)})
+        write_atomic(self.folder.samples / f"step-{self.step:06d}.png", sheet)
+        write_atomic(self.folder.sheet, sheet)
+        spread = diversity(to_uint8(streams.clip))
+        values = {"sample_diversity": spread}
+        if streams.mask is not None:
+            values["sample_mask_mean"] = float(streams.mask.float().mean())
+        log.write(self.step, values, self.health.see_samples(self.step, self.config, spread))
+
+    def _save(self, log: MetricsLog) -> None:
+        log.flush()
+        trainer = self.trainer.state_dict()
+        if not _all_finite(trainer):
+            raise TrainingError(self._not_finite(f"the weights are not finite at step {self.step}"))
+        if self.health.good:
+            self.health.last_good = self.step
+        state = {
+            "config": asdict(self.config),
+            "step": self.step,
+            "trainer": trainer,
+            # As text: the generator's numbers have 128 bits, more than a tensor's.
+            "clip_order": json.dumps(self.clip_order.bit_generator.state),
+            "health": self.health.to_dict(),
+        }
+        save_checkpoint(self.folder.checkpoint(self.step), state)
+        keep = set(self.folder.saved_steps()[-KEPT_CHECKPOINTS:])
+        if self.health.last_good is not None:
+            keep.add(self.health.last_good)
+        self.folder.prune(keep)
+
+    def _restore(self) -> None:
+        """Take up the newest checkpoint, where there is one."""
+        steps = self.folder.saved_steps()
+        if not steps:
+            return
+        path = self.folder.checkpoint(steps[-1])
+        state = load_checkpoint(path)
+        checkpoint_config(state, path, self.config.model)
+        restore_trainer(self.trainer, state, path)
+        self.clip_order.bit_generator.state = json.loads(state["clip_order"])
+        self.health = Health(**state["health"])
+        self.step = int(state["step"])
+        logger.info("%s: resumed at step %d", self.folder.path, self.step)
+
+    def _sheet_input(self) -> Tensor:
+        """Return what every sheet of this run shows: latents (B, latent) or clips to rebuild."""
+        if self.config.model == "autoencoder":
+            rows = np.linspace(0, len(self.dataset.clips) - 1, SHEET_ROWS).round().astype(int)
+            clips = torch.from_numpy(np.stack([self.dataset.clips[row] for row in rows]))
+            return to_model_range(clips.to(self.device))
+        generator = torch.Generator().manual_seed(self.config.seed)
+        return torch.randn(SHEET_ROWS, self.config.latent, generator=generator).to(self.device)
+
+    def _streams(self) -> tuple[Streams, Tensor | None]:
+        """Return the sheet's clips, and the clips they rebuild for the autoencoder."""
+        network: Any = self.trainer.sampler()
+        with torch.no_grad():
+            if self.config.model == "autoencoder":
+                return network.streams(network.encode(self.sheet_input)), self.sheet_input
+            return network.streams(self.sheet_input), None
+
+    def _progress(self) -> "tqdm[Any]":
+        return tqdm(
+            total=self.config.steps,
+            initial=self.step,
+            desc=f"{self.config.model} on {self.config.category}",
+            unit="step",
+            mininterval=0.1 if sys.stderr.isatty() else 30.0,
+        )
+
+    def _not_finite(self, what: str) -> str:
+        return f"{what} (NaN or infinite); {self._safe()}, with another --seed or --dtype float32"
+
+    def _safe(self) -> str:
+        steps = self.folder.saved_steps()
+        if not steps:
+            return "no checkpoint was saved yet: start again"
+        path = self.folder.checkpoint(steps[-1])
+        return f"the last good checkpoint is {path}: go on from it with --resume"
+
+
+def _all_finite(state: Any) -> bool:
+    """Whether every floating-point tensor in a nested state is finite."""
+    if isinstance(state, Tensor):
+        return not state.is_floating_point() or bool(state.isfinite().all())
+    if isinstance(state, dict):
+        return all(_all_finite(value) for value in state.values())
+    if isinstance(state, list | tuple):
+        return all(_all_finite(value) for value in state)
+    return True

@@ -1,0 +1,121 @@
+"""Open a run folder: begin a run in it, or make sure that the run in it is the one asked for."""
+
+import hashlib
+import json
+import logging
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vgan.data.dataset import ClipDataset
+from vgan.data.files import write_atomic
+from vgan.errors import UsageError
+from vgan.training.checkpoint import RunFolder, TrainingData
+from vgan.training.config import TrainConfig, check_config, option_name, to_json
+from vgan.training.record import versions
+
+logger = logging.getLogger(__name__)
+
+NAMED_SKIPPED = 10  # clips named on the terminal; all of them are in data.json
+# What may differ when a run is resumed: it changes what is written, not what is learnt.
+FREE_ON_RESUME = ("sample_every", "checkpoint_every")
+
+
+def resumed_config(saved: TrainConfig, **asked: Any) -> TrainConfig:
+    """Return the settings of a run that is taken up again.
+
+    What was not asked for (None) stays as it was. What only decides when things are written may
+    change, and so may `steps` while the learning rate does not depend on it.
+
+    Raises:
+        UsageError: a setting that decides the weights differs; the message names it.
+    """
+    free = set(FREE_ON_RESUME)
+    if saved.learning_rate_floor == 1.0:
+        free.add("steps")
+    changes: dict[str, Any] = {}
+    for name, value in asked.items():
+        if value is None or value == getattr(saved, name):
+            continue
+        if name not in free:
+            raise UsageError(
+                f"cannot resume with {option_name(name)} {value}: the run was started with "
+                f"{getattr(saved, name)}; leave it out or start a new run with another --out"
+            )
+        changes[name] = value
+    config = replace(saved, **changes)
+    check_config(config)
+    return config
+
+
+def open_folder(folder: RunFolder, config: TrainConfig, resume: bool) -> TrainConfig:
+    """Return the settings to train with, those of the run in the folder where there is one.
+
+    Raises:
+        UsageError: the folder holds a run and `resume` is off, a run of other settings, or
+            something that is no run.
+    """
+    if folder.config.is_file():
+        if not resume:
+            raise UsageError(f"{folder.path} already holds a run; add --resume to go on with it")
+        return resumed_config(folder.read_config(), **asdict(config))
+    if folder.path.exists() and not folder.path.is_dir():
+        raise UsageError(f"{folder.path} is a file; --out must be a new folder")
+    begun = {folder.data.name, folder.versions.name}
+    if folder.path.is_dir() and {file.name for file in folder.path.iterdir()} - begun:
+        raise UsageError(
+            f"{folder.path} is not empty and holds no run to --resume; give another --out"
+        )
+    return config
+
+
+def finished(folder: RunFolder, config: TrainConfig) -> bool:
+    """Whether the run has nothing left to do."""
+    steps = folder.saved_steps()
+    trained = bool(steps) and steps[-1] >= config.steps
+    return trained and (config.model != "autoencoder" or folder.mixture.is_file())
+
+
+def check_data(folder: RunFolder, config: TrainConfig, data: Path, dataset: ClipDataset) -> None:
+    """Write down what the run is trained on, or check that it is still the same.
+
+    Raises:
+        UsageError: a resumed run's clips are not those it was started with.
+    """
+    for clip, why in dataset.skipped[:NAMED_SKIPPED]:
+        logger.warning("%s: not trained on (%s)", data / clip, why)
+    if len(dataset.skipped) > NAMED_SKIPPED:
+        logger.warning("%d clips in all are not trained on: %s", len(dataset.skipped), folder.data)
+    rates = sorted(record.fps for record in dataset.records)
+    found = TrainingData(
+        folder=str(data.resolve()),
+        category=config.category,
+        clips_sha256=_fingerprint(dataset),
+        clips=len(dataset.records),
+        fps=rates[len(rates) // 2],
+        skipped=tuple((str(clip), why) for clip, why in dataset.skipped),
+    )
+    if folder.config.is_file():
+        saved = folder.read_data()
+        if saved.clips_sha256 != found.clips_sha256:
+            raise UsageError(
+                f"cannot resume with `data` {data}: its clips are not those of {saved.folder} "
+                "that the run was started with"
+            )
+    else:
+        folder.write_data(found)
+
+
+def _fingerprint(dataset: ClipDataset) -> str:
+    """Return the SHA-256 of the names and checksums of the training clips, in their order."""
+    listed = json.dumps([(record.clip, record.sha256) for record in dataset.records])
+    return hashlib.sha256(listed.encode()).hexdigest()
+
+
+def write_settings(folder: RunFolder, config: TrainConfig, device: torch.device) -> None:
+    """Write `versions.json` and `config.json`."""
+    write_atomic(folder.versions, (json.dumps(versions(device), indent=2) + "\n").encode())
+    # Last: a folder with config.json has all the others.
+    write_atomic(folder.config, to_json(config).encode())
