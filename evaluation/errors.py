@@ -35,3 +35,15 @@ class NothingLeft(EvaluationError):
 
 class SessionClosed(EvaluationError):
     """The assignment was returned, withdrawn or already submitted; it takes no more judgments."""
+
+
+class SessionLimit(NothingLeft):
+    """The worker has done as many sessions as the study allows."""
+
+
+class SessionIncomplete(EvaluationError):
+    """A session cannot be finished yet; the message names the showings without an answer."""
+
+
+class TokenError(EvaluationError):
+    """A page's token is forged, damaged, for another study, or too old."""

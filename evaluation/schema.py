@@ -303,12 +303,23 @@ class Trial(Base):
     `correct` is the side that gold and practice trials expect. `repeat_of` is the trial that a
     repeat shows again with sides swapped. Session trials (all kinds but `test`) are made when an
     assignment starts, in the study's `session` batch.
+
+    `evaluation.allocation` keeps two columns so that it finds the next trials by one index,
+    however large the plan: `free` (neither under a live lease nor counted for every question) and
+    `turn` (its place in the order in which trials are handed out; -1 until it has one).
     """
 
     __tablename__ = "trial"
     __table_args__ = (
         UniqueConstraint("batch_id", "number"),
         Index("ix_trial_study_id_kind", "study_id", "kind"),
+        Index(
+            "ix_trial_study_id_turn_free",
+            "study_id",
+            "turn",
+            sqlite_where=text("free = 1"),
+            postgresql_where=text("free"),
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -320,6 +331,8 @@ class Trial(Base):
     a_is_left: Mapped[bool]
     correct: Mapped[Side | None] = mapped_column(_enum(Side))
     repeat_of_id: Mapped[int | None] = mapped_column(ForeignKey("trial.id"))
+    free: Mapped[bool] = mapped_column(default=True)
+    turn: Mapped[int] = mapped_column(default=-1)
 
     pair: Mapped[Pair] = relationship()
     batch: Mapped[PlanBatch] = relationship()

@@ -1,29 +1,42 @@
 """What a study is: `study.toml` as frozen dataclasses.
 
 The file has the tables [study] [[questions]] [sources] [categories] [design] [session] [gold]
-[display] [pay] [workers] [text] [consent] [[survey]] [analysis] [recruit]. `load_study` reads and
-checks it; every error names the file, the line and the key.
+[display] [pay] [workers] [text] [consent] [[survey]] [analysis] [recruit]. The annotations below
+are the rules: `load_study` reads and checks the file by them, and every error names the file, the
+line and the key. docs/study-file.md says what each key means.
 """
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
+
+from evaluation.study_file import SLUG_RULE, Length, Matches, OneOf, Range
+
+RESERVED = frozenset({"mean"})
+HIDDEN_SOURCES = ("gold-good", "gold-bad")
+EXCLUSIONS = (
+    "gold", "side-bias", "too-fast", "repeats", "paper", "paper-as-published"
+)  # fmt: skip
+
+Slug = Annotated[str, SLUG_RULE, Length(64)]
+Count = Annotated[int, Range(0, 1000)]
 
 
 @dataclass(frozen=True)
 class Question:
     """A question asked of every pair. `id` is a slug, `text` is what workers read."""
 
-    id: str = "realism"
-    text: str = "Which video is more realistic?"
+    id: Slug = "realism"
+    text: Annotated[str, Length(500)] = "Which video is more realistic?"
 
 
 @dataclass(frozen=True)
 class Source:
     """A folder of clips under one name. `path` is resolved against the study file's folder."""
 
-    name: str
+    name: Slug
     path: Path
-    display_name: str
+    display_name: Annotated[str, Length(100)]
     split: str | None = None  # take only clips of this split from the manifest
 
 
@@ -43,10 +56,10 @@ class Design:
     """
 
     comparisons: tuple[Comparison, ...]
-    categories: tuple[str, ...] = ()
-    pairing: str = "random"  # or "item"
-    judgments_per_cell: int | None = None
-    judgments_per_pair: int | None = None
+    categories: Annotated[tuple[str, ...], SLUG_RULE] = ()
+    pairing: Annotated[str, OneOf(("random", "item"))] = "random"
+    judgments_per_cell: Annotated[int | None, Range(2, 1_000_000)] = None
+    judgments_per_pair: Annotated[int | None, Range(1, 100_000)] = None
     allow_tie: bool = False
     show_prompt: bool = False
 
@@ -55,13 +68,18 @@ class Design:
 class Session:
     """[session]: what one worker does in one assignment, in trials."""
 
-    trials: int = 20
-    practice: int = 2
-    gold: int = 2
-    repeats: int = 1
-    identical: int = 0
-    minutes_limit: int = 60  # a lease lives this long ...
-    grace_minutes: int = 15  # ... plus this
+    trials: Annotated[int, Range(1, 1000)] = 20
+    practice: Count = 2
+    gold: Count = 2
+    repeats: Count = 1
+    identical: Count = 0
+    minutes_limit: Annotated[int, Range(1, 1440)] = 60  # a lease lives this long ...
+    grace_minutes: Annotated[int, Range(0, 1440)] = 15  # ... plus this
+
+    @property
+    def shown(self) -> int:
+        """How many trials a worker sees in all; every one of them is paid."""
+        return self.trials + self.practice + self.gold + self.repeats + self.identical
 
 
 @dataclass(frozen=True)
@@ -69,7 +87,7 @@ class Gold:
     """[gold]: a folder with `good/` and `bad/` clips of equal names, or an automatic spoiling."""
 
     folder: Path | None = None
-    auto: str | None = None  # "frame-shuffle", "freeze" or "noise"
+    auto: Annotated[str | None, OneOf(("frame-shuffle", "freeze", "noise"))] = None
     source: str | None = None  # whose clips are spoilt
 
 
@@ -77,52 +95,54 @@ class Gold:
 class Display:
     """[display]: how clips of unequal size, rate or length are made comparable."""
 
-    scale: str = "integer"  # largest whole-number scale that fits `box`; or "fit"
-    box: int = 400  # CSS pixels
-    fit: str | None = None  # "pad" or "crop": needed when sizes differ
-    fps: float | None = None  # needed when rates differ
-    duration: str | None = None  # "shortest" or "loop-each": needed when lengths differ
-    layout: str = "side-by-side"
+    scale: Annotated[str, OneOf(("integer", "fit"))] = "integer"  # largest whole number in `box`
+    box: Annotated[int, Range(16, 4096)] = 400  # CSS pixels
+    fit: Annotated[str | None, OneOf(("pad", "crop"))] = None  # needed when sizes differ
+    fps: Annotated[float | None, Range(0.1, 240)] = None  # needed when rates differ
+    # Needed when lengths differ.
+    duration: Annotated[str | None, OneOf(("shortest", "loop-each"))] = None
+    layout: Annotated[str, OneOf(("side-by-side",))] = "side-by-side"
 
 
 @dataclass(frozen=True)
 class Pay:
     """[pay]: for one session, whatever the answers."""
 
-    reward_cents: int = 0
-    currency: str = "USD"
-    expected_minutes: float = 5.0
-    bonus_cents: int = 0
+    reward_cents: Annotated[int, Range(0, 100_000)] = 0
+    currency: Annotated[str, Matches(r"[A-Z]{3}", "a currency code such as USD")] = "USD"
+    expected_minutes: Annotated[float, Range(0.1, 1440)] = 5.0
+    bonus_cents: Annotated[int, Range(0, 100_000)] = 0
 
 
 @dataclass(frozen=True)
 class Workers:
     """[workers]: who may take part, and how often."""
 
-    minimum_approval: int = 95
-    minimum_hits: int = 0
-    sessions_per_worker: int = 1
-    workers: int | None = None  # how many are expected; init checks that they can fill the plan
-    countries: tuple[str, ...] = ()
-    devices: tuple[str, ...] = ("desktop",)
+    minimum_approval: Annotated[int, Range(0, 100)] = 95
+    minimum_hits: Annotated[int, Range(0, 1_000_000)] = 0
+    sessions_per_worker: Annotated[int, Range(1, 1000)] = 1
+    # How many are expected; init checks that they can fill the plan.
+    workers: Annotated[int | None, Range(1, 10_000_000)] = None
+    countries: Annotated[tuple[str, ...], Matches(r"[A-Z]{2}", "a country code such as US")] = ()
+    devices: Annotated[tuple[str, ...], OneOf(("desktop", "tablet", "phone"))] = ("desktop",)
 
 
 @dataclass(frozen=True)
 class Consent:
     """[consent]: shown before the first trial; the version is stored with each consent."""
 
-    text: str
-    version: str = "1"
-    irb_id: str = ""
-    contact: str = ""
+    text: Annotated[str, Length(20_000)]
+    version: Annotated[str, Length(64)] = "1"
+    irb_id: Annotated[str, Length(200, empty=True)] = ""
+    contact: Annotated[str, Length(500, empty=True)] = ""
 
 
 @dataclass(frozen=True)
 class SurveyQuestion:
     """[[survey]]: asked after the last trial. `choices` empty means free text."""
 
-    id: str
-    text: str
+    id: Slug
+    text: Annotated[str, Length(500)]
     choices: tuple[str, ...] = ()
     required: bool = False
 
@@ -131,30 +151,30 @@ class SurveyQuestion:
 class Analysis:
     """[analysis]: fixed before the data."""
 
-    exclude: tuple[str, ...] = ()
+    exclude: Annotated[tuple[str, ...], OneOf(EXCLUSIONS)] = ()
     primary: tuple[tuple[str, str], ...] = ()
-    stop_when: str | None = None
+    stop_when: Annotated[str | None, Length(200)] = None
 
 
 @dataclass(frozen=True)
 class Recruit:
     """[recruit]: where workers come from; not part of the design hash."""
 
-    crowd: str = "local"
-    hit_title: str = ""
-    hit_description: str = ""
-    keywords: tuple[str, ...] = ()
-    lifetime_hours: float = 168.0
-    auto_approval_hours: float = 72.0
+    crowd: Annotated[str, OneOf(("local", "link", "mturk", "prolific"))] = "local"
+    hit_title: Annotated[str, Length(128, empty=True)] = ""
+    hit_description: Annotated[str, Length(2000, empty=True)] = ""
+    keywords: Annotated[tuple[str, ...], Length(1000, empty=True)] = ()
+    lifetime_hours: Annotated[float, Range(0.01, 8760)] = 168.0
+    auto_approval_hours: Annotated[float, Range(0, 720)] = 72.0
 
 
 @dataclass(frozen=True)
 class Study:
     """A whole study file."""
 
-    name: str
-    title: str
-    seed: int
+    name: Slug
+    title: Annotated[str, Length(200)]
+    seed: Annotated[int, Range(0, 2**31 - 1)]
     path: Path
     sources: tuple[Source, ...]
     design: Design
@@ -170,3 +190,15 @@ class Study:
     survey: tuple[SurveyQuestion, ...] = ()
     analysis: Analysis = Analysis()
     recruit: Recruit = Recruit()
+
+
+def load_study(path: Path) -> Study:
+    """Read and check a study file.
+
+    Raises:
+        StudyFileError: it is missing, is not TOML, or a key is unknown, missing, of the wrong type
+            or against a rule. The message names the file, the line, the table and the key.
+    """
+    from evaluation.study_reader import read_study  # it reads into the classes above
+
+    return read_study(path)

@@ -11,7 +11,7 @@ samples=${DEMO_SAMPLES:-100}
 say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 
 say "Drawing the scenes: $*"
-"$bin/vgan" scenes --out "$demo/scenes" --clips "$clips" --seed 1 $(printf -- '--category %s ' "$@")
+"$bin/vgan" scenes --out "$demo/scenes" --clips "$clips" --seed 1 --categories "$(IFS=,; echo "$*")"
 
 for category in "$@"; do
   for model in two-stream one-stream autoencoder; do
@@ -26,3 +26,30 @@ for category in "$@"; do
     "$bin/vgan" generate "$demo/runs/$category/$model" --n "$samples" --seed 1 --out "$demo/clips/$source/$category"
   done
 done
+
+# Simulated and real answers never share a database: one plan is filled, the other waits for you.
+cp studies/demo.toml "$demo/study.toml"
+say "Planning the study, twice: for simulated raters and for people"
+"$bin/vgan-eval" init "$demo/study.toml" --db "sqlite:///$demo/simulated.db"
+"$bin/vgan-eval" init "$demo/study.toml" --db "sqlite:///$demo/study.db"
+
+say "Filling one plan with SIMULATED raters (no person looked at anything)"
+"$bin/vgan-eval" simulate --db "sqlite:///$demo/simulated.db" --seed 1
+"$bin/vgan-eval" export --db "sqlite:///$demo/simulated.db" --out "$demo/export"
+"$bin/python" analysis/table1.py --db "sqlite:///$demo/simulated.db" --paper
+
+say "Done"
+cat <<TEXT
+Look at    $demo/runs/*/*/sheet.png        what each model generates
+           $demo/clips/                    the generated clips
+           $demo/export/judgments.csv      the (simulated) judgments
+Try next   $bin/vgan-eval rate --db sqlite:///$demo/study.db
+           $bin/python analysis/table1.py --db sqlite:///$demo/study.db
+           docs/study-file.md              a study of your own clips
+TEXT
+
+# The rating page needs somebody to rate: not in a script, not in a test.
+if [ -z "${DEMO_STEPS:-}" ] && [ -t 1 ]; then
+  say "Your turn: the rating page opens now (Ctrl-C stops it)"
+  "$bin/vgan-eval" rate --db "sqlite:///$demo/study.db"
+fi

@@ -1,0 +1,150 @@
+"""What a study costs, and whether the stated workers can fill it. Pure, in whole cents.
+
+Source:
+    Amazon's last price list for `mturk`; Prolific's help pages for `prolific` (a third on top of
+    rewards and bonuses for academics, before tax; at least 8 USD or 6 GBP an hour).
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import ceil
+
+from evaluation.errors import UsageError
+from evaluation.study import Pay, Session, Workers
+
+SMALL_HIT = 9  # assignments; from the tenth on Amazon took twice the fee
+_HOURLY_MINIMUM = {("prolific", "USD"): 800, ("prolific", "GBP"): 600}
+
+
+def fee_cents(cents: int, assignments: int = 1, *, masters: bool = False) -> int:
+    """Return Mechanical Turk's fee for one assignment, or for one bonus.
+
+    Args:
+        cents: the reward or bonus, >= 0.
+        assignments: of the HIT as it was created; 1 for a bonus.
+        masters: whether the HIT asks for the Masters qualification.
+
+    Returns:
+        20 % of it, 20 % more of a reward in HITs of ten and more assignments, 5 % more for
+        Masters; halves rounded up; at least one cent.
+
+    >>> fee_cents(1), fee_cents(10, 9), fee_cents(10, 10), fee_cents(13)
+    (1, 2, 4, 3)
+    """
+    percent = 20 + (20 if assignments > SMALL_HIT else 0) + (5 if masters else 0)
+    return max(1, (cents * percent + 50) // 100)
+
+
+def crowd_fee_cents(crowd: str, cents: int) -> int:
+    """Return what a crowd charges on top of one reward or bonus, in HITs small enough.
+
+    >>> crowd_fee_cents("prolific", 100), crowd_fee_cents("link", 100)
+    (34, 0)
+    """
+    if crowd == "mturk":
+        return fee_cents(cents)
+    if crowd == "prolific":
+        return -(-cents // 3)
+    return 0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What filling a plan costs at most.
+
+    Args:
+        sessions: how many sessions hold the plan's test trials.
+        reward_cents: of all sessions.
+        bonus_cents: of all sessions, when everybody earns it.
+        fee_cents: the crowd's, on both; before tax.
+        hourly_cents: what a worker earns in an hour of expected_minutes sessions, unrounded.
+        currency: ISO 4217.
+    """
+
+    sessions: int
+    reward_cents: int
+    bonus_cents: int
+    fee_cents: int
+    hourly_cents: float
+    currency: str
+
+    @property
+    def total_cents(self) -> int:
+        """All of it together."""
+        return self.reward_cents + self.bonus_cents + self.fee_cents
+
+
+def plan_cost(n_trials: int, session: Session, pay: Pay, crowd: str) -> Cost:
+    """Return the cost of collecting `n_trials` test judgments on a crowd."""
+    sessions = ceil(n_trials / session.trials)
+    fee = crowd_fee_cents(crowd, pay.reward_cents) if pay.reward_cents else 0
+    bonus_fee = crowd_fee_cents(crowd, pay.bonus_cents) if pay.bonus_cents else 0
+    return Cost(
+        sessions=sessions,
+        reward_cents=sessions * pay.reward_cents,
+        bonus_cents=sessions * pay.bonus_cents,
+        fee_cents=sessions * (fee + bonus_fee),
+        hourly_cents=pay.reward_cents * 60 / pay.expected_minutes,
+        currency=pay.currency,
+    )
+
+
+def check_pay(pay: Pay, crowd: str) -> None:
+    """Refuse pay that the crowd would not accept.
+
+    Raises:
+        UsageError: no reward on a paid crowd, a currency it does not pay in, or less than its
+            hourly minimum; the message says what to write.
+    """
+    if crowd in ("mturk", "prolific") and pay.reward_cents < 1:
+        raise UsageError(f"[pay] reward_cents is 0, but {crowd} pays its workers; write a reward")
+    if crowd == "mturk" and pay.currency != "USD":
+        raise UsageError(f"[pay] currency is {pay.currency}, but mturk pays in USD")
+    if crowd != "prolific":
+        return
+    if (crowd, pay.currency) not in _HOURLY_MINIMUM:
+        raise UsageError(f"[pay] currency is {pay.currency}, but prolific pays in USD or GBP")
+    least = _HOURLY_MINIMUM[crowd, pay.currency]
+    if pay.reward_cents * 60 < least * pay.expected_minutes:
+        needed = ceil(least * pay.expected_minutes / 60)
+        raise UsageError(
+            f"[pay] reward_cents = {pay.reward_cents} for {pay.expected_minutes:g} minutes is "
+            f"under prolific's {least / 100:.2f} {pay.currency} an hour; write at least {needed}"
+        )
+
+
+def check_workers(shown: Iterable[int], session: Session, w: Workers) -> None:
+    """Refuse a plan that the stated workers cannot fill.
+
+    Dealing the trials out pair by pair, in turn to all workers, shows that two conditions are
+    enough: there are places for all trials, and no pair has more trials than there are workers
+    (a worker never sees a pair twice).
+
+    Args:
+        shown: the pair of every test trial.
+        session: how many test trials a session has.
+        w: how many workers, and sessions each; nothing is checked without a number of workers.
+
+    Raises:
+        UsageError: the message says which number to raise.
+    """
+    if w.workers is None:
+        return
+    counts = Counter(shown)
+    trials = sum(counts.values())
+    places = w.workers * w.sessions_per_worker * session.trials
+    if places < trials:
+        per_worker = w.sessions_per_worker * session.trials
+        raise UsageError(
+            f"{w.workers} workers give at most {places} judgments ({w.sessions_per_worker} "
+            f"sessions each of {session.trials} trials), the plan has {trials}: raise [workers] "
+            f"workers to {ceil(trials / per_worker)}, or sessions_per_worker to "
+            f"{ceil(trials / (w.workers * session.trials))}"
+        )
+    most = max(counts.values(), default=0)
+    if most > w.workers:
+        raise UsageError(
+            f"one pair has {most} trials, but a worker never sees a pair twice and there are "
+            f"{w.workers} workers: raise [workers] workers to {most}, or add clips"
+        )

@@ -1,0 +1,228 @@
+"""Importing folders of clips: what is there, whether it is whole, and what it belongs to.
+
+A folder has a manifest (then every file is held to its checksum), or is laid out as
+`SOURCE/CATEGORY/*.mp4`, or as `SOURCE/*.mp4` with the one category `all`. A folder whose
+sub-folders have a manifest each is read as all of them together.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+from evaluation.errors import ClipError
+from evaluation.frames import SUFFIXES, clip_info, read_frames, write_frames
+from evaluation.study import Source
+from evaluation.study_file import SLUG_RULE
+from vgan.data.manifest import MANIFEST_NAME, ClipRecord, ManifestError, read_manifest, sha256_of
+
+__all__ = ["clip_name", "import_source", "read_frames", "write_frames"]
+
+ONE_CATEGORY = "all"
+_LONGEST_NAME = 400  # of a clip id, in the database
+
+Progress = Callable[[str, int, int], None]
+
+
+def silent(stage: str, done: int, total: int) -> None:
+    """Report nothing."""
+
+
+def clip_name(source: str, record: ClipRecord) -> str:
+    """Return the clip id of the contract: `source/relative-path`, unique in the study."""
+    return f"{source}/{record.clip}"
+
+
+def import_source(
+    source: Source, *, categories: Sequence[str] = (), progress: Progress = silent
+) -> list[ClipRecord]:
+    """Read every clip of a source folder.
+
+    Args:
+        source: the folder, and the split to take where its manifest has splits.
+        categories: only these; all when empty.
+        progress: called with the stage, how many are done, and of how many.
+
+    Returns:
+        Records sorted by path, `source` set to the study's name for it.
+
+    Raises:
+        ClipError: the folder is missing or empty, a file is missing, damaged or not what the
+            manifest says, or no clip is of the split; the message names the file.
+    """
+    folder = source.path
+    if not folder.is_dir():
+        raise ClipError(f"{folder}: no such folder (source {source.name}); correct its path")
+    manifests = _manifest_folders(folder)
+    if manifests:
+        found = [r for sub in manifests for r in _of_manifest(folder, sub)]
+        found = _of_split(found, source)
+    elif source.split is not None:
+        raise ClipError(
+            f"{folder}: split = {source.split!r} needs a {MANIFEST_NAME}, which is not there"
+        )
+    else:
+        found = _of_layout(folder)
+    if not found:
+        raise ClipError(f"{folder}: no clips in it (source {source.name})")
+    wanted = [r for r in found if not categories or r.category in categories]
+    return _check_all(folder, source.name, wanted, bool(manifests), progress)
+
+
+def _check_all(
+    folder: Path, source: str, found: list[ClipRecord], from_manifest: bool, progress: Progress
+) -> list[ClipRecord]:
+    """Check clips on all cores: decoding leaves Python's lock. The first bad one, by path, wins."""
+    stage = f"Reading clips of {source}"
+
+    def check(record: ClipRecord) -> ClipRecord:
+        return _checked(folder, replace(record, source=source), from_manifest)
+
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
+    try:
+        records = []
+        progress(stage, 0, len(found))
+        for record in pool.map(check, sorted(found, key=lambda r: r.clip)):
+            records.append(record)
+            progress(stage, len(records), len(found))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return records
+
+
+def _manifest_folders(folder: Path) -> list[Path]:
+    if (folder / MANIFEST_NAME).is_file():
+        return [folder]
+    return sorted(p for p in folder.iterdir() if (p / MANIFEST_NAME).is_file())
+
+
+def _of_manifest(folder: Path, sub: Path) -> list[ClipRecord]:
+    try:
+        records = read_manifest(sub)
+    except ManifestError as error:
+        raise ClipError(str(error)) from error
+    prefix = "" if sub == folder else f"{sub.relative_to(folder).as_posix()}/"
+    return [replace(r, clip=prefix + r.clip) for r in records]
+
+
+def _of_split(records: list[ClipRecord], source: Source) -> list[ClipRecord]:
+    """Take one split; without a word, never what a generator was trained on."""
+    splits = sorted({r.split for r in records if r.split})
+    if source.split is None:
+        kept = [r for r in records if r.split != "train"]
+        if records and not kept:
+            raise ClipError(
+                f"{source.path}: every clip is of the split train, which generators learn from; "
+                f'write {source.name} = {{ path = ..., split = "train" }} if that is meant'
+            )
+        return kept
+    kept = [r for r in records if r.split == source.split]
+    if not kept:
+        known = ", ".join(splits) or "no splits at all"
+        raise ClipError(f"{source.path}: no clip of the split {source.split!r}; it has {known}")
+    return kept
+
+
+def _is_clip(path: Path) -> bool:
+    return (
+        path.suffix.lower() in SUFFIXES and not path.name.startswith((".", "~")) and path.is_file()
+    )
+
+
+def _of_layout(folder: Path) -> list[ClipRecord]:
+    """List the clips of a folder without a manifest; what they are is filled in by `_checked`."""
+    top = [p for p in folder.iterdir() if _is_clip(p)]
+    by_category = {
+        p: [c for c in p.iterdir() if _is_clip(c)]
+        for p in folder.iterdir()
+        if p.is_dir() and not p.name.startswith(".")
+    }
+    if top and any(by_category.values()):
+        raise ClipError(
+            f"{folder}: clips both at its top ({top[0].name}) and in folders; move them all into "
+            "one folder per category"
+        )
+    found = [_unread(folder, path, ONE_CATEGORY) for path in top]
+    for sub, clips in by_category.items():
+        if clips and (complaint := SLUG_RULE.complaint(sub.name)):
+            raise ClipError(f"{sub}: a category's folder: {complaint}; rename it")
+        found += [_unread(folder, path, sub.name) for path in clips]
+    return found
+
+
+def _unread(folder: Path, path: Path, category: str) -> ClipRecord:
+    relative = path.relative_to(folder).as_posix()
+    return ClipRecord(
+        clip=relative, sha256="", source="", category=category, frames=0, fps=0, width=0, height=0
+    )
+
+
+def _checked(folder: Path, record: ClipRecord, from_manifest: bool) -> ClipRecord:
+    path = folder / record.clip
+    if len(clip_name(record.source, record)) > _LONGEST_NAME:
+        raise ClipError(f"{path}: the path is too long; {_LONGEST_NAME} characters fit")
+    if not path.is_file():
+        raise ClipError(f"{path}: listed in the manifest, but not there")
+    digest = sha256_of(path)
+    if from_manifest and digest != record.sha256:
+        raise ClipError(
+            f"{path}: not the file of the manifest (checksum differs); restore it, or make the "
+            "manifest again"
+        )
+    info = clip_info(path)
+    if from_manifest and (record.frames, record.width, record.height) != (
+        info.frames, info.width, info.height
+    ):  # fmt: skip
+        raise ClipError(
+            f"{path}: the manifest says {record.frames} frames of {record.width}x{record.height}, "
+            f"the file has {info.frames} of {info.width}x{info.height}; make the manifest again"
+        )
+    fps = record.fps if from_manifest else info.fps
+    return replace(
+        record, sha256=digest, frames=info.frames, fps=fps, width=info.width, height=info.height
+    )
+
+
+def shared_categories(
+    clips: Mapping[str, Sequence[ClipRecord]], wanted: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the categories of the study, each of which every source must have.
+
+    Args:
+        clips: the records of every source that is compared.
+        wanted: the study file's list; when empty, all categories that any source has, sorted.
+
+    Raises:
+        ClipError: a source has no clip of a category; the message names both.
+    """
+    held = {source: {r.category for r in records} for source, records in clips.items()}
+    chosen = tuple(wanted) or tuple(sorted(set().union(*held.values())))
+    for source, categories in held.items():
+        for category in chosen:
+            if category not in categories:
+                has = ", ".join(sorted(categories)) or "none"
+                raise ClipError(
+                    f"source {source} has no clips of category {category} (it has {has}); add "
+                    "some, or list the categories to compare under [design] categories"
+                )
+    return chosen
+
+
+def equal_files(clips: Iterable[ClipRecord]) -> list[str]:
+    """Return a warning for every file whose bytes occur more than once in the study."""
+    by_digest: dict[str, list[str]] = defaultdict(list)
+    for record in clips:
+        by_digest[record.sha256].append(clip_name(record.source, record))
+    return [
+        f"{names[0]} and {names[1]} are the same file"
+        + (f" (and {len(names) - 2} more)" if len(names) > 2 else "")
+        for names in by_digest.values()
+        if len(names) > 1
+    ]
+
+
+def item_of(record: ClipRecord) -> str:
+    """Return what pairs by item match on: the manifest's item, else the file's name."""
+    return record.item if record.item is not None else Path(record.clip).stem

@@ -1,0 +1,301 @@
+"""The door to the study database: SQLite in WAL mode by default, PostgreSQL by URL.
+
+Every change runs in one `write` unit, which on SQLite begins with `BEGIN IMMEDIATE`. A unit that
+reads first and then writes under SQLite's plain `BEGIN` fails with "database is locked" whatever
+the timeout, because it would have to upgrade a stale snapshot; so `read` sessions cannot write at
+all, on either database. The schema is only ever built by Alembic, from `migrations/`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    select,
+    text,
+)
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.orm import Session
+
+from evaluation import schema
+from evaluation.errors import DatabaseError, UsageError
+
+BUSY_TIMEOUT_S = 15.0
+_MIGRATION_LOCK = 0x7667616E  # any fixed number: two programs that upgrade at once take turns
+
+
+class Database:
+    """An open study database; threads may share it, each unit has a connection of its own."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.dialect: str = engine.dialect.name
+        self.url: str = engine.url.render_as_string(hide_password=False)
+        self._writer = engine.execution_options(unit="write")
+        self._reader = engine.execution_options(unit="read")
+        self._snapshot = engine.execution_options(unit="snapshot")
+        if self.dialect == "postgresql":
+            self._reader = self._reader.execution_options(postgresql_readonly=True)
+            self._snapshot = self._snapshot.execution_options(
+                postgresql_readonly=True, isolation_level="REPEATABLE READ"
+            )
+
+    def __repr__(self) -> str:
+        return f"Database({self._engine.url.render_as_string(hide_password=True)!r})"
+
+    @contextmanager
+    def read(self, *, snapshot: bool = False) -> Iterator[Session]:
+        """Yield a session that can only read.
+
+        Args:
+            snapshot: hold one moment for all statements (an export while people rate), instead of
+                seeing what others commit between two statements.
+        """
+        engine = self._snapshot if snapshot else self._reader
+        with Session(engine, expire_on_commit=False, autoflush=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """Yield a session whose changes are committed together at the end, or not at all.
+
+        Raises:
+            DatabaseError: another program kept the SQLite file locked for the whole busy timeout.
+        """
+        with Session(self._writer, expire_on_commit=False) as session:
+            try:
+                with session.begin():
+                    yield session
+            except OperationalError as error:
+                if self.dialect == "sqlite" and "locked" in str(error.orig):
+                    raise DatabaseError(
+                        f"{_shown(self._engine.url)}: another program keeps the database locked; "
+                        "try again, or use PostgreSQL for many writers"
+                    ) from error
+                raise
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+
+def _shown(url: URL) -> str:
+    """The database as a user would recognise it: the file, or the URL without its password."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return url.render_as_string(hide_password=True)
+
+
+def _parsed(url: str) -> URL:
+    if "://" not in url:
+        url = f"sqlite:///{url}"
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise DatabaseError(
+            "the database URL cannot be read; write sqlite:///study.db or "
+            "postgresql://user:password@host/name"
+        ) from None
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise DatabaseError(
+            f"{parsed.get_backend_name()} databases are not supported; "
+            "write sqlite:///study.db or postgresql://..."
+        )
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise DatabaseError("the database must be a file: write sqlite:///study.db")
+    return parsed
+
+
+def _engine(url: URL, busy_timeout_s: float) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": busy_timeout_s})
+        event.listen(engine, "connect", _on_sqlite_connect)
+        event.listen(engine, "begin", _on_sqlite_begin)
+        return engine
+    try:
+        return create_engine(url, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise DatabaseError(
+            f"PostgreSQL needs the package {error.name}: pip install 'vgan-eval[postgres]'"
+        ) from None
+
+
+def _on_sqlite_connect(connection: SqliteConnection, _record: Any) -> None:
+    # The driver must not begin by itself: `_on_sqlite_begin` says which kind of unit it is.
+    connection.isolation_level = None
+    connection.execute("PRAGMA synchronous = FULL")  # judgments are paid for
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _on_sqlite_begin(connection: Connection) -> None:
+    unit = connection.get_execution_options().get("unit", "read")
+    connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if unit == 'write' else 'ON'}")
+    if unit == "write":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    elif unit == "snapshot":
+        connection.exec_driver_sql("BEGIN")
+
+
+def migrations_folder() -> Path:
+    """Return where the migrations lie: beside this file in a wheel, else in the checkout."""
+    packaged = Path(__file__).with_name("migrations")
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "migrations"
+
+
+def migration_config(connection: Connection | None = None) -> Config:
+    """Return Alembic's configuration, made in code so that no alembic.ini has to be found."""
+    config = Config()
+    # ConfigParser reads % as interpolation.
+    config.set_main_option("script_location", str(migrations_folder()).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _require_file(url: URL) -> None:
+    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).is_file():
+        raise DatabaseError(
+            f"{url.database}: no database here; make one with `vgan-eval init STUDY.toml`"
+        )
+
+
+def _known_revisions() -> set[str]:
+    scripts = ScriptDirectory.from_config(migration_config())
+    return {script.revision for script in scripts.walk_revisions()}
+
+
+def _check_revision(connection: Connection, where: str) -> None:
+    """Refuse a database that this program did not make or does not understand."""
+    revision = MigrationContext.configure(connection).get_current_revision()
+    head = ScriptDirectory.from_config(migration_config()).get_current_head()
+    if revision == head:
+        return
+    tables = set(inspect(connection).get_table_names())
+    if revision is None and not tables:
+        raise DatabaseError(f"{where}: the database is empty; run `vgan-eval init STUDY.toml`")
+    if schema.Study.__tablename__ not in tables:
+        raise DatabaseError(f"{where}: not a study database; give another file or database")
+    if revision not in _known_revisions():
+        raise DatabaseError(
+            f"{where}: made by a newer version of vgan-eval (revision {revision}; this one knows "
+            f"up to {head}); install that version"
+        )
+    raise DatabaseError(
+        f"{where}: made by an older version of vgan-eval (revision {revision}, not {head}); "
+        "keep a copy, then run `vgan-eval init` with its study file, which upgrades it"
+    )
+
+
+@contextmanager
+def _explained(url: URL) -> Iterator[None]:
+    """Turn the driver's failures to open a database into one line."""
+    try:
+        yield
+    except DBAPIError as error:
+        reason = " ".join(str(error.orig).split())
+        raise DatabaseError(f"{_shown(url)}: the database cannot be used ({reason})") from error
+
+
+def open_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Database:
+    """Open an existing study database.
+
+    Args:
+        url: `sqlite:///study.db`, a bare path to a SQLite file, or `postgresql://...`.
+        busy_timeout_s: how long a write unit waits for another program's SQLite lock.
+
+    Raises:
+        DatabaseError: missing, unreachable, empty, not ours, older or newer than this program.
+    """
+    parsed = _parsed(url)
+    _require_file(parsed)
+    engine = _engine(parsed, busy_timeout_s)
+    try:
+        with _explained(parsed), engine.connect() as connection:
+            _check_revision(connection, _shown(parsed))
+    except DatabaseError:
+        engine.dispose()
+        raise
+    return Database(engine)
+
+
+def _upgrade(engine: Engine, where: str) -> None:
+    with engine.execution_options(unit="write").begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+        known = {
+            s.revision for s in ScriptDirectory.from_config(migration_config()).walk_revisions()
+        }
+        revision = MigrationContext.configure(connection).get_current_revision()
+        if revision not in known and inspect(connection).get_table_names():
+            _check_revision(connection, where)
+        command.upgrade(migration_config(connection), "head")
+
+
+def create_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Database:
+    """Open a study database, first making it or upgrading it to this program's schema.
+
+    The upgrade is one transaction; a SQLite file that could not be built is removed again.
+
+    Raises:
+        DatabaseError: unreachable, not ours, newer than this program, or the folder is missing.
+    """
+    parsed = _parsed(url)
+    file = Path(str(parsed.database)) if parsed.get_backend_name() == "sqlite" else None
+    if file is not None and not file.parent.is_dir():
+        raise DatabaseError(f"{file}: the folder {file.parent} does not exist; make it first")
+    is_new = file is not None and not file.exists()
+    engine = _engine(parsed, busy_timeout_s)
+    try:
+        with _explained(parsed):
+            if file is not None and is_new:
+                _make_wal(engine)
+            _upgrade(engine, _shown(parsed))
+    except BaseException:
+        engine.dispose()
+        if file is not None and is_new:
+            for suffix in ("", "-wal", "-shm"):
+                file.with_name(file.name + suffix).unlink(missing_ok=True)
+        raise
+    return Database(engine)
+
+
+def _make_wal(engine: Engine) -> None:
+    # The mode stays with the file, and it cannot be changed inside a transaction.
+    with engine.connect() as connection:
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA query_only = OFF")
+        driver.execute("PRAGMA journal_mode = WAL")
+
+
+def find_study(session: Session, name: str | None) -> schema.Study:
+    """Return the study of that name, or the only one when no name is given.
+
+    Raises:
+        UsageError: no study of that name, or several and no name.
+        DatabaseError: the database holds no study at all.
+    """
+    studies = {s.name: s for s in session.scalars(select(schema.Study).order_by(schema.Study.id))}
+    if not studies:
+        raise DatabaseError("the database holds no study; run `vgan-eval init STUDY.toml`")
+    if name is None and len(studies) == 1:
+        return next(iter(studies.values()))
+    known = ", ".join(studies)
+    if name is None:
+        raise UsageError(f"the database holds several studies; say which with --study: {known}")
+    if name not in studies:
+        raise UsageError(f"no study `{name}` in the database; it holds: {known}")
+    return studies[name]

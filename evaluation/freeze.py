@@ -1,0 +1,227 @@
+"""`init`: from a study file and folders of clips to a frozen, planned study in the database.
+
+Everything slow (decoding, planning, encoding) happens before the one transaction that writes, so
+that other studies in the same database go on meanwhile; what an interrupted run encoded is kept.
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from evaluation import schema
+from evaluation.budget import Cost, check_pay, check_workers, plan_cost
+from evaluation.clips import Progress, equal_files, silent
+from evaluation.database import Database
+from evaluation.design import changed_keys, design_hash, design_of, settings_of
+from evaluation.errors import DesignChanged
+from evaluation.materials import Imported, import_clips, make_pools, planned_clips
+from evaluation.plan import plan_trials
+from evaluation.plan_rows import StudyRows
+from evaluation.storage import MediaStore
+from evaluation.study import Study
+
+Prepare = Callable[[Session, schema.Study, Any, MediaStore, Progress], None]
+
+
+@dataclass(frozen=True)
+class InitReport:
+    """What `init` did.
+
+    Args:
+        study: its name.
+        action: `created`, `unchanged`, `settings changed`, or `frozen again` (no data yet).
+        design_hash: 64 hexadecimal digits.
+        rows: comparisons.
+        categories: of the study, in order.
+        clips: how many were imported.
+        pairs: how many the test trials show.
+        trials: planned test trials.
+        cost: of filling the plan on the crowd of [recruit].
+        warnings: what the user should know, one line each.
+    """
+
+    study: str
+    action: str
+    design_hash: str
+    rows: int
+    categories: tuple[str, ...]
+    clips: int
+    pairs: int
+    trials: int
+    cost: Cost
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def changed(self) -> bool:
+        """Whether the database was written to."""
+        return self.action != "unchanged"
+
+
+def _warnings(study: Study, imported: Imported) -> tuple[str, ...]:
+    found = equal_files(imported.records)
+    unused = [s.name for s in study.sources if s.name not in imported.clips]
+    found += [f"source {name} is in no comparison; its clips were not read" for name in unused]
+    return tuple(found)
+
+
+def _existing(session: Session, name: str) -> schema.Study | None:
+    return session.scalar(select(schema.Study).where(schema.Study.name == name))
+
+
+def has_data(session: Session, study: schema.Study) -> bool:
+    """Tell whether anybody started the study, or it was published."""
+    started = select(func.count()).where(schema.Assignment.study_id == study.id)
+    published = select(func.count()).where(
+        schema.Hit.study_id == study.id, schema.Hit.crowd != "local"
+    )
+    return bool(session.scalar(started) or session.scalar(published))
+
+
+def _refuse_change(session: Session, row: schema.Study, design: dict[str, Any]) -> None:
+    if has_data(session, row):
+        keys = ", ".join(changed_keys(row.design, design))
+        raise DesignChanged(
+            f"study `{row.name}` has been published or rated, and its design changed ({keys}); "
+            "give the changed study a new name under [study]"
+        )
+
+
+def _log(session: Session, row: schema.Study, kind: str, details: dict[str, Any]) -> None:
+    now = datetime.now(UTC)
+    session.add(schema.Event(study_id=row.id, kind=kind, details=details, created_at=now))
+
+
+def _update_settings(session: Session, study: Study, settings: dict[str, Any]) -> bool:
+    """Store what may change; log the old and the new values. False when nothing changed."""
+    row = session.scalars(select(schema.Study).where(schema.Study.name == study.name)).one()
+    text = study.path.read_text(encoding="utf-8")
+    if row.settings == settings and row.study_file == text:
+        return False
+    old = row.settings
+    keys = changed_keys(old, settings)
+    if keys:
+        tops = sorted({key.split(".")[0] for key in keys})
+        _log(
+            session, row, "settings changed",
+            {"keys": keys, "old": {k: old.get(k) for k in tops},
+             "new": {k: settings.get(k) for k in tops}},
+        )  # fmt: skip
+    row.settings, row.study_file, row.title = settings, text, study.title
+    names = {s.name: s.display_name for s in study.sources}
+    for source in row.sources:
+        source.display_name = names.get(source.name, source.display_name)
+    return True
+
+
+def _drop_plan(session: Session, row: schema.Study) -> None:
+    """Remove a plan that nobody has seen, before it is made anew."""
+    clips = select(schema.Clip.id).where(schema.Clip.study_id == row.id)
+    session.execute(delete(schema.Trial).where(schema.Trial.study_id == row.id))
+    session.execute(delete(schema.PlanBatch).where(schema.PlanBatch.study_id == row.id))
+    session.execute(delete(schema.Pair).where(schema.Pair.study_id == row.id))
+    session.execute(delete(schema.Stimulus).where(schema.Stimulus.clip_id.in_(clips)))
+    for table in (schema.Clip, schema.Source, schema.Question):
+        session.execute(delete(table).where(table.study_id == row.id))
+    session.expire_all()
+
+
+def init_study(
+    db: Database,
+    study: Study,
+    store: MediaStore,
+    assets: Path,
+    progress: Progress = silent,
+    *,
+    prepare: Prepare | None = None,
+) -> InitReport:
+    """Import, freeze and plan a study; the same file again changes nothing.
+
+    Args:
+        db: from `create_database`.
+        study: from `load_study`.
+        store: where the encoded clips go.
+        assets: a folder for files made for the study (spoilt gold clips); it must stay.
+        progress: called with the stage, how many are done, and of how many.
+        prepare: puts the stimuli into the store; `stimuli.prepare_stimuli` unless a test gives its
+            own, without encoding anything.
+
+    Raises:
+        ClipError: a folder or clip cannot be used.
+        UsageError: the plan cannot be made or filled, or the pay is refused.
+        DesignChanged: the design differs from the frozen one, and there are data already.
+    """
+    check_pay(study.pay, study.recruit.crowd)
+    imported = import_clips(study, progress)
+    design = design_of(study, imported.categories, imported.records)
+    settings = settings_of(study)
+    digest = design_hash(design)
+    with db.read() as session:
+        row = _existing(session, study.name)
+        if row is not None and row.design_hash != digest:
+            _refuse_change(session, row, design)
+    plan = plan_trials(
+        replace(study.design, categories=imported.categories), planned_clips(imported), study.seed
+    )
+    check_workers((t.pair for t in plan.trials), study.session, study.workers)
+    report = InitReport(
+        study=study.name,
+        action="created",
+        design_hash=digest,
+        rows=len(study.design.comparisons),
+        categories=imported.categories,
+        clips=len(imported.records),
+        pairs=len(plan.pairs),
+        trials=len(plan.trials),
+        cost=plan_cost(len(plan.trials), study.session, study.pay, study.recruit.crowd),
+        warnings=_warnings(study, imported),
+    )
+    if row is not None and row.design_hash == digest:
+        with db.write() as session:
+            done = _update_settings(session, study, settings)
+        return replace(report, action="settings changed" if done else "unchanged")
+    pools = make_pools(study, imported, assets / study.name, progress)
+    rows = StudyRows(study, imported.clips, pools.gold, plan, pools.pairs)
+    if prepare is None:
+        from evaluation.stimuli import prepare_stimuli
+
+        prepare = prepare_stimuli
+        rows.encode(store.scratch(), progress)
+    action = _write(db, study, rows, (design, digest, settings), (store, prepare, progress))
+    return replace(report, action=action)
+
+
+def _write(
+    db: Database,
+    study: Study,
+    rows: StudyRows,
+    frozen: tuple[dict[str, Any], str, dict[str, Any]],
+    media: tuple[MediaStore, Prepare, Progress],
+) -> str:
+    """Write the whole study in one transaction, over an unseen plan if there is one."""
+    design, digest, settings = frozen
+    store, prepare, progress = media
+    with db.write() as session:
+        row = _existing(session, study.name)
+        action = "created" if row is None else "frozen again"
+        if row is None:
+            row = schema.Study(name=study.name, created_at=datetime.now(UTC))
+            session.add(row)
+        else:
+            _refuse_change(session, row, design)
+            _log(session, row, "design changed", {"keys": changed_keys(row.design, design)})
+            _drop_plan(session, row)
+        row.title, row.seed, row.design, row.design_hash = study.title, study.seed, design, digest
+        row.settings, row.study_file = settings, study.path.read_text(encoding="utf-8")
+        # A new secret, because media keys of an older plan may name files that have changed.
+        row.secret = secrets.token_hex(32)
+        session.flush()
+        rows.add(session, row, datetime.now(UTC))
+        prepare(session, row, study.display, store, progress)
+        _log(session, row, "init", {"design_hash": digest, "trials": rows.n_trials})
+    return action

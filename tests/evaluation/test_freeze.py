@@ -1,0 +1,436 @@
+"""`init` imports, freezes and plans a study once, and refuses to change what has data."""
+
+import json
+import shutil
+from collections import Counter
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import aliased
+
+from evaluation import schema
+from evaluation.allocation import get_worker, local_hit, start_session
+from evaluation.database import create_database, find_study
+from evaluation.design import canonical_json, design_hash
+from evaluation.errors import ClipError, DesignChanged, EvaluationError, UsageError
+from evaluation.frames import read_frames
+from evaluation.freeze import init_study
+from evaluation.gold import spoil
+from evaluation.schema import Environment, PlanBatch, Side, Trial, TrialKind
+from evaluation.storage import LocalStore
+from evaluation.study import load_study
+
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def _init(database, path, **kwargs):
+    folder = path.parent
+    store = LocalStore(folder / "media")
+    return init_study(database, load_study(path), store, folder / "assets", **kwargs)
+
+
+def _init_rows(database, path):
+    """Init without encoding anything: only the rows are looked at."""
+    return _init(database, path, prepare=lambda *args: None)
+
+
+def _start(database, worker="w1"):
+    with database.write() as session:
+        study = find_study(session, None)
+        hit = local_hit(session, study, "local", Environment.SANDBOX, NOW)
+        person = get_worker(session, "local", Environment.SANDBOX, worker, NOW)
+        return start_session(session, study, hit=hit, worker=person, external_id="s1", now=NOW)
+
+
+def _counts(database):
+    tables = (schema.Clip, schema.Pair, schema.Stimulus, Trial, schema.Source, schema.Event)
+    with database.read() as session:
+        return {
+            t.__tablename__: session.scalar(select(func.count()).select_from(t)) for t in tables
+        }
+
+
+def test_init_writes_the_whole_study(initialised_study):
+    database, store, _, report = initialised_study
+    with database.read() as session:
+        study = find_study(session, None)
+        kinds = Counter(session.scalars(select(Trial.kind)))
+        batches = session.execute(
+            select(PlanBatch.number, PlanBatch.rule, PlanBatch.seed).order_by(PlanBatch.number)
+        ).all()
+        stimuli = session.scalars(select(schema.Stimulus)).all()
+        pairs = session.scalars(select(schema.Pair)).all()
+
+    assert (report.action, report.rows, report.clips, report.trials) == ("created", 3, 24, 48)
+    assert report.categories == ("beach", "golf")
+    assert kinds[TrialKind.TEST] == 48
+    assert kinds[TrialKind.GOLD] == kinds[TrialKind.PRACTICE] == 4
+    assert batches == [(0, "pool", 7), (1, "study file", 7)]
+    assert study.design_hash == report.design_hash
+    assert all(pair.padded_bytes > 0 for pair in pairs)
+    assert all(store.exists(s.key) for s in stimuli)
+
+
+def test_the_design_hash_is_the_sha256_of_the_stored_design(initialised_study):
+    with initialised_study.database.read() as session:
+        study = find_study(session, None)
+
+    assert design_hash(json.loads(canonical_json(study.design))) == study.design_hash
+    assert study.design["design"]["comparisons"][0] == ["ours", "theirs"]
+    assert study.design["design"]["categories"] == ["beach", "golf"]
+    assert study.settings["sources"]["ours"]["name"] == "Our Model"
+    assert "pay" not in study.design
+
+
+def test_every_cell_is_planned_in_the_designs_order_with_balanced_sides(initialised_study):
+    with initialised_study.database.read() as session:
+        rows = session.execute(
+            select(
+                schema.Pair.source_a, schema.Pair.source_b, schema.Pair.category, Trial.a_is_left
+            )
+            .join(Trial, Trial.pair_id == schema.Pair.id)
+            .where(Trial.kind == TrialKind.TEST)
+        ).all()
+    cells = Counter(rows)
+
+    assert len(cells) == 3 * 2 * 2
+    assert set(cells.values()) == {4}
+
+
+def test_pool_trials_are_templates_with_the_good_clip_as_answer(initialised_study):
+    good, bad = aliased(schema.Clip), aliased(schema.Clip)
+    with initialised_study.database.read() as session:
+        rows = session.execute(
+            select(Trial, schema.Pair, good, bad)
+            .join(schema.Pair, Trial.pair_id == schema.Pair.id)
+            .join(good, schema.Pair.clip_a_id == good.id)
+            .join(bad, schema.Pair.clip_b_id == bad.id)
+            .where(Trial.kind == TrialKind.GOLD)
+        ).all()
+        hidden = session.scalars(select(schema.Source.name).where(schema.Source.hidden)).all()
+    trial, pair, original, spoilt = rows[0]
+    before, after = read_frames(Path(original.path))[0], read_frames(Path(spoilt.path))[0]
+
+    assert (trial.a_is_left, trial.correct, trial.free) == (True, Side.LEFT, False)
+    assert (pair.source_a, pair.source_b) == ("real", "gold-bad")
+    assert hidden == ["gold-bad"]
+    assert before.shape == after.shape
+    assert np.abs(before.astype(int) - after).mean() > 30
+
+
+def test_a_session_can_start_and_has_every_kind(initialised_study):
+    assignment = _start(initialised_study.database)
+    with initialised_study.database.read() as session:
+        kinds = session.scalars(
+            select(Trial.kind)
+            .join(schema.Showing, schema.Showing.trial_id == Trial.id)
+            .where(schema.Showing.assignment_id == assignment.id)
+        ).all()
+
+    assert Counter(kinds) == {
+        TrialKind.TEST: 6, TrialKind.PRACTICE: 1, TrialKind.GOLD: 1, TrialKind.REPEAT: 1
+    }  # fmt: skip
+
+
+def test_the_same_file_again_changes_nothing(initialised_study):
+    before = _counts(initialised_study.database)
+    _start(initialised_study.database)
+    counts = _counts(initialised_study.database)
+    report = _init(initialised_study.database, initialised_study.path)
+
+    assert (report.action, report.changed) == ("unchanged", False)
+    assert report.design_hash == initialised_study.report.design_hash
+    assert _counts(initialised_study.database) == counts
+    assert counts["pair"] == before["pair"]
+
+
+def test_changed_pay_and_text_are_stored_and_logged_even_with_data(database, study_toml):
+    path = study_toml()
+    first = _init_rows(database, path)
+    _start(database)
+    study_toml(
+        ("Our Model", "Our New Model"),
+        extra='[pay]\nreward_cents = 50\n[text.en]\nthanks = "Thank you."\n',
+    )
+    report = _init_rows(database, path)
+    with database.read() as session:
+        study = find_study(session, None)
+        event = session.scalars(
+            select(schema.Event).where(schema.Event.kind == "settings changed")
+        ).one()
+        shown = study.sources[0].display_name
+
+    assert (report.action, report.design_hash) == ("settings changed", first.design_hash)
+    assert study.settings["pay"]["reward_cents"] == 50
+    assert event.details["keys"] == ["pay.reward_cents", "sources.ours", "text.en"]
+    assert event.details["old"]["pay"]["reward_cents"] == 0
+    assert shown == "Our New Model"
+    assert study.study_file == path.read_text()
+
+
+def test_a_changed_design_without_data_is_frozen_again(database, study_toml):
+    path = study_toml()
+    first = _init_rows(database, path)
+    with database.read() as session:
+        secret = find_study(session, None).secret
+    study_toml(("judgments_per_cell = 8", "judgments_per_cell = 4"))
+    report = _init_rows(database, path)
+    with database.read() as session:
+        study = find_study(session, None)
+        kinds = Counter(session.scalars(select(Trial.kind)))
+        events = session.scalars(select(schema.Event.kind).order_by(schema.Event.id)).all()
+
+    assert (report.action, report.trials) == ("frozen again", 24)
+    assert report.design_hash != first.design_hash
+    assert kinds[TrialKind.TEST] == 24
+    assert study.secret != secret
+    assert events == ["init", "design changed", "init"]
+
+
+def test_a_changed_design_with_data_is_refused_and_names_what_changed(database, study_toml):
+    path = study_toml()
+    _init_rows(database, path)
+    _start(database)
+    counts = _counts(database)
+    study_toml(("trials = 6", "trials = 5"), ("seed = 7", "seed = 8"))
+
+    with pytest.raises(DesignChanged, match=r"design changed \(seed, session\.trials\); give the"):
+        _init_rows(database, path)
+    assert _counts(database) == counts
+
+
+def test_a_changed_clip_with_data_is_refused(database, study_toml):
+    path = study_toml()
+    _init_rows(database, path)
+    _start(database)
+    clips = path.parent / "clips"
+    shutil.copy(clips / "ours/golf/0000.mp4", clips / "theirs/golf/0000.mp4")
+
+    with pytest.raises(DesignChanged, match="clips_sha256"):
+        _init_rows(database, path)
+
+
+def test_a_published_study_counts_as_one_with_data(database, study_toml):
+    path = study_toml()
+    _init_rows(database, path)
+    with database.write() as session:
+        study = find_study(session, None)
+        session.add(
+            schema.Hit(
+                study_id=study.id, crowd="mturk", environment=Environment.SANDBOX, token="t",
+                state=schema.CallState.DONE, created_at=NOW,
+            )
+        )  # fmt: skip
+    study_toml(("seed = 7", "seed = 8"))
+
+    with pytest.raises(DesignChanged, match="published or rated"):
+        _init_rows(database, path)
+
+
+def test_where_the_folders_lie_is_not_part_of_the_design(sqlite_database, study_toml, tmp_path):
+    path = study_toml()
+    first = _init_rows(sqlite_database, path)
+    (tmp_path / "clips").rename(tmp_path / "moved")
+    changes = [(f"clips/{s}", f"moved/{s}") for s in ("ours", "theirs", "real")]
+    study_toml(*changes, clips=False)
+    report = _init_rows(sqlite_database, path)
+
+    assert (report.action, report.design_hash) == ("settings changed", first.design_hash)
+
+
+def test_two_studies_share_a_database(sqlite_database, study_toml):
+    _init_rows(sqlite_database, study_toml())
+    _init_rows(sqlite_database, study_toml(('name = "small"', 'name = "other"'), name="b.toml"))
+    with sqlite_database.read() as session:
+        assert find_study(session, "other").name == "other"
+        assert session.scalar(select(func.count()).select_from(schema.Study)) == 2
+
+
+def test_a_failure_half_way_leaves_nothing_in_the_database(database, study_toml):
+    def full_disk(*args):
+        raise EvaluationError("the disk is full")
+
+    with pytest.raises(EvaluationError, match="the disk is full"):
+        _init(database, study_toml(), prepare=full_disk)
+    assert set(_counts(database).values()) == {0}
+
+
+def test_the_same_seed_plans_the_same_study_on_any_database(study_toml, tmp_path):
+    path = study_toml()
+    plans = []
+    for name in ("a.db", "b.db"):
+        database = create_database(str(tmp_path / name))
+        _init_rows(database, path)
+        left, right = aliased(schema.Clip), aliased(schema.Clip)
+        with database.read() as session:
+            plans.append(
+                session.execute(
+                    select(Trial.batch_id, Trial.number, Trial.kind, left.name, right.name)
+                    .join(schema.Pair, Trial.pair_id == schema.Pair.id)
+                    .join(left, schema.Pair.clip_a_id == left.id)
+                    .join(right, schema.Pair.clip_b_id == right.id)
+                    .order_by(Trial.batch_id, Trial.number)
+                ).all()
+            )
+        database.close()
+
+    assert len(plans[0]) == 56
+    assert plans[0] == plans[1]
+
+
+def test_gold_from_a_folder_has_hidden_sources_and_is_part_of_the_hash(
+    sqlite_database, study_toml, clip_folder, tmp_path
+):
+    for side in ("good", "bad"):
+        clip_folder(f"../gold/{side}", {"golf": 6})
+    path = study_toml(('auto = "noise"\nsource = "real"', 'folder = "gold"'))
+    first = _init_rows(sqlite_database, path)
+    with sqlite_database.read() as session:
+        hidden = session.scalars(select(schema.Source.name).where(schema.Source.hidden)).all()
+        gold = session.execute(
+            select(schema.Pair.source_a, schema.Pair.source_b)
+            .join(Trial)
+            .where(Trial.kind == TrialKind.GOLD)
+        ).all()
+    shutil.copy(tmp_path / "gold/good/golf/0000.mp4", tmp_path / "gold/bad/golf/0001.mp4")
+
+    assert hidden == ["gold-good", "gold-bad"]
+    assert set(gold) == {("gold-good", "gold-bad")}
+    assert _init_rows(sqlite_database, path).design_hash != first.design_hash
+
+
+def test_a_gold_clip_without_partner_is_named(sqlite_database, study_toml, clip_folder):
+    clip_folder("../gold/good", {"golf": 6})
+    clip_folder("../gold/bad", {"golf": 5})
+    path = study_toml(('auto = "noise"\nsource = "real"', 'folder = "gold"'))
+
+    with pytest.raises(ClipError, match=r"gold-good/golf/0005\.mp4 has no partner .* bad/"):
+        _init_rows(sqlite_database, path)
+
+
+def test_too_few_gold_clips_are_refused_with_the_counts(sqlite_database, study_toml):
+    path = study_toml(("gold = 1", "gold = 4"))
+
+    with pytest.raises(UsageError, match=r"gives 8 pairs, but one worker may need 10 \(8 gold"):
+        _init_rows(sqlite_database, path)
+
+
+def test_identical_pairs_have_no_correct_side(sqlite_database, study_toml):
+    _init_rows(sqlite_database, study_toml(("repeats = 1", "repeats = 1\nidentical = 1")))
+    with sqlite_database.read() as session:
+        rows = session.execute(
+            select(Trial.correct, schema.Pair.clip_a_id, schema.Pair.clip_b_id)
+            .join(schema.Pair)
+            .where(Trial.kind == TrialKind.IDENTICAL)
+        ).all()
+
+    assert len(rows) == 8
+    assert all(correct is None and a == b for correct, a, b in rows)
+
+
+def test_pairing_by_item_keeps_item_and_prompt(sqlite_database, study_toml):
+    path = study_toml(("judgments_per_cell = 8", 'judgments_per_pair = 2\npairing = "item"'))
+    report = _init_rows(sqlite_database, path)
+    with sqlite_database.read() as session:
+        pairs = session.scalars(select(schema.Pair).where(schema.Pair.source_b != "gold-bad")).all()
+        items = {(p.clip_a.item, p.clip_b.item, p.item) for p in pairs}
+
+    assert report.trials == 3 * 2 * 4 * 2
+    assert items == {(f"000{i}",) * 3 for i in range(4)}
+
+
+def test_an_item_without_a_partner_is_refused(sqlite_database, study_toml, tmp_path):
+    path = study_toml(("judgments_per_cell = 8", 'judgments_per_pair = 2\npairing = "item"'))
+    (tmp_path / "clips/theirs/golf/0002.mp4").unlink()
+
+    with pytest.raises(UsageError, match=r"ours/golf/0002\.mp4: item '0002' has no partner in th"):
+        _init_rows(sqlite_database, path)
+
+
+def test_more_judgments_than_the_workers_can_give_are_refused(sqlite_database, study_toml):
+    path = study_toml(("sessions_per_worker = 2", "sessions_per_worker = 2\nworkers = 3"))
+
+    with pytest.raises(UsageError, match=r"at most 36 judgments .* the plan has 48: raise"):
+        _init_rows(sqlite_database, path)
+    assert _counts(sqlite_database)["trial"] == 0
+
+
+@pytest.mark.parametrize(
+    ("shape", "setting"),
+    [({"size": (48, 32)}, 'fit = "pad"'), ({"fps": 10.0}, "fps"), ({"frames": 6}, "duration =")],
+)
+def test_clips_that_differ_between_sources_name_the_display_setting(
+    sqlite_database, study_toml, clip_folder, shape, setting
+):
+    clip_folder("ours", **shape)
+
+    with pytest.raises(UsageError, match=rf"clips differ in .*; set {setting}.* under \[display\]"):
+        _init(sqlite_database, study_toml())
+    assert set(_counts(sqlite_database).values()) == {0}
+
+
+def test_an_unused_source_is_not_read_and_a_copy_is_a_warning(
+    sqlite_database, study_toml, tmp_path
+):
+    path = study_toml(('real = "clips/real"', 'real = "clips/real"\nextra = "nowhere"'))
+    shutil.copy(tmp_path / "clips/ours/golf/0000.mp4", tmp_path / "clips/real/golf/0000.mp4")
+    report = _init_rows(sqlite_database, path)
+
+    assert report.warnings == (
+        "ours/golf/0000.mp4 and real/golf/0000.mp4 are the same file",
+        "source extra is in no comparison; its clips were not read",
+    )
+
+
+def test_progress_is_reported_to_the_end(sqlite_database, study_toml):
+    seen = {}
+    _init(sqlite_database, study_toml(), progress=lambda stage, *n: seen.__setitem__(stage, n))
+
+    assert "Reading clips of ours" in seen
+    assert all(done == total for done, total in seen.values())
+
+
+MOVING = np.random.default_rng(0).integers(0, 256, (8, 6, 5, 3), dtype=np.uint8)
+
+
+def test_a_frozen_clip_holds_its_first_frame():
+    spoilt = spoil(MOVING, "freeze", np.random.default_rng(1))
+
+    assert np.array_equal(spoilt, np.repeat(MOVING[:1], 8, axis=0))
+
+
+def test_a_shuffled_clip_has_the_same_frames_in_another_order():
+    spoilt = spoil(MOVING, "frame-shuffle", np.random.default_rng(1))
+    order = [next(i for i in range(8) if np.array_equal(MOVING[i], f)) for f in spoilt]
+
+    assert sorted(order) == list(range(8))
+    assert not any(b - a == 1 for a, b in pairwise(order))
+
+
+@pytest.mark.parametrize("how", ["freeze", "frame-shuffle"])
+def test_spoiling_what_does_not_move_is_refused(how):
+    with pytest.raises(UsageError, match="changes nothing in a clip that does not move"):
+        spoil(np.repeat(MOVING[:1], 8, axis=0), how, np.random.default_rng(1))
+
+
+def test_the_report_prices_the_plan(sqlite_database, study_toml):
+    pay = '[pay]\npreset = "paper"\nexpected_minutes = 3\n[recruit]\ncrowd = "mturk"\n'
+    cost = _init_rows(sqlite_database, study_toml(extra=pay)).cost
+
+    assert (cost.sessions, cost.reward_cents, cost.fee_cents) == (8, 72, 16)
+    assert cost.hourly_cents == 180
+
+
+def test_pay_under_a_crowds_minimum_is_refused_before_anything_is_read(
+    sqlite_database, study_toml, tmp_path
+):
+    path = study_toml(extra='[pay]\nreward_cents = 5\n[recruit]\ncrowd = "prolific"\n')
+    study = load_study(path)
+    shutil.rmtree(tmp_path / "clips")
+
+    with pytest.raises(UsageError, match="under prolific's"):
+        init_study(sqlite_database, study, LocalStore(tmp_path / "m"), tmp_path / "a")
