@@ -1,0 +1,129 @@
+"""The web application: the page that workers rate on, the clips it plays, and a health check.
+
+`create_app` makes it for one study; `serve` runs it. Worker pages use no cookies and no browser
+storage, because in another site's frame neither works: the state is the ids in the URL, a signed
+token, and the database.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from flask import Flask, Response, current_app
+
+from evaluation import schema
+from evaluation.database import Database, find_study, open_database
+from evaluation.storage import MediaStore
+
+_MAX_BODY = 64 * 1024  # a judgment has about 2 kB
+_THREADS = 8
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the views work with.
+
+    Args:
+        database: of the study.
+        store: of its encoded clips.
+        study: its name.
+        environment: that local and link raters are recorded under.
+        open_door: whether anyone who reaches `/` may rate; else only by the join link.
+    """
+
+    database: Database
+    store: MediaStore
+    study: str
+    environment: schema.Environment
+    open_door: bool
+
+
+def services() -> Services:
+    """Return the running application's services."""
+    found: Services = current_app.extensions["vgan_eval"]
+    return found
+
+
+def now() -> datetime:
+    """Return the time, aware; the one clock of the views."""
+    return datetime.now(UTC)
+
+
+def create_app(
+    database_url: str,
+    store: MediaStore,
+    *,
+    study: str | None = None,
+    environment: schema.Environment = schema.Environment.PRODUCTION,
+    open_door: bool = True,
+    frame_ancestors: Sequence[str] = (),
+    form_hosts: Sequence[str] = (),
+) -> Flask:
+    """Make the application for one study.
+
+    Args:
+        database_url: as for `open_database`.
+        store: where the study's clips were put.
+        study: its name; None for the only one of the database.
+        environment: that local and link raters are recorded under.
+        open_door: whether anyone who reaches `/` may rate; False leaves only the join link.
+        frame_ancestors: sites that may show the pages in a frame, such as `https://*.mturk.com`.
+        form_hosts: sites that a finished session may be submitted to.
+
+    Raises:
+        DatabaseError: the database cannot be opened, or holds no study.
+        UsageError: no study of that name, or several and no name.
+    """
+    from webapp import health, local, media, rating  # the views import `services` from here
+
+    database = open_database(database_url)
+    with database.read() as session:
+        name = find_study(session, study).name
+    app = Flask(__name__)
+    app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
+    app.extensions["vgan_eval"] = Services(database, store, name, environment, open_door)
+    for blueprint in (rating.blueprint, local.blueprint, media.blueprint, health.blueprint):
+        app.register_blueprint(blueprint)
+    policy = _content_policy(store.origin(), frame_ancestors, form_hosts)
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        """Send the same protective headers with every response."""
+        response.headers["Content-Security-Policy"] = policy
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        # URLs carry a rater's ticket: no other site may learn them.
+        response.headers["Referrer-Policy"] = "no-referrer"
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    return app
+
+
+def _content_policy(
+    media_origin: str | None, frame_ancestors: Sequence[str], form_hosts: Sequence[str]
+) -> str:
+    """Return the Content-Security-Policy: own scripts and styles, clips from their origin only."""
+    media = f" {media_origin}" if media_origin else ""
+    rules = {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' data:",
+        "media-src": "blob:",
+        "connect-src": f"'self'{media}",
+        "base-uri": "'none'",
+        "form-action": " ".join(["'self'", *form_hosts]),
+        "frame-ancestors": " ".join(["'self'", *frame_ancestors]),
+    }
+    return "; ".join(f"{name} {value}" for name, value in rules.items())
+
+
+def serve(app: Flask, host: str = "127.0.0.1", port: int = 8000) -> None:
+    """Run the application on waitress until it is interrupted.
+
+    Waitress, because it keeps answering when browsers hold silent or slow connections open; a
+    server with one connection per worker process does not.
+    """
+    import waitress
+
+    waitress.serve(app, host=host, port=port, threads=_THREADS, ident=None)

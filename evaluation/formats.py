@@ -1,0 +1,137 @@
+"""What all clips of a study are made into, so that no side differs in size, rate or length."""
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from evaluation import schema
+from evaluation.errors import UsageError
+from evaluation.study import Display
+
+SPRITE_LIMIT = 1_000_000  # bytes of the largest sheet
+_SURELY_VIDEO = 8 * SPRITE_LIMIT  # raw bytes; lossless coding of moving pictures saves less
+_MAX_SHEET = 8192  # pixels; what every browser can decode and draw
+PNG = "image/png"
+MP4 = "video/mp4"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Format:
+    """What every clip of a study is made into.
+
+    Args:
+        kind: `sprite`, `video` or `image`.
+        width: of a frame, in pixels.
+        height: of a frame, in pixels.
+        fps: frames per second; 0 for images.
+        frames: every clip is cut to this many; None where each keeps its own length.
+        columns: frames per row of a sprite sheet.
+        scale: CSS pixels per frame pixel.
+        fit: `pad` or `crop` where clips of other proportions must be fitted.
+    """
+
+    kind: str
+    width: int
+    height: int
+    fps: float
+    frames: int | None
+    columns: int
+    scale: float
+    fit: str | None
+
+    @property
+    def mime(self) -> str:
+        """The type that the files are served under."""
+        return MP4 if self.kind == "video" else PNG
+
+
+def _only(values: dict[T, str], what: str, setting: str, show: Callable[[T], str]) -> T:
+    """Return the one value that all clips share, or name two that differ and the setting."""
+    if len(values) == 1:
+        return next(iter(values))
+    (first, clip), (second, other) = itertools.islice(values.items(), 2)
+    raise UsageError(
+        f"clips differ in {what}: {clip} has {show(first)}, {other} has {show(second)}; "
+        f"set {setting} under [display] of the study file"
+    )
+
+
+def _frame_size(clips: Sequence[schema.Clip], display: Display) -> tuple[int, int]:
+    """Return width and height of every stimulus."""
+    sizes = {(clip.width, clip.height): clip.name for clip in clips}
+    if display.fit is None:
+        return _only(sizes, "size", 'fit = "pad" or "crop"', lambda s: f"{s[0]}x{s[1]}")
+    # The smallest: enlarging one side's clips would tell them apart.
+    return min(width for width, _ in sizes), min(height for _, height in sizes)
+
+
+def _rate(clips: Sequence[schema.Clip], display: Display) -> float:
+    """Return the frame rate of every stimulus."""
+    if display.fps is not None:
+        return display.fps
+    rates = {round(clip.fps, 2): clip.name for clip in clips}
+    _only(rates, "frame rate", "fps", lambda rate: f"{rate:g} frames per second")
+    return clips[0].fps
+
+
+def _lengths(clips: Sequence[schema.Clip], fps: float) -> dict[int, str]:
+    """Return the lengths in frames at the common rate, each with a clip that has it."""
+    return {
+        max(1, round(clip.frames * fps / clip.fps)) if clip.frames > 1 else 1: clip.name
+        for clip in clips
+    }
+
+
+def _scale(width: int, height: int, display: Display) -> float:
+    """Return CSS pixels per frame pixel: a whole number where the clip fits the box at all."""
+    exact = display.box / max(width, height)
+    return exact if display.scale == "fit" or exact < 1 else float(math.floor(exact))
+
+
+def common_format(clips: Sequence[schema.Clip], display: Display) -> Format:
+    """Decide what all clips of a study are made into, from what is known without decoding them.
+
+    A result of kind `sprite` may still turn to video when the largest sheet exceeds 1 MB.
+
+    Args:
+        clips: all clips of the study, at least one.
+        display: the study file's [display].
+
+    Raises:
+        UsageError: clips differ in size, rate or length and [display] does not say what to do; the
+            message names two clips and the setting.
+    """
+    width, height = _frame_size(clips, display)
+    still = all(clip.frames == 1 for clip in clips)
+    fps = 0.0 if still else _rate([clip for clip in clips if clip.frames > 1], display)
+    lengths = _lengths(clips, fps) if fps else {1: ""}
+    if display.duration is None and len(lengths) > 1:
+        _only(lengths, "length", 'duration = "shortest" or "loop-each"', lambda n: f"{n} frames")
+    longest = min(lengths) if display.duration == "shortest" else max(lengths)
+    columns = math.ceil(math.sqrt(longest))
+    sheet = Format(
+        kind="image" if still else "sprite",
+        width=width,
+        height=height,
+        fps=fps,
+        frames=None if display.duration == "loop-each" else longest,
+        columns=columns,
+        scale=_scale(width, height, display),
+        fit=display.fit,
+    )
+    too_wide = columns * max(width, height) > _MAX_SHEET
+    if still or not (too_wide or width * height * 3 * longest > _SURELY_VIDEO):
+        return sheet
+    return as_video(sheet, display)
+
+
+def as_video(sheet: Format, display: Display) -> Format:
+    """Return the video form of a format: even sides, no more pixels than dense screens can show."""
+    shrink = min(1.0, 2 * display.box / max(sheet.width, sheet.height))
+    width, height = (max(2, round(side * shrink) // 2 * 2) for side in (sheet.width, sheet.height))
+    scale = _scale(width, height, display)
+    return replace(sheet, kind="video", width=width, height=height, columns=1, scale=scale)

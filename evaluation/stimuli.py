@@ -1,0 +1,241 @@
+"""Every clip that is shown, encoded once in one way, under a name that says nothing.
+
+The format is decided once per study from all its clips: a lossless sprite sheet while the largest
+stays within 1 MB, else video. Both files of a pair are padded to one step of a geometric ladder of
+sizes, so neither a file's name nor its length tells the sides apart.
+"""
+
+import hashlib
+import hmac
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
+from pathlib import Path
+from typing import TypeVar
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from evaluation import encoding, schema
+from evaluation.clips import read_frames
+from evaluation.errors import ClipError
+from evaluation.formats import SPRITE_LIMIT, Format, as_video, common_format
+from evaluation.storage import MediaStore, write_atomic
+from evaluation.study import Display
+
+_ENCODING_VERSION = 1  # part of the names of half-made files: raise it when the bytes change
+
+Progress = Callable[[str, int, int], None]
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Report nothing."""
+
+
+def _encode(clip: schema.Clip, target: Format, scratch: Path) -> Path:
+    """Encode one clip to a file of its own, unless an interrupted run already did."""
+    spec = repr((_ENCODING_VERSION, astuple(target), clip.sha256)).encode()
+    path = scratch / hashlib.sha256(spec).hexdigest()
+    if path.is_file():
+        return path
+    frames, _ = read_frames(Path(clip.path))
+    if frames.shape[:3] != (clip.frames, clip.height, clip.width):
+        raise ClipError(f"{clip.path}: changed since it was imported; run the command again")
+    frames = encoding.normalise(frames, clip.fps, target)
+    if target.kind == "video":
+        scratch.mkdir(parents=True, exist_ok=True)
+        # The clip's id keeps two threads apart that encode equal bytes of two sources.
+        data = encoding.video(frames, target.fps, path.with_suffix(f".{clip.id or 0}.part.mp4"))
+    else:
+        data = encoding.sprite_sheet(frames, target.columns)
+    write_atomic(path, data)
+    return path
+
+
+def _in_threads(
+    work: Callable[[T], R], items: Iterable[T], stage: str, progress: Progress
+) -> list[R]:
+    """Run work over items on all cores (decoding and encoding leave Python's lock), in order."""
+    todo = list(items)
+    results = []
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
+    try:
+        progress(stage, 0, len(todo))
+        for done, result in enumerate(pool.map(work, todo), start=1):
+            results.append(result)
+            progress(stage, done, len(todo))
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return results
+
+
+def encode_clips(
+    clips: Sequence[schema.Clip],
+    target: Format,
+    display: Display,
+    scratch: Path,
+    progress: Progress = _silent,
+    *,
+    limit: int | None = SPRITE_LIMIT,
+) -> tuple[Format, list[Path]]:
+    """Encode clips to files in a scratch folder; what an interrupted run made is kept.
+
+    Needs no database, so that nobody waits for a lock meanwhile.
+
+    Args:
+        clips: their `path`, `sha256`, size and length are read.
+        target: from `common_format`.
+        display: the study file's [display].
+        scratch: see `MediaStore.scratch`.
+        progress: called with the stage, how many are done, and of how many.
+        limit: bytes of a sheet above which all clips become video; None keeps the sheets.
+
+    Returns:
+        The format in force (video when a sheet exceeded 1 MB) and one file per clip, in order.
+
+    Raises:
+        ClipError: a clip cannot be decoded or has changed since it was imported.
+    """
+
+    def encode(clip: schema.Clip) -> Path:
+        return _encode(clip, target, scratch)
+
+    files = _in_threads(encode, clips, "Encoding clips", progress)
+    largest = max((file.stat().st_size for file in files), default=0)
+    if target.kind == "sprite" and limit is not None and largest > limit:
+        return encode_clips(clips, as_video(target, display), display, scratch, progress)
+    return target, files
+
+
+def media_key(secret: str, clip: str, padded_bytes: int) -> str:
+    """Return the opaque name of a clip padded to a size: an HMAC under the study's secret."""
+    message = f"{clip}\n{padded_bytes}".encode()
+    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
+
+
+def layout_of(clip: schema.Clip, target: Format) -> dict[str, str | int | float]:
+    """Return what the page needs to play a clip; equal on both sides of every pair.
+
+    (Unless `duration = "loop-each"` lets clips keep their own lengths.)
+    """
+    frames = target.frames
+    if frames is None:
+        frames = max(1, round(clip.frames * target.fps / clip.fps)) if clip.frames > 1 else 1
+    return {
+        "kind": target.kind,
+        "frames": frames,
+        "fps": target.fps,
+        "width": target.width,
+        "height": target.height,
+        "columns": target.columns,
+        "scale": target.scale,
+    }
+
+
+def _study_clips(session: Session, study: schema.Study) -> list[schema.Clip]:
+    chosen = select(schema.Clip).where(schema.Clip.study_id == study.id).order_by(schema.Clip.id)
+    return list(session.scalars(chosen))
+
+
+def _unprepared_pairs(session: Session, study: schema.Study) -> list[schema.Pair]:
+    chosen = (
+        select(schema.Pair)
+        .where(schema.Pair.study_id == study.id, schema.Pair.padded_bytes == 0)
+        .options(joinedload(schema.Pair.clip_a), joinedload(schema.Pair.clip_b))
+        .order_by(schema.Pair.id)
+    )
+    return list(session.scalars(chosen))
+
+
+def _established_kind(session: Session, study: schema.Study) -> str | None:
+    """Return the kind of the study's first stimulus: later batches must not change it."""
+    chosen = (
+        select(schema.Stimulus)
+        .join(schema.Stimulus.clip)
+        .where(schema.Clip.study_id == study.id)
+        .limit(1)
+    )
+    first = session.scalar(chosen)
+    return str(first.layout["kind"]) if first else None
+
+
+def prepare_stimuli(
+    session: Session,
+    study: schema.Study,
+    display: Display,
+    store: MediaStore,
+    progress: Progress = _silent,
+) -> None:
+    """Encode, pad and store both clips of every pair that has no stimuli yet.
+
+    Adds Stimulus rows and sets `Pair.padded_bytes`. Files that `encode_clips` made before, and keys
+    that are already stored, are not made again.
+
+    Args:
+        session: inside a write unit; holds the study's clips and pairs.
+        study: whose secret names the files.
+        display: the study file's [display].
+        store: where the files go.
+        progress: called with the stage, how many are done, and of how many.
+
+    Raises:
+        UsageError: see `common_format`.
+        ClipError: a clip cannot be decoded or has changed since it was imported.
+        EvaluationError: the store cannot be written.
+    """
+    session.flush()
+    pairs = _unprepared_pairs(session, study)
+    if not pairs:
+        return
+    target = common_format(_study_clips(session, study), display)
+    kind = _established_kind(session, study)
+    if kind == "video" and target.kind == "sprite":
+        target = as_video(target, display)
+    clips = {clip.id: clip for pair in pairs for clip in (pair.clip_a, pair.clip_b)}
+    wanted = [clips[key] for key in sorted(clips)]
+    limit = None if kind == "sprite" else SPRITE_LIMIT
+    target, encoded = encode_clips(wanted, target, display, store.scratch(), progress, limit=limit)
+    files = {clip.id: file for clip, file in zip(wanted, encoded, strict=True)}
+    stored = _add_rows(session, study, pairs, files, target)
+
+    def put(item: tuple[str, int, Path]) -> None:
+        key, size, file = item
+        if not store.exists(key):
+            store.put(key, encoding.pad(file.read_bytes(), size), target.mime)
+
+    _in_threads(put, stored, "Storing clips", progress)
+
+
+def _add_rows(
+    session: Session,
+    study: schema.Study,
+    pairs: Sequence[schema.Pair],
+    files: dict[int, Path],
+    target: Format,
+) -> list[tuple[str, int, Path]]:
+    """Set each pair's size step and add its stimuli; return what must be stored."""
+    sizes = {clip_id: file.stat().st_size for clip_id, file in files.items()}
+    known = set(
+        session.scalars(
+            select(schema.Stimulus.key)
+            .join(schema.Stimulus.clip)
+            .where(schema.Clip.study_id == study.id)
+        )
+    )
+    stored = []
+    for pair in pairs:
+        step = encoding.size_step(max(sizes[pair.clip_a_id], sizes[pair.clip_b_id]))
+        pair.padded_bytes = step
+        for clip in (pair.clip_a, pair.clip_b):
+            key = media_key(study.secret, clip.name, step)
+            if key in known:
+                continue
+            known.add(key)
+            row = {"clip_id": clip.id, "key": key, "padded_bytes": step, "mime": target.mime}
+            session.add(schema.Stimulus(**row, layout=layout_of(clip, target)))
+            stored.append((key, step, files[clip.id]))
+    session.flush()
+    return stored

@@ -1,0 +1,521 @@
+"""A session in a real browser: what is painted, when answers count, and what survives a fault."""
+
+import io
+import math
+import re
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import expect
+from sqlalchemy import select
+
+from evaluation import schema
+from evaluation.study import Consent, SurveyQuestion
+
+pytestmark = pytest.mark.browser
+
+LOOP_MS = 500  # of the study's clips: 6 frames at 12 per second
+
+# Notes every drawImage with the animation tick it happened in.
+RECORD_DRAWS = """
+window.draws = []; window.tick = 0;
+const request = window.requestAnimationFrame.bind(window);
+window.requestAnimationFrame = (call) => request((now) => { window.tick = now; call(now); });
+const draw = CanvasRenderingContext2D.prototype.drawImage;
+CanvasRenderingContext2D.prototype.drawImage = function (image, x, y, ...rest) {
+  window.draws.push([window.tick, this.canvas.getAttribute('aria-label'), x, y]);
+  return draw.call(this, image, x, y, ...rest);
+};
+"""
+PIXELS = """canvas => Array.from(
+  canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data)"""
+
+
+def painted(canvas) -> np.ndarray:
+    """The canvas's own pixels, (H, W, 3)."""
+    size = canvas.evaluate("canvas => [canvas.height, canvas.width]")
+    return np.array(canvas.evaluate(PIXELS), np.uint8).reshape(*size, 4)[..., :3]
+
+
+def is_on_screen(canvas, expected: np.ndarray, ratio: float) -> bool:
+    """Whether the screen shows exactly these pixels (H, W, 3) where the canvas is.
+
+    The browser puts a canvas that lies between two of the screen's pixels on either of them.
+    """
+    screen = np.asarray(Image.open(io.BytesIO(canvas.page.screenshot())).convert("RGB"))
+    box = canvas.bounding_box()
+    height, width, _ = expected.shape
+    tops, lefts = ([math.floor(box[side] * ratio) + i for i in (0, 1)] for side in ("y", "x"))
+    return any(
+        np.array_equal(screen[top : top + height, left : left + width], expected)
+        for top in tops
+        for left in lefts
+    )
+
+
+def judgments(stored):
+    return stored(select(schema.Judgment).order_by(schema.Judgment.id))
+
+
+@pytest.fixture
+def frozen(live, rater, page):
+    """Begin a session under a clock that stands still unless the test runs it."""
+
+    def begin(recipe=None):
+        one = rater(live(recipe))
+        page.clock.install()
+        one.open()
+        one.press_start()
+        page.wait_for_selector("#stage [role=img]")
+        page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 0.05)
+        # A pair that starts after the clock stopped: everything about it is the test's doing.
+        page.keyboard.press("Space")
+        return one
+
+    return begin
+
+
+@pytest.mark.parametrize("ratio", [1, 1.25, 2])
+def test_source_pixels_reach_the_screen_with_error_zero(live, rater, browser, ratio):
+    page = browser.new_page(device_scale_factor=ratio, viewport={"width": 1001, "height": 701})
+    one = rater(live(), on=page)
+    one.begin()
+    page.get_by_role("button", name="Pause").click()
+
+    for side in ("left", "right"):
+        drawn = painted(one.canvas(side))
+        frames = one.frames(side)
+        scale = one.state["showing"][side]["layout"]["scale"] * ratio
+        index = ((np.arange(int(64 * scale)) + 0.5) / scale).astype(int)
+
+        assert [np.array_equal(drawn, frame) for frame in frames].count(True) == 1
+        assert is_on_screen(one.canvas(side), drawn[index][:, index], ratio)
+    page.close()
+
+
+def test_frame_k_is_drawn_at_its_time_and_both_sides_together(live, rater, page):
+    page.add_init_script(RECORD_DRAWS)
+    one = rater(live())
+    page.clock.install()
+    one.begin()
+    page.clock.run_for(4 * LOOP_MS)
+    draws = page.evaluate("window.draws.filter(([tick]) => tick > 0)")
+    columns = one.state["showing"]["left"]["layout"]["columns"]
+    ticks: dict[float, dict[str, int]] = {}
+    for tick, label, x, y in draws:
+        ticks.setdefault(tick, {})[label] = y // 64 * columns + x // 64
+    order = [shown["Left clip"] for shown in ticks.values()]
+    start = min(ticks)
+
+    assert all(shown["Left clip"] == shown["Right clip"] for shown in ticks.values())
+    assert order[:18] == list(range(6)) * 3
+    for tick, shown in ticks.items():
+        assert shown["Left clip"] == int((tick - start + 8.4) * 12 / 1000) % 6
+
+
+def test_answers_are_locked_until_both_clips_played_once(frozen, page, stored):
+    one = frozen()
+    left = page.get_by_role("button", name="Left F")
+
+    page.clock.run_for(LOOP_MS - 60)
+    page.keyboard.press("f")
+    page.keyboard.press("ArrowRight")
+    left.click()
+    expect(left).to_have_attribute("aria-disabled", "true")
+    page.clock.run_for(100)
+    expect(left).to_have_attribute("aria-disabled", "false")
+    page.keyboard.press("j")
+    page.clock.run_for(400)
+    expect(page.locator("#count")).to_have_text("2 of 3")
+
+    [judgment] = judgments(stored)
+    assert judgment.choice == "right"
+    assert judgment.details["early_presses"] == 3
+    assert judgment.details["input"] == "key"
+    assert one.errors == []
+
+
+def test_response_time_runs_from_the_first_frame_to_the_key(frozen, page, stored):
+    one = frozen()
+    first = page.evaluate("performance.now()")
+    page.clock.run_for(1234)
+    pressed = page.evaluate("performance.now()")
+    page.keyboard.press("ArrowLeft")
+    page.clock.run_for(400)
+    expect(page.locator("#count")).to_have_text("2 of 3")
+
+    [judgment] = judgments(stored)
+    # The pair ran before the clock stopped, at most these few frames earlier.
+    assert pressed - first <= judgment.rt_ms <= pressed - first + 2000
+    assert judgment.details["loops"] >= 2
+    assert judgment.details["replays"] == 1
+    assert judgment.clip_ms >= 1200
+    assert one.errors == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "choice"),
+    [("f", "left"), ("j", "right"), ("ArrowLeft", "left"), ("ArrowRight", "right")],
+)
+def test_a_key_answers_for_its_side(frozen, page, stored, keys, choice):
+    frozen()
+    page.clock.run_for(2 * LOOP_MS)
+
+    page.keyboard.press(keys)
+    page.clock.run_for(400)
+    expect(page.locator("#count")).to_have_text("2 of 3")
+
+    assert [j.choice for j in judgments(stored)] == [choice]
+
+
+@pytest.mark.parametrize("keys", ["Control+f", "Alt+j", "Shift+ArrowLeft", "g", "a", "Enter"])
+def test_combinations_and_other_keys_answer_nothing(frozen, page, stored, keys):
+    frozen()
+    page.clock.run_for(2 * LOOP_MS)
+
+    page.keyboard.press(keys)
+    page.clock.run_for(400)
+
+    expect(page.locator("#count")).to_have_text("1 of 3")
+    assert judgments(stored) == []
+
+
+def test_a_held_key_answers_one_pair_only(frozen, page, stored):
+    frozen()
+    page.clock.run_for(2 * LOOP_MS)
+    page.keyboard.down("f")
+    page.clock.run_for(400)
+    expect(page.locator("#count")).to_have_text("2 of 3")
+    page.wait_for_selector("#stage [role=img]")
+    page.clock.run_for(2 * LOOP_MS)
+    page.keyboard.down("f")  # a second `down` of a held key is a repeat
+    page.clock.run_for(400)
+
+    assert len(judgments(stored)) == 1
+
+
+def test_a_double_click_answers_once(live, rater, page, stored):
+    one = rater(live())
+    one.begin()
+    one.wait_ready()
+
+    page.locator(".side[data-side=right] .frame").dblclick()
+
+    expect(page.locator("#count")).to_have_text("2 of 3")
+    [judgment] = judgments(stored)
+    assert (judgment.choice, judgment.details["input"]) == ("right", "click")
+
+
+def test_keys_can_be_switched_off(live, rater, page, stored):
+    one = rater(live())
+    one.begin()
+    one.wait_ready()
+    page.get_by_role("button", name="Keys on").click()
+    page.locator("#question").focus()
+    page.keyboard.press("f")
+    page.get_by_role("button", name="Keys off").click()
+    page.locator("#question").focus()
+    page.keyboard.press("j")
+
+    expect(page.locator("#count")).to_have_text("2 of 3")
+    assert [j.choice for j in judgments(stored)] == ["right"]
+
+
+def test_a_hidden_tab_pauses_and_comes_back_with_a_replay(frozen, page, stored):
+    frozen()
+    page.clock.run_for(LOOP_MS // 2)
+    page.evaluate("""() => {
+        Object.defineProperty(document, 'hidden', { value: true, configurable: true });
+        document.dispatchEvent(new Event('visibilitychange'));
+    }""")
+    expect(page.get_by_text("Paused while you were away.")).to_be_visible()
+    page.clock.run_for(5000)
+    page.keyboard.press("f")
+    page.evaluate("""() => {
+        Object.defineProperty(document, 'hidden', { value: false, configurable: true });
+        document.dispatchEvent(new Event('visibilitychange'));
+    }""")
+    expect(page.get_by_text("Paused while you were away.")).to_be_hidden()
+    page.clock.run_for(2 * LOOP_MS)
+    page.keyboard.press("f")
+    page.clock.run_for(400)
+    expect(page.locator("#count")).to_have_text("2 of 3")
+
+    [judgment] = judgments(stored)
+    assert 5000 <= judgment.details["hidden_ms"] < 5200
+    assert judgment.details["early_presses"] == 1
+    assert judgment.clip_ms < 2500
+
+
+def test_reduced_motion_waits_for_the_rater(live, rater, page, stored):
+    page.emulate_media(reduced_motion="reduce")
+    one = rater(live())
+    one.begin()
+    play = page.locator("#cover").get_by_role("button", name="Play")
+    expect(play).to_be_focused()
+    for side in ("left", "right"):
+        assert np.array_equal(painted(one.canvas(side)), one.frames(side)[0])
+
+    play.click()
+    one.wait_ready()
+    page.keyboard.press("f")
+
+    expect(page.locator("#count")).to_have_text("2 of 3")
+    assert judgments(stored)[0].details["reduced_motion"] is True
+
+
+def test_pause_stops_the_clips_and_play_goes_on(frozen, page):
+    one = frozen()
+    page.clock.run_for(100)
+    page.get_by_role("button", name="Pause").click()
+    still = painted(one.canvas("left"))
+    page.clock.run_for(1000)
+
+    assert np.array_equal(painted(one.canvas("left")), still)
+
+    page.locator("#pause").click()
+    page.clock.run_for(250)
+
+    assert not np.array_equal(painted(one.canvas("left")), still)
+
+
+def test_a_whole_session_in_real_time_ends_with_a_code(live, rater, page, stored, rating_study):
+    survey = (SurveyQuestion("notes", "Anything else?"),)
+    recipe = rating_study.Recipe(
+        trials=2, practice=1, gold=1, survey=survey, consent=Consent("I am of age.")
+    )
+    one = rater(live(recipe))
+    one.open()
+    page.get_by_role("button", name="I agree").click()
+    one.press_start()
+    expect(page.locator("#count")).to_have_text("Practice 1 of 1")
+    one.wait_ready()
+    page.keyboard.press("f")
+    expect(page.locator("#hint")).to_have_text(re.compile("we meant|the other one"))
+    page.get_by_role("button", name="Continue").click()
+    for number in (1, 2, 3):
+        expect(page.locator("#count")).to_have_text(f"{number} of 3")
+        one.wait_ready()
+        page.keyboard.press("j")
+    page.get_by_label("Anything else?").fill("no")
+    page.get_by_role("button", name="Finish").click()
+
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    [assignment] = stored(select(schema.Assignment))
+    assert page.locator("#code").text_content() == assignment.completion_code
+    assert assignment.survey == {"notes": "no"}
+    assert assignment.environment_details["viewport"] == [1280, 720]
+    assert len(judgments(stored)) == 4
+    assert all(LOOP_MS <= j.rt_ms < 10_000 for j in judgments(stored))
+    assert page.context.cookies() == []
+    assert page.evaluate("localStorage.length + sessionStorage.length") == 0
+
+
+def test_a_reload_resumes_at_the_first_unanswered_pair(live, rater, page, stored):
+    one = rater(live())
+    one.begin()
+    one.wait_ready()
+    page.keyboard.press("f")
+    expect(page.locator("#count")).to_have_text("2 of 3")
+
+    page.reload()
+
+    expect(page.locator("#count")).to_have_text("2 of 3")
+    one.wait_ready()
+    page.keyboard.press("f")
+    expect(page.locator("#count")).to_have_text("3 of 3")
+    assert len(judgments(stored)) == 2
+
+
+def test_a_finished_session_stays_finished_on_reload(live, rater, page, rating_study):
+    one = rater(live(rating_study.Recipe(trials=1)))
+    one.begin()
+    one.wait_ready()
+    page.keyboard.press("f")
+    code = page.locator("#code")
+    expect(code).to_have_text(re.compile("[A-Z2-7]{10}"))
+    before = code.text_content()
+
+    page.reload()
+
+    expect(code).to_have_text(before)
+
+
+@pytest.mark.parametrize("fault", [503, "lost"])
+def test_a_lost_judgment_is_sent_again_and_stored_once(live, rater, page, stored, fault):
+    server = live()
+    one = rater(server)
+    one.begin()
+    one.wait_ready()
+    server.faults["/api/judgment"] = [fault]
+
+    page.keyboard.press("f")
+
+    expect(page.locator("#count")).to_have_text("2 of 3")
+    assert server.seen.count("/api/judgment") == 2
+    assert len(judgments(stored)) == 1
+
+
+def test_slow_media_show_no_side_alone(live, rater, page):
+    server = live()
+    one = rater(server)
+    server.hold.clear()
+    one.open()
+    one.press_start()
+    expect(page.locator("#hint")).to_have_text("Loading…")
+    assert page.locator("#stage [role=img]").count() == 0
+
+    server.hold.set()
+
+    expect(page.locator("#stage [role=img]")).to_have_count(2)
+
+
+def test_a_clip_that_stays_away_offers_to_try_again(live, rater, page):
+    server = live()
+    one = rater(server)
+    page.clock.install()
+    server.faults["/media/"] = [404] * 12
+    one.open()
+    one.press_start()
+    retry = page.get_by_role("button", name="Try again")
+    while not retry.is_visible():
+        assert page.locator("#stage [role=img]").count() == 0
+        page.clock.run_for(1000)
+    server.faults.clear()
+
+    retry.click()
+
+    expect(page.locator("#stage [role=img]")).to_have_count(2)
+
+
+def test_the_next_pair_is_fetched_while_this_one_plays(live, rater, page):
+    server = live()
+    one = rater(server)
+    one.begin()
+
+    expect(page.locator("#count")).to_have_text("1 of 3")
+    entries = "performance.getEntriesByType('resource').map((entry) => entry.name)"
+    page.wait_for_function(f"{entries}.filter((name) => name.includes('/media/')).length === 4")
+    before = len([path for path in server.seen if path.startswith("/media/")])
+    one.wait_ready()
+    server.hold.clear()
+    page.keyboard.press("f")
+
+    expect(page.locator("#count")).to_have_text("2 of 3")
+    expect(page.locator("#stage [role=img]")).to_have_count(2)
+    assert before == 4
+
+
+@pytest.mark.parametrize(
+    ("size", "touch", "words"),
+    [((390, 844), True, "a computer"), ((800, 560), False, "larger screen")],
+)
+def test_a_screen_that_will_not_do_is_refused_before_the_first_trial(
+    live, rater, browser, stored, size, touch, words
+):
+    width, height = size
+    page = browser.new_page(
+        viewport={"width": width, "height": height},
+        screen={"width": width, "height": height},
+        has_touch=touch,
+        is_mobile=touch,
+    )
+    one = rater(live(), on=page)
+    one.open()
+
+    expect(page.locator("#refused")).to_contain_text(words)
+    assert stored(select(schema.Assignment)) == []
+    page.close()
+
+
+def test_a_small_window_is_asked_to_grow(live, rater, page):
+    page.set_viewport_size({"width": 700, "height": 500})
+    one = rater(live())
+    one.open()
+    expect(page.get_by_role("button", name="Start")).to_be_disabled()
+    expect(page.locator("#device-note")).to_contain_text("enlarge this window")
+
+    page.set_viewport_size({"width": 900, "height": 620})
+
+    expect(page.get_by_role("button", name="Start")).to_be_enabled()
+
+
+def test_the_trial_fits_900_by_620_without_scrolling(live, rater, page, rating_study):
+    page.set_viewport_size({"width": 900, "height": 620})
+    one = rater(live(rating_study.Recipe(allow_tie=True, show_prompt=True)))
+    one.begin()
+
+    room = page.evaluate(
+        "[document.documentElement.scrollWidth, document.documentElement.scrollHeight]"
+    )
+
+    assert room[0] <= 900
+    assert room[1] <= 620
+
+
+def test_several_questions_are_asked_of_one_pair(live, rater, page, stored, rating_study):
+    questions = (("realism", "Which is more real?"), ("motion", "Which moves better?"))
+    one = rater(live(rating_study.Recipe(trials=1, questions=questions, allow_tie=True)))
+    one.begin()
+    one.wait_ready()
+    expect(page.locator("#question")).to_have_text("Which is more real?")
+    page.keyboard.press("f")
+    expect(page.locator("#question")).to_have_text("Which moves better?")
+    page.keyboard.press("g")
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+
+    first, second = judgments(stored)
+    assert (first.choice, second.choice) == ("left", "tie")
+    assert second.rt_ms < first.rt_ms
+
+
+def test_disagreeing_records_nothing(live, rater, page, stored, rating_study):
+    one = rater(live(rating_study.Recipe(consent=Consent("I am of age."))))
+    one.open()
+    page.get_by_role("button", name="I do not agree").click()
+
+    expect(page.get_by_text("Nothing has been recorded.")).to_be_visible()
+    assert stored(select(schema.Worker)) == []
+
+
+def test_every_page_passes_axe(live, rater, page, rating_study):
+    axe = Axe()
+    found = {}
+
+    def check(name):
+        found[name] = [v["id"] for v in axe.run(page).response["violations"]]
+
+    survey = (SurveyQuestion("screen", "Which screen?", ("laptop", "monitor")),)
+    recipe = rating_study.Recipe(
+        trials=1, practice=1, survey=survey, allow_tie=True, show_prompt=True,
+        consent=Consent("I am of age.", contact="lab@example.org", irb_id="12-3"),
+    )  # fmt: skip
+    one = rater(live(recipe))
+    one.open("/join/nothing")
+    check("closed")
+    one.open()
+    expect(page.locator("#consent")).to_be_visible()
+    check("consent")
+    page.get_by_role("button", name="I agree").click()
+    check("instructions")
+    one.press_start()
+    expect(page.locator("#stage [role=img]")).to_have_count(2)
+    check("locked trial")
+    one.wait_ready()
+    check("open trial")
+    page.keyboard.press("f")
+    expect(page.locator("#between")).to_be_visible()
+    check("between")
+    page.get_by_role("button", name="Continue").click()
+    one.wait_ready()
+    page.keyboard.press("f")
+    expect(page.locator("#survey")).to_be_visible()
+    check("survey")
+    page.get_by_role("button", name="Finish").click()
+    expect(page.locator("#done")).to_be_visible()
+    check("done")
+
+    assert {name: broken for name, broken in found.items() if broken} == {}
+    assert len(found) == 8

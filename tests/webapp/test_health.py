@@ -1,0 +1,24 @@
+"""The health check."""
+
+from sqlalchemy.exc import OperationalError
+
+
+def test_health_names_the_schema_revision(make_client):
+    reply = make_client().get("/healthz")
+
+    assert reply.json["status"] == "ok"
+    assert reply.json["revision"]
+
+
+def test_health_says_that_the_database_is_away_and_nothing_else(make_client, monkeypatch):
+    client = make_client()
+    database = client.application.extensions["vgan_eval"].database
+
+    def away():
+        raise OperationalError("SELECT 1", {}, Exception("host db.internal password hunter2"))
+
+    monkeypatch.setattr(database, "read", away)
+
+    reply = client.get("/healthz")
+
+    assert (reply.status_code, reply.json) == (503, {"status": "database unreachable"})

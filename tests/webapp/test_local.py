@@ -1,0 +1,61 @@
+"""How local raters come in."""
+
+import urllib.parse
+
+from sqlalchemy import select
+
+from evaluation import schema
+from webapp.local import join_path
+
+
+def ticket_of(response):
+    query = urllib.parse.urlsplit(response.headers["Location"]).query
+    return urllib.parse.parse_qs(query)["ticket"][0]
+
+
+def join_link(stored):
+    return join_path(stored(select(schema.Study))[0])
+
+
+def test_every_opening_of_the_join_link_is_a_new_rater(make_client, stored):
+    client = make_client(open_door=False)
+    link = join_link(stored)
+
+    tickets = {ticket_of(client.get(link)) for _ in range(3)}
+
+    assert len(tickets) == 3
+
+
+def test_a_closed_door_lets_only_the_link_in(make_client):
+    client = make_client(open_door=False)
+
+    assert client.get("/").status_code == 404
+    assert client.get("/local?rater=ann").status_code == 404
+    assert client.get("/join/0123456789abcdef0123").status_code == 404
+    assert client.get("/join/é").status_code == 404
+
+
+def test_a_changed_ticket_opens_nothing(make_client):
+    client = make_client()
+    ticket = ticket_of(client.get("/local?rater=ann"))
+
+    assert client.get(f"/rate?ticket={ticket}").status_code == 200
+    assert client.get(f"/rate?ticket=x{ticket}").status_code == 404
+    assert client.get("/rate").status_code == 404
+    assert client.post("/api/start", json={"ticket": ticket[:-2]}).status_code == 401
+
+
+def test_a_rater_name_with_odd_characters_is_refused(make_client):
+    client = make_client()
+
+    assert client.get("/local", query_string={"rater": "a/b"}).status_code == 400
+    assert client.get("/local", query_string={"rater": "x" * 65}).status_code == 400
+    assert client.get("/local", query_string={"rater": "ann@example.org"}).status_code == 302
+
+
+def test_a_link_preview_takes_no_trial(make_client, stored):
+    client = make_client(open_door=False)
+
+    client.get(join_link(stored), follow_redirects=True)
+
+    assert stored(select(schema.Showing)) == []

@@ -1,0 +1,49 @@
+"""Serving clips: cached for ever, by parts, and only those of the study."""
+
+import pytest
+
+
+def first_key(client):
+    return min(client.built.pixels)
+
+
+def test_a_clip_is_immutable_and_has_no_date(make_client):
+    client = make_client()
+
+    reply = client.get(f"/media/{first_key(client)}")
+
+    assert reply.mimetype == "image/png"
+    assert reply.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert "Last-Modified" not in reply.headers
+    assert reply.headers["Accept-Ranges"] == "bytes"
+
+
+def test_a_known_clip_is_not_sent_again(make_client):
+    client = make_client()
+    etag = client.get(f"/media/{first_key(client)}").headers["ETag"]
+
+    again = client.get(f"/media/{first_key(client)}", headers={"If-None-Match": etag})
+
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_a_range_is_sent_as_a_part(make_client):
+    client = make_client()
+    whole = client.get(f"/media/{first_key(client)}").data
+
+    part = client.get(f"/media/{first_key(client)}", headers={"Range": "bytes=8-15"})
+
+    assert (part.status_code, part.data) == (206, whole[8:16])
+    assert part.headers["Content-Range"] == f"bytes 8-15/{len(whole)}"
+
+
+@pytest.mark.parametrize("key", ["0" * 64, "x" * 64, "..%2f..%2fetc%2fpasswd", "abc"])
+def test_what_is_no_clip_is_not_found(make_client, key):
+    assert make_client().get(f"/media/{key}").status_code == 404
+
+
+def test_a_clip_whose_file_is_gone_is_not_found(make_client):
+    client = make_client()
+    (client.built.store.folder / first_key(client)).unlink()
+
+    assert client.get(f"/media/{first_key(client)}").status_code == 404

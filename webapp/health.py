@@ -1,0 +1,22 @@
+"""A health check for load balancers and for `make demo`: is the database there, and which one."""
+
+from flask import Blueprint
+from flask.typing import ResponseReturnValue
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from webapp import services
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/healthz")
+def health() -> ResponseReturnValue:
+    """Tell whether the database answers, and its schema revision."""
+    try:
+        with services().database.read() as session:
+            revision = session.scalar(text("SELECT version_num FROM alembic_version"))
+    except SQLAlchemyError:
+        # The reason may hold a host name or a password; the server's log has it.
+        return {"status": "database unreachable"}, 503
+    return {"status": "ok", "revision": revision}

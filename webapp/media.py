@@ -1,0 +1,39 @@
+"""The encoded clips, where the store leaves serving them to the app.
+
+Both files of a pair must be indistinguishable: the headers depend on nothing but the key and the
+length, which is padded to be equal. No Last-Modified, no file names.
+"""
+
+import re
+
+from flask import Blueprint, Response, abort, request
+from sqlalchemy import select
+
+from evaluation import schema
+from evaluation.errors import EvaluationError
+from evaluation.storage import IMMUTABLE
+from webapp import services
+
+blueprint = Blueprint("media", __name__)
+
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+@blueprint.get("/media/<key>")
+def clip(key: str) -> Response:
+    """Send one encoded clip, or the part of it that a Range header asks for."""
+    if not _KEY.fullmatch(key):
+        abort(404)
+    with services().database.read() as session:
+        mime = session.scalar(select(schema.Stimulus.mime).where(schema.Stimulus.key == key))
+    if mime is None:
+        abort(404)
+    try:
+        data = services().store.get(key)
+    except EvaluationError:
+        abort(404)
+    response = Response(data, mimetype=mime)
+    response.headers["Cache-Control"] = IMMUTABLE
+    response.set_etag(key)
+    response.make_conditional(request, accept_ranges=True, complete_length=len(data))
+    return response

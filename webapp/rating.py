@@ -1,0 +1,256 @@
+"""The rating page and the JSON that it speaks: open, start, state, judgment, finish.
+
+Every request can be repeated: a reload, a lost reply or a double click changes nothing. The page
+brings back the signed token it was given, instead of a cookie.
+"""
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+
+from flask import Blueprint, Response, jsonify, render_template, request
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from evaluation import schema
+from evaluation.allocation import (
+    finish_session,
+    get_worker,
+    has_free_trial,
+    local_hit,
+    start_session,
+)
+from evaluation.database import find_study
+from evaluation.errors import (
+    DatabaseError,
+    EvaluationError,
+    NothingLeft,
+    SessionClosed,
+    SessionIncomplete,
+    SessionLimit,
+    TokenError,
+)
+from evaluation.judgments import record_judgment
+from evaluation.schema import Assignment, Study
+from evaluation.tokens import PageToken, read_token, sign_token
+from webapp import now, services
+from webapp.requests import Judged, read_judgment, read_started, read_survey, text_field
+from webapp.settings import RatingSettings, rating_settings
+from webapp.showings import session_state
+from webapp.tickets import Ticket, read_ticket
+
+blueprint = Blueprint("rating", __name__)
+
+# A late worker may always finish, so a token outlives its lease by far.
+_TOKEN_LIFE = timedelta(days=14)
+# What each refusal is called on the page. Our own messages name the study, so they stay here.
+_REFUSALS: tuple[tuple[type[EvaluationError], str, int], ...] = (
+    (SessionLimit, "limit", 409),
+    (NothingLeft, "nothing-left", 409),
+    (SessionClosed, "closed", 409),
+    (SessionIncomplete, "incomplete", 409),
+    (TokenError, "token", 401),
+    (DatabaseError, "busy", 503),
+)
+
+
+@blueprint.get("/rate")
+def page() -> ResponseReturnValue:
+    """Show the rating page for a ticket; nothing is written."""
+    with services().database.read() as session:
+        study = find_study(session, services().study)
+        settings = rating_settings(session, study)
+        try:
+            read_ticket(study.secret, request.args.get("ticket", ""))
+        except TokenError:
+            return render_template("rating/closed.html"), 404
+    config = {
+        "ticket": request.args["ticket"],
+        "layout": settings.layout,
+        "devices": settings.devices,
+        "allowTie": settings.allow_tie,
+        "consentVersion": settings.consent["version"] if settings.consent else None,
+    }
+    return render_template("rating/page.html", settings=settings, config=config)
+
+
+@blueprint.post("/api/open")
+def open_session() -> ResponseReturnValue:
+    """Tell the page where its session stands; `new` when it has not been started."""
+    body = _body()
+    with services().database.read() as session:
+        study = find_study(session, services().study)
+        ticket = read_ticket(study.secret, text_field(body, "ticket", 2000))
+        assignment = _assignment_of(session, ticket)
+        if assignment is not None:
+            return _with_token(session, study, assignment)
+        return {"stage": "new" if _may_start(session, study, ticket) else "nothing-left"}
+
+
+def _may_start(session: Session, study: Study, ticket: Ticket) -> bool:
+    """Look whether anything is left for this worker, so that they learn it before they agree."""
+    worker_id = session.scalar(
+        select(schema.Worker.id).where(
+            schema.Worker.crowd == ticket.crowd,
+            schema.Worker.environment == services().environment,
+            schema.Worker.external_id == ticket.worker,
+        )
+    )
+    return not study.paused and has_free_trial(session, study, worker_id, now())
+
+
+@blueprint.post("/api/start")
+def start() -> ResponseReturnValue:
+    """Lease the session's trials, note the consent and the device; again returns what exists."""
+    started = read_started(_body())
+    with services().database.write() as session:
+        study = find_study(session, services().study)
+        settings = rating_settings(session, study)
+        ticket = read_ticket(study.secret, started.ticket)
+        if settings.consent and started.consent != str(settings.consent["version"]):
+            raise EvaluationError("the consent was not given")
+        environment = services().environment
+        hit = local_hit(session, study, ticket.crowd, environment, now())
+        worker = get_worker(session, ticket.crowd, environment, ticket.worker, now())
+        assignment = start_session(
+            session, study, hit=hit, worker=worker, external_id=ticket.session, now=now()
+        )
+        if not assignment.environment_details:
+            agent = request.headers.get("User-Agent", "")[:400]
+            assignment.environment_details = {**started.device, "user_agent": agent}
+        if settings.consent:
+            _note_consent(session, assignment, settings.consent)
+        session.flush()
+        return _with_token(session, study, assignment, settings)
+
+
+@blueprint.get("/api/state")
+def state() -> ResponseReturnValue:
+    """Return where the session stands."""
+    with services().database.read() as session:
+        study, assignment = _authorised(session, request.headers.get("Authorization", ""))
+        settings = rating_settings(session, study)
+        return session_state(session, study, assignment, settings, services().store)
+
+
+@blueprint.post("/api/judgment")
+def judge() -> ResponseReturnValue:
+    """Record one answer and return where the session stands after it."""
+    judged = read_judgment(_body())
+    with services().database.write() as session:
+        study, assignment = _authorised(session, request.headers.get("Authorization", ""))
+        settings = rating_settings(session, study)
+        correct = _record(session, assignment, judged)
+        following = session_state(session, study, assignment, settings, services().store)
+    return {"correct": correct, "state": following}
+
+
+def _record(session: Session, assignment: Assignment, judged: Judged) -> bool | None:
+    """Record an answer; say whether it was right where that may be told: in practice."""
+    showing_id = session.scalar(
+        select(schema.Showing.id).where(
+            schema.Showing.assignment_id == assignment.id,
+            schema.Showing.position == judged.position,
+        )
+    )
+    if showing_id is None:
+        raise EvaluationError("position: the session has no such pair")
+    recorded = record_judgment(
+        session,
+        assignment,
+        showing_id=showing_id,
+        question=judged.question,
+        choice=judged.choice,
+        rt_ms=judged.rt_ms,
+        clip_ms=judged.clip_ms,
+        details=judged.details,
+        now=now(),
+    )
+    return recorded.correct
+
+
+@blueprint.post("/api/finish")
+def finish() -> ResponseReturnValue:
+    """Store the survey, close the session and return its completion code."""
+    body = _body()
+    with services().database.write() as session:
+        study, assignment = _authorised(session, request.headers.get("Authorization", ""))
+        settings = rating_settings(session, study)
+        answers = read_survey(body, settings.survey)
+        first = assignment.status is schema.AssignmentStatus.ACCEPTED
+        code = finish_session(session, assignment, now())
+        if first and answers:
+            assignment.survey = answers
+    return {"stage": "done", "code": code}
+
+
+def _body() -> dict[str, Any]:
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict):
+        raise EvaluationError("the request is not a JSON object")
+    return body
+
+
+def _assignment_of(session: Session, ticket: Ticket) -> Assignment | None:
+    return session.scalar(
+        select(Assignment)
+        .join(Assignment.worker)
+        .where(
+            Assignment.crowd == ticket.crowd,
+            Assignment.environment == services().environment,
+            Assignment.external_id == ticket.session,
+            schema.Worker.external_id == ticket.worker,
+        )
+    )
+
+
+def _authorised(session: Session, header: str) -> tuple[Study, Assignment]:
+    """Return study and assignment of the token in an Authorization header."""
+    study = find_study(session, services().study)
+    token = read_token(study.secret, header.removeprefix("Bearer "), now())
+    assignment = session.get(Assignment, token.assignment)
+    if assignment is None or token.study != study.id:
+        raise TokenError("the token is of another study")
+    return study, assignment
+
+
+def _with_token(
+    session: Session, study: Study, assignment: Assignment, settings: RatingSettings | None = None
+) -> dict[str, Any]:
+    settings = settings or rating_settings(session, study)
+    token = PageToken(study.id, assignment.id, assignment.worker_id, now() + _TOKEN_LIFE)
+    return {
+        **session_state(session, study, assignment, settings, services().store),
+        "token": sign_token(study.secret, token),
+    }
+
+
+def _note_consent(session: Session, assignment: Assignment, consent: dict[str, Any]) -> None:
+    version = str(consent["version"])
+    given = select(schema.Consent.id).where(
+        schema.Consent.assignment_id == assignment.id, schema.Consent.version == version
+    )
+    if session.scalar(given) is None:
+        digest = hashlib.sha256(str(consent["text"]).encode()).hexdigest()
+        session.add(
+            schema.Consent(
+                assignment_id=assignment.id, version=version, text_sha256=digest, given_at=now()
+            )
+        )
+
+
+@blueprint.errorhandler(EvaluationError)
+def refuse(error: EvaluationError) -> tuple[Response, int]:
+    """Answer with a word that the page understands; never with a message that names the study."""
+    for kind, word, status in _REFUSALS:
+        if isinstance(error, kind):
+            return jsonify(error=word), status
+    return jsonify(error="invalid"), 400
+
+
+@blueprint.errorhandler(OperationalError)
+def unavailable(error: OperationalError) -> tuple[Response, int]:
+    """Tell the page to try again: the database is away for a moment."""
+    return jsonify(error="busy"), 503

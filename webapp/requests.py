@@ -1,0 +1,113 @@
+"""What the page sends, checked: everything in it is untrusted."""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from evaluation.errors import EvaluationError
+from evaluation.schema import Choice
+
+_MAX_DETAILS = 16_000  # characters of JSON
+_MAX_MS = 7 * 24 * 3600 * 1000.0
+_MAX_ANSWER = 5000
+
+
+@dataclass(frozen=True)
+class Started:
+    """A rater pressed Start."""
+
+    ticket: str
+    consent: str | None
+    device: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One answer, as the page measured it; times in milliseconds."""
+
+    position: int
+    question: str
+    choice: Choice
+    rt_ms: float
+    clip_ms: float
+    details: dict[str, Any]
+
+
+def text_field(body: dict[str, Any], key: str, longest: int) -> str:
+    """Return a text.
+
+    Raises:
+        EvaluationError: it is missing, of another type or too long.
+    """
+    value = body.get(key)
+    if not isinstance(value, str) or len(value) > longest:
+        raise EvaluationError(f"{key}: must be a text of at most {longest} characters")
+    return value
+
+
+def _milliseconds(body: dict[str, Any], key: str) -> float:
+    value = body.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise EvaluationError(f"{key}: must be a number of milliseconds")
+    if not 0 <= value <= _MAX_MS:
+        raise EvaluationError(f"{key}: must be from 0 to {_MAX_MS:g}")
+    return float(value)
+
+
+def _measurements(body: dict[str, Any], key: str) -> dict[str, Any]:
+    value = body.get(key, {})
+    if not isinstance(value, dict) or len(json.dumps(value)) > _MAX_DETAILS:
+        raise EvaluationError(f"{key}: must be an object of at most {_MAX_DETAILS} characters")
+    return value
+
+
+def read_started(body: dict[str, Any]) -> Started:
+    """Check the body of a start. Raises EvaluationError."""
+    consent = body.get("consent")
+    return Started(
+        ticket=text_field(body, "ticket", 2000),
+        consent=None if consent is None else text_field(body, "consent", 64),
+        device=_measurements(body, "device"),
+    )
+
+
+def read_judgment(body: dict[str, Any]) -> Judged:
+    """Check the body of a judgment. Raises EvaluationError."""
+    position = body.get("position")
+    if type(position) is not int:
+        raise EvaluationError("position: must be a whole number")
+    try:
+        choice = Choice(text_field(body, "choice", 8))
+    except ValueError:
+        raise EvaluationError("choice: must be left, right or tie") from None
+    return Judged(
+        position=position,
+        question=text_field(body, "question", 64),
+        choice=choice,
+        rt_ms=_milliseconds(body, "rt_ms"),
+        clip_ms=_milliseconds(body, "clip_ms"),
+        details=_measurements(body, "details"),
+    )
+
+
+def read_survey(body: dict[str, Any], survey: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the answers to a study's survey by question id; what was not answered is absent.
+
+    Raises:
+        EvaluationError: a required answer is missing, or a choice is not among the given ones.
+    """
+    given = body.get("survey", {})
+    if not isinstance(given, dict):
+        raise EvaluationError("survey: must be an object")
+    answers = {}
+    for question in survey:
+        key = question["id"]
+        answer = text_field(given, key, _MAX_ANSWER).strip() if given.get(key) else ""
+        if not answer and question.get("required"):
+            raise EvaluationError(f"survey: {key} needs an answer")
+        if answer and question.get("choices") and answer not in question["choices"]:
+            raise EvaluationError(f"survey: {key} has no such choice")
+        if answer:
+            answers[key] = answer
+    return answers

@@ -1,0 +1,59 @@
+// Talking to the server. Every request may be repeated, so a lost reply is simply sent again.
+
+const WAITS_MS = [400, 800, 1600, 3200, 6400];
+
+/** The server refused: `word` says why (`limit`, `nothing-left`, `closed`, `token`, `invalid`). */
+export class Refused extends Error {
+  constructor(word, status) {
+    super(word);
+    this.word = word;
+    this.status = status;
+  }
+}
+
+/** No answer after several tries; trying again is safe. */
+export class Unreachable extends Error {}
+
+export const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/**
+ * Call `attempt` until it succeeds, waiting longer each time.
+ * It throws Refused (never retried) or anything else (retried).
+ */
+export async function persistently(attempt, onRetry = () => {}) {
+  for (let tried = 0; ; tried += 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (error instanceof Refused) throw error;
+      if (tried >= WAITS_MS.length) throw new Unreachable(String(error));
+      onRetry(tried + 1);
+      await wait(WAITS_MS[tried]);
+    }
+  }
+}
+
+async function answered(reply) {
+  if (reply.ok) return reply.json();
+  if (reply.status >= 500 || reply.status === 429) throw new Error(`status ${reply.status}`);
+  const body = await reply.json().catch(() => ({}));
+  throw new Refused(body.error ?? 'invalid', reply.status);
+}
+
+/** The session's requests; the token of the last reply that had one is sent along. */
+export class Api {
+  #token = null;
+
+  async post(path, body, onRetry) {
+    const headers = { 'Content-Type': 'application/json' };
+    if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
+    const reply = await persistently(
+      async () => answered(await fetch(`api/${path}`, {
+        method: 'POST', headers, body: JSON.stringify(body), credentials: 'omit', cache: 'no-store',
+      })),
+      onRetry,
+    );
+    if (reply.token) this.#token = reply.token;
+    return reply;
+  }
+}

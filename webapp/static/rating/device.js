@@ -1,0 +1,75 @@
+// What the rater's screen can do, measured before the first trial.
+
+const MARGIN = { width: 40, height: 216 }; // CSS pixels around two clips: bar, question, buttons
+const GAP = 24;
+
+const matches = (query) => window.matchMedia(query).matches;
+
+export const reducedMotion = () => matches('(prefers-reduced-motion: reduce)');
+
+/** CSS pixels that two clips of this layout need, with everything around them. */
+export function needed(layout) {
+  const width = Math.round(layout.width * layout.scale);
+  const height = Math.round(layout.height * layout.scale);
+  return { width: 2 * width + GAP + MARGIN.width, height: height + MARGIN.height };
+}
+
+/** `desktop`, `tablet` or `phone`: by what the device is operated with, then by its size. */
+export function kindOfDevice() {
+  if (matches('(any-pointer: fine)') || matches('(any-hover: hover)')) return 'desktop';
+  return Math.min(screen.width, screen.height) < 600 ? 'phone' : 'tablet';
+}
+
+/** Why this device cannot take part at all, or null. */
+export function refusal(layout, devices) {
+  const kind = kindOfDevice();
+  if (!devices.includes(kind)) {
+    const allowed = devices.includes('tablet') ? 'a computer or a tablet' : 'a computer';
+    return `Please open this link on ${allowed}: it needs a keyboard or mouse and a larger screen.`;
+  }
+  const room = needed(layout);
+  if (screen.width < room.width || screen.height < room.height) {
+    return `The two clips need ${room.width} × ${room.height} pixels side by side; this screen has `
+      + `${screen.width} × ${screen.height}. Please use a larger screen.`;
+  }
+  return null;
+}
+
+/** What to do when only the window is too small, or null. */
+export function tooSmall(layout) {
+  const room = needed(layout);
+  if (window.innerWidth >= room.width && window.innerHeight >= room.height) return null;
+  return `Please enlarge this window to at least ${room.width} × ${room.height} pixels `
+    + `(it has ${window.innerWidth} × ${window.innerHeight}).`;
+}
+
+/** Median time between two animation frames, in ms. */
+export async function refreshInterval(frames = 20) {
+  const times = [];
+  await new Promise((done) => {
+    const tick = (now) => {
+      times.push(now);
+      if (times.length > frames) done();
+      else requestAnimationFrame(tick);
+    };
+    requestAnimationFrame(tick);
+  });
+  const gaps = times.slice(1).map((time, i) => time - times[i]).sort((a, b) => a - b);
+  return gaps[Math.floor(gaps.length / 2)];
+}
+
+/** What is stored once per session. */
+export function describe(refreshMs) {
+  return {
+    screen: [screen.width, screen.height],
+    viewport: [window.innerWidth, window.innerHeight],
+    device_pixel_ratio: window.devicePixelRatio,
+    device: kindOfDevice(),
+    reduced_motion: reducedMotion(),
+    refresh_hz: Math.round(10000 / refreshMs) / 10,
+    gamut: ['rec2020', 'p3', 'srgb'].find((name) => matches(`(color-gamut: ${name})`)) ?? 'unknown',
+    dark_scheme: matches('(prefers-color-scheme: dark)'),
+    languages: navigator.languages?.join(',') ?? '',
+    framed: window.parent !== window,
+  };
+}

@@ -1,0 +1,285 @@
+// One showing: play the pair, keep answers locked until both were seen, measure, hand in answers.
+
+import { reducedMotion } from './device.js';
+import { meaning } from './keys.js';
+import { SpritePlayer } from './sprites.js';
+import { VideoPlayer } from './videos.js';
+
+const byId = (id) => document.getElementById(id);
+const round = (number) => Math.round(number * 10) / 10;
+
+/** The trial screen. `onAnswer(answer)` returns a promise; answers wait for it. */
+export class TrialScreen {
+  #player = null;
+  #showing = null;
+  #question = 0;
+  #busy = false;
+  #open = false;
+  #keysOn = true;
+  #counts = {};
+  #shownAt = null; // when the present question could first be seen, on the clock of events
+  #hiddenAt = null;
+  #cover = null;
+
+  constructor({ allowTie, refreshMs, onAnswer }) {
+    this.allowTie = allowTie;
+    this.refreshMs = refreshMs;
+    this.onAnswer = onAnswer;
+    this.root = byId('trial');
+    this.stage = byId('stage');
+    this.hint = byId('hint');
+    this.answers = [...this.root.querySelectorAll('.answer')];
+    this.#listen();
+  }
+
+  get active() { return this.#player !== null; }
+
+  /** Show a pair that has been fetched whole. */
+  show(showing, pair) {
+    this.clear();
+    this.#showing = showing;
+    this.#question = 0;
+    this.#counts = { early: 0, replays: 0, hiddenMs: 0, blurs: 0 };
+    this.#shownAt = null;
+    const Player = showing.left.layout.kind === 'video' ? VideoPlayer : SpritePlayer;
+    this.#player = new Player(pair, { onTick: () => this.#onTick(), refreshMs: this.refreshMs });
+    for (const side of ['left', 'right']) this.#place(side, showing[side].layout);
+    this.#describeQuestion();
+    this.#setOpen(false);
+    byId('question').focus({ preventScroll: true });
+    this.#begin();
+  }
+
+  /** Remove the pair, so that nothing of it is on screen while the next one loads. */
+  clear() {
+    this.#player?.dispose();
+    this.#player = null;
+    this.#busy = false;
+    this.#setOpen(false);
+    this.#uncover();
+    for (const frame of this.root.querySelectorAll('.frame')) frame.replaceChildren();
+    for (const one of this.root.querySelectorAll('.chosen')) one.classList.remove('chosen');
+  }
+
+  say(text) { this.hint.textContent = text; }
+
+  #place(side, layout) {
+    const element = this.#player.element(side);
+    const width = Math.round(layout.width * layout.scale);
+    const height = Math.round(layout.height * layout.scale);
+    element.style.width = `${width}px`;
+    element.style.height = `${height}px`;
+    element.setAttribute('role', 'img');
+    element.setAttribute('aria-label', side === 'left' ? 'Left clip' : 'Right clip');
+    const frame = this.root.querySelector(`.side[data-side=${side}] .frame`);
+    frame.style.width = `${width}px`;
+    frame.style.height = `${height}px`;
+    frame.replaceChildren(element);
+  }
+
+  #describeQuestion() {
+    byId('question').textContent = this.#showing.questions[this.#question].text;
+    const prompt = byId('prompt');
+    prompt.textContent = this.#showing.prompt;
+    prompt.hidden = this.#showing.prompt === '';
+  }
+
+  #begin() {
+    if (document.hidden || !document.hasFocus()) {
+      this.#player.poster();
+      this.#away();
+    } else if (reducedMotion()) {
+      this.#player.poster();
+      this.#waitForPlay();
+    } else this.#player.start();
+  }
+
+  #onTick() {
+    const player = this.#player;
+    if (this.#shownAt === null && player.firstFrameAt !== null) this.#shownAt = player.firstFrameAt;
+    if (!this.#open && player.shownOnce) this.#setOpen(true);
+  }
+
+  #setOpen(open) {
+    this.#open = open;
+    this.root.classList.toggle('ready', open);
+    for (const button of this.answers) button.setAttribute('aria-disabled', String(!open));
+    this.say(open ? 'You can answer now.' : 'Watch both clips once.');
+  }
+
+  // ---- pausing ---------------------------------------------------------------------------------
+
+  #coverWith(text, label) {
+    this.#cover = byId('cover');
+    this.#cover.querySelector('p').textContent = text;
+    const button = this.#cover.querySelector('button');
+    button.textContent = label;
+    this.#cover.hidden = false;
+    button.focus({ preventScroll: true });
+    this.#labelPause();
+  }
+
+  #uncover() {
+    if (!this.#cover) return;
+    this.#cover.hidden = true;
+    this.#cover = null;
+    if (this.#player) byId('question').focus({ preventScroll: true });
+    this.#labelPause();
+  }
+
+  #labelPause() {
+    byId('pause').textContent = this.#player && !this.#player.running ? 'Play' : 'Pause';
+  }
+
+  #away() {
+    if (!this.#player || this.#hiddenAt !== null) return;
+    this.#hiddenAt = performance.now();
+    this.#player.pause();
+    this.#coverWith('Paused while you were away.', 'Continue');
+  }
+
+  #back() {
+    if (this.#hiddenAt === null) return;
+    this.#counts.hiddenMs += performance.now() - this.#hiddenAt;
+    this.#hiddenAt = null;
+    if (reducedMotion()) this.#waitForPlay();
+    else this.#restart();
+  }
+
+  #waitForPlay() {
+    this.#coverWith('Your device asks for less motion, so the clips wait for you.', 'Play');
+  }
+
+  #restart() {
+    this.#uncover();
+    this.#player.start();
+    this.#labelPause();
+  }
+
+  #togglePause() {
+    if (!this.#player || this.#hiddenAt !== null) return;
+    if (this.#cover) { this.#restart(); return; }
+    if (this.#player.running) this.#player.pause();
+    else this.#player.resume();
+    this.#labelPause();
+  }
+
+  #replay() {
+    if (!this.#player || this.#hiddenAt !== null || this.#busy) return;
+    if (!this.#cover) this.#counts.replays += 1;
+    this.#restart();
+  }
+
+  // ---- answering -------------------------------------------------------------------------------
+
+  #choose(choice, event, input) {
+    if (!this.#player || this.#busy) return;
+    if (!this.#open || this.#cover) {
+      this.#counts.early += 1;
+      this.say('Not yet: watch both clips once.');
+      return;
+    }
+    this.#busy = true;
+    this.#mark(choice);
+    this.#submit(this.#answer(choice, event, input));
+  }
+
+  #mark(choice) {
+    for (const one of this.root.querySelectorAll(`[data-choice=${choice}], [data-side=${choice}]`)) {
+      one.classList.add('chosen');
+    }
+  }
+
+  async #submit(answer) {
+    const next = this.#question + 1;
+    const more = next < this.#showing.questions.length;
+    await this.onAnswer(answer, more);
+    if (!more || !this.#player) return;
+    this.#question = next;
+    this.#describeQuestion();
+    for (const one of this.root.querySelectorAll('.chosen')) one.classList.remove('chosen');
+    byId('question').focus({ preventScroll: true });
+    this.#shownAt = performance.now();
+    this.#busy = false;
+    this.say('You can answer now.');
+  }
+
+  #answer(choice, event, input) {
+    const player = this.#player;
+    const box = player.element('left').getBoundingClientRect();
+    return {
+      position: this.#showing.position,
+      question: this.#showing.questions[this.#question].name,
+      choice,
+      // The event's own time: the handler runs later when the page is busy.
+      rt_ms: Math.max(0, round(event.timeStamp - this.#shownAt)),
+      clip_ms: round(player.playedMs),
+      details: {
+        frames_drawn: player.framesDrawn,
+        loops: Math.floor(player.loops * 100) / 100,
+        largest_gap_ms: round(player.largestGapMs),
+        start_offset_ms: round(player.startOffsetMs),
+        early_presses: this.#counts.early,
+        replays: this.#counts.replays,
+        hidden_ms: round(this.#counts.hiddenMs),
+        blurs: this.#counts.blurs,
+        device_pixel_ratio: window.devicePixelRatio,
+        viewport: [window.innerWidth, window.innerHeight],
+        displayed: [round(box.width), round(box.height)],
+        input,
+        client_time: Date.now(),
+        reduced_motion: reducedMotion(),
+        stalls: player.stalls,
+      },
+    };
+  }
+
+  // ---- events ----------------------------------------------------------------------------------
+
+  #listen() {
+    document.addEventListener('keydown', (event) => this.#onKey(event));
+    for (const button of this.answers) {
+      button.addEventListener('click', (event) => {
+        this.#choose(button.dataset.choice, event, this.#pointer(event));
+      });
+    }
+    for (const side of this.root.querySelectorAll('.side')) {
+      side.querySelector('.frame').addEventListener('click', (event) => {
+        this.#choose(side.dataset.side, event, this.#pointer(event));
+      });
+    }
+    byId('cover').querySelector('button').addEventListener('click', () => {
+      if (this.#hiddenAt === null) this.#restart();
+      else this.#back();
+    });
+    byId('pause').addEventListener('click', () => this.#togglePause());
+    byId('replay').addEventListener('click', () => this.#replay());
+    byId('keys').addEventListener('click', (event) => {
+      this.#keysOn = !this.#keysOn;
+      event.currentTarget.setAttribute('aria-pressed', String(this.#keysOn));
+      event.currentTarget.textContent = this.#keysOn ? 'Keys on' : 'Keys off';
+      this.root.classList.toggle('keyless', !this.#keysOn);
+    });
+    document.addEventListener('visibilitychange', () => {
+      if (document.hidden) this.#away();
+      else if (document.hasFocus()) this.#back();
+    });
+    window.addEventListener('blur', () => { this.#counts.blurs += 1; this.#away(); });
+    window.addEventListener('focus', () => { if (!document.hidden) this.#back(); });
+  }
+
+  // A click event without a pointer comes from Enter or Space on a focused button.
+  #pointer(event) {
+    if (event.pointerType === 'touch') return 'touch';
+    return event.detail === 0 && !event.pointerType ? 'key' : 'click';
+  }
+
+  #onKey(event) {
+    if (!this.#player || !this.#keysOn || event.defaultPrevented) return;
+    const meant = meaning(event, this.allowTie);
+    if (!meant) return;
+    event.preventDefault(); // arrows and Space would scroll
+    if (meant.replay) this.#replay();
+    else this.#choose(meant.choice, event, 'key');
+  }
+}

@@ -1,0 +1,129 @@
+// Two videos, from local copies: started together, and started again together when both ended.
+
+const event = (target, name) => new Promise((done) => {
+  target.addEventListener(name, done, { once: true });
+});
+
+/** Plays a pair of videos behind the same interface as SpritePlayer. */
+export class VideoPlayer {
+  #videos = {};
+  #request = 0;
+  #last = null;
+  #ended = new Set();
+  #turns = 0;
+  #call = 0;
+  #ready;
+
+  constructor(pair, { onTick }) {
+    this.pair = pair;
+    this.onTick = onTick;
+    this.framesDrawn = 0;
+    this.playedMs = 0;
+    this.largestGapMs = 0;
+    this.stalls = 0;
+    this.startOffsetMs = 0;
+    this.firstFrameAt = null;
+    // Clips that keep their own lengths loop each on its own.
+    this.together = pair.left.layout.frames === pair.right.layout.frames;
+    for (const side of ['left', 'right']) this.#videos[side] = this.#made(side);
+    this.#ready = Promise.all(Object.values(this.#videos).map((video) => (
+      video.readyState >= HTMLMediaElement.HAVE_ENOUGH_DATA ? true : event(video, 'canplaythrough')
+    )));
+  }
+
+  #made(side) {
+    const { layout, url } = this.pair[side];
+    const video = document.createElement('video');
+    // `muted` and its attribute: play() without a gesture is refused to anything that could sound.
+    Object.assign(video, {
+      muted: true, defaultMuted: true, playsInline: true, preload: 'auto',
+      disablePictureInPicture: true, width: layout.width, height: layout.height, src: url,
+    });
+    video.addEventListener('ended', () => this.#onEnded(side));
+    video.addEventListener('waiting', () => { this.stalls += 1; });
+    if (video.requestVideoFrameCallback) {
+      const count = () => { this.framesDrawn += 1; video.requestVideoFrameCallback(count); };
+      video.requestVideoFrameCallback(count);
+    }
+    return video;
+  }
+
+  element(side) { return this.#videos[side]; }
+
+  get running() { return this.#request !== 0; }
+
+  get loops() { return this.#turns; }
+
+  get shownOnce() { return this.#turns >= 1; }
+
+  poster() { for (const video of Object.values(this.#videos)) video.currentTime = 0; }
+
+  async start() {
+    this.pause();
+    this.#ended.clear();
+    const call = this.#call;
+    await this.#ready;
+    if (call !== this.#call) return; // paused or disposed of meanwhile
+    this.poster();
+    this.resume();
+  }
+
+  pause() {
+    this.#call += 1;
+    cancelAnimationFrame(this.#request);
+    this.#request = 0;
+    for (const video of Object.values(this.#videos)) video.pause();
+  }
+
+  resume() {
+    if (this.running) return;
+    this.#last = null;
+    this.#request = requestAnimationFrame(this.#tick);
+    for (const side of ['left', 'right']) {
+      // The one that ended first waits for the other.
+      if (!this.together || !this.#ended.has(side)) this.#play(side);
+    }
+  }
+
+  #play(side) {
+    // Refused where a pause comes at once; the clips then stand, as asked.
+    this.#videos[side].play().catch(() => {});
+  }
+
+  dispose() {
+    this.pause();
+    for (const video of Object.values(this.#videos)) { video.removeAttribute('src'); video.load(); }
+  }
+
+  #onEnded(side) {
+    this.#ended.add(side);
+    const both = this.#ended.size === 2;
+    if (both) {
+      this.#turns += 1;
+      this.#ended.clear();
+    }
+    if (!this.running) return;
+    if (this.together && both) this.start();
+    if (!this.together) {
+      this.#videos[side].currentTime = 0;
+      this.#play(side);
+    }
+  }
+
+  #tick = (now) => {
+    this.#request = requestAnimationFrame(this.#tick);
+    const { left, right } = this.#videos;
+    const moving = left.currentTime > 0 && right.currentTime > 0;
+    if (moving && this.firstFrameAt === null) {
+      this.firstFrameAt = now;
+      this.startOffsetMs = (left.currentTime - right.currentTime) * 1000;
+    }
+    if (this.#last !== null) {
+      const gap = now - this.#last;
+      this.largestGapMs = Math.max(this.largestGapMs, gap);
+      if (moving) this.playedMs += gap;
+    }
+    this.#last = now;
+    this.onTick(now);
+  };
+}

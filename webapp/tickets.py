@@ -1,0 +1,46 @@
+"""A signed note of who wants to rate, made by the page's entry and kept in its URL.
+
+A ticket names a session that may not exist yet; the token of `evaluation.tokens` stands for one
+that does. Entries for other crowds make tickets from what their platform puts into the URL.
+"""
+
+from dataclasses import astuple, dataclass
+
+from itsdangerous import BadData, URLSafeSerializer
+
+from evaluation.errors import TokenError
+
+_SALT = "ticket"
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """Who wants to rate.
+
+    Args:
+        crowd: the platform, or `local`.
+        worker: the worker's id there.
+        session: the platform's id of the assignment.
+    """
+
+    crowd: str
+    worker: str
+    session: str
+
+
+def sign_ticket(secret: str, ticket: Ticket) -> str:
+    """Return the ticket as URL-safe text, signed with the study's secret."""
+    return str(URLSafeSerializer(secret, salt=_SALT).dumps(astuple(ticket)))
+
+
+def read_ticket(secret: str, text: str) -> Ticket:
+    """Check a ticket and return what it says.
+
+    Raises:
+        TokenError: forged, damaged, or signed for another study.
+    """
+    try:
+        crowd, worker, session = URLSafeSerializer(secret, salt=_SALT).loads(text)
+    except (BadData, TypeError, ValueError):
+        raise TokenError("this link is not valid; open the one you were given") from None
+    return Ticket(str(crowd), str(worker), str(session))
