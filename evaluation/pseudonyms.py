@@ -1,0 +1,100 @@
+"""Pseudonyms for workers, assignments and HITs: keyed, so that nobody can guess them back.
+
+One key serves an installation, so that a lab recognises a worker across its studies without
+publishing who it is. A study exported `unlinkable` has a key of its own.
+"""
+
+import base64
+import binascii
+import contextlib
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from sqlalchemy import make_url
+
+from evaluation.errors import EvaluationError, UsageError
+from evaluation.schema import Study
+
+KEY_VARIABLE = "VGAN_EVAL_PSEUDONYM_KEY"
+_KEY_BYTES = 32
+_LENGTH = 16  # base32 digits, 80 bits: a million workers collide with a chance below 1e-12
+
+
+def installation_key(database_url: str, environ: Mapping[str, str] = os.environ) -> bytes:
+    """Return the installation's key, making it on first use.
+
+    It is the 64 hexadecimal digits of the variable VGAN_EVAL_PSEUDONYM_KEY; else of the file
+    `DATABASE.key` beside a SQLite database; else, for a database on a server, of the user's
+    configuration file `vgan-eval/pseudonym.key`. Who has the key and a list of worker ids can
+    undo the pseudonyms, so it is never exported, and the file is readable by its owner only.
+
+    Raises:
+        UsageError: the variable or the file does not hold a key.
+        EvaluationError: the file can be neither read nor written.
+    """
+    if given := environ.get(KEY_VARIABLE):
+        return _parsed(given, KEY_VARIABLE)
+    path = _key_file(database_url, environ)
+    try:
+        if not path.exists():
+            _make(path)
+        return _parsed(path.read_text(encoding="ascii"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise EvaluationError(
+            f"{path}: the pseudonym key cannot be read or made ({error}); set {KEY_VARIABLE}"
+        ) from error
+
+
+def study_key(key: bytes, study: Study) -> bytes:
+    """Return the key of one study alone: its pseudonyms match those of no other export."""
+    return hmac.digest(key, f"study:{study.secret}".encode(), hashlib.sha256)
+
+
+def pseudonym(key: bytes, kind: str, *identity: str) -> str:
+    """Return the pseudonym of one thing: the kind's first letter and 16 letters and digits.
+
+    Args:
+        key: of the installation or of the study.
+        kind: `worker`, `assignment` or `hit`; equal ids of two kinds get unrelated names.
+        identity: what makes it unique: crowd, environment, the platform's id.
+    """
+    # Lengths are part of the message: ("ab", "c") and ("a", "bc") must differ.
+    message = "".join(f"{len(part)}:{part}" for part in (kind, *identity))
+    digest = hmac.digest(key, message.encode(), hashlib.sha256)
+    return f"{kind[0]}-{base64.b32encode(digest).decode()[:_LENGTH].lower()}"
+
+
+def _parsed(text: str, where: str) -> bytes:
+    try:
+        key = binascii.unhexlify(text.strip())
+    except (binascii.Error, ValueError):
+        key = b""
+    if len(key) != _KEY_BYTES:
+        raise UsageError(f"{where}: a pseudonym key is {2 * _KEY_BYTES} hexadecimal digits")
+    return key
+
+
+def _key_file(database_url: str, environ: Mapping[str, str]) -> Path:
+    url = make_url(database_url if "://" in database_url else f"sqlite:///{database_url}")
+    if url.get_backend_name() == "sqlite" and url.database:
+        return Path(url.database + ".key")
+    config = environ.get("XDG_CONFIG_HOME")
+    return (Path(config) if config else Path.home() / ".config") / "vgan-eval" / "pseudonym.key"
+
+
+def _make(path: Path) -> None:
+    """Write a new key; of two programs that do so at once, the first one's key stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}.part")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(secrets.token_hex(_KEY_BYTES) + "\n")
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)  # unlike a rename, this never replaces
+    finally:
+        temporary.unlink(missing_ok=True)

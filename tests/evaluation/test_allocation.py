@@ -1,0 +1,537 @@
+"""Sessions lease trials fairly, never repeat a pair to a worker, and give back what is dropped."""
+
+import random
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from evaluation.allocation import (
+    expire_leases,
+    finish_session,
+    get_worker,
+    has_free_trial,
+    local_hit,
+    next_showing,
+    return_session,
+    withdraw_session,
+)
+from evaluation.errors import (
+    NothingLeft,
+    SessionClosed,
+    SessionIncomplete,
+    SessionLimit,
+    UsageError,
+)
+from evaluation.judgments import record_judgment
+from evaluation.schema import (
+    Assignment,
+    AssignmentStatus,
+    Environment,
+    Judgment,
+    JudgmentStatus,
+    Pair,
+    PlanBatch,
+    Showing,
+    ShowingStatus,
+    Side,
+    Trial,
+    TrialKind,
+    Worker,
+)
+from evaluation.session_trials import REPEAT_GAP, SessionTrial, arrange, draw_from_pool
+
+START = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
+AFTER_LEASE = START + timedelta(minutes=36)
+FULL = {"trials": 8, "practice": 2, "gold": 2, "repeats": 2, "identical": 1}
+CELLS = {("a", "b", f"c{i}"): 10 for i in range(6)}
+
+
+def _shown(unit, assignment):
+    """(showing, trial, pair) of a session, in order."""
+    return unit.execute(
+        select(Showing, Trial, Pair)
+        .join(Trial, Showing.trial_id == Trial.id)
+        .join(Pair, Trial.pair_id == Pair.id)
+        .where(Showing.assignment_id == assignment.id)
+        .order_by(Showing.position)
+    ).all()
+
+
+def _free(unit, study):
+    return unit.scalar(
+        select(func.count()).where(
+            Trial.study_id == study.id, Trial.kind == TrialKind.TEST, Trial.free
+        )
+    )
+
+
+def test_a_session_holds_every_kind_in_the_stated_numbers(database, plan_study, begin):
+    study = plan_study(database, cells=CELLS, session=FULL)
+
+    with database.write() as unit:
+        rows = _shown(unit, begin(unit, study, "w"))
+
+    kinds = Counter(trial.kind for _, trial, _ in rows)
+    assert kinds == {
+        TrialKind.TEST: 8, TrialKind.PRACTICE: 2, TrialKind.GOLD: 2, TrialKind.REPEAT: 2,
+        TrialKind.IDENTICAL: 1,
+    }  # fmt: skip
+    assert [showing.position for showing, _, _ in rows] == list(range(1, 16))
+    assert [trial.kind for _, trial, _ in rows[:2]] == [TrialKind.PRACTICE] * 2
+    assert all(showing.status is ShowingStatus.LEASED for showing, _, _ in rows)
+    assert all(showing.expires_at == START + timedelta(minutes=35) for showing, _, _ in rows)
+
+
+def test_known_answers_follow_the_random_side(database, plan_study, begin):
+    study = plan_study(database, cells=CELLS, session=FULL, pool=20)
+
+    with database.write() as unit:
+        rows = [r for i in range(6) for r in _shown(unit, begin(unit, study, "w", f"s{i}"))]
+
+    known = [t for _, t, _ in rows if t.kind in (TrialKind.GOLD, TrialKind.PRACTICE)]
+    assert {t.a_is_left for t in known} == {True, False}
+    assert all(t.correct is (Side.LEFT if t.a_is_left else Side.RIGHT) for t in known)
+    assert all(t.correct is None for _, t, _ in rows if t.kind is TrialKind.TEST)
+
+
+def test_a_repeat_swaps_the_sides_of_an_earlier_trial_of_the_session(database, plan_study, begin):
+    study = plan_study(database, cells=CELLS, session=FULL)
+
+    with database.write() as unit:
+        rows = _shown(unit, begin(unit, study, "w"))
+
+    position = {trial.id: showing.position for showing, trial, _ in rows}
+    original = {trial.id: trial for _, trial, _ in rows}
+    repeats = [(s, t) for s, t, _ in rows if t.kind is TrialKind.REPEAT]
+    assert len(repeats) == 2
+    for showing, trial in repeats:
+        first = original[trial.repeat_of_id]
+        assert (first.kind, first.pair_id) == (TrialKind.TEST, trial.pair_id)
+        assert first.a_is_left is not trial.a_is_left
+        assert showing.position - position[first.id] > REPEAT_GAP
+        assert showing.repeat == 1
+
+
+def test_sessions_take_one_trial_of_every_cell_before_a_second_of_any(database, plan_study, begin):
+    study = plan_study(database, cells=CELLS, session={"trials": 4})
+    counts: Counter[str] = Counter({category: 0 for _, _, category in CELLS})
+
+    with database.write() as unit:
+        for i in range(15):
+            rows = _shown(unit, begin(unit, study, f"w{i}"))
+            counts.update(pair.category for _, _, pair in rows)
+            assert max(counts.values()) - min(counts.values()) <= 1
+        assert _free(unit, study) == 0
+    assert set(counts.values()) == {10}
+
+
+def test_which_cells_come_first_depends_on_the_seed_only(sqlite_database, plan_study, begin):
+    def first_cells(name, seed):
+        study = plan_study(sqlite_database, cells=CELLS, name=name, seed=seed)
+        with sqlite_database.write() as unit:
+            return sorted(p.category for _, _, p in _shown(unit, begin(unit, study, "w", name)))
+
+    firsts = [first_cells(f"s{seed}", seed) for seed in range(6)]
+    assert len({tuple(cells) for cells in firsts}) > 2
+    assert first_cells("again", 3) == firsts[3]
+
+
+def test_a_worker_never_sees_a_pair_twice_even_after_returning(database, plan_study, begin):
+    study = plan_study(database, cells=CELLS, session=FULL | {"repeats": 0}, pool=20)
+
+    with database.write() as unit:
+        for i in range(4):
+            assignment = begin(unit, study, "w", f"s{i}")
+            if i % 2:
+                return_session(unit, assignment, START)
+        pairs = unit.scalars(select(Showing.pair_id)).all()
+
+    assert len(pairs) == 4 * 13
+    assert len(set(pairs)) == len(pairs)
+
+
+def test_two_trials_of_one_pair_go_to_two_workers(database, plan_study, begin):
+    study = plan_study(database, cells={("a", "b", "golf"): 12}, clips=2, session={"trials": 10})
+
+    with database.write() as unit:
+        sizes = [len(_shown(unit, begin(unit, study, f"w{i}"))) for i in range(3)]
+        with pytest.raises(NothingLeft):
+            begin(unit, study, "w3")
+
+    assert sizes == [4, 4, 4]  # two clips on each side make four pairs, three trials of each
+
+
+def test_the_same_start_again_returns_the_same_session(database, plan_study, begin):
+    study = plan_study(database)
+
+    with database.write() as unit:
+        first = begin(unit, study, "w")
+    with database.write() as unit:
+        again = begin(unit, study, "w", now=AFTER_LEASE)
+        assert again.id == first.id
+        assert unit.scalar(select(func.count()).select_from(Showing)) == 4
+
+
+def test_an_assignment_id_of_another_study_is_refused(sqlite_database, plan_study, begin):
+    first, second = (plan_study(sqlite_database, name=name) for name in ("one", "two"))
+
+    with sqlite_database.write() as unit:
+        begin(unit, first, "w", "same")
+        with pytest.raises(UsageError, match="one of another study"):
+            begin(unit, second, "w", "same")
+
+
+def test_a_reused_platform_id_with_another_worker_is_another_session(database, plan_study, begin):
+    study = plan_study(database)
+
+    with database.write() as unit:
+        first, second = begin(unit, study, "w1", "same"), begin(unit, study, "w2", "same")
+        assert first.id != second.id
+        assert {t.id for _, t, _ in _shown(unit, first)}.isdisjoint(
+            t.id for _, t, _ in _shown(unit, second)
+        )
+
+
+def test_the_last_session_may_be_short_and_then_nothing_is_left(database, plan_study, begin):
+    study = plan_study(database, cells={("a", "b", "golf"): 6})
+
+    with database.write() as unit:
+        sizes = [len(_shown(unit, begin(unit, study, f"w{i}"))) for i in range(2)]
+        assert not has_free_trial(unit, study, None, START)
+        with pytest.raises(NothingLeft, match="no trial is left for this worker"):
+            begin(unit, study, "w2")
+
+    assert sizes == [4, 2]
+
+
+def test_nothing_left_leaves_no_trace(database, plan_study, begin):
+    study = plan_study(database, cells={("a", "b", "golf"): 4})
+    with database.write() as unit:
+        begin(unit, study, "w1")
+
+    with pytest.raises(NothingLeft), database.write() as unit:
+        begin(unit, study, "w2")
+
+    with database.read() as unit:
+        assert unit.scalars(select(Worker.external_id)).all() == ["w1"]
+
+
+def test_sessions_per_worker_is_a_limit_that_returned_sessions_do_not_use_up(
+    database, plan_study, begin
+):
+    study = plan_study(database, cells=CELLS, sessions_per_worker=2)
+
+    with database.write() as unit:
+        return_session(unit, begin(unit, study, "w", "s0"), START)
+        begin(unit, study, "w", "s1")
+        begin(unit, study, "w", "s2")
+        with pytest.raises(SessionLimit, match="2 of 2 allowed sessions"):
+            begin(unit, study, "w", "s3")
+        begin(unit, study, "another", "s3")
+
+
+def test_a_paused_study_starts_no_session(database, plan_study, begin):
+    study = plan_study(database)
+
+    with database.write() as unit:
+        study = unit.merge(study)
+        study.paused = True
+        with pytest.raises(NothingLeft, match="paused"):
+            begin(unit, study, "w")
+
+
+def test_a_lease_lives_until_its_end_and_then_the_next_start_takes_the_trial(
+    database, plan_study, begin
+):
+    study = plan_study(database, cells={("a", "b", "golf"): 4})
+    with database.write() as unit:
+        first = begin(unit, study, "w1")
+
+    with database.write() as unit:
+        last_moment = START + timedelta(minutes=35)
+        assert not has_free_trial(unit, study, None, last_moment)
+        with pytest.raises(NothingLeft):
+            begin(unit, study, "w2", now=last_moment)
+    with database.write() as unit:
+        assert has_free_trial(unit, study, None, AFTER_LEASE)
+        second = begin(unit, study, "w2", now=AFTER_LEASE)
+        assert [t.id for _, t, _ in sorted(_shown(unit, second), key=lambda r: r[1].id)] == sorted(
+            t.id for _, t, _ in _shown(unit, first)
+        )
+        statuses = unit.scalars(select(Showing.status).where(Showing.assignment_id == first.id))
+        assert set(statuses) == {ShowingStatus.EXPIRED}
+
+
+def test_expiring_frees_only_what_was_not_answered(database, plan_study, begin, answer_all):
+    study = plan_study(database)
+    with database.write() as unit:
+        answer_all(unit, begin(unit, study, "w"), showings=3)
+
+    with database.write() as unit:
+        assert expire_leases(unit, study, START) == 0
+        assert expire_leases(unit, study, AFTER_LEASE) == 1
+        assert expire_leases(unit, study, AFTER_LEASE) == 0
+        assert _free(unit, study) == 16 - 3
+
+
+def test_expiring_one_study_leaves_another_studys_leases(database, plan_study, begin):
+    mine, other = plan_study(database, name="mine"), plan_study(database, name="other")
+
+    with database.write() as unit:
+        begin(unit, mine, "w", "s1")
+        begin(unit, other, "w", "s2")
+        assert expire_leases(unit, mine, AFTER_LEASE) == 4
+        assert _free(unit, other) == 12
+
+
+def test_finishing_names_what_is_missing_then_gives_one_code(
+    database, plan_study, begin, answer_all
+):
+    study = plan_study(database)
+    with database.write() as unit:
+        assignment = begin(unit, study, "w")
+        answer_all(unit, assignment, showings=2)
+        with pytest.raises(SessionIncomplete, match=r"showing 3 \(realism\), 4 \(realism\)$"):
+            finish_session(unit, assignment, START)
+
+        answer_all(unit, assignment)
+        code = finish_session(unit, assignment, START + timedelta(minutes=2))
+        again = finish_session(unit, assignment, START + timedelta(minutes=9))
+
+    assert code == again
+    assert len(code) == 10
+    with database.read() as unit:
+        stored = unit.scalars(select(Assignment)).one()
+        assert stored.status is AssignmentStatus.SUBMITTED
+        assert stored.submitted_at == START + timedelta(minutes=2)
+        assert stored.completion_code == code
+
+
+def test_a_late_worker_finishes_and_counts_where_nobody_else_has(
+    database, plan_study, begin, answer_all
+):
+    study = plan_study(database, cells={("a", "b", "golf"): 8})
+    with database.write() as unit:
+        late = begin(unit, study, "late")
+    with database.write() as unit:
+        other = begin(unit, study, "other", now=AFTER_LEASE)
+        answer_all(unit, other, showings=4, now=AFTER_LEASE)
+        taken = {t.id for _, t, _ in _shown(unit, other)} & {t.id for _, t, _ in _shown(unit, late)}
+    with database.write() as unit:
+        late = unit.merge(late)
+        answer_all(unit, late, now=AFTER_LEASE + timedelta(minutes=5))
+        finish_session(unit, late, AFTER_LEASE + timedelta(minutes=6))
+        statuses = dict(
+            unit.execute(
+                select(Judgment.trial_id, Judgment.status)
+                .join(Showing, Judgment.showing_id == Showing.id)
+                .where(Showing.assignment_id == late.id)
+            ).all()
+        )
+        assert _free(unit, study) == 8 - len(taken | set(statuses))
+
+    assert len(statuses) == 4
+    assert {t for t, s in statuses.items() if s is JudgmentStatus.LATE} == taken
+    assert {s for t, s in statuses.items() if t not in taken} <= {JudgmentStatus.COUNTED}
+
+
+def test_who_answers_second_is_late_even_under_the_live_lease(
+    database, plan_study, begin, answer_all
+):
+    study = plan_study(database, cells={("a", "b", "golf"): 4})
+    with database.write() as unit:
+        first = begin(unit, study, "first")
+    with database.write() as unit:
+        second = begin(unit, study, "second", now=AFTER_LEASE)
+        answer_all(unit, unit.merge(first), now=AFTER_LEASE)
+        answer_all(unit, second, now=AFTER_LEASE)
+        counts = Counter(
+            unit.execute(
+                select(Showing.assignment_id, Judgment.status).join(
+                    Showing, Judgment.showing_id == Showing.id
+                )
+            ).all()
+        )
+
+    assert counts == {
+        (first.id, JudgmentStatus.COUNTED): 4,
+        (second.id, JudgmentStatus.LATE): 4,
+    }
+
+
+def test_returning_frees_every_trial_and_uncounts_its_judgments(
+    database, plan_study, begin, answer_all
+):
+    study = plan_study(database)
+    with database.write() as unit:
+        assignment = begin(unit, study, "w")
+        answer_all(unit, assignment, showings=3)
+        return_session(unit, assignment, START)
+        return_session(unit, assignment, START)
+        assert _free(unit, study) == 16
+        assert set(unit.scalars(select(Judgment.status))) == {JudgmentStatus.RETURNED}
+        assert set(unit.scalars(select(Showing.status))) == {ShowingStatus.RETURNED}
+        with pytest.raises(SessionClosed, match="returned"):
+            finish_session(unit, assignment, START)
+        assert next_showing(unit, assignment) is None
+
+
+def test_returning_keeps_a_trial_that_another_worker_was_counted_for(
+    database, plan_study, begin, answer_all
+):
+    study = plan_study(database, cells={("a", "b", "golf"): 4})
+    with database.write() as unit:
+        late = begin(unit, study, "late")
+    with database.write() as unit:
+        other = begin(unit, study, "other", now=AFTER_LEASE)
+        answer_all(unit, other, showings=2, now=AFTER_LEASE)
+        return_session(unit, unit.merge(late), AFTER_LEASE)
+        assert _free(unit, study) == 0  # two are counted, two under the other's lease
+
+
+def test_a_submitted_session_cannot_be_returned_but_can_be_withdrawn(
+    database, plan_study, begin, answer_all
+):
+    study = plan_study(database)
+    with database.write() as unit:
+        assignment = begin(unit, study, "w")
+        answer_all(unit, assignment)
+        finish_session(unit, assignment, START)
+        with pytest.raises(SessionClosed, match="submitted"):
+            return_session(unit, assignment, START)
+
+        withdraw_session(unit, assignment, START)
+        withdraw_session(unit, assignment, START)
+        assert assignment.status is AssignmentStatus.WITHDRAWN
+        assert set(unit.scalars(select(Judgment.status))) == {JudgmentStatus.WITHDRAWN}
+        assert _free(unit, study) == 16
+
+
+def test_a_study_counts_exactly_its_plan_whoever_drops_out(database, plan_study, begin, answer_all):
+    study = plan_study(database, cells=CELLS, session=FULL, pool=40)
+    rng = random.Random(3)
+    now = START
+
+    for i in range(200):
+        now += timedelta(minutes=10)
+        try:
+            with database.write() as unit:
+                assignment = begin(unit, study, f"w{i}", now=now)
+                fate = rng.random()
+                answer_all(unit, assignment, showings=None if fate < 0.5 else 5, now=now)
+                if fate < 0.5:
+                    finish_session(unit, assignment, now)
+                elif fate < 0.7:
+                    return_session(unit, assignment, now)
+        except NothingLeft:
+            now += timedelta(hours=1)
+            with database.read() as unit:
+                if not has_free_trial(unit, study, None, now):
+                    break
+
+    with database.read() as unit:
+        per_cell = unit.execute(
+            select(Pair.category, func.count())
+            .join(Trial, Trial.pair_id == Pair.id)
+            .join(Judgment, Judgment.trial_id == Trial.id)
+            .where(Judgment.status == JudgmentStatus.COUNTED, Trial.kind == TrialKind.TEST)
+            .group_by(Pair.category)
+        ).all()
+    assert dict(per_cell) == {category: 10 for _, _, category in CELLS}
+
+
+def test_with_two_questions_a_half_answered_trial_is_given_again(
+    database, plan_study, begin, answer_all
+):
+    study = plan_study(database, cells={("a", "b", "golf"): 1}, questions=("realism", "motion"))
+    with database.write() as unit:
+        first = begin(unit, study, "w1")
+        showing = next_showing(unit, first)
+        record_judgment(
+            unit, first, showing_id=showing.id, question="realism", choice="left", rt_ms=1,
+            clip_ms=1, details={}, now=START,
+        )  # fmt: skip
+        with pytest.raises(SessionIncomplete, match=r"showing 1 \(motion\)$"):
+            finish_session(unit, first, START)
+    with database.write() as unit:
+        second = begin(unit, study, "w2", now=AFTER_LEASE)
+        answer_all(unit, second, now=AFTER_LEASE)
+        assert _free(unit, study) == 0
+        statuses = unit.scalars(select(Judgment.status).order_by(Judgment.id)).all()
+
+    counted, late = JudgmentStatus.COUNTED, JudgmentStatus.LATE
+    assert statuses == [counted, late, counted]
+
+
+def test_a_later_plan_batch_is_handed_out_too(database, plan_study, begin):
+    study = plan_study(database, cells={("a", "b", "golf"): 4})
+    with database.write() as unit:
+        begin(unit, study, "w1")
+        batch = PlanBatch(
+            study_id=study.id, number=9, seed=1, rule="top-up", reason="more", created_at=START
+        )
+        unit.add(batch)
+        unit.flush()
+        pair_id = unit.scalar(select(Pair.id).where(Pair.category == "golf"))
+        unit.add(
+            Trial(
+                study_id=study.id, batch_id=batch.id, number=0, pair_id=pair_id,
+                kind=TrialKind.TEST, a_is_left=True,
+            )
+        )  # fmt: skip
+    with database.write() as unit:
+        assert [t.batch_id for _, t, _ in _shown(unit, begin(unit, study, "w2"))] == [batch.id]
+
+
+def test_a_short_pool_makes_a_session_with_fewer_gold_trials(database, plan_study, begin):
+    study = plan_study(database, cells=CELLS, session=FULL, pool=1)
+
+    with database.write() as unit:
+        kinds = Counter(t.kind for _, t, _ in _shown(unit, begin(unit, study, "w")))
+
+    assert kinds[TrialKind.GOLD] == 1
+    assert kinds[TrialKind.TEST] == 8
+
+
+def test_workers_and_local_hits_are_written_down_once(database, plan_study):
+    study = plan_study(database)
+    with database.write() as unit:
+        worker = get_worker(unit, "local", Environment.SANDBOX, "me", START)
+        hit = local_hit(unit, study, "local", Environment.SANDBOX, START)
+        assert get_worker(unit, "local", Environment.SANDBOX, "me", START).id == worker.id
+        assert local_hit(unit, study, "local", Environment.SANDBOX, START).id == hit.id
+        assert get_worker(unit, "local", Environment.SIMULATED, "me", START).id != worker.id
+
+
+def _places(n):
+    return [SessionTrial(TrialKind.TEST, 100 + i, i % 2 == 0, i + 1) for i in range(n)]
+
+
+@pytest.mark.parametrize(("n", "expected"), [(1, 0), (2, 0), (3, 2), (6, 2), (30, 3)])
+def test_repeats_keep_their_distance_as_far_as_the_session_allows(n, expected):
+    for seed in range(50):
+        order = arrange([], _places(n), 3, random.Random(seed))
+        where = {p.trial_id: i for i, p in enumerate(order) if p.trial_id}
+        repeats = [(i, p) for i, p in enumerate(order) if p.kind is TrialKind.REPEAT]
+        assert len(repeats) == expected
+        for i, repeat in repeats:
+            assert i - where[repeat.repeat_of] > min(REPEAT_GAP, n - 2)
+
+
+def test_the_order_of_a_session_is_a_fair_shuffle():
+    firsts = Counter(
+        arrange([], _places(4), 0, random.Random(seed))[0].trial_id for seed in range(2000)
+    )
+    assert all(420 <= firsts[i] <= 580 for i in range(1, 5))  # 500 expected, sd 19
+
+
+def test_drawing_from_a_pool_skips_taken_pairs():
+    pool = [SessionTrial(TrialKind.GOLD, i, True, correct=Side.LEFT) for i in range(4)]
+    taken = {0, 1}
+
+    drawn = draw_from_pool(pool, 3, taken, random.Random(1))
+
+    assert {d.pair_id for d in drawn} == {2, 3}
+    assert taken == {0, 1, 2, 3}

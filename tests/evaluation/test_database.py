@@ -1,0 +1,260 @@
+"""The one door to the database: what it opens, what it refuses, and how units behave."""
+
+import shutil
+import sqlite3
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from evaluation import database as database_module
+from evaluation import schema
+from evaluation.database import create_database, find_study, migrations_folder, open_database
+from evaluation.errors import DatabaseError, UsageError
+
+
+def _study(name="one"):
+    return schema.Study(
+        name=name, title="t", seed=1, design_hash="0" * 64, design={}, settings={},
+        study_file="", secret=name, created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
+
+
+def _add_study(database, name="one"):
+    with database.write() as session:
+        session.add(_study(name))
+
+
+def _execute(url, *statements):
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+def test_a_write_unit_is_committed_and_read_back_aware(database):
+    with database.write() as session:
+        session.add(_study())
+    with database.read() as session:
+        study = find_study(session, None)
+
+    assert study.created_at == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_a_write_unit_that_raises_leaves_nothing(database):
+    def fail_half_way():
+        with database.write() as session:
+            session.add(_study())
+            session.flush()
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError, match="stop"):
+        fail_half_way()
+    with database.read() as session:
+        assert session.query(schema.Study).count() == 0
+
+
+def test_a_read_session_cannot_write(database):
+    with database.read() as session:
+        session.add(_study())
+        with pytest.raises(DBAPIError, match=r"read.?only"):
+            session.flush()
+
+
+def test_foreign_keys_are_enforced(database):
+    with pytest.raises(IntegrityError), database.write() as session:
+        session.add(schema.Question(study_id=999, position=0, name="q", text="?"))
+
+
+def test_a_snapshot_does_not_see_what_is_committed_meanwhile(database):
+    with database.read(snapshot=True) as reader:
+        before = reader.query(schema.Study).count()
+        with database.write() as writer:
+            writer.add(_study())
+        during = reader.query(schema.Study).count()
+    with database.read() as reader:
+        after = reader.query(schema.Study).count()
+
+    assert (before, during, after) == (0, 0, 1)
+
+
+def test_read_then_write_units_of_many_threads_lose_no_update(database):
+    with database.write() as session:
+        session.add(_study())
+
+    def add_one():
+        for _ in range(5):
+            with database.write() as session:
+                study = session.query(schema.Study).with_for_update().one()
+                study.seed += 1
+
+    threads = [threading.Thread(target=add_one) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    with database.read() as session:
+        assert find_study(session, "one").seed == 31
+
+
+def test_a_sqlite_database_is_durable_and_in_wal_mode(sqlite_database):
+    with sqlite_database.read() as session:
+        pragmas = {
+            name: session.execute(text(f"PRAGMA {name}")).scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+
+    assert pragmas == {
+        "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 15000
+    }  # fmt: skip
+
+
+def test_a_locked_sqlite_database_says_so(tmp_path):
+    path = tmp_path / "study.db"
+    database = create_database(str(path), busy_timeout_s=0)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(DatabaseError, match="another program keeps the database locked"):
+        _add_study(database)
+    other.close()
+    _add_study(database)  # the connection is usable again
+    database.close()
+
+
+def test_creating_twice_keeps_the_rows(database_url):
+    first = create_database(database_url)
+    with first.write() as session:
+        session.add(_study())
+    first.close()
+    second = create_database(database_url)
+    with second.read() as session:
+        assert find_study(session, None).name == "one"
+    second.close()
+
+
+def test_a_missing_file_is_not_created_by_opening(tmp_path):
+    path = tmp_path / "none.db"
+
+    with pytest.raises(DatabaseError, match=r"none\.db: no database here; .*vgan-eval init"):
+        open_database(f"sqlite:///{path}")
+    assert not path.exists()
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(DatabaseError, match=r"the folder .*nowhere does not exist"):
+        create_database(f"sqlite:///{tmp_path}/nowhere/study.db")
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path):
+    path = tmp_path / "notes.db"
+    path.write_text("These are notes, and no database at all, of no particular length.\n" * 20)
+
+    with pytest.raises(DatabaseError, match=r"notes\.db: .*not a database"):
+        open_database(str(path))
+    with pytest.raises(DatabaseError, match=r"notes\.db: .*not a database"):
+        create_database(str(path))
+    assert path.read_text().startswith("These are notes")
+
+
+def test_an_empty_database_asks_for_init(empty_database_url, tmp_path):
+    if empty_database_url.startswith("sqlite"):
+        sqlite3.connect(tmp_path / "study.db").close()
+
+    with pytest.raises(DatabaseError, match="the database is empty; run `vgan-eval init"):
+        open_database(empty_database_url)
+
+
+def test_somebody_elses_database_is_left_alone(empty_database_url):
+    _execute(empty_database_url, "CREATE TABLE recipes (id INTEGER)")
+
+    for door in (open_database, create_database):
+        with pytest.raises(DatabaseError, match="not a study database"):
+            door(empty_database_url)
+    engine = create_engine(empty_database_url)
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM recipes")).scalar() == 0
+    engine.dispose()
+
+
+def test_a_database_of_a_newer_version_is_refused(database_url):
+    _execute(database_url, "UPDATE alembic_version SET version_num = '9999'")
+
+    for door in (open_database, create_database):
+        with pytest.raises(DatabaseError, match=r"newer version of vgan-eval \(revision 9999"):
+            door(database_url)
+
+
+def test_a_database_of_an_older_version_is_refused_until_upgraded(
+    database_url, tmp_path, monkeypatch
+):
+    folder = tmp_path / "migrations"
+    shutil.copytree(migrations_folder(), folder)
+    (folder / "versions" / "0002_next.py").write_text(
+        '"""Next."""\nfrom alembic import op\nimport sqlalchemy as sa\n'
+        'revision = "0002"\ndown_revision = "0001"\nbranch_labels = None\ndepends_on = None\n'
+        'def upgrade():\n    op.add_column("study", sa.Column("note", sa.Text()))\n'
+    )
+    monkeypatch.setattr(database_module, "migrations_folder", lambda: folder)
+
+    with pytest.raises(DatabaseError, match=r"older version of vgan-eval \(revision 0001"):
+        open_database(database_url)
+    create_database(database_url).close()
+    open_database(database_url).close()
+
+
+def test_a_failed_build_leaves_no_file(tmp_path, monkeypatch):
+    def no_space(*args):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(database_module, "_upgrade", no_space)
+    with pytest.raises(sqlite3.OperationalError):
+        create_database(str(tmp_path / "study.db"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("mysql://host/name", "mysql databases are not supported"),
+        ("sqlite://", "must be a file"),
+        ("sqlite:///:memory:", "must be a file"),
+        ("://study.db", "cannot be read"),
+        ("postgresql://host:port/name", "cannot be read"),
+    ],
+)
+def test_other_urls_are_refused(url, message):
+    with pytest.raises(DatabaseError, match=message):
+        create_database(url)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_every_spelling_of_a_postgresql_url_opens(postgres_server, scheme):
+    with pytest.raises(DatabaseError, match=r"empty|not a study"):
+        open_database(postgres_server.replace("postgresql+psycopg", scheme, 1))
+
+
+@pytest.mark.postgres
+def test_an_unreachable_server_is_named_without_its_password(tmp_path):
+    with pytest.raises(DatabaseError) as caught:
+        open_database(f"postgresql://me:hunter2@/name?host={tmp_path}")
+
+    assert "cannot be used" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_several_studies_need_a_name(database):
+    with database.read() as session, pytest.raises(DatabaseError, match="holds no study"):
+        find_study(session, None)
+    with database.write() as session:
+        session.add_all([_study("one"), _study("two")])
+    with database.read() as session:
+        assert find_study(session, "two").name == "two"
+        with pytest.raises(UsageError, match="say which with --study: one, two"):
+            find_study(session, None)
+        with pytest.raises(UsageError, match="no study `three`"):
+            find_study(session, "three")

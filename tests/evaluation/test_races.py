@@ -1,0 +1,232 @@
+"""Many requests at the same moment leave what one would have left, on both databases."""
+
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from evaluation.allocation import (
+    expire_leases,
+    finish_session,
+    get_worker,
+    local_hit,
+    next_showing,
+    return_session,
+)
+from evaluation.errors import NothingLeft, SessionClosed
+from evaluation.judgments import record_judgment
+from evaluation.schema import (
+    Assignment,
+    Environment,
+    Hit,
+    Judgment,
+    JudgmentStatus,
+    Showing,
+    ShowingStatus,
+    Trial,
+    TrialKind,
+    Worker,
+)
+
+START = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
+AFTER_LEASE = START + timedelta(minutes=36)
+N = 20
+
+
+def _at_once(function, n=N):
+    """Call function(0), ..., function(n - 1) in threads that start together; results in order."""
+    barrier = threading.Barrier(n)
+
+    def wait_and_call(i):
+        barrier.wait(timeout=30)
+        return function(i)
+
+    with ThreadPoolExecutor(n) as pool:
+        return list(pool.map(wait_and_call, range(n)))
+
+
+def test_twenty_equal_posts_store_one_judgment(database, plan_study, begin):
+    study = plan_study(database)
+    with database.write() as unit:
+        assignment = begin(unit, study, "w")
+        showing = next_showing(unit, assignment).id
+
+    def post(i):
+        with database.write() as unit:
+            return record_judgment(
+                unit, unit.get_one(Assignment, assignment.id), showing_id=showing,
+                question="realism", choice="left" if i % 2 else "right", rt_ms=i, clip_ms=1,
+                details={}, now=START,
+            ).duplicate  # fmt: skip
+
+    duplicates = _at_once(post)
+
+    assert Counter(duplicates) == {True: N - 1, False: 1}
+    with database.read() as unit:
+        stored = unit.scalars(select(Judgment)).one()
+        assert stored.rt_ms == duplicates.index(False)
+
+
+def test_twenty_clicks_on_start_make_one_session(database, plan_study, begin):
+    study = plan_study(database, session={"trials": 4, "practice": 1, "repeats": 1})
+
+    def click(_):
+        with database.write() as unit:
+            return begin(unit, study, "w").id
+
+    ids = _at_once(click)
+
+    assert len(set(ids)) == 1
+    with database.read() as unit:
+        for table in (Worker, Hit, Assignment):
+            assert unit.scalar(select(func.count()).select_from(table)) == 1
+        assert unit.scalar(select(func.count()).select_from(Showing)) == 6
+
+
+def test_twenty_workers_at_once_share_the_plan_without_overlap(database, plan_study, begin):
+    cells = {("a", "b", f"c{i}"): 12 for i in range(5)}
+    study = plan_study(database, cells=cells, session={"trials": 4, "gold": 1, "repeats": 1})
+
+    def arrive(i):
+        try:
+            with database.write() as unit:
+                return begin(unit, study, f"w{i}").id
+        except NothingLeft:
+            return None
+
+    _at_once(arrive)  # 20 x 4 wanted of 60
+
+    with database.write() as unit:
+        for i in range(N, N + 5):  # whoever was turned away while others were choosing
+            try:
+                begin(unit, study, f"w{i}")
+            except NothingLeft:
+                break
+    with database.read() as unit:
+        leased = unit.scalars(
+            select(Showing.trial_id)
+            .join(Trial, Showing.trial_id == Trial.id)
+            .where(Trial.kind == TrialKind.TEST)
+        ).all()
+        assert len(leased) == len(set(leased)) == 60
+        assert (
+            unit.scalar(select(func.count()).where(Trial.kind == TrialKind.TEST, Trial.free)) == 0
+        )
+
+
+def test_starts_and_expiries_at_once_lease_every_trial_once(
+    database, plan_study, begin, answer_all
+):
+    study = plan_study(database, cells={("a", "b", "golf"): 40})
+    with database.write() as unit:
+        for i in range(10):
+            begin(unit, study, f"gone-{i}")
+
+    def arrive(i):
+        with database.write() as unit:
+            if i % 2:
+                return expire_leases(unit, study, AFTER_LEASE)
+            try:
+                begin(unit, study, f"w{i}", now=AFTER_LEASE)
+            except NothingLeft:
+                return 0
+            return 0
+
+    _at_once(arrive)
+
+    with database.read() as unit:
+        by_status = dict(
+            unit.execute(select(Showing.status, func.count()).group_by(Showing.status)).all()
+        )
+        live = unit.scalars(
+            select(Showing.trial_id).where(Showing.status == ShowingStatus.LEASED)
+        ).all()
+        free = set(unit.scalars(select(Trial.id).where(Trial.free)))
+    assert by_status[ShowingStatus.EXPIRED] == 40
+    assert len(live) == len(set(live))
+    assert free.isdisjoint(live)
+    assert len(free) + len(live) == 40
+
+
+@pytest.mark.parametrize("round_", range(3))
+def test_a_late_and_a_present_worker_give_one_counted_judgment(database, plan_study, begin, round_):
+    study = plan_study(database, cells={("a", "b", "golf"): 1})
+    with database.write() as unit:
+        late = begin(unit, study, "late")
+        showings = [(late.id, next_showing(unit, late).id)]
+    with database.write() as unit:
+        present = begin(unit, study, "present", now=AFTER_LEASE)
+        showings.append((present.id, next_showing(unit, present).id))
+
+    def post(i):
+        assignment, showing = showings[i % 2]
+        with database.write() as unit:
+            record_judgment(
+                unit, unit.get_one(Assignment, assignment), showing_id=showing,
+                question="realism", choice="left", rt_ms=1, clip_ms=1, details={}, now=AFTER_LEASE,
+            )  # fmt: skip
+
+    _at_once(post)
+
+    with database.read() as unit:
+        assert sorted(unit.scalars(select(Judgment.status))) == [
+            JudgmentStatus.COUNTED,
+            JudgmentStatus.LATE,
+        ]
+
+
+def test_returning_while_answering_leaves_no_counted_judgment(database, plan_study, begin):
+    study = plan_study(database, cells={("a", "b", "golf"): 19}, session={"trials": 19})
+    with database.write() as unit:
+        assignment = begin(unit, study, "w")
+        ids = unit.scalars(select(Showing.id).order_by(Showing.position)).all()
+
+    def act(i):
+        try:
+            with database.write() as unit:
+                mine = unit.get_one(Assignment, assignment.id)
+                if i == N - 1:
+                    return_session(unit, mine, START)
+                else:
+                    record_judgment(
+                        unit, mine, showing_id=ids[i], question="realism", choice="left", rt_ms=1,
+                        clip_ms=1, details={}, now=START,
+                    )  # fmt: skip
+        except SessionClosed:
+            pass
+
+    _at_once(act)
+
+    with database.read() as unit:
+        assert set(unit.scalars(select(Judgment.status))) <= {JudgmentStatus.RETURNED}
+        assert (
+            unit.scalar(select(func.count()).where(Trial.kind == TrialKind.TEST, Trial.free)) == 19
+        )
+
+
+def test_twenty_submissions_give_one_code(database, plan_study, begin, answer_all):
+    study = plan_study(database)
+    with database.write() as unit:
+        assignment = begin(unit, study, "w")
+        answer_all(unit, assignment)
+
+    def submit(i):
+        with database.write() as unit:
+            mine = unit.get_one(Assignment, assignment.id)
+            return finish_session(unit, mine, START + timedelta(seconds=i))
+
+    assert len(set(_at_once(submit))) == 1
+
+
+def test_a_worker_seen_twenty_times_at_once_is_one_row(database, plan_study):
+    study = plan_study(database)
+
+    def arrive(_):
+        with database.write() as unit:
+            worker = get_worker(unit, "link", Environment.PRODUCTION, "me", START)
+            return worker.id, local_hit(unit, study, "link", Environment.PRODUCTION, START).id
+
+    assert len(set(_at_once(arrive))) == 1
