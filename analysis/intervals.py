@@ -1,0 +1,239 @@
+"""Intervals for a percentage: the naive ones, and those that respect workers and clips.
+
+`cell_interval` and `mean_interval` choose the method by how many workers there are; the rules
+are stated in docs/statistics.md and measured in `benchmarks/coverage.py`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from analysis.variance import (
+    TYPICAL,
+    Correlations,
+    Sample,
+    component_variance,
+    correlations,
+    kish,
+    multiway,
+)
+
+LEVEL = 0.95
+# Below this many effective workers the jackknife is short of degrees of freedom (the Mean covered
+# 92 of 95); the correlations pooled over the row take its place.
+FEW_WORKERS = 20.0
+LEAST_WORKERS = 5  # with fewer there is no telling how much workers differ
+
+Bounds = tuple[float, float]
+
+
+def wilson(rate: float, n: float, quantile: float | None = None) -> Bounds:
+    """Return the Wilson score interval of a proportion.
+
+    Args:
+        rate: in [0, 1].
+        n: number of independent judgments, possibly effective and fractional, > 0.
+        quantile: of the standard normal or t; default 1.96.
+    """
+    z = float(stats.norm.ppf(0.5 + LEVEL / 2)) if quantile is None else quantile
+    scale = 1 + z * z / n
+    middle = (rate + z * z / (2 * n)) / scale
+    half = z / scale * np.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return float(max(middle - half, 0.0)), float(min(middle + half, 1.0))
+
+
+def clopper_pearson(rate: float, n: float, level: float = LEVEL) -> Bounds:
+    """Return the Clopper-Pearson interval; `rate * n` need not be a whole number."""
+    tail, successes = (1 - level) / 2, rate * n
+    low = float(stats.beta.ppf(tail, successes, n - successes + 1)) if successes > 0 else 0.0
+    high = float(stats.beta.ppf(1 - tail, successes + 1, n - successes)) if rate < 1 else 1.0
+    return low, high
+
+
+def korn_graubard(rate: float, n: int, effective: float, df: float, level: float = LEVEL) -> Bounds:
+    """Return the Korn-Graubard interval of a clustered proportion.
+
+    Args:
+        rate: in [0, 1].
+        n: number of judgments.
+        effective: number of independent judgments with the same variance, > 0.
+        df: degrees of freedom of the variance, > 0.
+        level: nominal coverage.
+
+    Source:
+        Korn and Graubard, Survey Methodology 24 (1998): Clopper-Pearson at the effective sample
+        size, which is shrunk by the square of the ratio of the t quantiles for n - 1 and for df.
+    """
+    upper = 0.5 + level / 2
+    ratio = float(stats.t.ppf(upper, max(n - 1, 1)) / stats.t.ppf(upper, df))
+    return clopper_pearson(rate, effective * min(ratio, 1.0) ** 2, level)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A percentage with its interval and how it came about.
+
+    Args:
+        percent: 0..100, or None where there are no judgments.
+        low: 0..100, or None where no interval can be given.
+        high: as `low`.
+        n: judgments behind it.
+        workers: distinct workers behind it.
+        method: `multiway`, `pooled ICC`, `this rater`, or empty where there is no interval.
+        note: why a bound is missing, or a warning; empty where there is nothing to say.
+        deff: the design effect, how many times the independent variance.
+        effective_workers: Kish's effective number of workers.
+        se: standard error in points, or None.
+        df: degrees of freedom of the variance, or None.
+        naive: the Wilson interval that takes judgments as independent, 0..100.
+    """
+
+    percent: float | None
+    low: float | None
+    high: float | None
+    n: int
+    workers: int
+    method: str = ""
+    note: str = ""
+    deff: float | None = None
+    effective_workers: float | None = None
+    se: float | None = None
+    df: float | None = None
+    naive: Bounds | None = None
+
+
+NOTHING = Estimate(None, None, None, 0, 0, note="no judgments")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The variance an interval rests on, and where it comes from."""
+
+    variance: float
+    df: float
+    method: str
+    note: str = ""
+
+
+def row_correlations(sample: Sample) -> tuple[Correlations, Correlations]:
+    """Return a row's correlations for its cells and for its Mean; typical ones where unknown."""
+    within = correlations(sample)
+    across = correlations(sample, across=True)
+    return within or TYPICAL, across or TYPICAL
+
+
+def cell_interval(cell: Sample, rho: Correlations, level: float = LEVEL) -> Estimate:
+    """Return the estimate of one cell.
+
+    Args:
+        cell: the judgments of one row and category.
+        rho: the correlations pooled over the row, `row_correlations(row)[0]`.
+        level: nominal coverage.
+    """
+    return _estimate(cell, spread_of(cell, rho), level)
+
+
+def mean_interval(row: Sample, rho: Correlations, level: float = LEVEL) -> Estimate:
+    """Return the estimate of a row's Mean, the unweighted mean over its categories.
+
+    Workers span the categories, so the cells are not independent and their standard errors must
+    not be combined as if they were.
+
+    Args:
+        row: the judgments of one row, all categories.
+        rho: the correlations across categories, `row_correlations(row)[1]`.
+        level: nominal coverage.
+    """
+    return _estimate(row, spread_of(row, rho), level)
+
+
+def spread_of(sample: Sample, rho: Correlations) -> Spread | None:
+    """Choose the variance by the number of workers.
+
+    Args:
+        sample: the judgments of a cell or a row.
+        rho: the correlations that apply to it, of `row_correlations`.
+
+    Returns:
+        The variance, or None where none can be given.
+    """
+    workers = int(sample.worker.max()) + 1
+    if workers == 1:
+        return _one_rater(sample)
+    if workers < LEAST_WORKERS:
+        return None
+    jack = multiway(sample)
+    effective = kish(sample.worker)
+    flat = bool(np.any((sample.rates <= 0) | (sample.rates >= 1)))
+    if not flat and effective >= FEW_WORKERS:
+        return Spread(jack.variance, jack.df, "multiway")
+    # Few clusters make the jackknife noisy and its own degrees of freedom too hopeful. The pooled
+    # correlations hold the level in cells; in a Mean only the larger of the two estimates does.
+    pooled = component_variance(sample, rho)
+    spans_cells = len(sample.sizes) > 1
+    variance = max(pooled, jack.variance if spans_cells or flat else jack.independent)
+    df = max(effective - 1, 1.0)
+    if effective < FEW_WORKERS:
+        note = f"under {FEW_WORKERS:.0f} effective workers: correlations pooled over the row"
+    else:
+        note = "all judgments of a cell agree: correlations pooled over the row"
+    return Spread(variance, df, "pooled ICC", note)
+
+
+def _one_rater(sample: Sample) -> Spread | None:
+    """One worker says nothing of other workers; the interval is over clips only."""
+    jack = multiway(sample, (sample.clip_a, sample.clip_b))
+    note = "this rater: the interval is over clips, not over people"
+    if len(sample) < 2:
+        return None
+    if np.any((sample.rates <= 0) | (sample.rates >= 1)):
+        only_clips = Correlations(0.0, TYPICAL.clip_a, TYPICAL.clip_b)
+        return Spread(component_variance(sample, only_clips), len(sample) - 1, "this rater", note)
+    return Spread(jack.variance, jack.df, "this rater", note)
+
+
+def _estimate(sample: Sample, spread: Spread | None, level: float) -> Estimate:
+    n, workers, rate = len(sample), int(sample.worker.max()) + 1, sample.mean
+    naive = wilson(rate, n, float(stats.norm.ppf(0.5 + level / 2)))
+    known = {
+        "effective_workers": kish(sample.worker),
+        "naive": (100 * naive[0], 100 * naive[1]),
+    }
+    if spread is None:
+        why = (
+            "one judgment: no interval"
+            if n < 2
+            else f"{workers} workers: too few for an interval (at least {LEAST_WORKERS}, or one)"
+        )
+        return Estimate(100 * rate, None, None, n, workers, note=why, **known)  # type: ignore[arg-type]
+    effective, deff = _effective(sample, spread.variance)
+    low, high = korn_graubard(rate, n, effective, spread.df, level)
+    return Estimate(
+        100 * rate,
+        100 * low,
+        100 * high,
+        n,
+        workers,
+        spread.method,
+        spread.note,
+        deff,
+        se=100 * float(np.sqrt(spread.variance)),
+        df=spread.df,
+        **known,  # type: ignore[arg-type]
+    )
+
+
+def _effective(sample: Sample, variance: float) -> tuple[float, float]:
+    """Effective sample size and design effect.
+
+    Where all judgments agree, rate (1 - rate) is 0 and cannot be divided by the variance, which
+    was found at a smoothed rate; the design effect at that rate carries over.
+    """
+    nobody = Correlations(0.0, 0.0, 0.0)
+    independent = component_variance(sample, nobody)
+    deff = max(variance / independent, 1.0)
+    rate, n = sample.mean, len(sample)
+    if rate <= 0 or rate >= 1:
+        return n / deff, deff
+    return rate * (1 - rate) / variance, deff

@@ -1,0 +1,212 @@
+"""How Table 1 is laid out before it is text, Markdown, LaTeX or HTML: lines of strings.
+
+Numbers are rounded here, once, half up: the data formats keep them unrounded.
+"""
+
+from dataclasses import dataclass
+
+from analysis.intervals import Estimate
+from analysis.preference import MEAN
+from analysis.published import arithmetic, display, published_percent, round_half_up
+from analysis.sensitivity import Sensitivity
+from analysis.significance import effect
+from analysis.table import Row, Table
+
+BANNER = "SIMULATED RATERS: these judgments were made by a program, not by people"
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One printed line: `kind` is random, percent, interval, n or published."""
+
+    kind: str
+    label: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A table ready to print: header, lines, remarks under it, and the banner or nothing."""
+
+    title: str
+    header: tuple[str, ...]
+    lines: tuple[Line, ...]
+    remarks: tuple[str, ...]
+    banner: str = ""
+
+
+def percent_text(value: float | None, digits: int = 1) -> str:
+    """Format a percentage, rounded half up; a dash where it is missing."""
+    return NONE if value is None else f"{round_half_up(value, digits):.{digits}f}"
+
+
+def interval_text(estimate: Estimate) -> str:
+    """Format the bounds; a dash where they are missing."""
+    if estimate.low is None or estimate.high is None:
+        return NONE
+    return f"{percent_text(estimate.low)}–{percent_text(estimate.high)}"
+
+
+def row_title(row: Row) -> str:
+    """Name a row as the paper would."""
+    a, b = row.comparison.source_a, row.comparison.source_b
+    return f"{display(a)} over {display(b)}"
+
+
+def lay_out(table: Table, *, paper: bool = False) -> Layout:
+    """Lay a table out for print.
+
+    Args:
+        table: from `build_table`.
+        paper: put the published row beside ours, and round ours to whole percents as it does.
+    """
+    columns = (*table.categories, MEAN)
+    names = (*(c.capitalize() for c in table.categories), MEAN)
+    bounds = f"{100 * table.level:g} % interval"
+    lines = [Line("random", "Random preference", ("50",) * len(columns))]
+    for row in table.rows:
+        estimates = [row.cells[c] for c in table.categories] + [row.mean]
+        digits = 0 if paper else 1
+        percents = tuple(percent_text(e.percent, digits) for e in estimates)
+        lines += [
+            Line("percent", row_title(row), percents),
+            Line("interval", bounds, tuple(map(interval_text, estimates))),
+            Line("n", "judgments", tuple(f"{e.n:,}" for e in estimates)),
+        ]
+        if paper:
+            printed = [published_percent(*_sources(row), column) for column in columns]
+            if any(value is not None for value in printed):
+                values = tuple(percent_text(value, 0) for value in printed)
+                lines.append(Line("published", "published", values))
+    title = f"Percent of judgments that prefer the first ({table.study}, question {table.question})"
+    banner = BANNER if table.simulated else ""
+    return Layout(title, ("", *names), tuple(lines), tuple(remarks(table, paper=paper)), banner)
+
+
+def _sources(row: Row) -> tuple[str, str]:
+    return row.comparison.source_a, row.comparison.source_b
+
+
+def remarks(table: Table, *, paper: bool = False) -> list[str]:
+    """Say under the table what it rests on: counts, method, exclusions, plan, warnings."""
+    out = [f"{table.judgments:,} judgments by {table.workers:,} workers", _method(table)]
+    out.append("Mean: every category counts the same, from unrounded cells")
+    if not table.dropped:
+        out.append("Exclusions: none")
+    for rule in table.dropped:
+        text = (
+            f"Exclusion {rule.rule}, {rule.says}: "
+            f"{rule.judgments:,} judgments of {rule.workers:,} workers"
+        )
+        out.append(f"{text} ({rule.note})" if rule.note else text)
+    if table.study_hash or table.seed is not None:
+        plan = [f"design {table.study_hash[:12]}"] if table.study_hash else []
+        plan += [f"seed {table.seed}"] if table.seed is not None else []
+        out.append("Plan: " + ", ".join(plan))
+    if paper:
+        out.append("Published: Vondrick, Pirsiavash and Torralba, NIPS 2016, Table 1 and text")
+        out += arithmetic()
+    return out + list(table.notes)
+
+
+_METHODS = {
+    "multiway": "Korn-Graubard on the multiway jackknife variance (worker, clip of A, clip of B)",
+    "pooled ICC": "Korn-Graubard on correlations pooled over the row",
+    "this rater": "over clips only, for this one rater",
+}
+
+
+def _method(table: Table) -> str:
+    used = {e.method for row in table.rows for e in (*row.cells.values(), row.mean)} - {""}
+    if not used:
+        return "No intervals"
+    named = "; ".join(text for method, text in _METHODS.items() if method in used)
+    return f"Intervals: {100 * table.level:g} %, {named}"
+
+
+Grid = tuple[tuple[str, ...], list[tuple[str, ...]]]
+
+
+def details(table: Table) -> Grid:
+    """Return header and rows of the details table: what each interval is made of."""
+    header = (
+        "row", "category", "percent", "interval", "n", "workers", "effective", "deff", "df",
+        "method", "if independent",
+    )  # fmt: skip
+    rows: list[tuple[str, ...]] = []
+    for row in table.rows:
+        for category, e in (*row.cells.items(), (MEAN, row.mean)):
+            naive = NONE if e.naive is None else "–".join(map(percent_text, e.naive))
+            rows.append(
+                (
+                    row_title(row), category, percent_text(e.percent), interval_text(e),
+                    f"{e.n:,}", f"{e.workers:,}", _number(e.effective_workers, 0),
+                    _number(e.deff, 2), _number(e.df, 0), e.method or NONE, naive,
+                )
+            )  # fmt: skip
+    return header, rows
+
+
+def tests_and_effects(table: Table) -> Grid:
+    """Return header and rows of the table of tests and effect sizes, one row per Mean."""
+    header = ("row", "Mean", "t", "df", "p", "p (Holm)", "odds", "d'", "JOD")
+    rows: list[tuple[str, ...]] = []
+    for row in table.rows:
+        test = table.tests.get((row.comparison.label, MEAN))
+        if row.mean.percent is None:
+            continue
+        size = effect(row.mean.percent)
+        shown = (
+            (NONE,) * 4
+            if test is None
+            else (f"{test.t:.2f}", f"{test.df:.0f}", p_text(test.p), p_text(test.adjusted))
+        )
+        sizes = (f"{size.odds:.2f}", f"{size.d_prime:.2f}", f"{size.jod:.2f}")
+        rows.append((row_title(row), percent_text(row.mean.percent), *shown, *sizes))
+    return header, rows
+
+
+def p_text(p: float) -> str:
+    """Format a p-value to three places, never as zero."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return NONE if value is None else f"{value:.{digits}f}"
+
+
+def sensitivity_rows(found: Sensitivity) -> Grid:
+    """Return header and rows of the sensitivity table: one row per choice of rules."""
+    numbered = [f"row {i}" for i in range(1, len(found.rows) + 1)]
+    header = ("rule", "workers", "judgments", *numbered, "shift (s.e.)", "tau", "same ranking")
+    rows = [
+        (
+            v.name,
+            f"{v.workers:,}",
+            f"{v.judgments:,}",
+            *map(_starred, v.means, v.decided),
+            _number(v.shift, 2),
+            _number(v.tau, 2),
+            NONE if v.same_ranking is None else ("yes" if v.same_ranking else "no"),
+        )
+        for v in found.variants
+    ]
+    stands = tuple(NONE if s is None else f"{100 * s:.0f} %" for s in found.stands)
+    rows.append(("claim stands", "", "", *stands, "", "", ""))
+    return header, rows
+
+
+def _starred(mean: float | None, decided: bool) -> str:
+    return percent_text(mean) + ("*" if decided else "")
+
+
+def sensitivity_remarks(found: Sensitivity) -> list[str]:
+    """Say what the sensitivity table means, and which rules could not be applied."""
+    out = [
+        *(f"Row {i}: {label}" for i, label in enumerate(found.rows, 1)),
+        "The Mean of each row under each choice of rules; * where its interval excludes 50",
+        "Claim stands: share of the choices in which the row is on the same side of 50, decided",
+        f"Verdict: {found.verdict}",
+    ]
+    return out + [f"Left out: {why}" for why in found.left_out]

@@ -1,0 +1,231 @@
+"""How many judgments, from how many workers, on how many clips: before the study. Pure functions.
+
+A judgment from a worker who has already given many tells less: buying workers beats buying
+judgments (`curve`). Money is counted in `evaluation/budget.py`.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import optimize, stats
+
+from analysis.errors import AnalysisError
+from analysis.intervals import LEVEL
+from analysis.preference import sample_of
+from analysis.variance import TYPICAL, Correlations, correlations
+
+ACTIVITY = 1.2  # spread of workers' log activity in public crowd data
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Who judges one row, and what.
+
+    Args:
+        workers: how many people.
+        clips_a: clips of A over all categories (items, where pairs are made by item).
+        clips_b: clips of B.
+        activity: standard deviation of a worker's log activity; 0: equal shares.
+        cap: most judgments of a worker, in multiples of the mean; None: no cap.
+    """
+
+    workers: int
+    clips_a: int = 800
+    clips_b: int = 800
+    activity: float = ACTIVITY
+    cap: float | None = None
+
+    @property
+    def effective_workers(self) -> float:
+        """Kish's effective number of workers that this unequal activity leaves."""
+        places = (np.arange(self.workers) + 0.5) / self.workers
+        shares = np.exp(self.activity * stats.norm.ppf(places))
+        if self.cap is not None:
+            shares = _capped(shares / shares.mean(), max(self.cap, 1.0))
+        return float(shares.sum() ** 2 / np.sum(shares**2))
+
+
+def _capped(shares: np.ndarray, cap: float) -> np.ndarray:
+    """Cap shares with mean 1; what is cut off goes to the others in proportion."""
+    low = optimize.brentq(
+        lambda scale: np.minimum(shares * scale, cap).mean() - 1, 0, 1e6 / shares.min()
+    )
+    return np.asarray(np.minimum(shares * low, cap))
+
+
+def design_effect(n: float, crowd: Crowd, rho: Correlations = TYPICAL) -> float:
+    """Return how many times the binomial variance a row of n judgments will have, at least 1.
+
+    Source:
+        Kish's design effect, one term per factor: 1 + (n / K - 1) rho for K effective clusters.
+    """
+    parts = (
+        (crowd.effective_workers, rho.worker),
+        (crowd.clips_a, rho.clip_a),
+        (crowd.clips_b, rho.clip_b),
+    )
+    return 1 + sum(max(n / clusters - 1, 0) * r for clusters, r in parts)
+
+
+def half_width(
+    rate: float, n: float, crowd: Crowd, rho: Correlations = TYPICAL, level: float = LEVEL
+) -> float:
+    """Return the expected half-width of a row's interval, in points.
+
+    Args:
+        rate: expected preference, in (0, 1).
+        n: judgments of the row.
+        crowd: who gives them.
+        rho: correlations; re-estimate them from a pilot by `pilot_correlations`.
+        level: nominal coverage.
+    """
+    df = max(crowd.effective_workers - 1, 1)
+    quantile = float(
+        stats.t.ppf(0.5 + level / 2, df) if df < 20 else stats.norm.ppf(0.5 + level / 2)
+    )
+    return 100 * quantile * math.sqrt(rate * (1 - rate) / n * design_effect(n, crowd, rho))
+
+
+def power(
+    rate: float, n: float, crowd: Crowd | None, rho: Correlations = TYPICAL, alpha: float = 0.05
+) -> float:
+    """Return the chance that a two-sided test tells a true preference from 50 %.
+
+    Args:
+        rate: the true preference.
+        n: judgments of the row.
+        crowd: who gives them; None: independent judgments.
+        rho: correlations.
+        alpha: level of the test.
+    """
+    deff = 1.0 if crowd is None else design_effect(n, crowd, rho)
+    z = float(stats.norm.ppf(1 - alpha / 2))
+    shift = abs(rate - 0.5) * math.sqrt(n / deff) - z * 0.5
+    return float(stats.norm.cdf(shift / math.sqrt(rate * (1 - rate))))
+
+
+def judgments_for_power(
+    rate: float,
+    crowd: Crowd | None,
+    rho: Correlations = TYPICAL,
+    *,
+    wanted: float = 0.8,
+    alpha: float = 0.05,
+) -> int:
+    """Return the fewest judgments of a row that reach a power.
+
+    Raises:
+        AnalysisError: this crowd cannot reach it with any number of judgments.
+    """
+    return _fewest(
+        lambda n: power(rate, n, crowd, rho, alpha) >= wanted,
+        f"no number of judgments gives {wanted:.0%} power to tell {100 * rate:g} from 50",
+    )
+
+
+def judgments_for_half_width(
+    points: float, rate: float, crowd: Crowd, rho: Correlations = TYPICAL, level: float = LEVEL
+) -> int:
+    """Return the fewest judgments of a row whose expected half-width is at most `points`.
+
+    Raises:
+        AnalysisError: this crowd cannot reach it with any number of judgments.
+    """
+    return _fewest(
+        lambda n: half_width(rate, n, crowd, rho, level) <= points,
+        f"no number of judgments gives a half-width of {points:g} points",
+    )
+
+
+def _fewest(enough: Callable[[float], bool], trouble: str) -> int:
+    """The smallest n for which a monotone condition holds, by doubling and halving."""
+    high = 1
+    while not enough(high):
+        high *= 2
+        if high > 10**8:
+            raise AnalysisError(f"{trouble} from these workers and clips: take more of them")
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of the planning curve: so many workers and judgments give this half-width."""
+
+    workers: int
+    judgments: int
+    half_width: float
+
+
+def curve(
+    workers: Iterable[int],
+    judgments: Iterable[int],
+    crowd: Crowd,
+    rho: Correlations = TYPICAL,
+    rate: float = 0.5,
+) -> list[Point]:
+    """Return half-widths over a grid: more judgments from the same workers soon stop helping.
+
+    Args:
+        workers: numbers of workers.
+        judgments: numbers of judgments of a row.
+        crowd: clips, activity and cap; its number of workers is replaced.
+        rho: correlations.
+        rate: expected preference.
+    """
+    budgets = list(judgments)
+    return [
+        Point(w, n, half_width(rate, n, _with_workers(crowd, w), rho))
+        for w in workers
+        for n in budgets
+    ]
+
+
+def _with_workers(crowd: Crowd, workers: int) -> Crowd:
+    return Crowd(workers, crowd.clips_a, crowd.clips_b, crowd.activity, crowd.cap)
+
+
+def allocate(rates: Sequence[float], total: int) -> list[int]:
+    """Split judgments over rows in proportion to p (1 - p), which equalises their half-widths.
+
+    Args:
+        rates: expected preference of each row, in (0, 1).
+        total: judgments to split.
+
+    Returns:
+        Whole numbers that sum to `total`.
+    """
+    spread = np.array([rate * (1 - rate) for rate in rates])
+    exact = total * spread / spread.sum()
+    whole = np.floor(exact).astype(int)
+    # The largest remainders get what rounding down left over.
+    for row in np.argsort(whole - exact, kind="stable")[: total - whole.sum()]:
+        whole[row] += 1
+    return [int(n) for n in whole]
+
+
+def pilot_correlations(preferences: pd.DataFrame) -> Correlations:
+    """Estimate the correlations of a study from a pilot, pooled over its rows.
+
+    Args:
+        preferences: from `table_preferences`.
+
+    Raises:
+        AnalysisError: the pilot is too small or too one-sided to tell.
+    """
+    found, weights = [], []
+    for _, row in preferences.groupby("row", sort=False):
+        rho = correlations(sample_of(row))
+        if rho is not None:
+            found.append((rho.worker, rho.clip_a, rho.clip_b))
+            weights.append(len(row))
+    if not found:
+        raise AnalysisError("the pilot cannot tell how much judgments of a worker or clip agree")
+    worker, clip_a, clip_b = np.average(found, axis=0, weights=weights)
+    return Correlations(float(worker), float(clip_a), float(clip_b))

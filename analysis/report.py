@@ -1,0 +1,304 @@
+"""The report of a study: one HTML page that needs no network, figures, tables, and files for R.
+
+python -m analysis.report --db sqlite:///study.db --out report/
+python analysis/report.py --judgments judgments.csv --clips clips/ --out report/
+"""
+
+import sys
+from pathlib import Path
+
+if not __package__:  # run as a file: import from the checkout, not from analysis/ itself
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+
+import click
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from analysis import figures
+from analysis.command import Command, judgment_options, judgments_from, write_text
+from analysis.errors import AnalysisError, ConvergenceError, EvaluationError
+from analysis.examples import examples
+from analysis.exclusions import Rule, exclude, repeat_agreement
+from analysis.layout import (
+    BANNER,
+    Grid,
+    details,
+    lay_out,
+    p_text,
+    sensitivity_remarks,
+    sensitivity_rows,
+    tests_and_effects,
+)
+from analysis.methods import CITATIONS, methods
+from analysis.preference import table_preferences
+from analysis.published import display
+from analysis.ranking import Ranking, rank
+from analysis.render import GRIDS, html_grid, render, to_html
+from analysis.rexport import write_r
+from analysis.sensitivity import sensitivity
+from analysis.table import Table, build_table, rules_for
+from evaluation.columns import JUDGMENT_COLUMNS
+
+
+def report(
+    judgments: pd.DataFrame,
+    out: Path,
+    rules: Sequence[Rule] = (),
+    *,
+    paper: bool = False,
+    find_clip: Callable[[str], Path | None] | None = None,
+) -> Path:
+    """Write the report into a folder, made if needed.
+
+    Args:
+        judgments: from `load_judgments`.
+        out: the folder; `report.html`, `figures/`, `tables/` and `r/` are written into it.
+        rules: the exclusions in force, from `rules_for`.
+        paper: print the published Table 1 beside ours.
+        find_clip: gives the file of a clip id; None: no example pairs.
+
+    Returns:
+        The HTML file.
+
+    Raises:
+        AnalysisError: there is nothing to report.
+        EvaluationError: a file cannot be written.
+    """
+    table = build_table(judgments, rules)
+    kept, _ = exclude(judgments, rules)
+    preferences = table_preferences(kept)
+    ranking, no_ranking = _ranking(preferences)
+    found = sensitivity(judgments, rules)
+    drawn = _figures(table, ranking, judgments, rules, paper=paper)
+    grids: dict[str, Grid] = {
+        "tests": tests_and_effects(table),
+        "details": details(table),
+        "sensitivity": sensitivity_rows(found),
+    }
+    if ranking is not None:
+        grids["ranking"] = ranking_rows(ranking)
+    shown, unseen = examples(preferences, find_clip) if find_clip else ([], [])
+    page = _template().render(
+        study=table.study,
+        question=table.question,
+        banner=BANNER if table.simulated else "",
+        facts=_facts(judgments, table),
+        table=Markup(to_html(lay_out(table, paper=paper))),  # noqa: S704 (escaped there)
+        figures={
+            name: Markup(figures.unique_ids(figures.to_svg(made), name))  # noqa: S704 (drawn here)
+            for name, made in drawn.items()
+        },
+        tests=_grid("Tests of each Mean against 50, and effect sizes", grids["tests"]),
+        ranking=_grid("Leaderboard", grids["ranking"]) if ranking else "",
+        fit=_fit_text(ranking),
+        no_ranking=no_ranking,
+        sensitivity=_grid("The Means under every exclusion rule", grids["sensitivity"]),
+        sensitivity_remarks=sensitivity_remarks(found),
+        quality=[*quality(judgments), *unseen],
+        examples=shown,
+        methods=methods(table, ranking, _share_left(preferences)),
+        citations=CITATIONS,
+        details=_grid("", grids["details"]),
+        dictionary=JUDGMENT_COLUMNS,
+    )
+    _write(out, page, table, drawn, grids, paper=paper)
+    write_r(kept, out / "r")
+    return out / "report.html"
+
+
+def _share_left(preferences: pd.DataFrame) -> float:
+    return float((preferences["a"] == preferences["left_source"]).mean())
+
+
+def _template() -> Template:
+    loader = FileSystemLoader(Path(__file__).parent / "templates")
+    environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
+    return environment.get_template("report.html")
+
+
+def _grid(title: str, grid: Grid) -> Markup:
+    return Markup(html_grid(title, *grid))  # noqa: S704 (escaped there)
+
+
+def _ranking(preferences: pd.DataFrame) -> tuple[Ranking | None, str]:
+    try:
+        return rank(preferences), ""
+    except (ConvergenceError, AnalysisError) as error:
+        return None, f"No ranking: {error}."
+
+
+def ranking_rows(ranking: Ranking) -> Grid:
+    """Return header and rows of the leaderboard."""
+    header = ("source", "strength", "interval", "rank", "rank range")
+    rows = [
+        (
+            display(s.source),
+            f"{s.strength:.2f}",
+            f"{s.low:.2f} to {s.high:.2f}",
+            str(s.rank),
+            str(s.best) if s.best == s.worst else f"{s.best}–{s.worst}",
+        )
+        for s in ranking.standings
+    ]
+    return header, rows
+
+
+def _fit_text(ranking: Ranking | None) -> str:
+    if ranking is None or ranking.fit.p is None:
+        return ""
+    fit = ranking.fit
+    says = "describes the rows" if fit.p > 0.05 else "does not describe all rows"
+    return (
+        f"One strength per source {says}: deviance {fit.scaled:.1f} on {fit.df} degrees of "
+        f"freedom after the design effect, p = {p_text(fit.p)}."
+    )
+
+
+def _facts(judgments: pd.DataFrame, table: Table) -> str:
+    first, last = judgments["answered_at"].min(), judgments["answered_at"].max()
+    crowds = ", ".join(sorted(judgments["crowd"].unique()))
+    text = f"{table.judgments:,} judgments by {table.workers:,} workers ({crowds}), "
+    text += f"{first:%Y-%m-%d} to {last:%Y-%m-%d}."
+    return text + (f" Design {table.study_hash[:16]}." if table.study_hash else "")
+
+
+def funnel_steps(judgments: pd.DataFrame, rules: Sequence[Rule]) -> list[tuple[str, int]]:
+    """Return how many workers have test judgments, and how many are left as rules are added."""
+
+    def left(frame: pd.DataFrame) -> int:
+        counted = frame[(frame["trial_kind"] == "test") & frame["counted"]]
+        return int(counted["worker"].nunique())
+
+    steps = [("gave any judgment", int(judgments["worker"].nunique()))]
+    steps.append(("gave test judgments", left(judgments)))
+    for i in range(1, len(rules) + 1):
+        kept, _ = exclude(judgments, rules[:i])
+        steps.append((f"after {rules[i - 1].text}", left(kept)))
+    return steps
+
+
+def quality(judgments: pd.DataFrame) -> list[str]:
+    """Say in sentences how people answered: sides, speed, gold, repeats."""
+    sided = judgments[judgments["choice"] != "tie"]
+    out = [f"{100 * (sided['choice'] == 'left').mean():.1f} % of the answers were left."]
+    seconds = judgments["rt_ms"].dropna() / 1000
+    if len(seconds):
+        quarter, middle, three = seconds.quantile([0.25, 0.5, 0.75])
+        out.append(f"Median answer after {middle:.1f} s (quartiles {quarter:.1f} and {three:.1f}).")
+    fast = judgments["rt_ms"] < judgments["clip_ms"]
+    if fast.any():
+        out.append(f"{int(fast.sum()):,} answers came before the clip had run once.")
+    gold = judgments[judgments["trial_kind"] == "gold"]
+    if len(gold):
+        right = (gold["choice"] == gold["correct_choice"]).mean()
+        out.append(f"{100 * right:.1f} % of {len(gold):,} gold trials were answered right.")
+    repeats = repeat_agreement(judgments)
+    if len(repeats):
+        same = 100 * repeats["same"].mean()
+        out.append(f"{same:.1f} % of {len(repeats):,} repeated pairs got the same answer.")
+    same_clip = judgments[(judgments["trial_kind"] == "identical") & (judgments["choice"] != "tie")]
+    if len(same_clip):
+        left = 100 * (same_clip["choice"] == "left").mean()
+        out.append(f"Of {len(same_clip):,} pairs of identical clips, {left:.1f} % went left.")
+    return out
+
+
+def _figures(
+    table: Table,
+    ranking: Ranking | None,
+    judgments: pd.DataFrame,
+    rules: Sequence[Rule],
+    *,
+    paper: bool,
+) -> dict[str, Figure]:
+    drawn = {
+        "forest": figures.forest(table, paper=paper),
+        "funnel": figures.funnel(funnel_steps(judgments, rules), table.simulated),
+        "side_bias": figures.side_bias(judgments, table.simulated),
+        "response_times": figures.response_times(judgments, table.simulated),
+    }
+    if ranking is not None:
+        drawn["ranking"] = figures.leaderboard(ranking, table.simulated)
+    return drawn
+
+
+def _write(
+    out: Path,
+    page: str,
+    table: Table,
+    drawn: Mapping[str, Figure],
+    grids: Mapping[str, Grid],
+    *,
+    paper: bool,
+) -> None:
+    """Write the folder; the page comes last, so that it is there only when all is."""
+    try:
+        for folder in ("figures", "tables", "r"):
+            (out / folder).mkdir(parents=True, exist_ok=True)
+        for name, made in drawn.items():
+            for form in ("svg", "pdf"):
+                _write_bytes(out / "figures" / f"{name}.{form}", figures.save(made, name, form))
+    except OSError as error:
+        raise EvaluationError(f"{out}: cannot be written ({error.strerror})") from None
+    for form, ending in (("latex", "tex"), ("csv", "csv"), ("markdown", "md"), ("json", "json")):
+        write_text(out / "tables" / f"table1.{ending}", render(table, form, paper=paper))
+    for name, grid in grids.items():
+        write_text(out / "tables" / f"{name}.tex", GRIDS["latex"](name.capitalize(), *grid))
+    write_text(out / "report.html", page)
+
+
+def _write_bytes(path: Path, data: bytes) -> None:
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_bytes(data)
+    os.replace(temporary, path)
+
+
+def clips_in(folder: Path) -> Callable[[str], Path | None]:
+    """Look clips up in a folder that holds `SOURCE/relative-path`."""
+
+    def find(clip: str) -> Path | None:
+        path = (folder / clip).resolve()
+        inside = path.is_relative_to(folder.resolve())
+        return path if inside and path.is_file() else None
+
+    return find
+
+
+@click.command(cls=Command)
+@judgment_options
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
+@click.option("--paper", is_flag=True, help="Print the published Table 1 beside ours.")
+@click.option(
+    "--clips",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder with SOURCE/... clips, to show example pairs. With --db they are found.",
+)
+def main(
+    db: str | None,
+    file: Path | None,
+    study: str | None,
+    question: str | None,
+    rules: tuple[str, ...],
+    simulated: bool | None,
+    out: Path,
+    paper: bool,
+    clips: Path | None,
+) -> None:
+    """Write the report of a study: HTML, figures, tables, files for R."""
+    judgments = judgments_from(db, file, study, question, rules, simulated)
+    find = clips_in(clips) if clips else None
+    if find is None and db is not None:
+        from analysis.database import clips_of
+
+        find = clips_of(db, judgments.attrs["study"])
+    written = report(judgments, out, rules_for(judgments, rules), paper=paper, find_clip=find)
+    click.echo(f"wrote {written}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""Looking at a study while it runs, as often as one likes, without false alarms.
+
+A confidence sequence covers the truth at all looks together with the nominal probability, so a
+study may stop at any of them. Ours is the normal mixture on the multiway variance: a judgment
+counts as much as the clustering lets it. On the plain binomial variance 20 looks at a true 50 %
+raise a false alarm in every seventh study; on this one in fewer than one of 20
+(tests/analysis/test_sequential.py).
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from scipy import stats
+
+from analysis.errors import UsageError
+from analysis.intervals import LEVEL, row_correlations, spread_of
+from analysis.preference import Comparison, comparisons_in, sample_of
+from analysis.variance import Sample
+
+
+def mixture_parameter(best_at: float, alpha: float) -> float:
+    """Return the mixture's parameter for which the bound is tightest near `best_at`.
+
+    Args:
+        best_at: intrinsic time, > 0.
+        alpha: 1 minus the coverage.
+
+    Source:
+        Howard, Ramdas, McAuliffe and Sekhon, Annals of Statistics 49 (2021), two-sided normal
+        mixture.
+    """
+    tail = -2 * math.log(alpha)
+    return best_at / (tail + math.log(1 + tail))
+
+
+def mixture_bound(time: float, alpha: float, parameter: float) -> float:
+    """Return the bound that a centred sum stays under at all times with probability 1 - alpha."""
+    total = time + parameter
+    return math.sqrt(total * math.log(total / (parameter * alpha**2)))
+
+
+@dataclass(frozen=True)
+class Look:
+    """One row at one look.
+
+    Args:
+        row: its name in data.
+        percent: the Mean, 0..100.
+        low: lower bound of the confidence sequence, or None where workers are too few.
+        high: its upper bound.
+        n: judgments so far.
+    """
+
+    row: str
+    percent: float
+    low: float | None
+    high: float | None
+    n: int
+
+    @property
+    def half_width(self) -> float | None:
+        """Half the interval, in points."""
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+
+    @property
+    def decided(self) -> bool:
+        """Whether 50 % is excluded."""
+        return self.low is not None and self.high is not None and not self.low <= 50 <= self.high
+
+
+def look(sample: Sample, planned: int, level: float = LEVEL) -> tuple[float, float] | None:
+    """Return the confidence sequence of a row's Mean at this look.
+
+    Args:
+        sample: the row's judgments so far.
+        planned: judgments the row will have at most; the bound is tightest at half of them. It
+            must be fixed before the first look.
+        level: probability to cover the truth at all looks together.
+
+    Returns:
+        Bounds in shares, or None where there are too few workers.
+    """
+    spread = spread_of(sample, row_correlations(sample)[1])
+    if spread is None:
+        return None
+    alpha, rate = 1 - level, sample.mean
+    deviation = math.sqrt(max(rate * (1 - rate), 1 / (4 * len(sample))))
+    # Few degrees of freedom make a variance too hopeful by about the ratio of the quantiles.
+    upper = 0.5 + level / 2
+    doubt = float(stats.norm.ppf(upper) / stats.t.ppf(upper, spread.df)) ** 2
+    time = min(deviation**2 / spread.variance * doubt, len(sample))
+    radius = deviation * mixture_bound(time, alpha, mixture_parameter(planned / 2, alpha)) / time
+    return max(rate - radius, 0.0), min(rate + radius, 1.0)
+
+
+def looks(preferences: pd.DataFrame, planned: dict[str, int], level: float = LEVEL) -> list[Look]:
+    """Return the state of every row that has judgments.
+
+    Args:
+        preferences: from `table_preferences`.
+        planned: judgments planned per row, by its name in data.
+        level: as in `look`; for each row.
+    """
+    out = []
+    for row in comparisons_in(preferences):
+        sample = sample_of(preferences[preferences["row"] == row.label])
+        bounds = look(sample, planned.get(row.label, len(sample)), level)
+        low, high = (100 * bounds[0], 100 * bounds[1]) if bounds else (None, None)
+        out.append(Look(row.label, 100 * sample.mean, low, high, len(sample)))
+    return out
+
+
+@dataclass(frozen=True)
+class StopRule:
+    """When a row is done: 50 % excluded, or the interval short enough, or either.
+
+    Args:
+        decided: stop a row that excludes 50 %.
+        half_width: stop a row whose half-width is at most this, in points; None: no such rule.
+    """
+
+    decided: bool
+    half_width: float | None
+
+    def done(self, state: Look) -> bool:
+        """Whether a row may stop."""
+        short = (
+            self.half_width is not None
+            and state.half_width is not None
+            and state.half_width <= self.half_width
+        )
+        return short or (self.decided and state.decided)
+
+
+def parse_stop(text: str) -> StopRule:
+    """Read `decided`, `half-width 3`, or `decided or half-width 3`.
+
+    Raises:
+        UsageError: the text is none of these.
+    """
+    rule = StopRule(False, None)
+    for part in re.split(r"\s+or\s+", text.strip()):
+        width = re.fullmatch(r"half-width\s*(?:<=|:|\s)\s*(\d+(?:\.\d+)?)", part)
+        if part == "decided":
+            rule = StopRule(True, rule.half_width)
+        elif width and float(width[1]) > 0:
+            rule = StopRule(rule.decided, float(width[1]))
+        else:
+            raise UsageError(
+                f"stop rule {text!r}: write `decided`, `half-width 3` (points), "
+                "or both joined by `or`"
+            )
+    return rule
+
+
+def rows_to_top_up(
+    states: Sequence[Look], rule: StopRule, rows: Sequence[Comparison]
+) -> list[Comparison]:
+    """Return the rows that still need judgments: those not done, and those without any."""
+    done = {state.row for state in states if rule.done(state)}
+    return [row for row in rows if row.label not in done]

@@ -1,0 +1,160 @@
+"""Is a preference different from 50 %, after asking many times, and how large is it?
+
+The test is a t test on the interval's own variance, so that test and interval agree. Holm guards
+the rows (the Means, primary); Benjamini and Hochberg the cells (secondary).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from analysis.intervals import Estimate
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Test:
+    """A two-sided test of an estimate against 50 %.
+
+    Args:
+        t: the statistic.
+        df: its degrees of freedom.
+        p: unadjusted.
+        adjusted: by Holm among the rows, or by Benjamini and Hochberg among the cells.
+    """
+
+    __test__ = False  # the name is a statistician's, not pytest's
+
+    t: float
+    df: float
+    p: float
+    adjusted: float
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return Holm's adjusted p-values: the chance of any false alarm stays under the level.
+
+    Source:
+        Holm, Scandinavian Journal of Statistics 6 (1979).
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p)
+    stepped = np.maximum.accumulate((len(p) - np.arange(len(p))) * p[order])
+    return _back(stepped, order)
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """Return adjusted p-values that bound the share of false alarms among the alarms.
+
+    Source:
+        Benjamini and Hochberg, JRSS B 57 (1995).
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(p)
+    stepped = p[order] * len(p) / np.arange(1, len(p) + 1)
+    return _back(np.minimum.accumulate(stepped[::-1])[::-1], order)
+
+
+def _back(stepped: Floats, order: NDArray[np.intp]) -> list[float]:
+    out = np.empty(len(stepped))
+    out[order] = np.minimum(stepped, 1.0)
+    return [float(x) for x in out]
+
+
+def p_value(estimate: Estimate) -> float | None:
+    """Return the two-sided p-value against 50 %; None where there is no standard error."""
+    if estimate.percent is None or not estimate.se or estimate.df is None:
+        return None
+    return float(2 * stats.t.sf(abs(_t(estimate)), estimate.df))
+
+
+def _t(estimate: Estimate) -> float:
+    assert estimate.percent is not None
+    assert estimate.se
+    return (estimate.percent - 50) / estimate.se
+
+
+def tests_of(
+    means: dict[tuple[str, str], Estimate], cells: dict[tuple[str, str], Estimate]
+) -> dict[tuple[str, str], Test]:
+    """Test every Mean and every cell against 50 %, each family adjusted by its own rule.
+
+    Args:
+        means: estimates of the rows, by (row, category).
+        cells: estimates of the cells, likewise.
+
+    Returns:
+        A test for each estimate that has a standard error.
+    """
+    out = {}
+    for family, adjust in ((means, holm), (cells, benjamini_hochberg)):
+        known = {key: p for key, e in family.items() if (p := p_value(e)) is not None}
+        if not known:
+            continue
+        for (key, p), adjusted in zip(known.items(), adjust(list(known.values())), strict=True):
+            df = family[key].df
+            assert df is not None
+            out[key] = Test(_t(family[key]), df, p, adjusted)
+    return out
+
+
+def sign_flip(y: Floats, worker: NDArray[np.int64], *, seed: int, draws: int = 4999) -> float:
+    """Return the p-value of a permutation test that flips whole workers; no normal theory.
+
+    Args:
+        y: (n,), 1 where A was preferred.
+        worker: (n,), codes of the workers.
+        seed: of the random flips.
+        draws: number of random sign patterns.
+    """
+    sums = np.bincount(worker, weights=y - 0.5)
+    rng = np.random.default_rng(seed)
+    flips = rng.choice(np.array([-1.0, 1.0]), (draws, len(sums)))
+    extreme = np.abs(flips @ sums) >= abs(sums.sum()) - 1e-9
+    return float((1 + extreme.sum()) / (draws + 1))
+
+
+@dataclass(frozen=True)
+class Effect:
+    """How large a preference is, in four currencies.
+
+    Args:
+        points: percent minus 50.
+        odds: of preferring A.
+        d_prime: sensitivity of a two-alternative choice.
+        jod: just objectionable differences; 1 is a preference of 75 %.
+    """
+
+    points: float
+    odds: float
+    d_prime: float
+    jod: float
+
+
+def effect(percent: float) -> Effect:
+    """Return the effect sizes of a preference; infinite at 0 and 100 %.
+
+    Args:
+        percent: 0..100.
+
+    Source:
+        d' = sqrt(2) z(p), Macmillan and Creelman, Detection Theory; JOD as Perez-Ortiz and
+        Mantiuk, arXiv 1712.03686.
+    """
+    rate = percent / 100
+    z = float(stats.norm.ppf(rate))
+    odds = rate / (1 - rate) if rate < 1 else float("inf")
+    return Effect(percent - 50, odds, 2**0.5 * z, z / float(stats.norm.ppf(0.75)))
+
+
+def tests_frame(tests: dict[tuple[str, str], Test]) -> pd.DataFrame:
+    """Return the tests as a table: row, category, t, df, p, adjusted."""
+    return pd.DataFrame(
+        [(row, category, t.t, t.df, t.p, t.adjusted) for (row, category), t in tests.items()],
+        columns=["row", "category", "t", "df", "p", "adjusted"],
+    )

@@ -1,0 +1,226 @@
+"""Table 1 as a value: rows, cells, Mean, and all that has to be said under it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from analysis.errors import AnalysisError
+from analysis.exclusions import Dropped, Rule, exclude, parse_rules
+from analysis.intervals import (
+    LEVEL,
+    NOTHING,
+    Estimate,
+    cell_interval,
+    mean_interval,
+    row_correlations,
+)
+from analysis.preference import (
+    MEAN,
+    Comparison,
+    category_order,
+    comparisons_in,
+    sample_of,
+    table_preferences,
+)
+from analysis.significance import Test, tests_of
+from analysis.variance import Correlations
+
+# A difference of the two kinds of mean that changes what the paper would have printed.
+POOLED_GAP = 0.5
+
+
+@dataclass(frozen=True)
+class Row:
+    """One comparison.
+
+    Args:
+        comparison: the two sources.
+        cells: an estimate per category of the table, `NOTHING` where there are no judgments.
+        mean: of the unrounded cells, every category counting the same.
+        pooled: percent over all judgments of the row, or None.
+        averaged: the categories that `mean` is over.
+        rho: the correlations pooled over the row's cells.
+    """
+
+    comparison: Comparison
+    cells: dict[str, Estimate]
+    mean: Estimate
+    pooled: float | None
+    averaged: tuple[str, ...]
+    rho: Correlations | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """The whole table and where it comes from.
+
+    Args:
+        study: its name.
+        question: the id of the question.
+        study_hash: of the frozen design; empty where unknown.
+        seed: of the plan, or None.
+        categories: in printing order.
+        rows: in printing order.
+        judgments: test judgments in the table.
+        workers: who gave them.
+        dropped: what each exclusion rule left out.
+        simulated: whether any judgment is simulated.
+        notes: warnings and remarks, one sentence each.
+        level: nominal coverage of the intervals.
+        tests: against 50 %, by (row, category); see `significance.tests_of`.
+    """
+
+    study: str
+    question: str
+    study_hash: str
+    seed: int | None
+    categories: tuple[str, ...]
+    rows: tuple[Row, ...]
+    judgments: int
+    workers: int
+    dropped: tuple[Dropped, ...] = ()
+    simulated: bool = False
+    notes: tuple[str, ...] = field(default=())
+    level: float = LEVEL
+    tests: dict[tuple[str, str], Test] = field(default_factory=dict)
+
+
+def rules_for(judgments: pd.DataFrame, asked: Sequence[str]) -> tuple[Rule, ...]:
+    """Return the exclusion rules: those asked for, else those the study file declares."""
+    others = [name for name in asked if name != "duplicates"]
+    return parse_rules(others or judgments.attrs.get("declared") or ())
+
+
+def build_table(
+    judgments: pd.DataFrame,
+    rules: Sequence[Rule] = (),
+    *,
+    partial_mean: bool = False,
+    level: float = LEVEL,
+) -> Table:
+    """Compute the table.
+
+    Args:
+        judgments: from `load_judgments`.
+        rules: exclusions, from `rules_for`.
+        partial_mean: average the categories that have judgments where some have none.
+        level: nominal coverage of the intervals.
+
+    Raises:
+        AnalysisError: there are no test judgments, before or after the exclusions.
+    """
+    everything = table_preferences(judgments)
+    if everything.empty:
+        raise AnalysisError("no counted test judgments: nothing to put in a table")
+    kept, dropped = exclude(judgments, rules)
+    preferences = table_preferences(kept)
+    if preferences.empty:
+        raise AnalysisError("the exclusion rules leave no judgments at all")
+    categories = tuple(category_order(everything["category"].unique()))
+    groups = dict(list(preferences.groupby("row", sort=False)))
+    rows = [
+        _row(row, groups.get(row.label), categories, partial_mean, level)
+        for row in comparisons_in(everything)
+    ]
+    attrs = judgments.attrs
+    return Table(
+        attrs["study"],
+        attrs["question"],
+        attrs["study_hash"],
+        attrs["seed"],
+        categories,
+        tuple(rows),
+        len(preferences),
+        int(preferences["worker"].nunique()),
+        tuple(dropped),
+        attrs["simulated"],
+        tuple(_notes(preferences, rows, attrs["notes"], categories)),
+        level,
+        _tests(rows),
+    )
+
+
+def _row(
+    comparison: Comparison,
+    preferences: pd.DataFrame | None,
+    categories: tuple[str, ...],
+    partial_mean: bool,
+    level: float,
+) -> Row:
+    """One row; `preferences` is None where the exclusions left nothing of it."""
+    if preferences is None:
+        return Row(comparison, dict.fromkeys(categories, NOTHING), NOTHING, None, ())
+    sample = sample_of(preferences)
+    within, across = row_correlations(sample)
+    present = sorted(preferences["category"].unique())
+    found = {
+        category: cell_interval(cell, within, level)
+        for category, cell in zip(present, sample.cells(), strict=True)
+    }
+    cells = {category: found.get(category, NOTHING) for category in categories}
+    whole = len(present) == len(categories)
+    mean = NOTHING
+    if whole or partial_mean:
+        mean = mean_interval(sample, across, level)
+    return Row(
+        comparison,
+        cells,
+        mean,
+        100 * float(sample.y.mean()),
+        tuple(category for category in categories if whole or category in found),
+        within,
+    )
+
+
+def _tests(rows: Sequence[Row]) -> dict[tuple[str, str], Test]:
+    return tests_of(
+        {(row.comparison.label, MEAN): row.mean for row in rows},
+        {(row.comparison.label, c): cell for row in rows for c, cell in row.cells.items()},
+    )
+
+
+def _notes(
+    preferences: pd.DataFrame,
+    rows: Sequence[Row],
+    loading: Sequence[str],
+    categories: tuple[str, ...],
+) -> list[str]:
+    """Everything a reader has to know that the numbers do not show."""
+    notes = list(loading)
+    ties = int((preferences["y"] == 0.5).sum())
+    if ties:
+        notes.append(f"{ties} ties count one half to either side")
+    for row in rows:
+        label = row.comparison.label
+        missing = [c for c in categories if row.cells[c].n == 0]
+        if missing and row.averaged and row.mean is not NOTHING:
+            averaged = ", ".join(c for c in categories if c not in missing)
+            notes.append(f"{label}: Mean over {averaged} only, no judgments of {_and(missing)}")
+        elif missing:
+            notes.append(f"{label}: no Mean, as there are no judgments of {_and(missing)}")
+        if row.mean.percent is not None and row.pooled is not None:
+            gap = abs(row.mean.percent - row.pooled)
+            if gap >= POOLED_GAP:
+                notes.append(
+                    f"{label}: the Mean of the categories is {row.mean.percent:.1f}, "
+                    f"pooling all judgments gives {row.pooled:.1f}"
+                )
+    return notes + _interval_notes(rows)
+
+
+def _interval_notes(rows: Sequence[Row]) -> list[str]:
+    """Say once what is unusual about intervals, and where."""
+    where: dict[str, list[str]] = {}
+    for row in rows:
+        for category, cell in (*row.cells.items(), (MEAN, row.mean)):
+            if cell.note and cell.n:
+                where.setdefault(cell.note, []).append(f"{row.comparison.label}, {category}")
+    return [
+        f"{note} ({places[0]}{f' and {len(places) - 1} more' if len(places) > 1 else ''})"
+        for note, places in where.items()
+    ]
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else names[0]

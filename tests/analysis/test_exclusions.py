@@ -1,0 +1,205 @@
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.errors import JudgmentsError, UsageError
+from analysis.exclusions import (
+    exclude,
+    longest_run_probability,
+    parse_rule,
+    parse_rules,
+    repeat_agreement,
+)
+from analysis.load import check_judgments
+from analysis.preference import table_preferences
+
+
+def with_gold(frame, right_of):
+    """Add ten gold trials for each worker in `right_of`, so many of them right."""
+    parts = [frame]
+    for worker, right in right_of.items():
+        gold = frame.iloc[:10].copy()
+        gold[["worker", "assignment"]] = worker
+        gold["trial"] = [f"gold-{worker}-{i}" for i in range(10)]
+        gold["trial_kind"] = "gold"
+        other = gold["choice"].map({"left": "right", "right": "left"})
+        gold["correct_choice"] = gold["choice"].where(np.arange(10) < right, other)
+        parts.append(gold)
+    return pd.concat(parts, ignore_index=True)
+
+
+def dropped_workers(frame, rule):
+    checked = check_judgments(frame)
+    kept, report = exclude(checked, parse_rules([rule]))
+    return set(checked["worker"]) - set(kept["worker"]), report[0]
+
+
+def test_gold_keeps_eight_of_ten_and_drops_seven(judgments_text):
+    frame = with_gold(judgments_text(per_cell=40), {"w000": 8, "w001": 7})
+    gone, report = dropped_workers(frame, "gold")
+
+    assert gone == {"w001"}
+    assert report.workers == 1
+    assert report.judgments == int((frame["worker"] == "w001").sum()) - 10
+    assert "38 workers saw too few" in report.note
+
+
+def test_gold_threshold_can_be_given(judgments_text):
+    frame = with_gold(judgments_text(per_cell=40), {"w000": 8, "w001": 7})
+
+    assert dropped_workers(frame, "gold:0.9")[0] == {"w000", "w001"}
+    assert dropped_workers(frame, "gold:0.7")[0] == set()
+
+
+def test_rules_that_lack_their_trials_or_columns_say_so(judgments_text):
+    frame = judgments_text(per_cell=3)
+    for rule, message in (
+        ("gold", "there are no gold trials"),
+        ("repeats", "there are no repeated trials"),
+    ):
+        with pytest.raises(JudgmentsError, match=message):
+            dropped_workers(frame, rule)
+    with pytest.raises(JudgmentsError, match="needs the column `clip_ms`"):
+        dropped_workers(frame.drop(columns="clip_ms"), "too-fast")
+    with pytest.raises(JudgmentsError, match="no trial compares with the source `real`"):
+        dropped_workers(judgments_text({("x", "y"): 0.5}, per_cell=3), "paper")
+
+
+def test_unknown_rules_and_thresholds_are_usage_errors():
+    for text in ("golden", "gold:2", "gold:x"):
+        with pytest.raises(UsageError):
+            parse_rule(text)
+    with pytest.raises(UsageError, match="none cannot be combined"):
+        parse_rules(["none", "gold"])
+    assert parse_rules(["none"]) == ()
+
+
+def force_side(frame, worker, side):
+    mine = frame["worker"] == worker
+    frame.loc[mine, "choice"] = side
+    frame.loc[mine, "label"] = frame.loc[mine, f"{side}_clip"]
+    return frame
+
+
+def test_all_left_is_side_bias(judgments_text):
+    frame = force_side(judgments_text(per_cell=40), "w003", "left")
+
+    assert dropped_workers(frame, "side-bias")[0] == {"w003"}
+
+
+def test_balanced_halves_in_two_long_runs_are_side_bias_too(judgments_text):
+    frame = judgments_text(per_cell=40)
+    mine = frame.index[frame["worker"] == "w003"]
+    for side, part in (
+        ("left", mine[: len(mine) // 2]),
+        ("right", mine[len(mine) // 2 :]),
+    ):
+        frame.loc[part, "choice"] = side
+        frame.loc[part, "label"] = frame.loc[part, f"{side}_clip"]
+
+    assert dropped_workers(frame, "side-bias")[0] == {"w003"}
+
+
+@pytest.mark.parametrize(("run", "n"), [(1, 5), (2, 5), (3, 7), (5, 9), (9, 9), (10, 9)])
+def test_longest_run_probability_equals_counting_every_sequence(run, n):
+    hits = 0
+    for flips in itertools.product((0, 1), repeat=n):
+        longest = max(len(list(group)) for _, group in itertools.groupby(flips))
+        hits += longest >= run
+
+    assert longest_run_probability(run, n) == pytest.approx(hits / 2**n)
+
+
+def test_too_fast_drops_the_answer_and_the_hasty_worker(judgments_text):
+    frame = judgments_text(per_cell=40)
+    one = frame.index[frame["worker"] == "w001"][0]
+    frame.loc[one, "rt_ms"] = "300"
+    frame.loc[frame["worker"] == "w002", "rt_ms"] = "300"
+    checked = check_judgments(frame)
+    kept, report = exclude(checked, parse_rules(["too-fast"]))
+
+    assert "w002" not in set(kept["worker"])
+    assert one not in kept.index
+    assert (kept["worker"] == "w001").sum() == (frame["worker"] == "w001").sum() - 1
+    assert report[0].judgments == (frame["worker"] == "w002").sum() + 1
+
+
+def with_repeats(frame, worker, same):
+    """Repeat the first trials of a worker with sides swapped; `same` says which come back."""
+    first = frame[frame["worker"] == worker].iloc[: len(same)]
+    again = first.copy()
+    again["trial_kind"] = "repeat"
+    again["repeat_of"] = first["trial"]
+    again["trial"] = "r" + first["trial"]
+    for side, other in (("left", "right"), ("right", "left")):
+        for what in ("source", "clip", "origin"):
+            again[f"{side}_{what}"] = first[f"{other}_{what}"]
+    swapped = first["choice"].map({"left": "right", "right": "left"})
+    again["choice"] = np.where(same, swapped, first["choice"])
+    again["label"] = again["left_clip"].where(again["choice"] == "left", again["right_clip"])
+    return pd.concat([frame, again], ignore_index=True)
+
+
+def test_repeats_drop_the_worker_who_contradicts_himself(judgments_text):
+    frame = with_repeats(judgments_text(per_cell=40), "w001", [True, False, False, False])
+    frame = with_repeats(frame, "w002", [True, True, False, True])
+    agreement = repeat_agreement(check_judgments(frame)).groupby("worker")["same"].mean()
+
+    assert agreement.to_dict() == {"w001": 0.25, "w002": 0.75}
+    assert dropped_workers(frame, "repeats")[0] == {"w001"}
+
+
+REAL = {("x", "real"): 0.2, ("z", "real"): 0.2, ("x", "z"): 0.5}
+
+
+def fooled(frame, worker, rows):
+    """Make a worker prefer the generated clip in all trials of some rows."""
+    for a, b in rows:
+        mine = (frame["worker"] == worker) & (frame["source_a"] == a) & (frame["source_b"] == b)
+        side = np.where(frame.loc[mine, "left_source"] == a, "left", "right")
+        frame.loc[mine, "choice"] = side
+        clips = frame.loc[mine, ["left_clip", "right_clip"]].to_numpy()
+        frame.loc[mine, "label"] = np.where(side == "left", clips[:, 0], clips[:, 1])
+    return frame
+
+
+def test_paper_rule_judges_a_row_by_the_other_rows_only(judgments_text):
+    frame = judgments_text(REAL, per_cell=200, workers=12, sd=0.0)
+    frame = fooled(frame, "w005", [("x", "real")])
+    kept, report = exclude(check_judgments(frame), parse_rules(["paper:0.5"]))
+    left = table_preferences(kept)
+    rows = set(left[left["worker"] == "w005"]["row"])
+
+    # Fooled in "x over real" only: that row keeps them, as the other row shows no fault.
+    assert rows == {"x over real"}
+    assert report[0].workers == 1
+    assert report[0].note == ""
+
+
+def test_paper_as_published_looks_at_the_same_rows_and_says_circular(judgments_text):
+    frame = judgments_text(REAL, per_cell=200, workers=12, sd=0.0)
+    frame = fooled(frame, "w005", [("x", "real")])
+    gone, report = dropped_workers(frame, "paper-as-published")
+
+    assert gone == {"w005"}
+    assert "circular" in report.note
+
+
+def test_paper_rule_needs_ten_trials(judgments_text):
+    frame = judgments_text(REAL, per_cell=4, workers=12, sd=0.0)
+    frame = fooled(frame, "w005", [("x", "real"), ("z", "real")])
+
+    assert dropped_workers(frame, "paper-as-published")[0] == set()
+
+
+def test_rules_do_not_depend_on_their_order(judgments_text):
+    frame = force_side(judgments_text(per_cell=40), "w003", "left")
+    frame.loc[frame["worker"] == "w002", "rt_ms"] = "300"
+    checked = check_judgments(frame)
+    one, _ = exclude(checked, parse_rules(["too-fast", "side-bias"]))
+    two, _ = exclude(checked, parse_rules(["side-bias", "too-fast"]))
+
+    assert list(one.index) == list(two.index)
+    assert len(one) < len(frame)

@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+from statsmodels.stats.proportion import proportion_confint
+
+from analysis.intervals import (
+    cell_interval,
+    clopper_pearson,
+    korn_graubard,
+    mean_interval,
+    row_correlations,
+    wilson,
+)
+from analysis.synthetic import Setting, draw_row
+from analysis.variance import TYPICAL, Sample, multiway
+
+
+def test_wilson_matches_published_and_statsmodels_values():
+    assert wilson(19 / 38, 38) == pytest.approx((0.348499283643951, 0.651500716356049), abs=1e-12)
+    assert wilson(17 / 541, 541) == pytest.approx((0.019710, 0.049744), abs=5e-7)
+    assert wilson(17 / 541, 541) == pytest.approx(proportion_confint(17, 541, method="wilson"))
+
+
+def test_clopper_pearson_matches_published_and_statsmodels_values():
+    assert clopper_pearson(17 / 541, 541) == pytest.approx((0.018410, 0.049836), abs=5e-7)
+    assert clopper_pearson(17 / 541, 541) == pytest.approx(
+        proportion_confint(17, 541, method="beta")
+    )
+    assert clopper_pearson(0.0, 10)[0] == 0.0
+    assert clopper_pearson(1.0, 10)[1] == 1.0
+
+
+def test_korn_graubard_without_clustering_is_clopper_pearson():
+    assert korn_graubard(0.3, 100, 100, 99) == pytest.approx(clopper_pearson(0.3, 100))
+
+
+def test_korn_graubard_widens_with_fewer_degrees_of_freedom():
+    wide, narrow = korn_graubard(0.3, 100, 50, 5), korn_graubard(0.3, 100, 50, 99)
+
+    assert wide[0] < narrow[0] < narrow[1] < wide[1]
+
+
+def sample(rates_y, workers, clips=10):
+    n = len(rates_y)
+    rng = np.random.default_rng(0)
+    clip_a, clip_b = rng.integers(0, clips, n), rng.integers(0, clips, n)
+    return Sample.of(rates_y, np.arange(n) % workers, clip_a, clip_b)
+
+
+@pytest.mark.parametrize("workers", [2, 3, 4])
+def test_two_to_four_workers_get_a_percent_but_no_interval(workers):
+    found = cell_interval(sample([1, 0, 1, 1, 0, 1, 0, 1], workers), TYPICAL)
+
+    assert found.percent == pytest.approx(62.5)
+    assert (found.low, found.high, found.method) == (None, None, "")
+    assert f"{workers} workers: too few" in found.note
+
+
+def test_one_worker_gets_an_interval_over_clips_marked_this_rater():
+    cell = sample([1, 0, 1, 1, 0, 1, 0, 1], 1)
+    found = cell_interval(cell, TYPICAL)
+    clips = multiway(cell, (cell.clip_a, cell.clip_b))
+    expected = korn_graubard(0.625, 8, 0.625 * 0.375 / clips.variance, clips.df)
+
+    assert found.method == "this rater"
+    assert (found.low, found.high) == pytest.approx((100 * expected[0], 100 * expected[1]))
+
+
+def test_a_single_judgment_has_no_interval():
+    found = cell_interval(sample([1], 1), TYPICAL)
+
+    assert (found.percent, found.low, found.n) == (100, None, 1)
+    assert "one judgment" in found.note
+
+
+def test_few_effective_workers_use_pooled_correlations_and_warn():
+    row = draw_row(Setting(workers=12, per_cell=60), np.random.default_rng(1))
+    found = mean_interval(row, row_correlations(row)[1])
+
+    assert found.method == "pooled ICC"
+    assert "under 20 effective workers" in found.note
+    assert found.df == pytest.approx(found.effective_workers - 1)
+
+
+def test_many_workers_use_the_multiway_variance():
+    row = draw_row(Setting(), np.random.default_rng(1))
+    found = mean_interval(row, row_correlations(row)[1])
+
+    assert (found.method, found.note) == ("multiway", "")
+    assert found.se == pytest.approx(100 * multiway(row).variance ** 0.5)
+
+
+@pytest.mark.parametrize("answer", [0, 1])
+def test_a_unanimous_cell_is_wider_than_if_judgments_were_independent(answer):
+    row = draw_row(Setting(rate=0.9, per_cell=120), np.random.default_rng(4))
+    cell = Sample.of(np.full(120, answer), row.worker[:120], row.clip_a[:120], row.clip_b[:120])
+    found = cell_interval(cell, row_correlations(row)[0])
+    naive = clopper_pearson(float(answer), 120)
+
+    assert found.percent == 100 * answer
+    assert found.high - found.low > 100 * (naive[1] - naive[0])
+    assert found.low == 0 if answer == 0 else found.high == 100
+    assert "all judgments of a cell agree" in found.note
+
+
+def test_cells_of_0_and_100_percent_do_not_make_the_mean_certain():
+    y = np.repeat([0, 1], 60)
+    row = Sample.of(y, np.arange(120) % 40, np.arange(120), np.arange(120), np.repeat([0, 1], 60))
+    found = mean_interval(row, TYPICAL)
+
+    assert found.percent == 50
+    assert found.high - found.low > 5
+
+
+def test_everyone_choosing_one_side_of_the_row_keeps_both_bounds_in_range():
+    found = mean_interval(sample([1] * 40, 8), TYPICAL)
+
+    assert 0 < found.low < found.high == 100
+
+
+def coverage(setting, replicates, seed):
+    """Shares of (cell, naive cell, Mean) intervals that cover the truth."""
+    rng = np.random.default_rng(seed)
+    truth, cells, naive, means = 100 * setting.rate, [], [], []
+    for _ in range(replicates):
+        row = draw_row(setting, rng)
+        within, across = row_correlations(row)
+        for cell in row.cells():
+            found = cell_interval(cell, within)
+            cells.append(found.low <= truth <= found.high)
+            naive.append(found.naive[0] <= truth <= found.naive[1])
+        mean = mean_interval(row, across)
+        means.append(mean.low <= truth <= mean.high)
+    return [100 * float(np.mean(x)) for x in (cells, naive, means)]
+
+
+def test_cells_cover_the_truth_where_wilson_does_not():
+    cells, naive, mean = coverage(Setting(rate=0.82), 60, seed=20)
+
+    assert 92 <= cells <= 98
+    assert naive < 91
+    assert 88 <= mean <= 100  # 60 Means: one standard error is 2.8 points
+
+
+@pytest.mark.slow
+def test_the_mean_covers_the_truth_with_thirty_workers_too():
+    _, _, mean = coverage(Setting(rate=0.82, workers=30), 300, seed=21)
+
+    assert 92.5 <= mean <= 98

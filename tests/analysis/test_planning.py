@@ -1,0 +1,118 @@
+import numpy as np
+import pytest
+
+from analysis.errors import AnalysisError
+from analysis.load import check_judgments
+from analysis.planning import (
+    Crowd,
+    allocate,
+    curve,
+    design_effect,
+    half_width,
+    judgments_for_half_width,
+    judgments_for_power,
+    pilot_correlations,
+    power,
+)
+from analysis.preference import table_preferences
+from analysis.synthetic import Setting, draw_row
+from analysis.variance import Correlations
+
+SEEN = Correlations(0.046, 0.046, 0.046)  # of effects with sd 0.5 on the logit scale
+
+
+def test_independent_judgments_need_the_textbook_number():
+    # (1.96 * 0.5 + 0.8416 * sqrt(0.53 * 0.47))^2 / 0.03^2
+    assert judgments_for_power(0.53, None) == 2178
+    assert power(0.53, 2178, None) == pytest.approx(0.8, abs=1e-3)
+
+
+def test_half_widths_of_a_row_like_the_papers():
+    n = 2164
+    assert half_width(0.5, n, Crowd(150), SEEN) == pytest.approx(3.9, abs=0.15)
+    assert half_width(0.5, n, Crowd(150, cap=3), SEEN) == pytest.approx(3.3, abs=0.15)
+    assert half_width(0.5, n, Crowd(150, activity=0), SEEN) == pytest.approx(2.85, abs=0.1)
+    assert half_width(0.5, n, Crowd(600), SEEN) == pytest.approx(2.9, abs=0.15)
+
+
+def test_more_workers_beat_more_judgments():
+    points = {
+        (p.workers, p.judgments): p.half_width
+        for p in curve([150, 600], [2164, 4 * 2164], Crowd(150), SEEN)
+    }
+
+    assert points[600, 2164] < points[150, 4 * 2164] < points[150, 2164]
+    assert points[150, 4 * 2164] == pytest.approx(3.5, abs=0.15)
+
+
+def test_planned_standard_error_is_what_simulated_studies_show():
+    setting = Setting(rate=0.5, workers=100, activity=0.6, clips=100, per_cell=300)
+    rng = np.random.default_rng(8)
+    means = [draw_row(setting, rng).mean for _ in range(250)]
+    planned = half_width(0.5, 1200, Crowd(100, 400, 400, 0.6), SEEN) / 1.96
+
+    assert 100 * np.std(means) == pytest.approx(planned, rel=0.12)
+
+
+def test_equal_shares_are_all_effective_and_a_cap_of_one_makes_shares_equal():
+    assert Crowd(80, activity=0).effective_workers == pytest.approx(80)
+    assert Crowd(80, cap=1).effective_workers == pytest.approx(80, rel=1e-3)
+    assert 35 < Crowd(150).effective_workers < 50
+
+
+def test_more_correlation_needs_more_judgments():
+    crowd = Crowd(400, activity=0.5)
+    few = judgments_for_power(0.55, crowd, Correlations(0.02, 0.02, 0.02))
+    many = judgments_for_power(0.55, crowd, SEEN)
+
+    assert judgments_for_power(0.55, None) < few < many
+    assert power(0.55, many, crowd, SEEN) >= 0.8 > power(0.55, many - 1, crowd, SEEN)
+
+
+def test_what_no_budget_can_reach_is_said():
+    with pytest.raises(AnalysisError, match="no number of judgments gives 80% power"):
+        judgments_for_power(0.51, Crowd(10), SEEN)
+    with pytest.raises(AnalysisError, match="half-width of 1 points"):
+        judgments_for_half_width(1, 0.5, Crowd(20), SEEN)
+
+
+def test_half_width_and_judgments_are_inverse():
+    crowd = Crowd(500, activity=0.5)
+    n = judgments_for_half_width(3.0, 0.5, crowd, SEEN)
+
+    assert half_width(0.5, n, crowd, SEEN) <= 3.0 < half_width(0.5, n - 1, crowd, SEEN)
+
+
+def test_allocation_by_p_times_1_minus_p_saves_43_percent_on_the_papers_rows():
+    rates = [0.82, 0.83, 0.53, 0.18, 0.16, 0.03]
+    split = allocate(rates, 13_000)
+    spread = [r * (1 - r) for r in rates]
+
+    assert sum(split) == 13_000
+    widths = [s / n for s, n in zip(spread, split, strict=True)]
+    assert max(widths) == pytest.approx(min(widths), rel=0.01)
+    equal = 13_000 / 6
+    needed = sum(s / (max(spread) / equal) for s in spread)
+    assert 1 - needed / 13_000 == pytest.approx(0.43, abs=0.01)
+
+
+def test_no_clustering_is_a_design_effect_of_one():
+    assert design_effect(100, Crowd(200), Correlations(0, 0, 0)) == 1
+    assert design_effect(10, Crowd(200)) == 1
+
+
+def test_pilot_finds_who_differs(judgments_text):
+    clustered = judgments_text(per_cell=400, workers=40, clips=40, sd=1.0)
+    rho = pilot_correlations(table_preferences(check_judgments(clustered)))
+    lone = judgments_text(per_cell=400, workers=40, clips=40, sd=0.0)
+    none = pilot_correlations(table_preferences(check_judgments(lone)))
+
+    assert min(rho.worker, rho.clip_a, rho.clip_b) > 0.05
+    assert max(none.worker, none.clip_a, none.clip_b) < 0.02
+
+
+def test_a_pilot_of_one_judgment_is_refused(judgments_text):
+    frame = judgments_text({("x", "y"): 0.5}, per_cell=1, categories=("all",))
+
+    with pytest.raises(AnalysisError, match="the pilot cannot tell"):
+        pilot_correlations(table_preferences(check_judgments(frame)))

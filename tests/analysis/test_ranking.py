@@ -1,0 +1,193 @@
+import time
+
+import choix
+import evalica
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from scipy import stats
+
+from analysis.errors import ConvergenceError
+from analysis.load import check_judgments
+from analysis.preference import table_preferences
+from analysis.ranking import rank
+from analysis.strengths import (
+    JOD,
+    Contests,
+    bootstrap_strengths,
+    contests_of,
+    fit_strengths,
+    goodness_of_fit,
+)
+
+# Stigler's citations among four journals of statistics, as in Agresti: wins of the first, second.
+CITATIONS = {
+    (0, 1): (730, 33),
+    (0, 2): (498, 320),
+    (0, 3): (221, 284),
+    (1, 2): (68, 813),
+    (1, 3): (17, 276),
+    (2, 3): (142, 325),
+}
+
+
+def contests(table, names):
+    pairs = np.array(list(table))
+    won = np.array([w for w, _ in table.values()], float)
+    return Contests(tuple(names), pairs, won, won + [lost for _, lost in table.values()])
+
+
+def test_citations_give_agrestis_strengths_and_standard_errors():
+    found = contests(CITATIONS, ("Biometrika", "CommStat", "JASA", "JRSSB"))
+    strengths = fit_strengths(found)
+    rate = 1 / (1 + np.exp(-(strengths[found.pairs[:, 0]] - strengths[found.pairs[:, 1]])))
+    # Biometrika is the reference: drop its column.
+    full = np.zeros((6, 4))
+    full[np.arange(6), found.pairs[:, 0]], full[np.arange(6), found.pairs[:, 1]] = 1, -1
+    free = full[:, 1:]
+    inverse = np.linalg.inv(free.T @ (free * (found.games * rate * (1 - rate))[:, None]))
+
+    assert strengths - strengths[0] == pytest.approx([0, -2.9491, -0.4796, 0.2690], abs=5e-5)
+    assert np.sqrt(np.diag(inverse)) == pytest.approx([0.1025, 0.0606, 0.0708], abs=5e-5)
+
+
+def test_wikipedias_four_teams():
+    # Wins: A beats B 2, D 1; B beats A 3, C 5; C beats B 3, D 1; D beats A 4, C 3.
+    table = {(0, 1): (2, 3), (0, 3): (1, 4), (1, 2): (5, 3), (2, 3): (1, 3)}
+    strengths = np.exp(fit_strengths(contests(table, "ABCD")))
+
+    assert strengths == pytest.approx([0.640, 1.043, 0.660, 2.270], abs=5e-4)
+
+
+def random_games(seed=0, games=4000, sources=6):
+    rng = np.random.default_rng(seed)
+    truth = np.linspace(-1, 1, sources)
+    a = rng.integers(0, sources, games)
+    b = (a + rng.integers(1, sources, games)) % sources
+    won = rng.random(games) < 1 / (1 + np.exp(truth[b] - truth[a]))
+    return a, b, won, truth
+
+
+def frame_of(a, b, won, workers=50, seed=1):
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "a": [f"s{i}" for i in a],
+            "b": [f"s{i}" for i in b],
+            "y": won.astype(float),
+            "worker": rng.integers(0, workers, len(a)),
+            "cluster_a": [f"{x}/{y}" for x, y in zip(a, rng.integers(0, 30, len(a)), strict=True)],
+            "cluster_b": [f"{x}/{y}" for x, y in zip(b, rng.integers(0, 30, len(b)), strict=True)],
+        }
+    )
+
+
+def test_strengths_agree_with_evalica_and_choix():
+    a, b, won, _ = random_games()
+    ours = fit_strengths(contests_of(frame_of(a, b, won))[0])
+    winners = [evalica.Winner.X if w else evalica.Winner.Y for w in won]
+    names = [f"s{i}" for i in a], [f"s{i}" for i in b]
+    oracle = evalica.bradley_terry(*names, winners, tolerance=1e-14, limit=10000)
+    theirs = np.log(oracle.scores.sort_index().to_numpy())
+    games = [(x, y) if w else (y, x) for x, y, w in zip(a, b, won, strict=True)]
+
+    assert ours == pytest.approx(theirs - theirs.mean(), abs=1e-6)
+    assert ours == pytest.approx(choix.opt_pairwise(6, games, tol=1e-12), abs=1e-5)
+
+
+def test_thurstone_agrees_with_a_probit_regression():
+    a, b, won, _ = random_games(games=1500, sources=4)
+    found, pair, first = contests_of(frame_of(a, b, won))
+    design = found.design[pair]
+    oracle = sm.GLM(first, design, family=sm.families.Binomial(sm.families.links.Probit())).fit()
+    ours = fit_strengths(found, "thurstone")
+
+    assert ours[:-1] - ours[-1] == pytest.approx(oracle.params, abs=1e-6)
+
+
+def test_one_unit_of_jod_is_three_to_one():
+    found = contests({(0, 1): (75, 25)}, "ab")
+    strengths = fit_strengths(found, "thurstone")
+
+    assert (strengths[0] - strengths[1]) / JOD == pytest.approx(1.0)
+
+
+def test_paper_rows_fit_one_strength_per_source():
+    # The printed Means, at 2,164 judgments per row.
+    n = 2164
+    percents = {(0, 2): 82, (1, 2): 82, (0, 1): 53, (0, 3): 18, (1, 3): 16, (2, 3): 3}
+    table = {pair: (n * p / 100, n * (100 - p) / 100) for pair, p in sorted(percents.items())}
+    found = contests(table, ("two", "one", "autoencoder", "real"))
+    strengths = fit_strengths(found)
+    fit = goodness_of_fit(found, strengths, design_effect=3.0)
+    gaps = strengths[found.pairs[:, 0]] - strengths[found.pairs[:, 1]]
+
+    assert np.round(100 / (1 + np.exp(-gaps))).tolist() == [53, 83, 17, 82, 16, 4]
+    assert fit.deviance == pytest.approx(10.0, abs=0.1)
+    assert fit.scaled == pytest.approx(3.3, abs=0.05)
+    assert fit.df == 3
+    assert fit.p > 0.3
+
+
+def test_a_source_that_never_lost_is_named():
+    with pytest.raises(ConvergenceError, match="no finite strengths: c won all, or lost all"):
+        fit_strengths(contests({(0, 1): (5, 5), (0, 2): (0, 9)}, "abc"))
+
+
+def test_planted_strengths_come_back_inside_their_intervals():
+    a, b, won, truth = random_games(seed=4)
+    found = rank(frame_of(a, b, won))
+    planted = dict(zip([f"s{i}" for i in range(6)], truth, strict=True))
+
+    assert [s.source for s in found.standings] == ["s5", "s4", "s3", "s2", "s1", "s0"]
+    inside = [s.low < planted[s.source] < s.high for s in found.standings]
+    assert sum(inside) >= 5
+    assert [s.best for s in found.standings] == sorted(s.best for s in found.standings)
+    assert all(s.best <= s.rank <= s.worst for s in found.standings)
+
+
+def test_without_clusters_the_intervals_are_the_usual_ones():
+    a, b, won, _ = random_games(games=1200, sources=2)
+    frame = frame_of(a, b, won)
+    for column in ("worker", "cluster_a", "cluster_b"):
+        frame[column] = np.arange(len(frame))
+    found = rank(frame)
+    p = np.where(a == 0, won, ~won).mean()
+    # Half the difference of two strengths; a log odds has variance 1 / (n p (1 - p)).
+    se = 0.5 / np.sqrt(1200 * p * (1 - p))
+    top = found.standings[0]
+
+    assert top.high - top.low == pytest.approx(2 * stats.norm.ppf(0.975) * se, rel=0.01)
+    assert found.design_effect == pytest.approx(1, abs=0.01)
+
+
+def test_clusters_widen_the_intervals(judgments_text):
+    rows = {("x", "y"): 0.7, ("y", "z"): 0.6, ("x", "z"): 0.8}
+    frame = judgments_text(rows, per_cell=300, workers=30, clips=30, sd=0.9)
+    found = rank(table_preferences(check_judgments(frame)))
+
+    assert found.design_effect > 1.5
+    assert [s.source for s in found.standings] == ["x", "y", "z"]
+
+
+def test_worker_bootstrap_matches_the_worker_standard_error_and_is_seeded():
+    a, b, won, _ = random_games(seed=2)
+    frame = frame_of(a, b, won)
+    draws = bootstrap_strengths(frame, 400, seed=3)
+    again = bootstrap_strengths(frame, 400, seed=3)
+
+    assert draws.shape == (400, 6)
+    assert np.array_equal(draws, again)
+    assert draws.mean(axis=0) == pytest.approx(fit_strengths(contests_of(frame)[0]), abs=0.03)
+
+
+def test_a_thousand_refits_take_less_than_a_second():
+    a, b, won, _ = random_games(games=13_000, sources=4)
+    frame = frame_of(a, b, won, workers=150)
+    start = time.process_time()
+
+    draws = bootstrap_strengths(frame, 1000, seed=1)
+
+    assert not np.isnan(draws).any()
+    assert time.process_time() - start < 1.5

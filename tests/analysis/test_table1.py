@@ -1,0 +1,278 @@
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from analysis.data import CSV_COLUMNS
+from analysis.layout import BANNER, lay_out
+from analysis.load import load_judgments
+from analysis.published import ROWS, arithmetic, published_percent, round_half_up
+from analysis.render import render
+from analysis.table import build_table
+from analysis.table1 import main
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def table(judgments_text, write_judgments):
+    def build(frame=None, rules=(), **options):
+        frame = judgments_text() if frame is None else frame
+        return build_table(load_judgments(file=write_judgments(frame)), rules, **options)
+
+    return build
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(a) for a in arguments])
+
+
+def test_planted_preferences_come_back_inside_their_intervals(judgments_text, table):
+    rows = {("x", "real"): 0.2, ("y", "real"): 0.5, ("x", "y"): 0.8}
+    found = table(judgments_text(rows, per_cell=400, workers=80, clips=200, sd=0.3))
+
+    assert [row.comparison.label for row in found.rows] == [
+        "x over y",
+        "x over real",
+        "y over real",
+    ]
+    for row in found.rows:
+        truth = 100 * rows[row.comparison.source_a, row.comparison.source_b]
+        assert row.mean.low < truth < row.mean.high
+        assert row.mean.high - row.mean.low < 10
+
+
+def test_csv_keeps_the_contract(table):
+    lines = list(csv.reader(io.StringIO(render(table(), "csv"))))
+
+    assert tuple(lines[0]) == CSV_COLUMNS
+    assert len(lines) == 1 + 6 * 5
+    assert lines[1][0] == "vgan-two-stream over autoencoder-gmm"
+    assert [line[1] for line in lines[1:6]] == ["golf", "beach", "train", "baby", "Mean"]
+    golf = lines[1]
+    assert float(golf[3]) < float(golf[2]) < float(golf[4])
+    assert (int(golf[5]), int(lines[5][5])) == (60, 240)
+
+
+def test_percents_in_data_are_not_rounded(judgments_text, table):
+    frame = judgments_text({("x", "y"): 0.5}, per_cell=7, categories=("all",))
+    cell = table(frame).rows[0].cells["all"]
+    wins = int((frame["label"].str.startswith("x/")).sum())
+
+    assert cell.percent == pytest.approx(100 * wins / 7, abs=1e-12)
+    assert f",{100 * wins / 7!r},"[:12] in render(table(frame), "csv")
+
+
+def test_mean_is_the_unweighted_mean_of_unrounded_cells(judgments_text, table):
+    frame = judgments_text({("x", "y"): 0.6}, per_cell=40)
+    uneven = frame.drop(frame.index[(frame["category"] == "golf")][:30])
+    row = table(uneven).rows[0]
+
+    assert row.mean.percent == pytest.approx(np.mean([c.percent for c in row.cells.values()]))
+    assert row.pooled == pytest.approx(100 * uneven["label"].str.startswith("x/").mean())
+
+
+def test_a_gap_between_mean_and_pooled_is_said(judgments_text, table):
+    easy = judgments_text({("x", "y"): 0.95}, per_cell=90, categories=("golf",))
+    hard = judgments_text({("x", "y"): 0.3}, per_cell=20, categories=("baby",), seed=5)
+    both = pd.concat([easy, hard.assign(trial="h" + hard["trial"])])
+
+    assert any("pooling all judgments gives" in note for note in table(both).notes)
+
+
+def test_a_missing_category_leaves_no_mean_unless_partial(judgments_text, table):
+    frame = judgments_text({("x", "y"): 0.6, ("x", "z"): 0.6}, per_cell=30)
+    gone = (frame["category"] == "golf") & (frame["pair_type"] == "x__z")
+    whole = table(frame[~gone])
+    partial = table(frame[~gone], partial_mean=True)
+
+    assert whole.rows[1].cells["golf"].percent is None
+    assert whole.rows[1].cells["golf"].n == 0
+    assert whole.rows[1].mean.percent is None
+    assert whole.rows[0].mean.percent is not None
+    assert "x over z: no Mean, as there are no judgments of golf" in whole.notes
+    assert partial.rows[1].mean.percent is not None
+    assert any("Mean over beach, train, baby only" in note for note in partial.notes)
+    assert "x over z,golf,,,,0,0" in render(whole, "csv").splitlines()
+
+
+def test_only_gold_judgments_are_an_error(judgments_text, write_judgments):
+    result = run(
+        "--judgments", write_judgments(judgments_text(per_cell=2).assign(trial_kind="gold"))
+    )
+
+    assert result.exit_code == 1
+    assert result.stderr.strip() == ("Error: no counted test judgments: nothing to put in a table")
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "latex", "html", "json", "csv"])
+def test_simulated_raters_are_announced_in_every_format(judgments_text, write_judgments, form):
+    path = write_judgments(judgments_text(per_cell=5, simulated=True))
+    result = run("--judgments", path, "--format", form)
+
+    assert result.exit_code == 0
+    assert "SIMULATED RATERS" in (result.stderr if form == "csv" else result.stdout)
+
+
+def test_real_raters_carry_no_banner(judgments_text, write_judgments):
+    result = run("--judgments", write_judgments(judgments_text(per_cell=5)), "--details")
+
+    assert "SIMULATED" not in result.output
+
+
+def test_mixed_rows_need_a_word(judgments_text, write_judgments):
+    frame = judgments_text(per_cell=5)
+    frame.loc[:3, "simulated"] = "true"
+    path = write_judgments(frame)
+
+    assert run("--judgments", path).exit_code == 1
+    assert BANNER in run("--judgments", path, "--include-simulated").stdout
+    assert BANNER not in run("--judgments", path, "--exclude-simulated").stdout
+
+
+def test_paper_puts_published_values_beside_ours_and_shows_its_arithmetic(table):
+    text = render(table(), "text", paper=True)
+    lines = text.splitlines()
+    place = next(i for i, line in enumerate(lines) if line.startswith("VGAN One Stream over Auto"))
+
+    assert lines[place + 3].split() == ["published", "85", "88", "85", "73", "82"]
+    assert "its printed cells average 82.75" in text
+    assert "Random preference" in text
+
+
+def test_published_rows_agree_with_their_means_but_for_one():
+    gaps = {row.source_a: row.mean_of_cells for row in ROWS if row.cells}
+    assert gaps["autoencoder-gmm"] == 3.0
+    means = [row.mean_of_cells for row in ROWS if row.cells]
+    assert means == [82.25, 82.75, 53.0, 18.25, 16.25, 3.0]
+    assert [row.mean for row in ROWS if row.cells] == [82, 82, 53, 18, 16, 3]
+    assert len(arithmetic()) == 1
+
+
+def test_published_values_flip_with_the_row():
+    assert published_percent("vgan-two-stream", "real", "golf") == 21
+    assert published_percent("real", "vgan-two-stream", "golf") == 79
+    assert published_percent("static", "vgan-two-stream", "Mean") == 38
+    assert published_percent("vgan-two-stream", "static", "golf") is None
+    assert published_percent("mine", "real", "golf") is None
+
+
+def test_rounding_is_half_up_once():
+    assert [round_half_up(x) for x in (81.5, 82.5, 82.49)] == [82, 83, 82]
+    assert round_half_up(16.25, 1) == 16.3
+
+
+def test_declared_exclusions_apply_unless_told_otherwise(judgments_text, write_judgments, tmp_path):
+    frame = judgments_text(per_cell=20)
+    frame.loc[frame["worker"] == "w001", "rt_ms"] = "10"
+    path = write_judgments(frame)
+    (tmp_path / "study.toml").write_text(
+        '[study]\nname = "paper"\nseed = 3\n[analysis]\nexclude = ["too-fast"]\n'
+    )
+    declared, none = run("--judgments", path), run("--judgments", path, "--exclude", "none")
+
+    assert "Exclusion too-fast:0.1" in declared.stdout
+    assert "of 1 workers" in declared.stdout
+    assert "seed 3" in declared.stdout
+    assert "Exclusions: none" in none.stdout
+
+
+def test_exclude_duplicates_keeps_the_first(judgments_text, write_judgments):
+    frame = judgments_text(per_cell=5)
+    path = write_judgments(pd.concat([frame, frame.iloc[:2]]))
+
+    assert run("--judgments", path).exit_code == 1
+    result = run("--judgments", path, "--exclude", "duplicates")
+    assert result.exit_code == 0
+    assert "2 judgments left out, the first kept" in result.stdout
+
+
+def test_one_worker_is_marked_this_rater(judgments_text, write_judgments):
+    text = run("--judgments", write_judgments(judgments_text(workers=1))).stdout
+
+    assert "this rater" in text
+
+
+def test_json_holds_estimates_tests_and_effects(judgments_text, table):
+    found = json.loads(render(table(), "json", paper=True))
+    mean = found["rows"][0]["cells"]["Mean"]
+
+    assert mean["published"] == 82
+    assert mean["effect"]["d_prime"] > 0.8
+    assert mean["test"]["adjusted"] >= mean["test"]["p"]
+    assert found["study_hash"] == "ab" * 32
+
+
+def test_json_of_a_unanimous_cell_has_no_infinity(judgments_text, table):
+    frame = judgments_text({("x", "y"): 0.5}, per_cell=12, categories=("all",))
+    frame["choice"] = np.where(frame["left_source"] == "x", "left", "right")
+    frame["label"] = frame["left_clip"].where(frame["choice"] == "left", frame["right_clip"])
+    found = json.loads(render(table(frame), "json"))
+
+    assert found["rows"][0]["cells"]["all"]["effect"]["odds"] is None
+
+
+def test_names_are_escaped(judgments_text, write_judgments):
+    path = write_judgments(judgments_text({("x", "y"): 0.5}, categories=("a",)))
+    text = path.read_text().replace("paper,", "s_1&<b>,")
+    path.write_text(text)
+    frame = load_judgments(file=path)
+    table = build_table(frame)
+
+    assert r"s\_1\&$<$b$>$" in render(table, "latex")
+    assert "s_1&amp;&lt;b&gt;" in render(table, "html")
+
+
+def test_text_lines_up(table):
+    layout = lay_out(table())
+    text = render(table(), "text")
+    ruled = [line for line in text.splitlines() if line.startswith("---")]
+
+    assert len(layout.lines) == 1 + 3 * 6
+    assert len(set(map(len, ruled))) == 1
+    body = text.splitlines()[: 5 + 4 * 6]
+    assert max(map(len, body)) <= len(ruled[0])
+
+
+@pytest.mark.parametrize("how", [["-m", "analysis.table1"], [str(ROOT / "analysis/table1.py")]])
+def test_runs_as_a_module_and_as_a_file(judgments_text, write_judgments, how):
+    path = write_judgments(judgments_text(per_cell=3))
+    done = subprocess.run(
+        [sys.executable, *how, "--judgments", str(path), "--format", "csv"],
+        capture_output=True,
+        text=True,
+        cwd=ROOT if how[0] == "-m" else path.parent,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("row,category,percent,low,high,n,workers\n")
+
+
+def test_usage_errors_exit_2_and_data_errors_exit_1(judgments_text, write_judgments, tmp_path):
+    path = write_judgments(judgments_text(per_cell=2))
+
+    assert run().exit_code == 2
+    assert run("--judgments", path, "--exclude", "golden").exit_code == 2
+    assert run("--judgments", path, "--format", "pdf").exit_code == 2
+    missing = run("--judgments", tmp_path / "none.csv")
+    assert missing.exit_code == 1
+    assert missing.stderr.count("\n") == 1
+    assert missing.stderr.startswith("Error: ")
+
+
+def test_out_writes_the_file_whole(judgments_text, write_judgments, tmp_path):
+    path, out = write_judgments(judgments_text(per_cell=2)), tmp_path / "table.tex"
+
+    assert run("--judgments", path, "--format", "latex", "--out", out).exit_code == 0
+    assert out.read_text().endswith("\\end{table}\n")
+    failed = run("--judgments", path, "--out", tmp_path / "no" / "table.tex")
+    assert failed.exit_code == 1
+    assert "cannot be written" in failed.stderr

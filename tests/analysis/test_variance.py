@@ -1,0 +1,144 @@
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from statsmodels.stats.sandwich_covariance import cov_cluster
+
+from analysis.synthetic import Setting, draw_row, marginal_rate, mu_for
+from analysis.variance import (
+    Correlations,
+    Sample,
+    component_variance,
+    correlations,
+    intersection,
+    jackknife,
+    kish,
+    multiway,
+    sandwich,
+    sum_squares,
+)
+
+
+@pytest.fixture(scope="module")
+def cell():
+    return draw_row(Setting(rate=0.53, categories=1), np.random.default_rng(3))
+
+
+def clustered(cell, groups):
+    fit = sm.OLS(cell.y, np.ones(len(cell)))
+    return fit.fit(cov_type="cluster", cov_kwds={"groups": groups}).bse[0] ** 2
+
+
+def test_one_way_sandwich_equals_statsmodels(cell):
+    assert sandwich(cell, cell.worker) == pytest.approx(clustered(cell, cell.worker), rel=1e-9)
+
+
+def test_one_way_jackknife_equals_statsmodels_crv3(cell):
+    fit = sm.OLS(cell.y, np.ones(len(cell))).fit()
+    expected = cov_cluster(fit, cell.worker, crv_type="cluster-crv3")[0, 0]
+
+    assert jackknife(cell, cell.worker) == pytest.approx(expected, rel=1e-9)
+
+
+def test_two_way_sandwich_equals_statsmodels(cell):
+    both = intersection((cell.worker, cell.clip_a))
+    joint = sum_squares(cell.influence, both)
+    expected = clustered(cell, np.column_stack([cell.worker, cell.clip_a]))
+
+    ours = sandwich(cell, cell.worker) + sandwich(cell, cell.clip_a) - joint
+
+    # statsmodels scales the intersection by G / (G - 1) as well, unless it is one per judgment.
+    groups = int(both.max()) + 1
+    assert ours - joint / (groups - 1) == pytest.approx(expected, rel=1e-9) or (
+        ours == pytest.approx(expected, rel=1e-9)
+    )
+
+
+def test_independence_gee_gives_the_uncorrected_sandwich(cell):
+    gee = sm.GEE(cell.y, np.ones((len(cell), 1)), groups=cell.worker, family=sm.families.Binomial())
+    spread = cell.mean * (1 - cell.mean)
+
+    ours = np.sqrt(sum_squares(cell.influence, cell.worker)) / spread
+
+    assert ours == pytest.approx(gee.fit().bse[0], rel=1e-6)
+
+
+def test_jackknife_over_cells_equals_leaving_workers_out_by_hand():
+    row = draw_row(Setting(per_cell=30, workers=9, clips=10), np.random.default_rng(5))
+    shifts = []
+    for worker in range(int(row.worker.max()) + 1):
+        kept = row.worker != worker
+        rates = [row.y[kept & (row.cell == c)].mean() for c in range(4)]
+        shifts.append(np.mean(rates) - row.mean)
+    g = len(shifts)
+
+    assert jackknife(row, row.worker) == pytest.approx(
+        (g - 1) / g * np.sum(np.square(shifts)), rel=1e-9
+    )
+
+
+def test_multiway_never_falls_under_its_floors():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        row = draw_row(Setting(per_cell=12, workers=6, clips=4), rng)
+        found = multiway(row)
+        assert found.variance >= max(found.by_worker, found.independent)
+        assert found.df >= 2
+
+
+def test_equal_sides_are_one_factor_when_pairing_by_item():
+    rng = np.random.default_rng(1)
+    item, worker = rng.integers(0, 40, 400), rng.integers(0, 30, 400)
+    y = rng.random(400) < 0.6
+    by_item = Sample.of(y, worker, item, item)
+
+    both = multiway(by_item)
+    one = multiway(by_item, (by_item.worker, by_item.clip_a))
+
+    assert both == one
+
+
+def test_kish_counts_equal_shares_and_giants():
+    assert kish(np.repeat(np.arange(8), 5)) == pytest.approx(8)
+    assert kish(np.array([0] * 1000 + [1])) == pytest.approx(1, abs=0.01)
+
+
+def test_correlations_come_back_on_average():
+    setting = Setting(rate=0.53, per_cell=2000, workers=100, clips=100, activity=0.5)
+    rng = np.random.default_rng(11)
+    found = [correlations(draw_row(setting, rng)) for _ in range(12)]
+    # On the probability scale: an sd of 0.5 on the logit scale is a correlation of about .046.
+    assert np.mean([f.worker for f in found]) == pytest.approx(0.046, abs=0.012)
+    assert np.mean([f.clip_a for f in found]) == pytest.approx(0.046, abs=0.012)
+    assert np.mean([f.clip_b for f in found]) == pytest.approx(0.046, abs=0.012)
+
+
+def test_fixed_pairs_split_one_correlation_and_do_not_count_it_twice():
+    rng = np.random.default_rng(2)
+    pair = np.repeat(np.arange(200), 10)
+    easy = rng.normal(0, 1.2, 200)[pair]
+    y = rng.random(2000) < 1 / (1 + np.exp(-easy))
+    sample = Sample.of(y, np.arange(2000), pair, pair)
+    rho = correlations(sample)
+    assert rho is not None
+    assert rho.clip_a == pytest.approx(rho.clip_b)
+
+    implied = component_variance(sample, rho)
+
+    assert implied == pytest.approx(multiway(sample).variance, rel=0.05)
+
+
+def test_component_variance_without_correlation_is_binomial(cell):
+    nobody = Correlations(0, 0, 0)
+    expected = cell.mean * (1 - cell.mean) / len(cell)
+
+    assert component_variance(cell, nobody) == pytest.approx(expected, rel=1e-12)
+
+
+def test_no_correlation_can_be_told_from_unanimous_judgments():
+    sample = Sample.of(np.ones(20), np.arange(20) % 4, np.arange(20) % 5, np.arange(20))
+
+    assert correlations(sample) is None
+
+
+def test_planted_marginal_rate_is_exact():
+    assert marginal_rate(mu_for(0.82, 0.75), 0.75) == pytest.approx(0.82, abs=1e-10)
