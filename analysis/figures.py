@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -16,7 +17,7 @@ from analysis.ranking import Ranking
 from analysis.table import Table
 
 INK, ACCENT, PALE, WARM = "#222222", "#1f5f8b", "#8fb3cc", "#b5532a"
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",  # text stays text: searchable, small, and in the reader's font
     "svg.hashsalt": "vgan-eval",  # equal data, equal bytes
     "pdf.fonttype": 42,
@@ -29,6 +30,7 @@ _STYLE = {
     "ytick.color": INK,
     "legend.frameon": False,
 }
+_SECONDS = (0.1, 0.3, 1, 2, 3, 5, 10, 20, 30, 60, 120)
 WATERMARK = "SIMULATED RATERS"
 
 
@@ -138,15 +140,13 @@ def response_times(judgments: pd.DataFrame, simulated: bool) -> Figure:
         axes = made.subplots()
         low, high = np.percentile(seconds, [0.1, 99.9]) if len(seconds) else (0.1, 10.0)
         edges = np.geomspace(max(low, 0.05), max(high, low * 1.5, 0.1), 40)
-        axes.hist(seconds, edges, color=PALE, edgecolor="white", lw=0.3)
+        axes.hist(seconds, list(edges), color=PALE, edgecolor="white", lw=0.3)
         axes.set_xscale("log")
         if len(seconds):
             axes.axvline(float(np.median(seconds)), color=ACCENT, lw=1.4, label="median")
         if clip > 0:
             axes.axvline(clip, color=WARM, lw=1.2, ls="--", label="one clip")
-        ticks = [
-            t for t in (0.1, 0.3, 1, 2, 3, 5, 10, 20, 30, 60, 120) if edges[0] <= t <= edges[-1]
-        ]
+        ticks = [t for t in _SECONDS if edges[0] <= t <= edges[-1]]
         axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
         axes.minorticks_off()
         axes.set_xlabel("seconds to the answer")

@@ -12,6 +12,7 @@ if not __package__:  # run as a file: import from the checkout, not from analysi
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import click
 import pandas as pd
@@ -23,7 +24,7 @@ from analysis import figures
 from analysis.command import Command, judgment_options, judgments_from, write_text
 from analysis.errors import AnalysisError, ConvergenceError, EvaluationError
 from analysis.examples import examples
-from analysis.exclusions import Rule, exclude, repeat_agreement
+from analysis.exclusions import Rule, exclude
 from analysis.layout import (
     BANNER,
     Grid,
@@ -37,6 +38,7 @@ from analysis.layout import (
 from analysis.methods import CITATIONS, methods
 from analysis.preference import table_preferences
 from analysis.published import display
+from analysis.quality import funnel_steps, quality
 from analysis.ranking import Ranking, rank
 from analysis.render import GRIDS, html_grid, render, to_html
 from analysis.rexport import write_r
@@ -88,7 +90,7 @@ def report(
         question=table.question,
         banner=BANNER if table.simulated else "",
         facts=_facts(judgments, table),
-        table=Markup(to_html(lay_out(table, paper=paper))),  # noqa: S704 (escaped there)
+        table=Markup(to_html(replace(lay_out(table, paper=paper), banner=""))),  # noqa: S704 (escaped there)
         figures={
             name: Markup(figures.unique_ids(figures.to_svg(made), name))  # noqa: S704 (drawn here)
             for name, made in drawn.items()
@@ -135,7 +137,7 @@ def _ranking(preferences: pd.DataFrame) -> tuple[Ranking | None, str]:
 def ranking_rows(ranking: Ranking) -> Grid:
     """Return header and rows of the leaderboard."""
     header = ("source", "strength", "interval", "rank", "rank range")
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             display(s.source),
             f"{s.strength:.2f}",
@@ -149,13 +151,13 @@ def ranking_rows(ranking: Ranking) -> Grid:
 
 
 def _fit_text(ranking: Ranking | None) -> str:
-    if ranking is None or ranking.fit.p is None:
+    p = ranking.fit.p if ranking else None
+    if ranking is None or p is None:
         return ""
-    fit = ranking.fit
-    says = "describes the rows" if fit.p > 0.05 else "does not describe all rows"
+    fit, says = ranking.fit, "describes the rows" if p > 0.05 else "does not describe all rows"
     return (
         f"One strength per source {says}: deviance {fit.scaled:.1f} on {fit.df} degrees of "
-        f"freedom after the design effect, p = {p_text(fit.p)}."
+        f"freedom after the design effect, p = {p_text(p)}."
     )
 
 
@@ -165,47 +167,6 @@ def _facts(judgments: pd.DataFrame, table: Table) -> str:
     text = f"{table.judgments:,} judgments by {table.workers:,} workers ({crowds}), "
     text += f"{first:%Y-%m-%d} to {last:%Y-%m-%d}."
     return text + (f" Design {table.study_hash[:16]}." if table.study_hash else "")
-
-
-def funnel_steps(judgments: pd.DataFrame, rules: Sequence[Rule]) -> list[tuple[str, int]]:
-    """Return how many workers have test judgments, and how many are left as rules are added."""
-
-    def left(frame: pd.DataFrame) -> int:
-        counted = frame[(frame["trial_kind"] == "test") & frame["counted"]]
-        return int(counted["worker"].nunique())
-
-    steps = [("gave any judgment", int(judgments["worker"].nunique()))]
-    steps.append(("gave test judgments", left(judgments)))
-    for i in range(1, len(rules) + 1):
-        kept, _ = exclude(judgments, rules[:i])
-        steps.append((f"after {rules[i - 1].text}", left(kept)))
-    return steps
-
-
-def quality(judgments: pd.DataFrame) -> list[str]:
-    """Say in sentences how people answered: sides, speed, gold, repeats."""
-    sided = judgments[judgments["choice"] != "tie"]
-    out = [f"{100 * (sided['choice'] == 'left').mean():.1f} % of the answers were left."]
-    seconds = judgments["rt_ms"].dropna() / 1000
-    if len(seconds):
-        quarter, middle, three = seconds.quantile([0.25, 0.5, 0.75])
-        out.append(f"Median answer after {middle:.1f} s (quartiles {quarter:.1f} and {three:.1f}).")
-    fast = judgments["rt_ms"] < judgments["clip_ms"]
-    if fast.any():
-        out.append(f"{int(fast.sum()):,} answers came before the clip had run once.")
-    gold = judgments[judgments["trial_kind"] == "gold"]
-    if len(gold):
-        right = (gold["choice"] == gold["correct_choice"]).mean()
-        out.append(f"{100 * right:.1f} % of {len(gold):,} gold trials were answered right.")
-    repeats = repeat_agreement(judgments)
-    if len(repeats):
-        same = 100 * repeats["same"].mean()
-        out.append(f"{same:.1f} % of {len(repeats):,} repeated pairs got the same answer.")
-    same_clip = judgments[(judgments["trial_kind"] == "identical") & (judgments["choice"] != "tie")]
-    if len(same_clip):
-        left = 100 * (same_clip["choice"] == "left").mean()
-        out.append(f"Of {len(same_clip):,} pairs of identical clips, {left:.1f} % went left.")
-    return out
 
 
 def _figures(

@@ -17,9 +17,9 @@ from evaluation.errors import EvaluationError, UsageError
 from evaluation.options import (
     Folder,
     files_folder,
-    files_option,
     media_options,
     media_store,
+    port_option,
     study_options,
 )
 from vgan.data.manifest import ManifestError
@@ -86,7 +86,8 @@ def init(
     click.echo(
         f"{report.study}: {report.action}. {report.rows} comparisons in "
         f"{', '.join(report.categories)}: {report.trials:,} trials of {report.pairs:,} pairs "
-        f"from {report.clips:,} clips, {cost.sessions:,} sessions. Design {report.design_hash[:12]}."
+        f"from {report.clips:,} clips, {cost.sessions:,} sessions. "
+        f"Design {report.design_hash[:12]}."
     )
     if cost.total_cents:
         click.echo(
@@ -99,7 +100,7 @@ def init(
 @study_options
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="How many simulated raters.")
 @click.option("--mix", metavar="KIND=SHARE,...", help="Shares of the kinds of raters, see below.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all chance.")
 @click.option("--judgments", type=click.IntRange(1), metavar="N", help="Stop after so many trials.")
 def simulate(
     db: str,
@@ -183,8 +184,8 @@ def export(
 @study_options
 @media_options
 @click.option("--rater", metavar="NAME", help="Who rates (default: a new id each time).")
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@port_option
 @click.option("--no-browser", is_flag=True, help="Print the address instead of opening it.")
 def rate(
     db: str,
@@ -207,7 +208,7 @@ def rate(
 @study_options
 @media_options
 @click.option("--host", default="0.0.0.0", show_default=True, help="127.0.0.1: this machine.")  # noqa: S104 (a room of raters comes from outside)
-@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True)
+@port_option
 @click.option(
     "--frame-ancestor",
     "frame_ancestors",

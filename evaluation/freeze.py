@@ -20,6 +20,7 @@ from evaluation.clips import Progress, equal_files, silent
 from evaluation.database import Database
 from evaluation.design import changed_keys, design_hash, design_of, settings_of
 from evaluation.errors import DesignChanged
+from evaluation.leases import order_trials
 from evaluation.materials import Imported, import_clips, make_pools, planned_clips
 from evaluation.plan import plan_trials
 from evaluation.plan_rows import StudyRows
@@ -222,6 +223,8 @@ def _write(
         row.secret = secrets.token_hex(32)
         session.flush()
         rows.add(session, row, datetime.now(UTC))
+        session.flush()
+        order_trials(session, row)  # once here, rather than in the first worker's start
         prepare(session, row, study.display, store, progress)
         _log(session, row, "init", {"design_hash": digest, "trials": rows.n_trials})
     return action

@@ -28,7 +28,7 @@ files_option = click.option(
     metavar="DIR",
     envvar="VGAN_EVAL_FILES",
     type=Folder,
-    help="Folder of the database's files: encoded clips, gold clips, the pseudonym key "
+    help="Folder of the database's files: encoded clips and clips made for gold trials "
     "(default: FILE.files beside an SQLite database). [env: VGAN_EVAL_FILES]",
 )
 media_option = click.option(
@@ -38,15 +38,13 @@ media_option = click.option(
     help="Where encoded clips lie: a folder or s3://BUCKET/PREFIX (default: media/ in --files). "
     "[env: VGAN_EVAL_MEDIA]",
 )
-environment_options = [
-    click.option(
-        "--sandbox/--production",
-        "sandbox",
-        default=True,
-        show_default=True,
-        help="Play money on this machine, or real people and real money.",
-    ),
-]
+port_option = click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
 
 
 def study_options(function: F) -> F:

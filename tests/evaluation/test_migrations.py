@@ -39,7 +39,7 @@ def _shape(url):
                     i["name"],
                     tuple(i["column_names"]),
                     bool(i["unique"]),
-                    sorted((k, str(v)) for k, v in i["dialect_options"].items()),
+                    sorted((k, str(getattr(v, "text", v))) for k, v in i["dialect_options"].items()),
                 )
                 for i in inspector.get_indexes(table)
             ),

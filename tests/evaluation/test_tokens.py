@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from itsdangerous import URLSafeSerializer
 
 from evaluation.errors import TokenError
 from evaluation.tokens import PageToken, claimed_study, completion_code, read_token, sign_token
@@ -60,3 +61,13 @@ def test_completion_codes_repeat_and_differ_between_assignments_and_studies():
     assert completion_code("a", 7) == completion_code("a", 7)
     assert len(codes) == 1000
     assert all(len(code) == 10 and not set(code) & set("018") for code in codes)
+
+
+@pytest.mark.parametrize(
+    "payload", [[3, 17, 5, 10**20], [3, 17, 5], [3, 17, 5, True], [3, 17, "5", 9], {"study": 3}]
+)
+def test_a_signed_payload_that_is_no_page_token_is_refused(payload):
+    text = URLSafeSerializer("secret", salt="worker-page").dumps(payload)
+
+    with pytest.raises(TokenError, match="not valid"):
+        read_token("secret", text, NOW)

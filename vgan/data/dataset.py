@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,10 @@ from vgan.data.manifest import (
     sha256_of,
     to_dict,
 )
-from vgan.data.videos import Frames, read_video
+from vgan.data.videos import Frames, Video, read_video
 from vgan.errors import DataError
+
+Shape = tuple[int, int, int]  # T, H, W
 
 FRAMES = 32
 SIZE = 64
@@ -93,8 +95,11 @@ class ClipDataset:
         return mean.permute(2, 0, 1).to(torch.float32).contiguous()
 
 
-def _found_clips(folder: Path) -> list[ClipRecord]:
-    """Records for a folder without a manifest: CATEGORY/*.mp4, or *.mp4 as category `all`."""
+def _found_clips(folder: Path, shape: Shape) -> list[ClipRecord]:
+    """Records for a folder without a manifest: CATEGORY/*.mp4, or *.mp4 as category `all`.
+
+    They state the shape that is wanted and no rate; decoding checks the one and fills in the other.
+    """
     records = []
     for path in sorted([*folder.glob("*.mp4"), *folder.glob("*/*.mp4")]):
         category = "all" if path.parent == folder else path.parent.name
@@ -102,18 +107,18 @@ def _found_clips(folder: Path) -> list[ClipRecord]:
             raise DataError(
                 f"{path.parent}: a category is named in lower-case letters, digits, - and ."
             )
+        clip = path.relative_to(folder).as_posix()
         records.append(
-            ClipRecord(clip=path.relative_to(folder).as_posix(), sha256="", source="real",
-                       category=category, frames=FRAMES, fps=25.0, width=SIZE, height=SIZE)
-        )  # fmt: skip
+            ClipRecord(clip, "", "real", category, shape[0], float("nan"), shape[2], shape[1])
+        )
     return records
 
 
-def _listed(folder: Path) -> list[ClipRecord]:
+def _listed(folder: Path, shape: Shape) -> list[ClipRecord]:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of clips")
     if not (folder / MANIFEST_NAME).exists():
-        records = _found_clips(folder)
+        records = _found_clips(folder, shape)
         if not records:
             raise DataError(
                 f"{folder}: holds no {MANIFEST_NAME} and no CATEGORY/*.mp4; make clips with "
@@ -126,8 +131,8 @@ def _listed(folder: Path) -> list[ClipRecord]:
         raise DataError(str(error)) from None
 
 
-def _selected(folder: Path, category: str, split: str) -> list[ClipRecord]:
-    records = _listed(folder)
+def _selected(folder: Path, category: str, split: str, shape: Shape) -> list[ClipRecord]:
+    records = _listed(folder, shape)
     counts: dict[str, int] = {}
     for record in records:
         if (record.split or "train") == split:
@@ -138,7 +143,7 @@ def _selected(folder: Path, category: str, split: str) -> list[ClipRecord]:
     return [r for r in records if r.category == category and (r.split or "train") == split]
 
 
-def _check_shape(clip: str, found: tuple[int, int, int], wanted: tuple[int, int, int]) -> None:
+def _check_shape(clip: str, found: Shape, wanted: Shape) -> None:
     if found != wanted:
         raise DataError(
             f"{clip}: has {found[0]} frames of {found[2]}x{found[1]}, training takes "
@@ -146,23 +151,24 @@ def _check_shape(clip: str, found: tuple[int, int, int], wanted: tuple[int, int,
         )
 
 
-def _load(path: Path, record: ClipRecord, shape: tuple[int, int, int]) -> Frames | str:
-    """Return a clip's frames, or why it is not used."""
+def _load(path: Path, record: ClipRecord, shape: Shape) -> Video | str:
+    """Return a clip, or why it is not used."""
     try:
         if record.sha256 and sha256_of(path) != record.sha256:
             return "is not the file the manifest lists (its checksum differs)"
-        frames = read_video(path).frames
+        video = read_video(path)
     except (DataError, OSError) as error:
         return str(error).removeprefix(f"{path}: ")
-    _check_shape(str(path), (frames.shape[0], frames.shape[1], frames.shape[2]), shape)
-    if frames[::4, ::4, ::4].std(axis=(0, 1, 2)).max() < _BLANK_SPREAD:
+    count, height, width, _ = video.frames.shape
+    _check_shape(str(path), (count, height, width), shape)
+    if video.frames[::4, ::4, ::4].std(axis=(0, 1, 2)).max() < _BLANK_SPREAD:
         return "is blank: one flat colour throughout"
-    return frames
+    return video
 
 
 def _decoded(
-    folder: Path, records: Sequence[ClipRecord], shape: tuple[int, int, int], progress: bool
-) -> Iterator[tuple[ClipRecord, Frames | str]]:
+    folder: Path, records: Sequence[ClipRecord], shape: Shape, progress: bool
+) -> Iterator[tuple[ClipRecord, Video | str]]:
     """Decode clips on all cores (FFmpeg runs outside Python's lock), a few in memory at a time."""
     bar = tqdm(total=len(records), desc="decoding clips", unit="clip", disable=not progress)
     with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -174,10 +180,10 @@ def _decoded(
                 bar.update()
 
 
-def _build(folder: Path, records: Sequence[ClipRecord], stem: Path, shape: tuple[int, int, int],
+def _build(folder: Path, records: Sequence[ClipRecord], stem: Path, shape: Shape,
            progress: bool) -> dict[str, Any]:  # fmt: skip
     """Write `STEM.u8` (the frames) and then `STEM.json` (what they are); return the latter."""
-    index: dict[str, Any] = {"clips": [], "skipped": []}
+    index: dict[str, Any] = {"fps": {}, "skipped": []}
     data = stem.with_name(stem.name + ".u8")
     temporary = data.with_name(f".{data.name}.{os.getpid()}.part")
     try:
@@ -187,8 +193,8 @@ def _build(folder: Path, records: Sequence[ClipRecord], stem: Path, shape: tuple
                 if isinstance(loaded, str):
                     index["skipped"].append([record.clip, loaded])
                 else:
-                    file.write(loaded.tobytes())
-                    index["clips"].append(record.clip)
+                    file.write(loaded.frames.tobytes())
+                    index["fps"][record.clip] = loaded.fps
         os.replace(temporary, data)
     except OSError as error:
         raise WriteError(
@@ -201,7 +207,7 @@ def _build(folder: Path, records: Sequence[ClipRecord], stem: Path, shape: tuple
     return index
 
 
-def _fingerprint(folder: Path, records: Sequence[ClipRecord], shape: tuple[int, int, int]) -> str:
+def _fingerprint(folder: Path, records: Sequence[ClipRecord], shape: Shape) -> str:
     """What the shard depends on: the manifest's lines, or sizes and times where there is none."""
     digest = hashlib.sha256(f"{_SHARD_VERSION} {shape}\n".encode())
     for record in records:
@@ -213,14 +219,15 @@ def _fingerprint(folder: Path, records: Sequence[ClipRecord], shape: tuple[int, 
     return digest.hexdigest()[:16]
 
 
-def _stored(stem: Path, shape: tuple[int, int, int]) -> dict[str, Any] | None:
+def _stored(stem: Path, shape: Shape) -> dict[str, Any] | None:
     """Return the index of a whole shard, or None where it has to be built."""
     try:
         index: dict[str, Any] = json.loads(stem.with_name(stem.name + ".json").read_text())
         size = stem.with_name(stem.name + ".u8").stat().st_size
-    except (OSError, ValueError):
+        whole = size == len(index["fps"]) * int(np.prod(shape)) * 3
+    except (OSError, ValueError, KeyError):
         return None
-    return index if size == len(index["clips"]) * int(np.prod(shape)) * 3 else None
+    return index if whole else None
 
 
 def _drop_older(stem: Path, name: str) -> None:
@@ -253,8 +260,8 @@ def open_dataset(
         DataError: no such folder or category (the message names those there are), clips of
             another shape, no usable clip, or no room for the decoded frames.
     """
-    records = _selected(folder, category, split)
     shape = (frames, size, size)
+    records = _selected(folder, category, split, shape)
     for record in records:
         _check_shape(str(folder / record.clip), (record.frames, record.height, record.width), shape)
     name = f"{category}-{split}"
@@ -264,14 +271,14 @@ def open_dataset(
         index = _build(folder, records, stem, shape, progress)
         _drop_older(stem, name)
     skipped = [(clip, why) for clip, why in index["skipped"]]
-    if not index["clips"]:
+    if not index["fps"]:
         clip, why = skipped[0]
         raise DataError(
             f"{folder}: none of the {len(skipped)} {split} clips of {category!r} can be used; "
             f"the first, {clip}, {why}"
         )
-    kept = set(index["clips"])
-    used = [r for r in records if r.clip in kept]
+    rates = index["fps"]
+    used = [replace(r, fps=rates[r.clip]) for r in records if r.clip in rates]
     data = stem.with_name(stem.name + ".u8")
     clips = np.memmap(data, np.uint8, mode="r", shape=(len(used), *shape, 3))
     return ClipDataset(clips, used, skipped)

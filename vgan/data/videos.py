@@ -9,14 +9,14 @@ import gc
 import hashlib
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import av
 import imageio.v3 as iio
 import numpy as np
-from av import FFmpegError
 from numpy.typing import NDArray
 
 from vgan.data.files import write_atomic
@@ -66,11 +66,14 @@ class VideoInfo:
 
 
 def _why_unreadable(path: Path) -> str:
-    """Say what an unreadable file is, from its first bytes."""
+    """Say what a file is that imageio cannot open as a video."""
     with path.open("rb") as file:
         head = file.read(12)
     if not head:
         return "is empty (0 bytes)"
+    with suppress(av.FFmpegError), av.open(str(path)) as container:
+        if not container.streams.video:
+            return "holds no video stream (sound only?)"
     if head[4:8] == b"ftyp":
         return "is a truncated or damaged MP4 (its index is missing): copy or encode it again"
     return "is not a video that can be read"
@@ -102,9 +105,7 @@ def _opened(path: Path) -> Iterator[Any]:
         reader: Any = iio.imopen(path, "r", plugin="pyav")
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
-    except IndexError:
-        raise DataError(f"{path}: holds no video stream (sound only?)") from None
-    except (OSError, FFmpegError) as error:
+    except (OSError, av.FFmpegError) as error:
         if isinstance(error, PermissionError):
             raise DataError(f"{path}: may not be read (permission denied)") from None
         raise DataError(f"{path}: {_why_unreadable(path)}") from None
@@ -134,10 +135,10 @@ def _decoded(path: Path, reader: Any) -> Iterator[Any]:
         for frame in reader._container.decode(stream):
             yield frame
             count += 1
-    except FFmpegError:
+    except av.FFmpegError:
         raise DataError(f"{path}: is damaged or truncated after frame {count}") from None
     if count == 0:
-        raise DataError(f"{path}: holds no frames")
+        raise DataError(f"{path}: holds no frames that can be read (truncated or damaged?)")
     if count < stream.frames:
         raise DataError(
             f"{path}: is truncated: it declares {stream.frames} frames and holds {count}"

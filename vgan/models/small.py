@@ -180,7 +180,9 @@ def small_autoencoder(
 
 
 class ShuffleConv3d(nn.Conv3d):
-    """Double T, H and W: a 3x3x3 convolution to 8 values per output channel, then interleaved.
+    """Double T, H and W: a 3x3x3 convolution to 8 values per output channel, interleaved, blurred.
+
+    The blur, a mean of 2x2x2, is blind to the one pattern that interleaving adds, a grid of period 2.
 
     Args:
         inputs: channels in.
@@ -194,8 +196,8 @@ class ShuffleConv3d(nn.Conv3d):
         """Enlarge maps (B, inputs, T, H, W) to (B, outputs, 2 T, 2 H, 2 W)."""
         maps = super().forward(maps)  # (B, 8 outputs, T, H, W)
         b, c, t, h, w = maps.shape
-        octets = maps.reshape(b, 2, 2, 2, c // 8, t, h, w)
-        return octets.permute(0, 4, 5, 1, 6, 2, 7, 3).reshape(b, c // 8, 2 * t, 2 * h, 2 * w)
+        octets = maps.reshape(b, 2, 2, 2, c // 8, t, h, w).permute(0, 4, 5, 1, 6, 2, 7, 3)
+        return _blur(octets.reshape(b, c // 8, 2 * t, 2 * h, 2 * w))
 
     def start_as_nearest(self) -> None:
         """Give the 8 values of each output the same weights: nearest-neighbour enlargement."""
@@ -214,6 +216,12 @@ def _foreground_trunk(width: int, latent: int) -> nn.Sequential:
             for doubling, outputs in zip(doublings, channels, strict=True)
         )
     )
+
+
+def _blur(maps: Tensor) -> Tensor:
+    """Average each place with the one before it in T, H and W; the first keeps what it has."""
+    means = functional.avg_pool3d(maps, 2, stride=1, padding=1, count_include_pad=False)
+    return means[:, :, :-1, :-1, :-1]
 
 
 def _smooth_double(maps: Tensor) -> Tensor:

@@ -90,7 +90,7 @@ def test_twice_the_rate_shows_every_frame_twice():
 
 def test_a_held_frame_is_repeated_for_as_long_as_it_was_shown():
     # Shown at 0, 40, 160 and 200 ms: the second frame fills three ticks of 40 ms.
-    assert _numbers([0, 0.04, 0.16, 0.2], 25, 15) == [0, 1, 1, 1, 2, 3]
+    assert _numbers([0, 0.04, 0.16, 0.2], 25, 25) == [0, 1, 1, 1, 2, 3]
 
 
 def test_no_frames_give_no_frames():

@@ -1,0 +1,169 @@
+"""How well automatic scores agree with people, against how well people agree with each other.
+
+    python analysis/agreement.py SCORES.csv --judgments judgments.csv [--lower-is-better]
+
+A score predicts a choice when the preferred clip has the better score. Scores are given per clip
+(columns `clip,score`) or per source (`source,score`); equal scores count one half.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+if not __package__:  # run as a file: import from the checkout, not from analysis/ itself
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
+
+import click
+import numpy as np
+import pandas as pd
+
+from analysis.command import Command, judgment_options, judgments_from
+from analysis.errors import AnalysisError, JudgmentsError
+from analysis.exclusions import exclude
+from analysis.intervals import Estimate, cell_interval, row_correlations
+from analysis.layout import BANNER, interval_text, percent_text
+from analysis.preference import table_preferences
+from analysis.render import text_grid
+from analysis.table import rules_for
+from analysis.variance import Sample
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Shares of choices predicted, in percent.
+
+    Args:
+        metric: of the scores, with a clustered interval.
+        by_row: the same for each row.
+        people: of one worker by another on the same pair, or None where no pair was judged twice.
+        pairs: how many pairs were judged by two workers or more.
+    """
+
+    metric: Estimate
+    by_row: dict[str, Estimate]
+    people: Estimate | None
+    pairs: int
+
+
+def read_scores(path: Path) -> "tuple[str, pd.Series[float]]":
+    """Read `clip,score` or `source,score`.
+
+    Returns:
+        `clip` or `source`, and the scores by it.
+
+    Raises:
+        JudgmentsError: the columns are others, a score is not a number, or a key comes twice.
+    """
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise JudgmentsError(f"{path}: cannot be read as CSV ({error})") from None
+    key = next((k for k in ("clip", "source") if k in frame.columns), None)
+    if key is None or "score" not in frame.columns:
+        raise JudgmentsError(f"{path}: needs the columns clip,score or source,score")
+    scores = pd.to_numeric(frame["score"], errors="coerce")
+    bad = np.flatnonzero(~np.isfinite(scores.to_numpy()))
+    if len(bad):
+        raise JudgmentsError(f"{path}:{bad[0] + 2}: the score is not a finite number")
+    twice = np.flatnonzero(frame[key].duplicated().to_numpy())
+    if len(twice):
+        raise JudgmentsError(f"{path}:{twice[0] + 2}: {key} {frame[key][twice[0]]!r} comes twice")
+    return key, pd.Series(scores.to_numpy(dtype=float), index=frame[key])
+
+
+def agreement(
+    preferences: pd.DataFrame,
+    key: str,
+    scores: "pd.Series[float]",
+    *,
+    lower_is_better: bool = False,
+) -> Agreement:
+    """Compare scores with choices; ties of people are left out.
+
+    Args:
+        preferences: from `table_preferences`.
+        key: `clip` or `source`.
+        scores: by clip id or source name.
+        lower_is_better: whether a small score is a good one.
+
+    Raises:
+        AnalysisError: a clip or source that was judged has no score.
+    """
+    decided = preferences[preferences["choice"] != "tie"]
+    missing = sorted(
+        (set(decided[f"left_{key}"]) | set(decided[f"right_{key}"])) - set(scores.index)
+    )
+    if missing:
+        raise AnalysisError(
+            f"{len(missing)} of the judged {key}s have no score, first {missing[0]}"
+        )
+    if decided.empty:
+        raise AnalysisError("there are no decided judgments to compare scores with")
+    sign = -1.0 if lower_is_better else 1.0
+    left = sign * decided[f"left_{key}"].map(scores).to_numpy(dtype=float)
+    right = sign * decided[f"right_{key}"].map(scores).to_numpy(dtype=float)
+    better_left = np.where(left == right, 0.5, (left > right).astype(float))
+    chose_left = (decided["choice"] == "left").to_numpy()
+    hit = np.where(chose_left, better_left, 1 - better_left)
+    people, pairs = _between_people(decided)
+    rows = {
+        str(row): _estimate(decided[mine], hit[mine])
+        for row in decided["row"].unique()
+        if (mine := (decided["row"] == row).to_numpy()).any()
+    }
+    return Agreement(_estimate(decided, hit), rows, people, pairs)
+
+
+def _estimate(frame: pd.DataFrame, hit: np.ndarray) -> Estimate:
+    sample = Sample.of(hit, frame["worker"], frame["cluster_a"], frame["cluster_b"])
+    return cell_interval(sample, row_correlations(sample)[0])
+
+
+def _between_people(frame: pd.DataFrame) -> tuple[Estimate | None, int]:
+    """For each judgment of a pair that others judged, the share of the others who agree."""
+    a_left = frame["a"] == frame["left_source"]
+    first = frame["left_clip"].where(a_left, frame["right_clip"])
+    second = frame["right_clip"].where(a_left, frame["left_clip"])
+    pair = pd.factorize(first + "\n" + second)[0]
+    y = frame["y"].to_numpy(dtype=float)
+    n = np.bincount(pair)[pair]
+    wins = np.bincount(pair, weights=y)[pair]
+    shared = n > 1
+    if not shared.any():
+        return None, 0
+    agreeing = np.where(y == 1, wins - 1, n - wins - 1)[shared] / (n[shared] - 1)
+    return _estimate(frame[shared], agreeing), len(np.unique(pair[shared]))
+
+
+@click.command(cls=Command)
+@click.argument("scores", type=click.Path(path_type=Path))
+@judgment_options
+@click.option("--lower-is-better", is_flag=True, help="A small score is a good one.")
+def main(
+    scores: Path,
+    db: str | None,
+    file: Path | None,
+    study: str | None,
+    question: str | None,
+    rules: tuple[str, ...],
+    simulated: bool | None,
+    lower_is_better: bool,
+) -> None:
+    """Print the share of people's choices that SCORES (clip,score or source,score) predicts."""
+    key, values = read_scores(scores)
+    judgments = judgments_from(db, file, study, question, rules, simulated)
+    kept, _ = exclude(judgments, rules_for(judgments, rules))
+    found = agreement(table_preferences(kept), key, values, lower_is_better=lower_is_better)
+    lines = [("scores, all rows", found.metric)]
+    lines += [(f"  {row}", estimate) for row, estimate in found.by_row.items()]
+    if found.people is not None:
+        lines.append((f"another person ({found.pairs:,} pairs judged twice)", found.people))
+    grid = [(name, percent_text(e.percent), interval_text(e), f"{e.n:,}") for name, e in lines]
+    if judgments.attrs["simulated"]:
+        click.echo(BANNER)
+    title = "Percent of choices predicted (chance is 50)"
+    click.echo(text_grid(title, ("by", "percent", "interval", "n"), grid), nl=False)
+
+
+if __name__ == "__main__":
+    main()

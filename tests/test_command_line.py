@@ -1,0 +1,77 @@
+"""The commands are a contract: each has help, each is in the docs, exit codes are what they say."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import evaluation.cli
+import vgan.cli
+
+ROOT = Path(__file__).parents[1]
+PROGRAMS = [("vgan", vgan.cli.cli), ("vgan-eval", evaluation.cli.cli)]
+COMMANDS = [
+    pytest.param(program, name, command, id=f"{program} {name}")
+    for program, group in PROGRAMS
+    for name, command in sorted(group.commands.items())
+]
+
+
+@pytest.mark.parametrize(("program", "name", "command"), COMMANDS)
+def test_every_command_says_what_it_does_and_what_its_options_mean(program, name, command):
+    assert command.help
+    assert [p.name for p in command.params if isinstance(p, click.Option) and p.help is None] == []
+
+
+@pytest.mark.parametrize(("program", "name", "command"), COMMANDS)
+def test_every_command_is_in_the_docs(program, name, command):
+    assert f"\n## {program} {name}\n" in (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("program", "group"), PROGRAMS)
+def test_help_of_every_command_exits_with_0(program, group):
+    for name in group.commands:
+        assert CliRunner().invoke(group, [name, "--help"]).exit_code == 0
+
+
+@pytest.mark.parametrize("main", [vgan.cli.main, evaluation.cli.main])
+def test_an_unknown_option_is_wrong_usage(main, capsys):
+    assert main(["--no-such-option"]) == 2
+    assert "No such option" in capsys.readouterr().err
+
+
+def test_a_missing_study_file_is_one_line_and_exit_code_2(tmp_path, capsys):
+    code = evaluation.cli.main(["init", str(tmp_path / "none.toml"), "--db", f"{tmp_path}/s.db"])
+
+    assert code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "s.db").exists()
+
+
+@pytest.mark.parametrize("command", ["rate", "simulate", "export"])
+def test_a_missing_database_is_one_line_and_exit_code_1(command, tmp_path, capsys):
+    arguments = [command, "--db", f"sqlite:///{tmp_path}/none.db"]
+
+    code = evaluation.cli.main([*arguments, *(["--out", "x"] if command == "export" else [])])
+
+    assert code == 1
+    assert "none.db" in capsys.readouterr().err
+    assert not (tmp_path / "none.db").exists()
+
+
+@pytest.mark.parametrize("module", ["vgan.cli", "evaluation.cli"])
+def test_help_imports_nothing_heavy(module):
+    code = (
+        f"import sys, {module} as m; m.main(['--help']); "
+        "heavy = {'torch', 'cv2', 'sklearn', 'pandas', 'scipy', 'flask', 'boto3'}; "
+        "heavy &= set(sys.modules); "
+        "sys.exit(f'imports {heavy}' if heavy else 0)"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.stderr == ""
+    assert done.returncode == 0

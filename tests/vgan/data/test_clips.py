@@ -1,0 +1,345 @@
+"""Videos become clips of a known video and place, split by video, and a second run goes on."""
+
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from vgan.data.clips import assign_splits, ingest
+from vgan.data.cutting import find_videos
+from vgan.data.files import WriteError
+from vgan.data.framing import area_average
+from vgan.data.manifest import read_manifest, sha256_of
+from vgan.data.scenes import draw_scenes
+from vgan.data.videos import read_video, video_info, write_clip
+from vgan.errors import DataError, UsageError
+
+SMALL = {"frames": 8, "size": 16, "workers": 1, "progress": False}
+REAL = Path(__file__).parents[4] / "shared" / "data" / "scenes" / "traffic"
+
+
+def _files(folder: Path) -> dict[Path, bytes]:
+    """All files but the done records, which hold times."""
+    return {
+        p.relative_to(folder): p.read_bytes()
+        for p in folder.rglob("*")
+        if p.is_file() and ".ingest" not in p.parts
+    }
+
+
+def test_clips_are_the_video_cut_every_n_frames(tmp_path, video):
+    path = video("golf/swing.mp4", frames=20, size=32)
+
+    report = ingest([path.parent.parent], tmp_path / "out", **SMALL)
+
+    small = np.stack([area_average(f, 16) for f in read_video(path).frames])
+    records = read_manifest(tmp_path / "out")
+    assert (report.videos, report.clips, report.rejects) == (1, 2, [])
+    assert [(r.origin.video, r.origin.start_frame) for r in records] == [
+        ("golf/swing.mp4", 0), ("golf/swing.mp4", 8),
+    ]  # fmt: skip
+    for number, record in enumerate(records):
+        frames = read_video(tmp_path / "out" / record.clip).frames
+        assert np.array_equal(small[8 * number : 8 * number + 8], frames)
+        assert record.sha256 == sha256_of(tmp_path / "out" / record.clip)
+        assert (record.source, record.category, record.fps) == ("real", "golf", 25.0)
+        assert (record.frames, record.width, record.height) == (8, 16, 16)
+
+
+def test_drawn_clips_of_the_right_size_come_through_unchanged(tmp_path):
+    drawn = draw_scenes(tmp_path / "drawn", clips=2, seed=1, categories=["golf"], progress=False)
+
+    ingest([tmp_path / "drawn"], tmp_path / "out", workers=1, progress=False)
+
+    assert sorted(r.sha256 for r in drawn) == sorted(
+        r.sha256 for r in read_manifest(tmp_path / "out")
+    )
+
+
+def test_category_is_the_first_folder_or_the_inputs_name_or_the_one_given(tmp_path, video):
+    deep = video("Golf Course/2019/a.mp4")
+    flat = video("b.mp4")
+
+    found = find_videos([tmp_path / "videos"], tmp_path / "out", None)
+
+    assert [(v.id, v.category, v.path) for v in found] == [
+        ("golf-course/2019/a.mp4", "golf-course", deep),
+        ("videos/b.mp4", "videos", flat),
+    ]
+    given = find_videos([tmp_path / "videos"], tmp_path / "out", "sport")
+    assert {"sport"} == {v.category for v in given}
+
+
+def test_id_is_the_same_for_a_folder_and_a_folder_inside_it(tmp_path, video):
+    video("golf/a.mp4")
+    ids = [
+        find_videos([tmp_path / "videos" / below], tmp_path / "out", None)[0].id
+        for below in (".", "golf", "golf/a.mp4")
+    ]
+
+    assert ids == ["golf/a.mp4"] * 3
+
+
+def test_a_video_given_twice_is_cut_once(tmp_path, video):
+    path = video("golf/a.mp4")
+
+    assert len(find_videos([path, path.parent], tmp_path / "out", None)) == 1
+
+
+def test_two_videos_with_one_id_are_refused(tmp_path, moving):
+    for place in ("one", "two"):
+        write_clip(tmp_path / place / "golf" / "a.mp4", moving(2, 16, 16, 0), 25)
+
+    with pytest.raises(UsageError, match=r"would both be video 'golf/a\.mp4'"):
+        find_videos([tmp_path / "one", tmp_path / "two"], tmp_path / "out", None)
+
+
+def test_clips_below_the_input_are_not_cut_again(tmp_path, video):
+    video("golf/a.mp4")
+    out = tmp_path / "videos" / "clips"
+    ingest([tmp_path / "videos"], out, **SMALL)
+
+    assert [v.id for v in find_videos([tmp_path / "videos"], out, None)] == ["golf/a.mp4"]
+
+
+@pytest.mark.parametrize("name", ["missing", "videos"])
+def test_missing_and_empty_inputs_are_named(tmp_path, name):
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "notes.txt").write_text("no video")
+
+    with pytest.raises(DataError, match=name):
+        ingest([tmp_path / name], tmp_path / "out", **SMALL)
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_videos_are_rejected_by_name_and_the_rest_is_cut(tmp_path, video, moving):
+    video("golf/good.mp4")
+    video("golf/short.mp4", frames=7)
+    video("golf/tiny.mp4", size=12)
+    half = video("golf/half.mp4")
+    half.write_bytes(half.read_bytes()[:3000])
+    (tmp_path / "videos/golf/text.mp4").write_text("hello")
+
+    report = ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)
+
+    lines = (tmp_path / "out" / "rejected.jsonl").read_text().splitlines()
+    whys = {Path(r.path).name: r.why for r in report.rejects}
+    assert (report.videos, report.clips) == (1, 5)
+    assert [json.loads(line)["video"] for line in lines] == [r.video for r in report.rejects]
+    assert whys["short.mp4"] == "has 7 frames at 25 per second, a clip needs 8"
+    assert whys["tiny.mp4"] == "is 12x12, smaller than 16x16"
+    assert "truncated" in whys["half.mp4"]
+    assert "not a video" in whys["text.mp4"]
+
+
+def test_no_usable_video_is_an_error_that_names_the_list(tmp_path, video):
+    video("golf/short.mp4", frames=7)
+
+    with pytest.raises(DataError, match=r"none of 1 videos.*short\.mp4.*rejected\.jsonl"):
+        ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)
+
+
+def test_video_that_breaks_off_leaves_no_clips(tmp_path, moving, monkeypatch):
+    good = tmp_path / "videos" / "golf" / "a.mp4"
+    write_clip(good, moving(40, 16, 16, 0), 25)
+
+    def breaks(path: Path):
+        frames = read_video(path).frames
+        yield from ((k / 25, f) for k, f in enumerate(frames[:20]))
+        raise DataError(f"{path}: is damaged or truncated after frame 20")
+
+    monkeypatch.setattr("vgan.data.cutting.iter_timed_frames", breaks)
+    with pytest.raises(DataError, match="truncated after frame 20"):
+        ingest([good], tmp_path / "out", **SMALL)
+
+    assert not list((tmp_path / "out").rglob("*.mp4"))
+
+
+def test_given_rate_is_kept_by_dropping_and_repeating(tmp_path, video):
+    path = video("golf/fast.mp4", frames=40, fps=50, size=16)
+
+    ingest([path], tmp_path / "out", fps=25, **SMALL)
+
+    records = read_manifest(tmp_path / "out")
+    frames = read_video(path).frames
+    clip = read_video(tmp_path / "out" / records[0].clip)
+    assert [r.fps for r in records] == [25.0, 25.0]
+    assert clip.fps == 25
+    shown = [int(np.flatnonzero((frames == f).all(axis=(1, 2, 3)))[0]) for f in clip.frames]
+    assert set(np.diff(shown)) == {2}
+
+
+def test_several_processes_make_the_same_folder(tmp_path, video):
+    for number in range(3):
+        video(f"golf/{number}.mp4", seed=number)
+
+    ingest([tmp_path / "videos"], tmp_path / "one", **SMALL)
+    ingest([tmp_path / "videos"], tmp_path / "two", **(SMALL | {"workers": 2}))
+
+    assert _files(tmp_path / "one") == _files(tmp_path / "two")
+
+
+def test_second_run_cuts_only_what_is_new_or_changed(tmp_path, video):
+    video("golf/a.mp4")
+    changed = video("golf/b.mp4", frames=40)
+    first = ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)
+    kept = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("a-*.mp4")}
+    video("golf/b.mp4", frames=16, seed=5)
+    os.utime(changed, ns=(1, 1))
+    video("golf/c.mp4")
+
+    second = ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)
+
+    assert (first.clips, second.clips) == (10, 12)
+    assert (first.resumed, second.resumed) == (0, 1)
+    assert kept == {p: p.stat().st_mtime_ns for p in kept}
+    assert len(list((tmp_path / "out").rglob("*.mp4"))) == 12
+
+
+def test_more_inputs_join_the_folder(tmp_path, video):
+    one, two = video("golf/a.mp4"), video("beach/b.mp4")
+    ingest([one], tmp_path / "out", **SMALL)
+
+    report = ingest([two], tmp_path / "out", **SMALL)
+
+    assert (report.videos, report.clips) == (2, 10)
+    assert {"golf", "beach"} == {r.category for r in read_manifest(tmp_path / "out")}
+
+
+_KILLED_AT_THE_SEVENTH_CLIP = """
+import os, signal, sys
+from pathlib import Path
+from vgan.data import clips, cutting
+
+written = []
+def write_clip(path, frames, fps, write=cutting.write_clip):
+    if len(written) == 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+    written.append(path)
+    return write(path, frames, fps)
+
+cutting.write_clip = write_clip
+clips.ingest([Path(sys.argv[1])], Path(sys.argv[2]), frames=8, size=16, workers=1, progress=False)
+"""
+
+
+def test_killed_and_run_again_ends_in_the_same_bytes(tmp_path, video):
+    for number in range(3):
+        video(f"golf/{number}.mp4", seed=number)
+    videos, whole, killed = (tmp_path / n for n in ("videos", "whole", "killed"))
+    ingest([videos], whole, **SMALL)
+    command = [sys.executable, "-c", _KILLED_AT_THE_SEVENTH_CLIP, str(videos), str(killed)]
+    assert subprocess.run(command).returncode == -signal.SIGKILL
+    assert len(list(killed.rglob("*.mp4"))) == 6
+
+    report = ingest([videos], killed, **SMALL)
+
+    assert report.resumed == 1
+    assert _files(whole) == _files(killed)
+
+
+def test_full_disk_stops_and_leaves_nothing_half_written(tmp_path, video, monkeypatch):
+    video("golf/a.mp4")
+    written: list[Path] = []
+
+    def full(self: Path, data: bytes) -> int:
+        if self.name.endswith(".mp4.part"):
+            written.append(self)
+        with self.open("wb") as file:
+            if len(written) == 2:
+                file.write(data[:100])
+                raise OSError(errno.ENOSPC, "No space left on device")
+            return file.write(data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(WriteError, match="No space left"):
+            ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)
+
+    assert not list((tmp_path / "out").rglob("*.part"))
+    assert not (tmp_path / "out" / "manifest.jsonl").exists()
+    assert ingest([tmp_path / "videos"], tmp_path / "out", **SMALL).clips == 5
+
+
+def test_other_settings_in_the_same_folder_are_refused(tmp_path, video):
+    video("golf/a.mp4")
+    ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)
+
+    with pytest.raises(UsageError, match="was made with frames 8"):
+        ingest([tmp_path / "videos"], tmp_path / "out", **(SMALL | {"frames": 16}))
+
+
+@pytest.mark.parametrize("wrong", [{"frames": 0}, {"size": 0}, {"fps": -1}, {"test_share": 1.5}])
+def test_numbers_out_of_range_are_refused(tmp_path, wrong):
+    with pytest.raises(UsageError, match="must be positive"):
+        ingest([tmp_path], tmp_path / "out", **(SMALL | wrong))
+
+
+def test_damaged_done_record_is_named(tmp_path, video):
+    video("golf/a.mp4")
+    ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)
+    record = next(p for p in (tmp_path / "out/.ingest").iterdir() if p.name != "splits.json")
+    record.write_text("{")
+
+    with pytest.raises(DataError, match=f"{record.name}: is damaged"):
+        ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)
+
+
+def test_no_video_is_on_both_sides_of_the_split(tmp_path, video):
+    for number in range(6):
+        video(f"golf/{number}.mp4", frames=16, seed=number)
+    ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)
+
+    sides: dict[str, set[str]] = {}
+    for record in read_manifest(tmp_path / "out"):
+        sides.setdefault(record.origin.video, set()).add(record.split)
+
+    assert {1} == {len(s) for s in sides.values()}
+    assert {"train", "test"} == set.union(*sides.values())
+
+
+def test_share_of_test_videos_is_the_one_asked_for():
+    splits = assign_splits([f"golf/{n}.mp4" for n in range(4000)], {}, 0.2)
+
+    tests = sum(side == "test" for side in splits.values())
+
+    assert tests == pytest.approx(800, abs=75)  # three standard deviations
+
+
+def test_adding_videos_never_moves_earlier_ones():
+    splits: dict[str, str] = {}
+    for count in range(1, 60):
+        earlier = splits
+        splits = assign_splits([f"golf/{n}.mp4" for n in range(count)], earlier, 0.2)
+
+        assert earlier.items() <= splits.items()
+        assert set(splits.values()) == ({"train"} if count == 1 else {"train", "test"})
+
+
+def test_split_does_not_depend_on_the_order_of_videos():
+    ids = [f"golf/{n}.mp4" for n in range(50)]
+
+    assert assign_splits(ids, {}, 0.2) == assign_splits(ids[::-1], {}, 0.2)
+
+
+@pytest.mark.parametrize(("share", "sides"), [(0.0, {"train"}), (1.0, {"test"})])
+def test_whole_folder_on_one_side_when_asked(share, sides):
+    assert sides == set(assign_splits(["a", "b", "c"], {}, share).values())
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real videos (../shared/data) are not here")
+def test_real_traffic_videos_become_clips(tmp_path):
+    videos = sorted(REAL.glob("jamcam_street_*.mp4"))[:2]
+
+    report = ingest(videos, tmp_path / "out", workers=1, progress=False)
+
+    stored = sum((video_info(v).frames or 0) // 32 for v in videos)
+    assert (report.videos, report.clips) == (2, stored)
+    for record in read_manifest(tmp_path / "out"):
+        assert read_video(tmp_path / "out" / record.clip).frames.std() > 10
