@@ -6,6 +6,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from evaluation.schema import (
+    Assignment,
+    Environment,
     Judgment,
     JudgmentStatus,
     Pair,
@@ -50,6 +52,14 @@ class StarvedTrial(NamedTuple):
     source_b: str
     category: str
     leases: int
+
+
+def has_simulated(session: Session, study: Study) -> bool:
+    """Tell whether simulated raters have started sessions of the study; only reads."""
+    found = select(Assignment.id).where(
+        Assignment.study_id == study.id, Assignment.environment == Environment.SIMULATED
+    )
+    return session.scalar(found.limit(1)) is not None
 
 
 def _cell() -> tuple[Any, ...]:

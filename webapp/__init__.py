@@ -13,6 +13,8 @@ from flask import Flask, Response, current_app
 
 from evaluation import schema
 from evaluation.database import Database, find_study, open_database
+from evaluation.errors import UsageError
+from evaluation.progress import has_simulated
 from evaluation.storage import MediaStore
 
 _MAX_BODY = 64 * 1024  # a judgment has about 2 kB
@@ -72,13 +74,19 @@ def create_app(
 
     Raises:
         DatabaseError: the database cannot be opened, or holds no study.
-        UsageError: no study of that name, or several and no name.
+        UsageError: no study of that name, several and no name, or simulated judgments in it.
     """
     from webapp import health, local, media, rating  # the views import `services` from here
 
     database = open_database(database_url)
     with database.read() as session:
-        name = find_study(session, study).name
+        found = find_study(session, study)
+        name = found.name
+        if has_simulated(session, found):
+            raise UsageError(
+                f"study `{name}` holds simulated judgments; people's must not mix with them: "
+                "init the study in another database and serve that one"
+            )
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     app.extensions["vgan_eval"] = Services(database, store, name, environment, open_door)
