@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from evaluation.errors import ClipError
-from evaluation.frames import SUFFIXES, clip_info, read_frames, write_frames
+from evaluation.frames import SUFFIXES, ClipInfo, clip_info, read_frames, write_frames
 from evaluation.study import Source
 from evaluation.study_file import SLUG_RULE
 from vgan.data.manifest import MANIFEST_NAME, ClipRecord, ManifestError, read_manifest, sha256_of
@@ -36,7 +37,11 @@ def clip_name(source: str, record: ClipRecord) -> str:
 
 
 def import_source(
-    source: Source, *, categories: Sequence[str] = (), progress: Progress = silent
+    source: Source,
+    *,
+    categories: Sequence[str] = (),
+    progress: Progress = silent,
+    known: Mapping[str, ClipInfo] = MappingProxyType({}),
 ) -> list[ClipRecord]:
     """Read every clip of a source folder.
 
@@ -44,6 +49,7 @@ def import_source(
         source: the folder, and the split to take where its manifest has splits.
         categories: only these; all when empty.
         progress: called with the stage, how many are done, and of how many.
+        known: what files are, by SHA-256, from an earlier import; they are not decoded again.
 
     Returns:
         Records sorted by path, `source` set to the study's name for it.
@@ -68,18 +74,20 @@ def import_source(
     if not found:
         raise ClipError(f"{folder}: no clips in it (source {source.name})")
     wanted = [r for r in found if not categories or r.category in categories]
-    return _check_all(folder, source.name, wanted, bool(manifests), progress)
+
+    def check(record: ClipRecord) -> ClipRecord:
+        return _checked(folder, replace(record, source=source.name), bool(manifests), known)
+
+    return _check_all(check, wanted, f"Reading clips of {source.name}", progress)
 
 
 def _check_all(
-    folder: Path, source: str, found: list[ClipRecord], from_manifest: bool, progress: Progress
+    check: Callable[[ClipRecord], ClipRecord],
+    found: list[ClipRecord],
+    stage: str,
+    progress: Progress,
 ) -> list[ClipRecord]:
     """Check clips on all cores: decoding leaves Python's lock. The first bad one, by path, wins."""
-    stage = f"Reading clips of {source}"
-
-    def check(record: ClipRecord) -> ClipRecord:
-        return _checked(folder, replace(record, source=source), from_manifest)
-
     pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
     try:
         records = []
@@ -159,7 +167,9 @@ def _unread(folder: Path, path: Path, category: str) -> ClipRecord:
     )
 
 
-def _checked(folder: Path, record: ClipRecord, from_manifest: bool) -> ClipRecord:
+def _checked(
+    folder: Path, record: ClipRecord, from_manifest: bool, known: Mapping[str, ClipInfo]
+) -> ClipRecord:
     path = folder / record.clip
     if len(clip_name(record.source, record)) > _LONGEST_NAME:
         raise ClipError(f"{path}: the path is too long; {_LONGEST_NAME} characters fit")
@@ -171,7 +181,7 @@ def _checked(folder: Path, record: ClipRecord, from_manifest: bool) -> ClipRecor
             f"{path}: not the file of the manifest (checksum differs); restore it, or make the "
             "manifest again"
         )
-    info = clip_info(path)
+    info = known.get(digest) or clip_info(path)
     if from_manifest and (record.frames, record.width, record.height) != (
         info.frames, info.width, info.height
     ):  # fmt: skip

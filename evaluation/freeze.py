@@ -20,6 +20,7 @@ from evaluation.clips import Progress, equal_files, silent
 from evaluation.database import Database
 from evaluation.design import changed_keys, design_hash, design_of, settings_of
 from evaluation.errors import DesignChanged
+from evaluation.frames import ClipInfo
 from evaluation.leases import order_trials
 from evaluation.materials import Imported, import_clips, make_pools, planned_clips
 from evaluation.plan import plan_trials
@@ -73,6 +74,17 @@ def _warnings(study: Study, imported: Imported) -> tuple[str, ...]:
 
 def _existing(session: Session, name: str) -> schema.Study | None:
     return session.scalar(select(schema.Study).where(schema.Study.name == name))
+
+
+def _known_clips(session: Session, name: str) -> dict[str, ClipInfo]:
+    """What the clips of an earlier init are, by checksum: they were decoded once already."""
+    clip = schema.Clip
+    rows = session.execute(
+        select(clip.sha256, clip.frames, clip.fps, clip.width, clip.height)
+        .join(schema.Study, schema.Study.id == clip.study_id)
+        .where(schema.Study.name == name)
+    )
+    return {row[0]: ClipInfo(*row[1:]) for row in rows}
 
 
 def has_data(session: Session, study: schema.Study) -> bool:
@@ -158,7 +170,9 @@ def init_study(
         DesignChanged: the design differs from the frozen one, and there are data already.
     """
     check_pay(study.pay, study.recruit.crowd)
-    imported = import_clips(study, progress)
+    with db.read() as session:
+        imported_before = _known_clips(session, study.name)
+    imported = import_clips(study, progress, imported_before)
     design = design_of(study, imported.categories, imported.records)
     settings = settings_of(study)
     digest = design_hash(design)

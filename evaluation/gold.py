@@ -4,7 +4,6 @@ The good clip of a pair is always clip A. A spoilt clip is written without loss,
 the same encoding as every other clip and differs from its original only in what spoilt it.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from evaluation.clips import Progress, clip_name, import_source, silent
 from evaluation.errors import ClipError, UsageError
 from evaluation.frames import Frames, read_frames, write_frames
+from evaluation.plan import generator
 from evaluation.study import HIDDEN_SOURCES, Source
 from vgan.data.manifest import ClipRecord, sha256_of
 
@@ -95,7 +95,7 @@ def spoilt_pairs(
     for done, record in enumerate(chosen):
         progress("Spoiling clips for gold trials", done, len(chosen))
         frames, fps = read_frames(root / record.clip)
-        rng = _generator(seed, how, record.clip)
+        rng = generator(seed, how, record.clip)
         try:
             spoilt = spoil(frames, how, rng)
         except UsageError as error:
@@ -111,18 +111,13 @@ def spoilt_pairs(
     return pairs
 
 
-def _generator(seed: int, *names: str) -> np.random.Generator:
-    digest = hashlib.sha256("\n".join(names).encode()).digest()
-    return np.random.default_rng([seed, *np.frombuffer(digest, np.uint32).tolist()])
-
-
 def _spread(records: Sequence[ClipRecord], n: int, seed: int) -> list[ClipRecord]:
     """Draw up to n records, one category after another in turn."""
     stacks: dict[str, list[ClipRecord]] = {}
     for record in records:
         stacks.setdefault(record.category, []).append(record)
     for category, stack in stacks.items():
-        order = _generator(seed, "gold", category).permutation(len(stack))
+        order = generator(seed, "gold", category).permutation(len(stack))
         stacks[category] = [stack[i] for i in order.tolist()]
     deepest = max((len(stack) for stack in stacks.values()), default=0)
     drawn = [stack[d] for d in range(deepest) for stack in stacks.values() if d < len(stack)]

@@ -1,11 +1,14 @@
 """What a study is made of: the clips of its sources, and pools of pairs for the checks."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluation.clips import Progress, import_source, item_of, shared_categories, silent
+from evaluation.frames import ClipInfo
 from evaluation.gold import GoldPair, folder_pairs, spoilt_pairs
-from evaluation.plan import PlannedClip, PlannedPair, identical_pairs, split_pool
+from evaluation.plan import PlannedClip, PlannedPair
+from evaluation.pools import identical_pairs, split_pool
 from evaluation.schema import TrialKind
 from evaluation.study import Study
 from vgan.data.manifest import ClipRecord
@@ -34,8 +37,15 @@ class Pools:
     gold: list[GoldPair]
 
 
-def import_clips(study: Study, progress: Progress = silent) -> Imported:
+def import_clips(
+    study: Study, progress: Progress = silent, known: Mapping[str, ClipInfo] | None = None
+) -> Imported:
     """Read the clips of every source that is compared or spoilt, and of a gold folder.
+
+    Args:
+        study: the study file.
+        progress: called with the stage, how many are done, and of how many.
+        known: what files are, by SHA-256; they are not decoded again.
 
     Raises:
         ClipError: see `import_source`, `shared_categories` and `folder_pairs`.
@@ -43,7 +53,9 @@ def import_clips(study: Study, progress: Progress = silent) -> Imported:
     compared = {s for c in study.design.comparisons for s in (c.source_a, c.source_b)}
     wanted = compared | {study.gold.source}
     clips = {
-        s.name: import_source(s, categories=study.design.categories, progress=progress)
+        s.name: import_source(
+            s, categories=study.design.categories, progress=progress, known=known or {}
+        )
         for s in study.sources
         if s.name in wanted
     }

@@ -17,7 +17,7 @@ trials from them, with a random side. `correct` of a template is the side of its
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import gcd
 from typing import NamedTuple
@@ -69,7 +69,7 @@ class Plan:
 Clips = Mapping[tuple[str, str], Sequence[PlannedClip]]
 
 
-def _generator(seed: int, *names: str) -> np.random.Generator:
+def generator(seed: int, *names: str) -> np.random.Generator:
     """A stream of its own for every purpose, so that adding a cell leaves the others alone."""
     digest = hashlib.sha256("\n".join(names).encode()).digest()
     return np.random.default_rng([seed, *np.frombuffer(digest, np.uint32).tolist()])
@@ -243,7 +243,7 @@ def plan_trials(design: Design, clips: Clips, seed: int) -> Plan:
     for comparison in design.comparisons:
         for category in design.categories:
             name = (comparison.source_a, comparison.source_b, category)
-            rng = _generator(seed, "cell", *name)
+            rng = generator(seed, "cell", *name)
             cell_pairs, index, left = make((comparison, category), design, clips, rng)
             order = rng.permutation(len(index))
             used, index = np.unique(index[order], return_inverse=True)
@@ -252,75 +252,7 @@ def plan_trials(design: Design, clips: Clips, seed: int) -> Plan:
             rounds.append(np.arange(len(order)))
             pairs += [cell_pairs[i] for i in used.tolist()]
     turn = np.concatenate(rounds)
-    order = np.lexsort((_generator(seed, "order").random(len(turn)), turn))
+    order = np.lexsort((generator(seed, "order").random(len(turn)), turn))
     pair_of, left_of = np.concatenate(chosen)[order], np.concatenate(sides)[order]
     trials = map(PlannedTrial, pair_of.tolist(), left_of.tolist())
     return Plan(tuple(pairs), tuple(trials))
-
-
-def split_pool(
-    pairs: Sequence[PlannedPair], needs: Mapping[TrialKind, int], seed: int, where: str
-) -> list[tuple[TrialKind, PlannedPair]]:
-    """Share out pairs with a known answer between gold and practice, as they need them.
-
-    Args:
-        pairs: all there are.
-        needs: how many pairs of each kind one worker may meet, over all their sessions.
-        seed: of the study.
-        where: the setting the pairs come from, for the message.
-
-    Returns:
-        Every pair with its kind; each kind has at least what it needs.
-
-    Raises:
-        UsageError: there are too few pairs; the message names the counts.
-    """
-    total = sum(needs.values())
-    if len(pairs) < total:
-        detail = " + ".join(f"{n} {kind.value}" for kind, n in needs.items() if n)
-        raise UsageError(
-            f"{where} gives {len(pairs)} pairs, but one worker may need {total} ({detail}, over "
-            "all sessions per worker); add pairs, or lower [session] gold and practice"
-        )
-    order = _generator(seed, "pool", where).permutation(len(pairs)).tolist()
-    kinds: list[TrialKind] = []
-    for kind, n in needs.items():
-        share = len(pairs) * n // total if total else 0
-        kinds += [kind] * max(n, share)
-    wanted = list(zip(kinds, order, strict=False))
-    return [(kind, pairs[i]) for kind, i in sorted(wanted, key=lambda entry: entry[1])]
-
-
-def identical_pairs(
-    clips: Clips, sources: Iterable[str], need: int, seed: int
-) -> list[PlannedPair]:
-    """Pair clips with themselves, drawn evenly over the cells of sources and categories.
-
-    Args:
-        clips: see `plan_trials`.
-        sources: those that are compared.
-        need: how many one worker may meet; four times as many are made where clips allow.
-        seed: of the study.
-
-    Raises:
-        UsageError: there are fewer clips than needed.
-    """
-    wanted = set(sources)
-    stacks = {}
-    for (source, category), held in clips.items():
-        if source in wanted:
-            order = _generator(seed, "identical", source, category).permutation(len(held))
-            stacks[source, category] = [held[i] for i in order.tolist()]
-    drawn: list[PlannedPair] = []
-    deepest = max((len(held) for held in stacks.values()), default=0)
-    for depth in range(deepest):
-        for (source, category), held in stacks.items():
-            if depth < len(held) and len(drawn) < 4 * need:
-                clip = held[depth]
-                drawn.append(PlannedPair(source, source, category, clip.name, clip.name, clip.item))
-    if len(drawn) < need:
-        raise UsageError(
-            f"[session] identical: one worker may need {need} clips over all sessions, the study "
-            f"has {len(drawn)}; lower it"
-        )
-    return drawn

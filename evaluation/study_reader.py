@@ -56,7 +56,7 @@ class _Head:
 
 
 def read_study(path: Path) -> Study:
-    """Read and check a study file; see `evaluation.study.load_study`."""
+    """Read and check a study file: `load_study`."""
     file = TomlFile(path)
     file.check_keys("", file.data, TABLES)
     head = read_table(file, "study", _required(file, "study"), _Head)

@@ -42,7 +42,7 @@ def _pgserver_url(folder: Path) -> str | None:
             import pgserver
         except ImportError:
             return None
-        return _driver_url(pgserver.get_server(folder, cleanup_mode="stop").get_uri())
+        return _driver_url(pgserver.get_server(folder, cleanup_mode="delete").get_uri())
 
 
 def _initdb() -> Path | None:

@@ -61,8 +61,11 @@ def test_package_doors_that_a_study_passes_are_empty():
 def test_a_study_runs_where_torch_opencv_and_scikit_learn_cannot_be_imported():
     code = """
 import importlib, pkgutil, sys
-for name in ("torch", "cv2", "sklearn"):
-    sys.modules[name] = None          # any import of it now raises ImportError
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "cv2", "sklearn"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Absent())
 import evaluation, analysis, webapp
 for package in (evaluation, analysis, webapp):
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):

@@ -148,6 +148,17 @@ def test_the_same_file_again_changes_nothing(initialised_study):
     assert counts["pair"] == before["pair"]
 
 
+def test_the_same_file_again_decodes_no_clip(sqlite_database, study_toml, monkeypatch):
+    path = study_toml()
+    _init_rows(sqlite_database, path)
+
+    def decode(path):
+        raise AssertionError(f"{path} is decoded again")
+
+    monkeypatch.setattr("evaluation.clips.clip_info", decode)
+    assert _init_rows(sqlite_database, path).action == "unchanged"
+
+
 def test_changed_pay_and_text_are_stored_and_logged_even_with_data(database, study_toml):
     path = study_toml()
     first = _init_rows(database, path)

@@ -10,6 +10,11 @@ from evaluation.database import create_database, migration_config, migrations_fo
 from evaluation.schema import Base
 
 
+def _index(index):
+    options = sorted((key, str(value)) for key, value in index["dialect_options"].items())
+    return index["name"], tuple(index["column_names"]), bool(index["unique"]), options
+
+
 def _shape(url):
     """Everything the database says about its tables, in one comparable value."""
     engine = create_engine(url)
@@ -34,15 +39,7 @@ def _shape(url):
             "checks": sorted(
                 (c["name"], c["sqltext"]) for c in inspector.get_check_constraints(table)
             ),
-            "indexes": sorted(
-                (
-                    i["name"],
-                    tuple(i["column_names"]),
-                    bool(i["unique"]),
-                    sorted((k, str(getattr(v, "text", v))) for k, v in i["dialect_options"].items()),
-                )
-                for i in inspector.get_indexes(table)
-            ),
+            "indexes": sorted(_index(i) for i in inspector.get_indexes(table)),
         }
     engine.dispose()
     return shape

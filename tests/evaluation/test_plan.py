@@ -15,10 +15,9 @@ from evaluation.plan import (
     PlannedPair,
     balance_sides,
     draw_pairs,
-    identical_pairs,
     plan_trials,
-    split_pool,
 )
+from evaluation.pools import identical_pairs, split_pool
 from evaluation.schema import TrialKind
 from evaluation.study import Comparison, Design
 

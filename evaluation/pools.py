@@ -1,0 +1,75 @@
+"""Pools of pairs that sessions draw their checks from; see `evaluation.plan`. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from evaluation.errors import UsageError
+from evaluation.plan import Clips, PlannedPair, generator
+from evaluation.schema import TrialKind
+
+
+def split_pool(
+    pairs: Sequence[PlannedPair], needs: Mapping[TrialKind, int], seed: int, where: str
+) -> list[tuple[TrialKind, PlannedPair]]:
+    """Share out pairs with a known answer between gold and practice, as they need them.
+
+    Args:
+        pairs: all there are.
+        needs: how many pairs of each kind one worker may meet, over all their sessions.
+        seed: of the study.
+        where: the setting the pairs come from, for the message.
+
+    Returns:
+        Every pair with its kind; each kind has at least what it needs.
+
+    Raises:
+        UsageError: there are too few pairs; the message names the counts.
+    """
+    total = sum(needs.values())
+    if len(pairs) < total:
+        detail = " + ".join(f"{n} {kind.value}" for kind, n in needs.items() if n)
+        raise UsageError(
+            f"{where} gives {len(pairs)} pairs, but one worker may need {total} ({detail}, over "
+            "all sessions per worker); add pairs, or lower [session] gold and practice"
+        )
+    order = generator(seed, "pool", where).permutation(len(pairs)).tolist()
+    kinds: list[TrialKind] = []
+    for kind, n in needs.items():
+        share = len(pairs) * n // total if total else 0
+        kinds += [kind] * max(n, share)
+    wanted = list(zip(kinds, order, strict=False))
+    return [(kind, pairs[i]) for kind, i in sorted(wanted, key=lambda entry: entry[1])]
+
+
+def identical_pairs(
+    clips: Clips, sources: Iterable[str], need: int, seed: int
+) -> list[PlannedPair]:
+    """Pair clips with themselves, drawn evenly over the cells of sources and categories.
+
+    Args:
+        clips: see `plan_trials`.
+        sources: those that are compared.
+        need: how many one worker may meet; four times as many are made where clips allow.
+        seed: of the study.
+
+    Raises:
+        UsageError: there are fewer clips than needed.
+    """
+    wanted = set(sources)
+    stacks = {}
+    for (source, category), held in clips.items():
+        if source in wanted:
+            order = generator(seed, "identical", source, category).permutation(len(held))
+            stacks[source, category] = [held[i] for i in order.tolist()]
+    drawn: list[PlannedPair] = []
+    deepest = max((len(held) for held in stacks.values()), default=0)
+    for depth in range(deepest):
+        for (source, category), held in stacks.items():
+            if depth < len(held) and len(drawn) < 4 * need:
+                clip = held[depth]
+                drawn.append(PlannedPair(source, source, category, clip.name, clip.name, clip.item))
+    if len(drawn) < need:
+        raise UsageError(
+            f"[session] identical: one worker may need {need} clips over all sessions, the study "
+            f"has {len(drawn)}; lower it"
+        )
+    return drawn
