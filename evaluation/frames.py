@@ -103,10 +103,13 @@ def _read_video(path: Path) -> tuple[Frames, float]:
         stream = container.streams.video[0]
         # Whole clips are read side by side; threads within a small one cost more than they give.
         stream.thread_type = "AUTO" if stream.width * stream.height > 640 * 480 else "NONE"
-        fps = float(stream.average_rate or stream.guessed_rate or 0)
+        fps = float(stream.average_rate or 0)
         promised = _promised_frames(container, fps)
         frames = [
-            convert.reformat(frame, format="rgb24").to_ndarray()
+            # Phones store an upright video lying down, with a note to turn it.
+            np.rot90(
+                convert.reformat(frame, format="rgb24").to_ndarray(), round(frame.rotation / 90) % 4
+            )
             for frame in container.decode(stream)
         ]
     # Containers may count a frame or two that no decoder shows; a cut file lacks many.

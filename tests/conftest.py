@@ -30,6 +30,34 @@ from evaluation.study import load_study
 from vgan.data.manifest import ClipRecord, Origin, sha256_of, write_manifest
 
 
+_REAL_PARTS = ("browser", "postgres")  # markers
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let CI insist on the real parts."""
+    parser.addoption(
+        "--require-real-parts",
+        action="store_true",
+        help="Fail when a test that needs a browser or PostgreSQL was skipped.",
+    )
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Name the real parts that were skipped; with --require-real-parts that is a failure."""
+    skipped = [
+        report.nodeid
+        for report in terminalreporter.stats.get("skipped", [])
+        if any(marker in report.keywords for marker in _REAL_PARTS)
+    ]
+    if skipped and config.getoption("--require-real-parts"):
+        terminalreporter.section("skipped, but required")
+        for name in skipped:
+            terminalreporter.line(name)
+        terminalreporter._session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def _driver_url(url: str) -> str:
     return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 

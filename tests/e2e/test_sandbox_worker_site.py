@@ -24,7 +24,8 @@ TASK = """<!doctype html><html lang="en"><head><title>Task</title></head><body>
 <label>Choice <input name="choice" value="left"></label> <button>Send</button></form></main>
 <script>
 const given = new URLSearchParams(location.search);
-document.getElementById("ids").textContent = given.get("assignmentId") + " " + given.get("workerId");
+document.getElementById("ids").textContent = given.get("assignmentId") +
+  " " + given.get("workerId");
 const form = document.getElementById("answers");
 form.assignmentId.value = given.get("assignmentId");
 if (given.get("turkSubmitTo"))
@@ -39,7 +40,8 @@ QUESTION = (
 HTML_QUESTION = (
     '<HTMLQuestion xmlns="http://mechanicalturk.amazonaws.com/AWSMechanicalTurkDataSchemas/'
     '2011-11-11/HTMLQuestion.xsd"><HTMLContent><![CDATA[<!DOCTYPE html><html lang="en"><head>'
-    '<title>T</title><script src="https://s3.amazonaws.com/mturk-public/externalHIT_v1.js"></script>'
+    '<title>T</title><script src="https://s3.amazonaws.com/mturk-public/externalHIT_v1.js">'
+    "</script>"
     '</head><body><form id="mturk_form" method="post" '
     'action="https://www.mturk.com/mturk/externalSubmit"><input type="hidden" name="assignmentId" '
     'id="assignmentId"><label>Answer <input name="answer"></label><input type="submit" '
@@ -131,6 +133,7 @@ def _sign_in(page: Page, service: str, worker: str) -> None:
     page.goto(service)
     page.get_by_label("Worker id").fill(worker)
     page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="HITs", exact=True)).to_be_visible()
 
 
 def test_worker_previews_accepts_works_in_the_frame_and_is_paid(
@@ -201,7 +204,8 @@ def test_site_works_by_keyboard_alone(
 ) -> None:
     publish(QUESTION.format(url=framed[0]))
     page.goto(service)
-    page.keyboard.type("a1keys")  # the field has the focus
+    expect(page.get_by_label("Worker id")).to_be_focused()
+    page.keyboard.type("a1keys")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="HITs", exact=True)).to_be_visible()
     for _ in range(12):
@@ -224,7 +228,7 @@ def test_ineligible_worker_is_told_why_and_cannot_accept(
     publish(QUESTION.format(url=framed[0]), QualificationRequirements=[requirement])
     _sign_in(page, service, "A1US")
 
-    expect(page.get_by_text("Worker_Locale in DE")).to_contain_text("you: US; not met")
+    expect(page.get_by_text("Location in DE")).to_contain_text("you: US; not met")
     expect(page.get_by_role("button", name="Accept & work")).to_be_disabled()
 
     page.get_by_role("link", name="Profile").click()

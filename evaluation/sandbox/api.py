@@ -1,0 +1,96 @@
+"""The requester API: `POST /`, as boto3 and every other AWS client speaks it."""
+
+import json
+import logging
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Blueprint, Response, request
+from werkzeug.exceptions import HTTPException
+
+from evaluation.sandbox import faults, operations, wire
+from evaluation.sandbox.accounts import open_account
+from evaluation.sandbox.errors import PREFIX, ApiError
+from evaluation.sandbox.registry import OPERATIONS, Call
+from evaluation.sandbox.state import current_sandbox
+from evaluation.sandbox.store import Fault, FaultKind
+
+blueprint = Blueprint("api", __name__)
+
+operations.all_operations()  # a KeyError here: an operation of the model has no handler
+
+_log = logging.getLogger(__name__)
+
+
+@blueprint.post("/")
+def answer() -> Response:
+    """Answer one call of the API."""
+    operation = wire.operation_of(request.headers.get("X-Amz-Target"))
+    access_key = wire.access_key_of(request.headers.get("Authorization"))
+    params = wire.read_request(operation, _body())
+    sandbox = current_sandbox()
+    fault = faults.take(sandbox.store, operation)
+    faults.refuse(fault)
+    with sandbox.begin() as unit:
+        call = Call(operation, unit, open_account(unit, access_key), params, str(uuid.uuid4()))
+        reply = wire.write_reply(operation, OPERATIONS[operation].handler(call))
+    body = json.dumps(reply).encode()
+    response = _lost() if fault is not None and fault.kind is FaultKind.LOST else _reply(body)
+    response.headers["x-amzn-RequestId"] = call.request_id
+    _delay(fault)
+    return response
+
+
+def _delay(fault: Fault | None) -> None:
+    """Wait before a slow reply."""
+    if fault is not None and fault.kind is FaultKind.SLOW:
+        current_sandbox().wait(fault.seconds)
+
+
+def _body() -> object:
+    """The JSON body of the request."""
+    try:
+        return json.loads(request.get_data() or b"{}")
+    except ValueError as error:
+        raise ApiError("the body is not JSON", kind="SerializationException") from error
+
+
+def _reply(body: bytes, status: int = 200) -> Response:
+    """A JSON reply."""
+    return Response(body, status, content_type=wire.CONTENT_TYPE)
+
+
+def _lost() -> Response:
+    """A reply that breaks off in the middle of a chunked body.
+
+    Without a Content-Length on purpose: botocore takes a body that is shorter than promised for
+    the whole, and only misses the end of a chunked one.
+    """
+
+    def broken() -> Iterator[bytes]:
+        yield b"{"
+        raise ConnectionAbortedError("reply lost on demand")
+
+    return Response(broken(), content_type=wire.CONTENT_TYPE)
+
+
+@blueprint.errorhandler(ApiError)
+def _api_error(error: ApiError) -> Response:
+    """Write an error as AWS does."""
+    epoch_ms = int(current_sandbox().now().timestamp() * 1000)
+    return _reply(json.dumps(error.body(epoch_ms)).encode(), error.status)
+
+
+@blueprint.errorhandler(Exception)
+def _fault(error: Exception) -> Response | HTTPException:
+    """Report our own failures as the service's, which clients retry."""
+    if isinstance(error, HTTPException):
+        return error
+    _log.exception("the requester API failed")
+    body: dict[str, Any] = {
+        "__type": "ServiceFault",
+        "Message": f"{type(error).__name__}: {error}",
+        "TurkErrorCode": PREFIX + "ServiceFault",
+    }
+    return _reply(json.dumps(body).encode(), 500)

@@ -1,0 +1,57 @@
+"""What all tables of the bundled service share: one metadata of its own, ids and enums."""
+
+import enum
+import secrets
+import string
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, Enum, MetaData
+from sqlalchemy.orm import DeclarativeBase
+
+from evaluation.schema import UtcDateTime
+
+VERSION = 1
+"""Schema version of the service's database; a database with another stamp is refused."""
+
+_ALPHABET = string.ascii_uppercase + string.digits
+
+
+def new_id() -> str:
+    """Return a fresh platform id: 30 capitals and digits that begin with 3, as Amazon's did."""
+    return "3" + "".join(secrets.choice(_ALPHABET) for _ in range(29))
+
+
+def is_id(text: str) -> bool:
+    """Whether a text from outside can be a platform id at all."""
+    return 1 <= len(text) <= 64 and not set(text) - set(_ALPHABET)
+
+
+def enum_column(cls: type[enum.StrEnum]) -> Enum:
+    """An enum column stored by value as text."""
+    return Enum(
+        cls,
+        values_callable=lambda members: [m.value for m in members],
+        native_enum=False,
+        length=24,
+        validate_strings=True,
+    )
+
+
+class Base(DeclarativeBase):
+    """Base of the service's tables. The study's tables are not among them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 (SQLAlchemy reads it from the class)
+        datetime: UtcDateTime,
+        dict[str, Any]: JSON,
+        list[dict[str, Any]]: JSON,
+    }

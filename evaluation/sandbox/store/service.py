@@ -1,0 +1,84 @@
+"""The service's own rows: its version stamp, clock and settings, faults to come, and its outbox."""
+
+import enum
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from evaluation.sandbox.store.base import Base, enum_column
+
+
+class DuplicateError(enum.StrEnum):
+    """The two answers to a repeated UniqueRequestToken that clients have met."""
+
+    DOCUMENTED = "documented"
+    FIELD = "field"
+
+
+class FaultKind(enum.StrEnum):
+    """What can go wrong on demand."""
+
+    THROTTLE = "throttle"
+    FAULT = "fault"
+    LOST = "lost"
+    SLOW = "slow"
+
+
+class Service(Base):
+    """The one row that stamps the database and carries what the whole service shares.
+
+    Every transaction reads it first, locked, so transactions run one after the other on
+    PostgreSQL as they do under `BEGIN IMMEDIATE` on SQLite.
+    """
+
+    __tablename__ = "sandbox_service"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    clock_offset_s: Mapped[float] = mapped_column(default=0.0)
+    duplicate_error: Mapped[DuplicateError] = mapped_column(
+        enum_column(DuplicateError), default=DuplicateError.DOCUMENTED
+    )
+    reuse_returned_ids: Mapped[bool] = mapped_column(default=True)
+    submit_to_slash: Mapped[bool] = mapped_column(default=False)
+    opening_balance_cents: Mapped[int] = mapped_column(default=1_000_000)
+
+
+class Fault(Base):
+    """A fault waiting for the next call of `operation` (`*`: of any), used up in order."""
+
+    __tablename__ = "sandbox_fault"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    operation: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[FaultKind] = mapped_column(enum_column(FaultKind))
+    seconds: Mapped[float] = mapped_column(default=0.0)
+
+
+class Token(Base):
+    """A UniqueRequestToken that was used, and what it made."""
+
+    __tablename__ = "sandbox_token"
+    __table_args__ = (UniqueConstraint("account_id", "family", "token"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("sandbox_account.id"))
+    family: Mapped[str] = mapped_column(String(64))
+    token: Mapped[str] = mapped_column(String(160))
+    subject: Mapped[str] = mapped_column(String(64))
+    used_at: Mapped[datetime]
+
+
+class Notification(Base):
+    """A notification message that Amazon would have sent; kept here, sent nowhere."""
+
+    __tablename__ = "sandbox_notification"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("sandbox_account.id"))
+    transport: Mapped[str] = mapped_column(String(16))
+    destination: Mapped[str] = mapped_column(Text)
+    message: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
