@@ -34,6 +34,22 @@ def test_a_written_clip_is_read_back_exactly(tmp_path, fps):
     assert rate == pytest.approx(fps)
 
 
+def test_a_phone_video_that_lies_down_is_turned_upright(tmp_path):
+    frames = _noise(size=(32, 16))
+    path = tmp_path / "phone.mp4"
+    write_frames(path, frames, 8)
+    data = path.read_bytes()
+    one, minus = ((sign << 16).to_bytes(4, "big", signed=True) for sign in (1, -1))
+    nothing, last = bytes(4), (1 << 30).to_bytes(4, "big")
+    upright = one + 3 * nothing + one + 3 * nothing + last
+    quarter = nothing + one + nothing + minus + 4 * nothing + last
+    track = data.index(upright, data.index(b"tkhd"))
+    path.write_bytes(data[:track] + quarter + data[track + len(upright) :])
+
+    # The matrix shows the stored picture turned a quarter clockwise.
+    assert np.array_equal(read_frames(path)[0], np.rot90(frames, -1, axes=(1, 2)))
+
+
 def test_a_full_disk_leaves_no_half_written_clip(tmp_path, monkeypatch):
     def no_space(path, frames, fps):
         path.write_bytes(b"half")
