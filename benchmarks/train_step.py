@@ -32,6 +32,7 @@ from vgan.training.config import DTYPES, GENERATOR_STEPS, TrainConfig, resolve_c
 from vgan.training.trainers import build_trainer
 
 LATENT = 100
+SIDES = ("port", "ours")
 
 
 class PortedGenerator(nn.Module):
@@ -122,16 +123,19 @@ def peak_mib(device: torch.device) -> float:
     """Return the most memory this process has had, MiB: of the device, on a CPU of the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    status = Path("/proc/self/status")
+    if status.exists():  # ru_maxrss would count the process that started this one
+        return float(status.read_text().partition("VmHWM:")[2].split()[0]) / 2**10
     scale = 2**20 if sys.platform == "darwin" else 2**10  # bytes there, KiB elsewhere
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
 
 
-def make_steps(
-    args: argparse.Namespace, device: torch.device
-) -> dict[str, Callable[[Tensor], object]]:
-    """Return the two steps that are compared."""
+def make_step(
+    side: str, args: argparse.Namespace, device: torch.device
+) -> Callable[[Tensor], object]:
+    """Return one of the two steps that are compared: `port` or `ours`."""
     torch.manual_seed(0)
-    return {"port": PortedTrainer(args.width, device).step, "ours": _ours(args, device)}
+    return PortedTrainer(args.width, device).step if side == "port" else _ours(args, device)
 
 
 def _ours(args: argparse.Namespace, device: torch.device) -> Callable[[Tensor], object]:
@@ -145,9 +149,7 @@ def _ours(args: argparse.Namespace, device: torch.device) -> Callable[[Tensor], 
 
 def run_memory(args: argparse.Namespace, device: torch.device, real: Tensor) -> None:
     """Train one side alone and print its peak memory: a process of its own, so none is shared."""
-    step = make_steps(args, device)[args.only]
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+    step = make_step(args.only, args, device)
     seconds(step, real, 2)
     print(peak_mib(device))
 
@@ -161,7 +163,7 @@ def memory_of(side: str, arguments: list[str]) -> float:
 
 def run_pairs(args: argparse.Namespace, device: torch.device, real: Tensor) -> None:
     """Let the two take turns and print the table."""
-    steps = make_steps(args, device)
+    steps = {side: make_step(side, args, device) for side in SIDES}
     for step in steps.values():
         seconds(step, real, 1)  # choose kernels, allocate
     times: dict[str, list[float]] = {name: [] for name in steps}
@@ -192,7 +194,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--generator-step", choices=GENERATOR_STEPS, default="simultaneous", help="ours"
     )
-    parser.add_argument("--only", choices=("port", "ours"), help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=SIDES, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

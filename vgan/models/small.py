@@ -62,17 +62,18 @@ class SmallTwoStreamGenerator(nn.Module):
 
 
 class SmallOneStreamGenerator(nn.Module):
-    """The foreground stream alone, filling the whole frame; no mask, no background, no mean frame.
+    """The foreground stream alone, filling the whole frame: no mask and no background.
 
-    RGB is added up from all four sizes, so that the latent reaches the colours at once; without
-    it all latents gave one picture.
+    RGB is added up from all four sizes, so that the latent reaches the colours at once (without
+    it all latents gave one picture), onto the mean frame, as in the two-stream's background.
 
     Args:
         width: channels before the head; 8 is the small preset's.
         latent: numbers in a latent vector.
+        mean_frame: (3, 64, 64), RGB in [-1, 1]; mid-grey when None.
     """
 
-    def __init__(self, width: int = 8, latent: int = 100) -> None:
+    def __init__(self, width: int = 8, latent: int = 100, mean_frame: Tensor | None = None) -> None:
         super().__init__()
         self.latent = latent
         self.foreground = _foreground_trunk(width, latent)
@@ -80,6 +81,7 @@ class SmallOneStreamGenerator(nn.Module):
             [nn.Conv3d(factor * width, 3, kernel_size=1) for factor in (8, 4, 2)]
         )
         self.head = nn.Conv3d(width, 3, 3, padding=1)
+        self.mean = _start_from(mean_frame)
         _initialise(self)
 
     def streams(self, z: Tensor) -> Streams:
@@ -90,7 +92,7 @@ class SmallOneStreamGenerator(nn.Module):
             maps = block(maps)
             rgb = _smooth_double(rgb + to_rgb(maps).float())
         rgb = rgb + self.head(last(maps)).float()  # (B, 3, 16, 32, 32)
-        return Streams(torch.tanh(_smooth_double(rgb)))
+        return Streams(torch.tanh(_smooth_double(rgb) + self.mean[:, None]))
 
     def forward(self, z: Tensor) -> Tensor:
         """Generate clips (B, 3, 32, 64, 64) from latents (B, latent)."""
@@ -124,10 +126,7 @@ class SmallBackground(nn.Module):
             )
         self.to_rgb = nn.ModuleList([nn.Conv2d(count, 3, 1) for count in channels])
         self.last = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(width, 3, 3, padding=1))
-        if mean_frame is None:
-            mean_frame = torch.zeros(3, CLIP_SIZE, CLIP_SIZE)
-        start = mean_frame.detach().float().clamp(-MEAN_FRAME_LIMIT, MEAN_FRAME_LIMIT)
-        self.mean = nn.Parameter(torch.atanh(start))
+        self.mean = _start_from(mean_frame)
 
     def forward(self, z: Tensor) -> Tensor:
         """Generate pictures (B, 3, 64, 64), RGB in [-1, 1], from latents (B, latent)."""
@@ -182,7 +181,7 @@ def small_autoencoder(
 class ShuffleConv3d(nn.Conv3d):
     """Double T, H and W: a 3x3x3 convolution to 8 values per output channel, interleaved, blurred.
 
-    The blur, a mean of 2x2x2, is blind to the one pattern that interleaving adds, a grid of period 2.
+    The blur, a mean of 2x2x2, is blind to the pattern that interleaving adds: a grid of period 2.
 
     Args:
         inputs: channels in.
@@ -203,6 +202,14 @@ class ShuffleConv3d(nn.Conv3d):
         """Give the 8 values of each output the same weights: nearest-neighbour enlargement."""
         with torch.no_grad():
             self.weight.copy_(self.weight[: self.out_channels // 8].repeat(8, 1, 1, 1, 1))
+
+
+def _start_from(mean_frame: Tensor | None) -> nn.Parameter:
+    """Return the learnt picture (3, 64, 64), before tanh, that starts as the mean frame."""
+    if mean_frame is None:
+        mean_frame = torch.zeros(3, CLIP_SIZE, CLIP_SIZE)
+    start = mean_frame.detach().float().clamp(-MEAN_FRAME_LIMIT, MEAN_FRAME_LIMIT)
+    return nn.Parameter(torch.atanh(start))
 
 
 def _foreground_trunk(width: int, latent: int) -> nn.Sequential:

@@ -45,12 +45,12 @@ _PRESETS: dict[Preset, dict[str, Any]] = {
         "sample_every": 1_000,  # MAIN shows samples every 100; a sheet is slower than a window
         "checkpoint_every": 1_000,  # MAIN: one checkpoint every 1000 iterations
     },
-    # Measured on 2 cores of a Xeon with AMX: about 400 steps a minute at this size, and a drawn
-    # scene is recognisable after one to two minutes (docs/training.md).
+    # Measured on 2 cores of a Xeon with AMX: about 320 steps a minute at this size (0.19 s each for
+    # two streams), and a drawn scene is recognisable within two minutes (docs/training.md).
     "small": {
         "width": 8,
         "batch": 8,
-        "steps": 900,
+        "steps": 600,
         "sample_every": 300,  # a sheet of averaged weights costs as much as ten steps
         "checkpoint_every": 100,
     },

@@ -29,6 +29,9 @@ def arithmetic(device: torch.device) -> Iterator[None]:
         return
     before = torch.are_deterministic_algorithms_enabled()
     fill = deterministic.fill_uninitialized_memory
+    # Saying the number, even the one it has, stops MKL from using fewer threads when the machine is
+    # busy: tanh over other pieces of a tensor rounds differently, and runs would part.
+    torch.set_num_threads(torch.get_num_threads())
     torch.use_deterministic_algorithms(True)
     # Filling new memory is a debugging aid that every step would pay for.
     deterministic.fill_uninitialized_memory = False

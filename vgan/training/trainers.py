@@ -45,7 +45,7 @@ def build_trainer(config: TrainConfig, mean_frame: Tensor | None, device: torch.
     Args:
         config: the run's settings.
         mean_frame: (3, 64, 64), mean of the training clips, RGB in [-1, 1]: where the stabilised
-            recipe's background starts. None when a state is loaded next (the state has it), or for
+            recipe's pictures start. None when a state is loaded next (the state has it), or for
             a start from mid-grey.
         device: where the networks live; the same seed gives the same weights on any.
     """
@@ -69,7 +69,7 @@ def build_network(config: TrainConfig, mean_frame: Tensor | None = None) -> nn.M
         ("paper", "one-stream"): lambda: OneStreamGenerator(*size),
         ("paper", "autoencoder"): lambda: paper_autoencoder(*size),
         ("stabilised", "two-stream"): lambda: SmallTwoStreamGenerator(*size, mean_frame),
-        ("stabilised", "one-stream"): lambda: SmallOneStreamGenerator(*size),
+        ("stabilised", "one-stream"): lambda: SmallOneStreamGenerator(*size, mean_frame),
         ("stabilised", "autoencoder"): lambda: small_autoencoder(*size, mean_frame),
     }
     return builders[config.recipe, config.model]()

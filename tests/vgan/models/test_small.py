@@ -43,15 +43,20 @@ def test_small_one_stream_has_a_clip_and_no_parts():
     assert streams[1:] == (None, None, None)
 
 
-def test_shuffle_puts_each_value_in_its_corner():
+def test_shuffle_puts_each_value_in_its_corner_and_averages_it_with_those_before():
     layer = ShuffleConv3d(1, 1)
+    corners = torch.tensor([3.0, 1.0, 4.0, 1.0, 5.0, 9.0, 2.0, 6.0])
     with torch.no_grad():
         layer.weight.zero_()
-        layer.bias.copy_(torch.arange(8.0))
+        layer.bias.copy_(corners)
 
-    enlarged = layer(torch.zeros(1, 1, 1, 1, 1))
+    enlarged = layer(torch.zeros(1, 1, 1, 1, 1)).flatten()
 
-    assert torch.equal(enlarged, torch.arange(8.0).view(1, 1, 2, 2, 2))
+    grid = corners.view(2, 2, 2)
+    expected = [
+        grid[: t + 1, : h + 1, : w + 1].mean() for t in (0, 1) for h in (0, 1) for w in (0, 1)
+    ]
+    assert torch.allclose(enlarged, torch.stack(expected))
 
 
 def test_shuffle_starts_as_nearest_enlargement():
@@ -61,9 +66,23 @@ def test_shuffle_starts_as_nearest_enlargement():
         layer.bias.zero_()
     one = functional.conv3d(maps, layer.weight[:2], padding=1)
 
-    expected = functional.interpolate(one, scale_factor=2.0, mode="nearest")
+    nearest = functional.interpolate(one, scale_factor=2.0, mode="nearest")
 
-    assert torch.allclose(layer(maps), expected, atol=1e-5)
+    # The second place of each pair sees its own pair only, so the blur leaves it as it is.
+    assert torch.allclose(
+        layer(maps)[..., 1::2, 1::2, 1::2], nearest[..., ::2, ::2, ::2], atol=1e-5
+    )
+
+
+def test_shuffle_cannot_make_a_grid_of_period_two():
+    layer = ShuffleConv3d(1, 1)
+    with torch.no_grad():
+        layer.weight.zero_()
+        layer.bias.copy_(torch.tensor([1.0, -1, -1, 1, -1, 1, 1, -1]))  # alternating in T, H and W
+
+    enlarged = layer(torch.zeros(1, 1, 4, 4, 4))
+
+    assert not enlarged[:, :, 1:, 1:, 1:].any()
 
 
 def test_small_generators_shuffles_start_as_nearest():
@@ -85,6 +104,17 @@ def test_background_starts_from_the_mean_frame():
         nn.init.zeros_(layer.bias)
 
     assert torch.allclose(network(torch.randn(2, 10)), mean.expand(2, 3, 64, 64), atol=1e-5)
+
+
+def test_one_stream_starts_from_the_mean_frame():
+    mean = torch.linspace(-0.9, 0.9, 3 * 64 * 64).view(3, 64, 64)
+    network = SmallOneStreamGenerator(2, 10, mean)
+    for layer in [*network.to_rgb, network.head]:
+        nn.init.zeros_(layer.weight)
+
+    clip = network(torch.randn(2, 10))
+
+    assert torch.allclose(clip, mean[:, None].expand(2, 3, 32, 64, 64), atol=1e-5)
 
 
 def test_background_from_a_saturated_mean_frame_is_finite():
