@@ -207,6 +207,8 @@ def prepare_stimuli(
             store.put(key, encoding.pad(file.read_bytes(), size), target.mime)
 
     _in_threads(put, stored, "Storing clips", progress)
+    for file in encoded:
+        file.unlink(missing_ok=True)  # two clips of equal bytes share one
     for file in set(encoded):
         file.unlink(missing_ok=True)  # the store has them now, padded
 

@@ -4,6 +4,7 @@ Keys are opaque (lower-case hexadecimal), so nothing about a clip can be read fr
 This is one of the two modules that may import boto3, and only when an `s3://` store is opened.
 """
 
+import contextlib
 import os
 import re
 import threading
@@ -58,7 +59,8 @@ def write_atomic(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the first failure is the one to tell
+            temporary.unlink(missing_ok=True)
         raise EvaluationError(
             f"{path}: cannot be written ({error.strerror or error}); free space or choose another "
             "folder, then run the command again"

@@ -2,6 +2,7 @@
 
 import { Api, Refused, wait } from './api.js';
 import { describe, refreshInterval, refusal, tooSmall } from './device.js';
+import { HandIn } from './handin.js';
 import { Pairs } from './media.js';
 import { TrialScreen } from './trial.js';
 
@@ -11,6 +12,7 @@ const FEEDBACK_MS = 1200;
 const config = JSON.parse(document.getElementById('config').dataset.config);
 const api = new Api();
 const pairs = new Pairs();
+const handIn = config.submitTo ? new HandIn(config.submitTo) : null;
 const byId = (id) => document.getElementById(id);
 const slot = (screen, name) => byId(screen).querySelector(`[data-slot=${name}]`);
 let trial = null;
@@ -41,6 +43,7 @@ const ENDINGS = {
   token: ['This page is too old', 'Please reload it; what you answered has been saved.'],
   invalid: ['Something went wrong', 'Please reload the page; what you answered has been saved.'],
 };
+const RETURN = ' Please return this HIT; returning it does not count against you.';
 const LOST = ['No connection', 'The server or a clip cannot be reached. Nothing is lost: try again when you are online.'];
 
 /** Show why it cannot go on, and wait until the rater wants to try again. */
@@ -48,7 +51,7 @@ async function explain(error) {
   const ending = error instanceof Refused ? ENDINGS[error.word] ?? ENDINGS.invalid : LOST;
   const final = error instanceof Refused && ['nothing-left', 'limit', 'closed'].includes(error.word);
   slot('notice', 'title').textContent = ending[0];
-  slot('notice', 'text').textContent = ending[1];
+  slot('notice', 'text').textContent = ending[1] + (final && handIn && error.word !== 'closed' ? RETURN : '');
   byId('notice').querySelector('button').hidden = final;
   show('notice');
   await pressed('notice');
@@ -84,7 +87,8 @@ async function begin() {
     show('consent');
     if (await pressed('consent') === 'disagree') {
       slot('notice', 'title').textContent = 'You are not taking part';
-      slot('notice', 'text').textContent = 'Nothing has been recorded. You can close this page.';
+      slot('notice', 'text').textContent = handIn ? `Nothing has been recorded.${RETURN}`
+        : 'Nothing has been recorded. You can close this page.';
       byId('notice').querySelector('button').hidden = true;
       show('notice');
       return null;
@@ -151,7 +155,7 @@ async function saved(answer) {
 }
 
 async function feedback(correct) {
-  trial.say(correct ? 'Right: that is the one we meant.' : 'We meant the other one.');
+  trial.say(correct ? 'Right, that is the one.' : 'No, it is the other one.', true);
   await wait(FEEDBACK_MS);
 }
 
@@ -174,8 +178,11 @@ async function proceed(first) {
   if (state.stage === 'survey') state = await api.post('finish', { survey: await survey() });
   if (state.stage === 'finish') state = await api.post('finish', {});
   if (state.stage === 'done') {
-    byId('code').textContent = state.code;
+    if (handIn) handIn.prepare(state.receipt);
+    else byId('code').textContent = state.code;
     show('done');
+    // Opened again, it may have been handed in already: then the worker decides.
+    if (handIn && state !== first) handIn.send();
   } else await explain(new Refused(state.stage, 0));
 }
 

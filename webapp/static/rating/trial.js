@@ -61,7 +61,10 @@ export class TrialScreen {
     for (const one of this.root.querySelectorAll('.chosen')) one.classList.remove('chosen');
   }
 
-  say(text) { this.hint.textContent = text; }
+  say(text, strong = false) {
+    this.hint.textContent = text;
+    this.hint.classList.toggle('strong', strong);
+  }
 
   #place(side, layout) {
     const element = this.#player.element(side);

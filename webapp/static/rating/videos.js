@@ -40,7 +40,9 @@ export class VideoPlayer {
       disablePictureInPicture: true, width: layout.width, height: layout.height, src: url,
     });
     video.addEventListener('ended', () => this.#onEnded(side));
-    video.addEventListener('waiting', () => { this.stalls += 1; });
+    video.addEventListener('waiting', () => {
+      if (video.currentTime > 0) this.stalls += 1; // at 0 it waits for its own start
+    });
     if (video.requestVideoFrameCallback) {
       const count = () => { this.framesDrawn += 1; video.requestVideoFrameCallback(count); };
       video.requestVideoFrameCallback(count);

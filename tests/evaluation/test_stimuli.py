@@ -1,0 +1,233 @@
+"""One format per study, opaque names, and two files of a pair that nobody can tell apart."""
+
+import io
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from PIL import Image
+from sqlalchemy import select
+
+from evaluation import schema
+from evaluation.clips import write_frames
+from evaluation.errors import ClipError, UsageError
+from evaluation.formats import as_video, common_format
+from evaluation.stimuli import encode_clips, media_key, prepare_stimuli
+from evaluation.storage import LocalStore
+from evaluation.study import Display
+
+
+def clip(name="a/x/1.mp4", frames=32, fps=16.0, size=(64, 64), **more) -> schema.Clip:
+    return schema.Clip(name=name, frames=frames, fps=fps, width=size[0], height=size[1], **more)
+
+
+def test_small_clips_become_a_sheet_at_the_largest_whole_scale():
+    found = common_format([clip(), clip("b/x/1.mp4")], Display())
+
+    assert (found.kind, found.scale, found.frames, found.columns) == ("sprite", 6.0, 32, 6)
+
+
+def test_large_clips_become_video_that_fits_the_box():
+    found = common_format([clip(frames=120, fps=24, size=(1280, 720))], Display())
+
+    assert (found.kind, found.width, found.height) == ("video", 800, 450)
+    assert (found.width * found.scale, found.height * found.scale) == (400, 225)
+
+
+def test_video_has_even_sides():
+    found = as_video(common_format([clip(size=(65, 49))], Display()), Display())
+
+    assert (found.width, found.height) == (64, 48)
+
+
+def test_still_images_stay_lossless_at_any_size():
+    found = common_format([clip(frames=1, fps=1, size=(2000, 1500))], Display())
+
+    assert (found.kind, found.fps, found.mime) == ("image", 0, "image/png")
+
+
+def test_scale_fit_fills_the_box():
+    assert common_format([clip()], Display(scale="fit")).scale == 6.25
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ({"size": (128, 96)}, "a/x/1.mp4 has 64x64, b/x/2.mp4 has 128x96; set fit ="),
+        ({"fps": 24.0}, "16 frames per second, b/x/2.mp4 has 24 frames per second; set fps"),
+        ({"frames": 16}, "32 frames, b/x/2.mp4 has 16 frames; set duration ="),
+    ],
+)
+def test_clips_that_differ_are_refused_with_the_setting_that_helps(other, words):
+    with pytest.raises(UsageError, match=words) as caught:
+        common_format([clip(), clip("b/x/2.mp4", **other)], Display())
+
+    assert "[display]" in str(caught.value)
+
+
+def test_display_settings_bring_clips_to_one_form():
+    clips = [clip(), clip("b/x/2.mp4", frames=16, fps=8.0, size=(128, 96))]
+
+    found = common_format(clips, Display(fit="pad", fps=8, duration="shortest"))
+
+    assert (found.width, found.height, found.fps, found.frames) == (64, 64, 8, 16)
+
+
+def test_loop_each_lets_every_clip_keep_its_length():
+    found = common_format([clip(), clip("b/x/2.mp4", frames=16)], Display(duration="loop-each"))
+
+    assert (found.frames, found.columns) == (None, 6)
+
+
+def test_media_keys_depend_on_secret_clip_and_size_and_say_nothing():
+    keys = {media_key(s, c, n) for s in ("s1", "s2") for c in ("real/a", "vgan/a") for n in (1, 2)}
+
+    assert len(keys) == 8
+    assert all(len(key) == 64 and set(key) <= set("0123456789abcdef") for key in keys)
+    assert media_key("s1", "real/a", 1) == media_key("s1", "real/a", 1)
+
+
+@pytest.fixture
+def planned(sqlite_database, tmp_path):
+    """A study of three pairs; `real` clips are noise, those of `flat` hardly have any bytes."""
+    rng = np.random.default_rng(0)
+    pixels = {}
+    with sqlite_database.write() as session:
+        study = schema.Study(
+            name="s", title="t", seed=1, design_hash="0", design={}, settings={}, study_file="",
+            secret="7" * 64, created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        )  # fmt: skip
+        session.add(study)
+        session.flush()
+        sources = [schema.Source(study_id=study.id, position=n, name=name, display_name=name)
+                   for n, name in enumerate(("real", "flat", "spare"))]  # fmt: skip
+        session.add_all(sources)
+        session.flush()
+        clips = {}
+        for source in sources:
+            for n in range(2):
+                frames = rng.integers(0, 256, (5, 16, 16, 3), dtype=np.uint8)
+                if source.name == "flat":
+                    frames[:] = 40 * n
+                path = tmp_path / source.name / f"{n}.mp4"
+                write_frames(path, frames, 10)
+                name = f"{source.name}/{n}.mp4"
+                clips[name] = clip(
+                    name, 5, 10.0, (16, 16), study_id=study.id, source_id=source.id, category="all",
+                    sha256=f"{len(clips):064x}", path=str(path),
+                )  # fmt: skip
+                pixels[name] = frames
+        session.add_all(clips.values())
+        session.flush()
+        for a, b in (("real/0.mp4", "flat/0.mp4"), ("real/1.mp4", "flat/1.mp4"),
+                     ("flat/0.mp4", "flat/1.mp4")):  # fmt: skip
+            session.add(
+                schema.Pair(study_id=study.id, clip_a_id=clips[a].id, clip_b_id=clips[b].id,
+                            source_a="real", source_b="flat", category="all")
+            )  # fmt: skip
+    return sqlite_database, LocalStore(tmp_path / "media"), pixels
+
+
+def prepare(planned, display=None, progress=None):
+    database, store, _ = planned
+    with database.write() as session:
+        study = session.scalars(select(schema.Study)).one()
+        arguments = (progress,) if progress else ()
+        prepare_stimuli(session, study, display or Display(), store, *arguments)
+
+
+def rows(planned, table):
+    with planned[0].read() as session:
+        found = session.scalars(select(table).order_by(table.id)).all()
+        for row in found:
+            if table is schema.Stimulus:
+                assert row.clip.name
+        return found
+
+
+def test_both_files_of_a_pair_have_one_size_and_the_clip_of_another_pair_another(planned):
+    prepare(planned)
+
+    pairs = rows(planned, schema.Pair)
+    sizes = {(s.clip_id, s.padded_bytes) for s in rows(planned, schema.Stimulus)}
+    for pair in pairs:
+        assert {(pair.clip_a_id, pair.padded_bytes), (pair.clip_b_id, pair.padded_bytes)} <= sizes
+    assert pairs[0].padded_bytes > pairs[2].padded_bytes
+    assert len(sizes) == 6
+
+
+def test_every_stored_file_is_its_clip_exactly(planned):
+    prepare(planned)
+    _, store, pixels = planned
+
+    for stimulus in rows(planned, schema.Stimulus):
+        data = store.get(stimulus.key)
+        sheet = np.asarray(Image.open(io.BytesIO(data)))
+        columns = stimulus.layout["columns"]
+        for k, frame in enumerate(pixels[stimulus.clip.name]):
+            y, x = k // columns * 16, k % columns * 16
+            assert np.array_equal(sheet[y : y + 16, x : x + 16], frame)
+        assert len(data) == stimulus.padded_bytes
+
+
+def test_clips_in_no_pair_are_not_encoded_and_nothing_half_made_stays(planned):
+    prepare(planned)
+    _, store, _ = planned
+
+    assert {s.clip.name.split("/")[0] for s in rows(planned, schema.Stimulus)} == {"real", "flat"}
+    assert list(store.scratch().iterdir()) == []
+    stored = {path.name for path in store.folder.iterdir() if path.is_file()}
+    assert stored == {s.key for s in rows(planned, schema.Stimulus)}
+
+
+def test_preparing_again_does_nothing(planned):
+    prepare(planned)
+    before = [s.key for s in rows(planned, schema.Stimulus)]
+    told = []
+
+    prepare(planned, progress=lambda *step: told.append(step))
+
+    assert [s.key for s in rows(planned, schema.Stimulus)] == before
+    assert told == []
+
+
+def test_clips_encoded_before_are_not_decoded_again(planned, monkeypatch):
+    _, store, _ = planned
+    clips = rows(planned, schema.Clip)
+    encode_clips(clips, common_format(clips, Display()), Display(), store.scratch())
+
+    def fail(path):
+        raise AssertionError(f"{path} was decoded again")
+
+    monkeypatch.setattr("evaluation.stimuli.read_frames", fail)
+    prepare(planned)
+
+    assert len(rows(planned, schema.Stimulus)) == 6
+
+
+def test_progress_is_told_for_each_stage(planned):
+    told = []
+
+    prepare(planned, progress=lambda *step: told.append(step))
+
+    assert told[0] == ("Encoding clips", 0, 4)
+    assert ("Encoding clips", 4, 4) in told
+    assert told[-1] == ("Storing clips", 6, 6)
+
+
+def test_a_sheet_over_the_limit_turns_the_whole_study_to_video(planned):
+    _, store, _ = planned
+    clips = rows(planned, schema.Clip)
+    sheet = common_format(clips, Display())
+
+    found, files = encode_clips(clips, sheet, Display(), store.scratch(), limit=1000)
+
+    assert found.kind == "video"
+    assert all(file.read_bytes()[4:8] == b"ftyp" for file in files)
+
+
+def test_a_clip_that_changed_since_import_is_named(planned, tmp_path):
+    write_frames(tmp_path / "real" / "0.mp4", np.zeros((3, 16, 16, 3), np.uint8), 10)
+
+    with pytest.raises(ClipError, match=r"real/0\.mp4: changed since it was imported"):
+        prepare(planned)

@@ -1,0 +1,160 @@
+"""Where clips lie: a folder or an S3 bucket, the same behaviour at both."""
+
+import os
+import urllib.error
+import urllib.request
+
+import boto3  # noqa: TID251 (makes the bucket that the store is tried on)
+import pytest
+from moto.server import ThreadedMotoServer
+
+from evaluation.errors import EvaluationError, UsageError
+from evaluation.storage import LocalStore, S3Store, open_store, write_atomic
+
+KEY = "0a" * 32
+BUCKET = "clips-of-a-test"
+
+
+@pytest.fixture(scope="module")
+def s3_endpoint():
+    """A real S3 API on this machine."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3(s3_endpoint, monkeypatch, tmp_path):
+    """An empty private bucket, opened by name."""
+    for name, value in {
+        "AWS_ENDPOINT_URL_S3": s3_endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "XDG_CACHE_HOME": str(tmp_path),
+        "NO_PROXY": "127.0.0.1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    client = boto3.client("s3", endpoint_url=s3_endpoint)
+    client.create_bucket(Bucket=BUCKET)
+    yield open_store(f"s3://{BUCKET}/study")
+    for item in client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+        client.delete_object(Bucket=BUCKET, Key=item["Key"])
+    client.delete_bucket(Bucket=BUCKET)
+    client.close()
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request, tmp_path):
+    if request.param == "folder":
+        return open_store(str(tmp_path / "media"))
+    return request.getfixturevalue("s3")
+
+
+def test_what_is_put_comes_back(store):
+    assert not store.exists(KEY)
+
+    store.put(KEY, b"pixels", "image/png")
+
+    assert store.exists(KEY)
+    assert store.get(KEY) == b"pixels"
+
+
+def test_putting_again_replaces(store):
+    store.put(KEY, b"first", "image/png")
+    store.put(KEY, b"second", "image/png")
+
+    assert store.get(KEY) == b"second"
+
+
+def test_a_missing_clip_is_an_error_in_one_line(store):
+    with pytest.raises(EvaluationError, match="holds no") as caught:
+        store.get(KEY)
+
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "key", ["", "../../etc/passwd", "AB" * 32, "a" * 65, "real-beach", "0" * 8]
+)
+def test_a_key_that_is_not_opaque_is_refused(store, key):
+    with pytest.raises(EvaluationError, match="not a media key"):
+        store.put(key, b"", "image/png")
+
+
+def test_a_folder_is_served_by_the_app(tmp_path):
+    store = LocalStore(tmp_path)
+
+    assert (store.url(KEY), store.origin()) == (None, None)
+
+
+def test_a_presigned_url_gives_the_clip_without_credentials(s3):
+    s3.put(KEY, b"pixels", "image/png")
+
+    with urllib.request.urlopen(s3.url(KEY)) as reply:
+        assert reply.read() == b"pixels"
+        assert reply.headers["Content-Type"] == "image/png"
+        assert reply.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert s3.url(KEY).startswith(s3.origin() + "/")
+    assert "X-Amz-Expires=86400" in s3.url(KEY)
+
+
+def test_a_cdn_serves_the_bucket_under_its_own_address(s3):
+    store = open_store(f"s3://{BUCKET}/study?base_url=https://cdn.example.org/")
+
+    assert store.url(KEY) == f"https://cdn.example.org/study/{KEY}"
+    assert store.origin() == "https://cdn.example.org"
+
+
+def test_a_refused_call_names_bucket_and_reason(s3):
+    store = S3Store("no-such-bucket")
+
+    with pytest.raises(EvaluationError, match=r"s3://no-such-bucket: put_object .*NoSuchBucket"):
+        store.put(KEY, b"", "image/png")
+
+
+def test_the_cors_rule_lets_only_the_page_read(s3):
+    [rule] = s3.cors_rule("https://study.example.org")["CORSRules"]
+
+    assert rule["AllowedOrigins"] == ["https://study.example.org"]
+    assert rule["AllowedMethods"] == ["GET"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [("", "is empty"), ("s3:///prefix", "names no bucket"), ("ftp://x/y", "s3://bucket/prefix")],
+)
+def test_a_spec_of_no_store_is_refused(spec, words):
+    with pytest.raises(UsageError, match=words):
+        open_store(spec)
+
+
+def test_half_made_files_of_two_buckets_are_kept_apart(s3):
+    assert s3.scratch() != S3Store(BUCKET).scratch()
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
+    path = tmp_path / "clip"
+    path.write_bytes(b"whole")
+
+    def full(self, data):
+        with open(self, "wb") as file:
+            file.write(data[:2])
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+
+    with pytest.raises(EvaluationError, match=r"No space left on device.*free space"):
+        write_atomic(path, b"newer and longer")
+
+    assert [p.name for p in tmp_path.iterdir()] == ["clip"]
+    assert path.read_bytes() == b"whole"
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(EvaluationError, match="cannot be written"):
+        LocalStore(tmp_path / "file").put(KEY, b"", "image/png")
