@@ -5,6 +5,7 @@ BIN    := $(VENV)/bin
 PYTEST_ARGS ?=
 # DEMO_STEPS=2 runs the whole demo in seconds: nothing is learnt, every command is exercised.
 DEMO_STEPS ?=
+DEMO       ?= demo
 DEMO_CLIPS ?= 512
 DEMO_SAMPLES ?= 100
 export BIN DEMO_STEPS DEMO_CLIPS DEMO_SAMPLES
@@ -24,10 +25,10 @@ browser: install
 	$(BIN)/python tests/install_browser.py
 
 demo: install
-	studies/demo.sh demo beach
+	studies/demo.sh $(DEMO) beach
 
 demo-full: install
-	studies/demo.sh demo-full beach golf train baby
+	studies/demo.sh $(DEMO)-full beach golf train baby
 
 test: browser
 	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)

@@ -94,9 +94,7 @@ def agreement(
         (set(decided[f"left_{key}"]) | set(decided[f"right_{key}"])) - set(scores.index)
     )
     if missing:
-        raise AnalysisError(
-            f"{len(missing)} of the judged {key}s have no score, first {missing[0]}"
-        )
+        raise AnalysisError(f"{len(missing)} judged {key}s have no score, first {missing[0]}")
     if decided.empty:
         raise AnalysisError("there are no decided judgments to compare scores with")
     sign = -1.0 if lower_is_better else 1.0

@@ -52,18 +52,11 @@ def to_svg(made: Figure) -> str:
     return svg[svg.index("<svg") :]
 
 
-def save(made: Figure, stem: str, form: str) -> bytes:
-    """Return the figure as a file's bytes: `svg`, `pdf` or `png`.
-
-    Args:
-        made: the figure.
-        stem: goes into the metadata as the title.
-        form: the format.
-    """
+def to_pdf(made: Figure) -> bytes:
+    """Return the figure as the bytes of a PDF file."""
     out = io.BytesIO()
-    dates = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form, {})
     with mpl.rc_context(_STYLE):
-        made.savefig(out, format=form, dpi=150, metadata={"Title": stem, **dates})
+        made.savefig(out, format="pdf", metadata={"CreationDate": None})
     return out.getvalue()
 
 

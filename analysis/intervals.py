@@ -165,7 +165,7 @@ def spread_of(sample: Sample, rho: Correlations) -> Spread | None:
         return None
     jack = multiway(sample)
     effective = kish(sample.worker)
-    flat = bool(np.any((sample.rates <= 0) | (sample.rates >= 1)))
+    flat = _flat(sample)
     if not flat and effective >= FEW_WORKERS:
         return Spread(jack.variance, jack.df, "multiway")
     # Few clusters make the jackknife noisy and its own degrees of freedom too hopeful. The pooled
@@ -181,13 +181,19 @@ def spread_of(sample: Sample, rho: Correlations) -> Spread | None:
     return Spread(variance, df, "pooled ICC", note)
 
 
+def _flat(sample: Sample) -> bool:
+    """Whether all judgments of some cell agree (all ties, too): it shows no variance."""
+    residuals = sample.y - sample.rates[sample.cell]
+    return bool(np.any(np.bincount(sample.cell, weights=residuals**2) <= 0))
+
+
 def _one_rater(sample: Sample) -> Spread | None:
     """One worker says nothing of other workers; the interval is over clips only."""
     jack = multiway(sample, (sample.clip_a, sample.clip_b))
     note = "this rater: the interval is over clips, not over people"
     if len(sample) < 2:
         return None
-    if np.any((sample.rates <= 0) | (sample.rates >= 1)):
+    if _flat(sample):
         only_clips = Correlations(0.0, TYPICAL.clip_a, TYPICAL.clip_b)
         return Spread(component_variance(sample, only_clips), len(sample) - 1, "this rater", note)
     return Spread(jack.variance, jack.df, "this rater", note)

@@ -38,7 +38,7 @@ def methods(table: Table, ranking: Ranking | None, sides_left: float) -> list[st
     each = f"{sizes[0]:,}" if sizes[0] == sizes[-1] else f"{sizes[0]:,} to {sizes[-1]:,}"
     design = (
         f"{table.workers:,} {people} compared {len(table.rows)} pairs of sources in "
-        f"{len(table.categories)} categor{'y' if len(table.categories) == 1 else 'ies'} "
+        f"{len(table.categories)} {'category' if len(table.categories) == 1 else 'categories'} "
         f"({', '.join(table.categories)}) in two-alternative forced choices, {each} judgments per "
         f"cell and {table.judgments:,} in all. The first source was on the left in "
         f"{100 * sides_left:.1f} % of them."

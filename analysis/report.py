@@ -77,6 +77,7 @@ def report(
     ranking, no_ranking = _ranking(preferences)
     found = sensitivity(judgments, rules)
     drawn = _figures(table, ranking, judgments, rules, paper=paper)
+    svgs = {name: figures.to_svg(made) for name, made in drawn.items()}
     grids: dict[str, Grid] = {
         "tests": tests_and_effects(table),
         "details": details(table),
@@ -92,8 +93,8 @@ def report(
         facts=_facts(judgments, table),
         table=Markup(to_html(replace(lay_out(table, paper=paper), banner=""))),  # noqa: S704 (escaped there)
         figures={
-            name: Markup(figures.unique_ids(figures.to_svg(made), name))  # noqa: S704 (drawn here)
-            for name, made in drawn.items()
+            name: Markup(figures.unique_ids(svg, name))  # noqa: S704 (drawn here)
+            for name, svg in svgs.items()
         },
         tests=_grid("Tests of each Mean against 50, and effect sizes", grids["tests"]),
         ranking=_grid("Leaderboard", grids["ranking"]) if ranking else "",
@@ -108,8 +109,10 @@ def report(
         details=_grid("", grids["details"]),
         dictionary=JUDGMENT_COLUMNS,
     )
-    _write(out, page, table, drawn, grids, paper=paper)
+    _write_figures(out, drawn, svgs)
+    _write_tables(out, table, grids, paper=paper)
     write_r(kept, out / "r")
+    write_text(out / "report.html", page)
     return out / "report.html"
 
 
@@ -188,29 +191,23 @@ def _figures(
     return drawn
 
 
-def _write(
-    out: Path,
-    page: str,
-    table: Table,
-    drawn: Mapping[str, Figure],
-    grids: Mapping[str, Grid],
-    *,
-    paper: bool,
-) -> None:
-    """Write the folder; the page comes last, so that it is there only when all is."""
+def _write_figures(out: Path, drawn: Mapping[str, Figure], svgs: Mapping[str, str]) -> None:
     try:
         for folder in ("figures", "tables", "r"):
             (out / folder).mkdir(parents=True, exist_ok=True)
         for name, made in drawn.items():
-            for form in ("svg", "pdf"):
-                _write_bytes(out / "figures" / f"{name}.{form}", figures.save(made, name, form))
+            _write_bytes(out / "figures" / f"{name}.pdf", figures.to_pdf(made))
     except OSError as error:
         raise EvaluationError(f"{out}: cannot be written ({error.strerror})") from None
+    for name, svg in svgs.items():
+        write_text(out / "figures" / f"{name}.svg", svg)
+
+
+def _write_tables(out: Path, table: Table, grids: Mapping[str, Grid], *, paper: bool) -> None:
     for form, ending in (("latex", "tex"), ("csv", "csv"), ("markdown", "md"), ("json", "json")):
         write_text(out / "tables" / f"table1.{ending}", render(table, form, paper=paper))
     for name, grid in grids.items():
         write_text(out / "tables" / f"{name}.tex", GRIDS["latex"](name.capitalize(), *grid))
-    write_text(out / "report.html", page)
 
 
 def _write_bytes(path: Path, data: bytes) -> None:

@@ -18,7 +18,7 @@ from scipy import stats
 from analysis.errors import UsageError
 from analysis.intervals import LEVEL, row_correlations, spread_of
 from analysis.preference import Comparison, comparisons_in, sample_of
-from analysis.variance import Sample
+from analysis.variance import Sample, component_variance, kish
 
 
 def mixture_parameter(best_at: float, alpha: float) -> float:
@@ -83,15 +83,19 @@ def look(sample: Sample, planned: int, level: float = LEVEL) -> tuple[float, flo
     Returns:
         Bounds in shares, or None where there are too few workers.
     """
-    spread = spread_of(sample, row_correlations(sample)[1])
+    rho = row_correlations(sample)[1]
+    spread = spread_of(sample, rho)
     if spread is None:
         return None
     alpha, rate = 1 - level, sample.mean
     deviation = math.sqrt(max(rate * (1 - rate), 1 / (4 * len(sample))))
-    # Few degrees of freedom make a variance too hopeful by about the ratio of the quantiles.
+    # A sequence stops at the look whose variance happens to be small, so it takes the larger of
+    # two estimates, and one degree of freedom per effective worker.
+    variance = max(spread.variance, component_variance(sample, rho))
+    df = min(spread.df, max(kish(sample.worker) - 1, 1.0))
     upper = 0.5 + level / 2
-    doubt = float(stats.norm.ppf(upper) / stats.t.ppf(upper, spread.df)) ** 2
-    time = min(deviation**2 / spread.variance * doubt, len(sample))
+    doubt = float(stats.norm.ppf(upper) / stats.t.ppf(upper, df)) ** 2
+    time = min(deviation**2 / variance * doubt, len(sample))
     radius = deviation * mixture_bound(time, alpha, mixture_parameter(planned / 2, alpha)) / time
     return max(rate - radius, 0.0), min(rate + radius, 1.0)
 

@@ -155,7 +155,7 @@ def jackknife(sample: Sample, codes: Codes) -> float:
         codes: (n,), the clustering.
 
     Source:
-        The jackknife form of CR3 in MacKinnon, Nielsen and Webb, J. Econometrics 232 (2023).
+        CR3 as a jackknife: MacKinnon, Nielsen and Webb, J. Applied Econometrics 38 (2023).
     """
     clusters, cells = int(codes.max()) + 1, len(sample.sizes)
     where, shape = codes * cells + sample.cell, (clusters, cells)

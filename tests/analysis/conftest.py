@@ -1,11 +1,19 @@
 """Synthetic judgments with a planted truth, in the contract's columns."""
 
+import itertools
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy.orm import Session
+
+from evaluation import schema as s
+from evaluation.database import create_database
+
+NOW = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
 
 PAPER = {
     ("vgan-two-stream", "autoencoder-gmm"): 0.82,
@@ -97,7 +105,7 @@ def _cell(
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def judgments_text() -> Callable[..., pd.DataFrame]:
     return make_judgments
 
@@ -110,3 +118,123 @@ def write_judgments(tmp_path: Path) -> Callable[[pd.DataFrame], Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Callable[..., str]:
+    """Write a small study with judgments into a new database; returns its URL."""
+
+    def record(
+        workers: int = 6, pairs: int = 12, seed: int = 1, exclude: tuple[str, ...] = ()
+    ) -> str:
+        url = f"sqlite:///{tmp_path / 'study.db'}"
+        database = create_database(url)
+        rng = np.random.default_rng(1)
+        with database.write() as unit:
+            study = _add_study(unit, exclude)
+            question = s.Question(study_id=study.id, position=0, name="realism", text="Which?")
+            batch = s.PlanBatch(
+                study_id=study.id, number=1, seed=5, rule="file", reason="", created_at=NOW
+            )
+            hit = s.Hit(
+                study_id=study.id, crowd="local", environment=s.Environment.SANDBOX, token="t",
+                state=s.CallState.DONE, created_at=NOW,
+            )  # fmt: skip
+            clips = _add_clips(unit, study, pairs, tmp_path)
+            unit.add_all([question, batch, hit])
+            people = [
+                s.Worker(
+                    crowd="local", environment=s.Environment.SANDBOX, external_id=f"w{i}",
+                    created_at=NOW,
+                )
+                for i in range(workers)
+            ]  # fmt: skip
+            unit.add_all(people)
+            unit.flush()
+            sessions = [
+                s.Assignment(
+                    study_id=study.id, hit_id=hit.id, worker_id=w.id, crowd="local",
+                    environment=w.environment, external_id="1", accepted_at=NOW, lease_until=NOW,
+                    status=s.AssignmentStatus.SUBMITTED,
+                )
+                for w in people
+            ]  # fmt: skip
+            unit.add_all(sessions)
+            unit.flush()
+            for k, (a, b) in enumerate(itertools.product(clips["mine"], clips["real"])):
+                session = sessions[k % workers]
+                _judge(unit, study, question, batch, session, (a, b), k, bool(rng.random() < 0.3))
+        database.close()
+        return url
+
+    return record
+
+
+def _add_study(unit: Session, exclude: tuple[str, ...]) -> s.Study:
+    rules = ", ".join(f'"{rule}"' for rule in exclude)
+    text = f'[study]\nname = "lab"\nseed = 5\n[analysis]\nexclude = [{rules}]\n'
+    study = s.Study(
+        name="lab", title="Lab", seed=5, design_hash="e" * 64, settings={}, secret="secret",
+        design={"analysis": {"exclude": list(exclude)}}, study_file=text, created_at=NOW,
+    )  # fmt: skip
+    unit.add(study)
+    unit.flush()
+    return study
+
+
+def _add_clips(unit: Session, study: s.Study, n: int, folder: Path) -> dict[str, list[s.Clip]]:
+    clips: dict[str, list[s.Clip]] = {}
+    for position, name in enumerate(("mine", "real")):
+        source = s.Source(study_id=study.id, position=position, name=name, display_name=name)
+        unit.add(source)
+        unit.flush()
+        clips[name] = [
+            s.Clip(
+                study_id=study.id, source_id=source.id, name=f"{name}/all/{i}.png", frames=1,
+                category="all", sha256=f"{position}{i}".rjust(64, "0"), width=8, height=8,
+                path=str(folder / "clips" / name / "all" / f"{i}.png"), fps=1.0,
+                origin_video=f"video-{i // 2}" if name == "real" else "",
+            )
+            for i in range(n)
+        ]  # fmt: skip
+        unit.add_all(clips[name])
+        unit.flush()
+    return clips
+
+
+def _judge(
+    unit: Session,
+    study: s.Study,
+    question: s.Question,
+    batch: s.PlanBatch,
+    session: s.Assignment,
+    clips: tuple[s.Clip, s.Clip],
+    number: int,
+    a_wins: bool,
+) -> None:
+    pair = s.Pair(
+        study_id=study.id, clip_a_id=clips[0].id, clip_b_id=clips[1].id, source_a="mine",
+        source_b="real", category="all",
+    )  # fmt: skip
+    unit.add(pair)
+    unit.flush()
+    a_left = number % 2 == 0
+    trial = s.Trial(
+        study_id=study.id, batch_id=batch.id, number=number, pair_id=pair.id,
+        kind=s.TrialKind.TEST, a_is_left=a_left,
+    )  # fmt: skip
+    unit.add(trial)
+    unit.flush()
+    showing = s.Showing(
+        assignment_id=session.id, trial_id=trial.id, worker_id=session.worker_id, pair_id=pair.id,
+        position=number, status=s.ShowingStatus.ANSWERED, leased_at=NOW, expires_at=NOW,
+    )  # fmt: skip
+    unit.add(showing)
+    unit.flush()
+    unit.add(
+        s.Judgment(
+            showing_id=showing.id, trial_id=trial.id, question_id=question.id, rt_ms=2000.5,
+            choice=s.Choice.LEFT if a_wins == a_left else s.Choice.RIGHT, clip_ms=1280.0,
+            status=s.JudgmentStatus.COUNTED, answered_at=NOW,
+        )
+    )  # fmt: skip

@@ -111,6 +111,15 @@ def test_cells_of_0_and_100_percent_do_not_make_the_mean_certain():
     assert found.high - found.low > 5
 
 
+@pytest.mark.parametrize("workers", [1, 8, 30])
+def test_nothing_but_ties_is_50_percent_and_not_certain(workers):
+    found = cell_interval(sample([0.5] * 60, workers), TYPICAL)
+
+    assert found.percent == 50
+    assert found.low < 45
+    assert found.high > 55
+
+
 def test_everyone_choosing_one_side_of_the_row_keeps_both_bounds_in_range():
     found = mean_interval(sample([1] * 40, 8), TYPICAL)
 

@@ -1,0 +1,91 @@
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from analysis.agreement import agreement, main, read_scores
+from analysis.errors import AnalysisError, JudgmentsError
+from analysis.load import check_judgments
+from analysis.preference import table_preferences
+
+
+def preferences_of(frame):
+    return table_preferences(check_judgments(frame))
+
+
+def test_scores_of_sources_predict_their_share(judgments_text):
+    found = preferences_of(judgments_text({("x", "y"): 0.8}, per_cell=200, sd=0.0))
+    result = agreement(found, "source", pd.Series({"x": 2.0, "y": 1.0}))
+    reverse = agreement(found, "source", pd.Series({"x": 2.0, "y": 1.0}), lower_is_better=True)
+
+    assert result.metric.percent == pytest.approx(100 * found["y"].mean())
+    assert reverse.metric.percent == pytest.approx(100 - 100 * found["y"].mean())
+    assert result.by_row["x over y"].percent == pytest.approx(result.metric.percent)
+    assert result.metric.low < result.metric.percent < result.metric.high
+
+
+def test_scores_of_the_chosen_clips_predict_everything_and_constants_half(judgments_text):
+    frame = judgments_text({("x", "y"): 0.5}, per_cell=100, categories=("all",), clips=4000)
+    clips = pd.unique(pd.concat([frame["left_clip"], frame["right_clip"]]))
+    constant = pd.Series(1.0, index=clips)
+    knowing = constant.copy()
+    knowing[frame["label"]] = 2.0
+    found = preferences_of(frame)
+
+    assert agreement(found, "clip", constant).metric.percent == 50
+    assert agreement(found, "clip", knowing).metric.percent > 95
+
+
+def test_people_agree_with_each_other_on_pairs_judged_twice(judgments_text):
+    frame = judgments_text({("x", "y"): 0.5}, per_cell=60, categories=("all",), clips=4000)
+    second = frame.copy()
+    second["trial"] = "b" + second["trial"]
+    second[["worker", "assignment"]] = "v" + second[["worker", "assignment"]]
+    flipped = np.arange(60) < 15
+    other = second["left_clip"].where(second["choice"] == "right", second["right_clip"])
+    second["label"] = second["label"].where(~flipped, other)
+    swapped = second["choice"].map({"left": "right", "right": "left"})
+    second["choice"] = second["choice"].where(~flipped, swapped)
+    scores = pd.Series({"x": 1.0, "y": 0.0})
+    found = agreement(preferences_of(pd.concat([frame, second])), "source", scores)
+
+    assert found.pairs == 60
+    assert found.people.percent == pytest.approx(75)
+    alone = agreement(preferences_of(frame), "source", scores)
+    assert (alone.people, alone.pairs) == (None, 0)
+
+
+def test_a_clip_without_a_score_is_named(judgments_text):
+    found = preferences_of(judgments_text({("x", "y"): 0.5}, per_cell=5))
+
+    with pytest.raises(AnalysisError, match="1 judged sources have no score, first y"):
+        agreement(found, "source", pd.Series({"x": 1.0}))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,score\nx,1\n", "needs the columns"),
+        ("clip,score\nx,high\n", ":2: the score is not a finite number"),
+        ("clip,score\nx,1\nx,2\n", ":3: clip 'x' comes twice"),
+        ("", "cannot be read as CSV"),
+    ],
+)
+def test_bad_score_files_are_clear(tmp_path, text, message):
+    path = tmp_path / "scores.csv"
+    path.write_text(text)
+
+    with pytest.raises(JudgmentsError, match=message):
+        read_scores(path)
+
+
+def test_command_prints_metric_and_rows(judgments_text, write_judgments, tmp_path):
+    scores = tmp_path / "scores.csv"
+    scores.write_text("source,score\nx,2\ny,1\n")
+    path = write_judgments(judgments_text({("x", "y"): 0.7}, per_cell=40, simulated=True))
+    result = CliRunner().invoke(main, [str(scores), "--judgments", str(path)])
+
+    assert result.exit_code == 0
+    assert "SIMULATED RATERS" in result.stdout
+    assert "scores, all rows" in result.stdout
+    assert "x over y" in result.stdout

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from analysis.load import load_judgments
+from analysis.render import render
+from analysis.report import main as report_main
+from analysis.table import build_table, rules_for
+from analysis.table1 import main
+from evaluation.database import open_database
+from evaluation.errors import DatabaseError, UsageError
+from evaluation.export import export_study
+
+
+def test_database_and_export_give_the_same_table(recorded, tmp_path):
+    url = recorded(exclude=("side-bias",))
+    database = open_database(url)
+    export_study(database, None, tmp_path / "out", key=b"k" * 32)
+    database.close()
+    tables = []
+    for source in ({"db": url}, {"file": tmp_path / "out" / "judgments.csv"}):
+        judgments = load_judgments(**source)
+        tables.append(build_table(judgments, rules_for(judgments, ())))
+
+    assert tables[0] == tables[1]
+    assert render(tables[0], "csv") == render(tables[1], "csv")
+    assert tables[0].seed == 5
+    assert [rule.rule for rule in tables[0].dropped] == ["side-bias:0.001"]
+
+
+def test_table_from_a_database(recorded):
+    result = CliRunner().invoke(main, ["--db", recorded(), "--format", "csv"])
+
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1].startswith("mine over real,all,")
+    assert result.stdout.splitlines()[1].endswith(",144,6")
+
+
+def test_missing_database_and_unknown_study_are_clear(recorded, tmp_path):
+    with pytest.raises(DatabaseError):
+        load_judgments(db=f"sqlite:///{tmp_path / 'none.db'}")
+    with pytest.raises(UsageError):
+        load_judgments(db=recorded(), study="other")
+
+
+def test_report_from_a_database_shows_example_pairs(recorded, tmp_path):
+    url = recorded()
+    for i in range(12):
+        for source, shade in (("mine", 40), ("real", 200)):
+            path = Path(tmp_path / "clips" / source / "all" / f"{i}.png")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (8, 8), (shade, i, 0)).save(path)
+    result = CliRunner().invoke(report_main, ["--db", url, "--out", str(tmp_path / "report")])
+    page = (tmp_path / "report" / "report.html").read_text()
+
+    assert result.exit_code == 0, result.output
+    assert page.count("data:image/webp;base64,") == 4
+    assert "mine over Real, all: 1 of 1" in page

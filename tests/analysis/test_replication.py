@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from analysis.errors import AnalysisError
+from analysis.load import load_judgments
+from analysis.replication import differences, main
+from analysis.table import build_table
+
+ROWS = {("x", "y"): 0.7, ("x", "real"): 0.2}
+
+
+@pytest.fixture
+def table(judgments_text, write_judgments):
+    def build(rows=ROWS, **options):
+        return build_table(load_judgments(file=write_judgments(judgments_text(rows, **options))))
+
+    return build
+
+
+def test_equal_studies_do_not_differ_and_a_shift_is_found(table):
+    first = table(per_cell=300, workers=60, clips=200)
+    again = differences(first, table(per_cell=300, workers=60, clips=200, seed=9))
+    moved = differences(
+        first, table({("x", "y"): 0.5, ("x", "real"): 0.2}, per_cell=300, workers=60, clips=200)
+    )
+
+    assert all(d.low < 0 < d.high for d in again)
+    assert moved[0].comparison.label == "x over y"
+    assert moved[0].points == pytest.approx(-20, abs=8)
+    assert moved[0].adjusted < 0.001
+    assert moved[1].adjusted > 0.05
+
+
+def test_a_row_in_the_other_order_is_flipped(table):
+    first = table({("x", "y"): 0.7}, per_cell=300, workers=60, clips=200)
+    second = table({("y", "x"): 0.3}, per_cell=300, workers=60, clips=200)
+    found = differences(first, second)[0]
+
+    assert found.second == pytest.approx(100 - second.rows[0].mean.percent)
+    assert found.low < 0 < found.high
+
+
+def test_the_interval_adds_the_variances(table):
+    first, second = table(per_cell=300, workers=60), table(per_cell=300, workers=60, seed=4)
+    found = differences(first, second)[0]
+    se = np.hypot(first.rows[0].mean.se, second.rows[0].mean.se)
+
+    assert (found.high - found.low) / 2 == pytest.approx(1.97 * se, rel=0.02)
+
+
+def test_studies_that_cannot_be_compared_say_why(table):
+    with pytest.raises(AnalysisError, match="different categories"):
+        differences(table(), table(categories=("golf",)))
+    with pytest.raises(AnalysisError, match="no row has an interval in both"):
+        differences(table(), table({("a", "b"): 0.5}))
+
+
+def test_command_compares_two_files(judgments_text, write_judgments):
+    one = write_judgments(judgments_text(ROWS), "one.csv")
+    two = write_judgments(judgments_text(ROWS, seed=3), "two.csv")
+    result = CliRunner().invoke(main, [str(one), str(two)])
+
+    assert result.exit_code == 0
+    assert "x over real" in result.stdout

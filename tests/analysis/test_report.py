@@ -1,0 +1,192 @@
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from analysis.exclusions import parse_rules
+from analysis.load import check_judgments, load_judgments
+from analysis.quality import funnel_steps, quality
+from analysis.report import clips_in, main, report
+from analysis.rexport import long_table
+
+
+@pytest.fixture
+def loaded(judgments_text, write_judgments):
+    def load(**options):
+        return load_judgments(file=write_judgments(judgments_text(**options)))
+
+    return load
+
+
+@pytest.fixture(scope="module")
+def write_report(judgments_text, tmp_path_factory):
+    def write(simulated):
+        folder = tmp_path_factory.mktemp("report")
+        frame = judgments_text(per_cell=40, simulated=simulated)
+        frame.to_csv(folder / "judgments.csv", index=False)
+        judgments = load_judgments(file=folder / "judgments.csv")
+        return report(judgments, folder / "out", parse_rules(["side-bias"]), paper=True)
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def written(write_report):
+    return write_report(simulated=False)
+
+
+def test_the_page_stands_alone_and_its_folder_is_complete(written):
+    names = {str(p.relative_to(written.parent)) for p in written.parent.rglob("*.*")}
+    text = written.read_text()
+
+    # Namespaces and citations apart, nothing points outside the page.
+    assert not re.search(r'(src|href)="(?!#|data:)', text)
+    assert "@import" not in text
+    assert text.count("<svg") == 5
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert len(ids) == len(set(ids))
+    for figure in ("forest", "ranking", "funnel", "side_bias", "response_times"):
+        assert {f"figures/{figure}.svg", f"figures/{figure}.pdf"} <= names
+    assert {"tables/table1.tex", "tables/table1.csv", "r/analysis.R"} <= names
+    assert not any(name.endswith(".part") for name in names)
+
+
+def test_figures_are_well_formed_and_hold_their_words(written):
+    figures = written.parent / "figures"
+    words = "".join(ET.parse(figures / "forest.svg").getroot().itertext())
+
+    assert "VGAN Two Stream over Autoencoder" in words
+    assert (figures / "forest.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_methods_give_the_numbers(written):
+    text = " ".join(re.sub(r"<[^>]+>", " ", written.read_text()).split())
+
+    assert "40 workers compared 6 pairs of sources in 4 categories" in text
+    assert "40 judgments per cell and 960 in all" in text
+    assert "hash abababababababab" in text
+    assert "Nobody&#39;s payment depended on it" in text
+    assert "Korn, Graubard" in text
+    assert "Response time, from the first frame" in text
+
+
+def announcements(written):
+    yield written.read_text()
+    yield (written.parent / "tables" / "table1.tex").read_text()
+    yield from (p.read_text() for p in (written.parent / "figures").glob("*.svg"))
+
+
+def test_simulated_raters_are_announced_in_page_figures_and_tables(written, write_report):
+    assert not any("SIMULATED RATERS" in text for text in announcements(written))
+    assert all("SIMULATED RATERS" in text for text in announcements(write_report(simulated=True)))
+
+
+def test_equal_data_give_equal_bytes(written, write_report):
+    again = write_report(simulated=False)
+
+    for path in written.parent.rglob("*.*"):
+        assert path.read_bytes() == (again.parent / path.relative_to(written.parent)).read_bytes()
+
+
+def test_without_a_finite_ranking_the_page_says_why(judgments_text, write_judgments, tmp_path):
+    frame = judgments_text({("x", "y"): 0.5}, per_cell=12, categories=("all",))
+    frame["choice"] = np.where(frame["left_source"] == "x", "left", "right")
+    frame["label"] = frame["left_clip"].where(frame["choice"] == "left", frame["right_clip"])
+    page = report(load_judgments(file=write_judgments(frame)), tmp_path).read_text()
+
+    assert "No ranking: no finite strengths" in page
+
+
+def test_one_rater_gets_a_report_too(loaded, tmp_path):
+    page = report(loaded(per_cell=20, workers=1), tmp_path).read_text()
+
+    assert "this rater" in page
+
+
+def test_funnel_counts_workers_rule_by_rule(judgments_text, write_judgments):
+    frame = judgments_text(per_cell=40)
+    frame.loc[frame["worker"] == "w001", "rt_ms"] = "10"
+    judgments = load_judgments(file=write_judgments(frame))
+    steps = funnel_steps(judgments, parse_rules(["too-fast"]))
+
+    assert [count for _, count in steps] == [40, 40, 39]
+    assert any("came before the clip had run once" in line for line in quality(judgments))
+
+
+def test_gold_repeats_and_identical_pairs_are_summed_up(judgments_text):
+    frame = judgments_text(per_cell=40)
+    gold, again, same = frame.iloc[:4].copy(), frame.iloc[:4].copy(), frame.iloc[:4].copy()
+    gold["trial_kind"], gold["trial"] = "gold", ["g1", "g2", "g3", "g4"]
+    gold["correct_choice"] = gold["choice"]
+    gold.iloc[0, gold.columns.get_loc("correct_choice")] = (
+        "left" if gold["choice"].iloc[0] == "right" else "right"
+    )
+    again["trial_kind"], again["repeat_of"] = "repeat", again["trial"]
+    again["trial"] = "r" + again["trial"]
+    same["trial_kind"], same["trial"] = "identical", "i" + same["trial"]
+    same["right_clip"] = same["label"] = same["left_clip"]
+    same["choice"] = "left"
+    lines = quality(check_judgments(pd.concat([frame, gold, again, same])))
+
+    assert "75.0 % of 4 gold trials were answered right." in lines
+    assert "100.0 % of 4 repeated pairs got the same answer." in lines
+    assert "Of 4 pairs of identical clips, 100.0 % went left." in lines
+
+
+def test_long_table_for_r_names_a_and_b_whatever_their_side(loaded):
+    judgments = loaded(per_cell=10)
+    table = long_table(judgments)
+
+    assert len(table) == len(judgments)
+    assert (table["clip_a"].str.split("/").str[0] == table["source_a"]).all()
+    assert (table["clip_b"].str.split("/").str[0] == table["source_b"]).all()
+    assert set(table["side"]) == {"left", "right"}
+    chosen = judgments["label"].to_numpy()
+    assert (np.where(table["y"] == 1, table["clip_a"], table["clip_b"]) == chosen).all()
+
+
+def test_r_script_reads_only_columns_that_are_written(loaded, tmp_path):
+    report(loaded(per_cell=10), tmp_path)
+    script = (tmp_path / "r" / "analysis.R").read_text()
+    columns = set(pd.read_csv(tmp_path / "r" / "judgments_long.csv").columns)
+
+    assert set(re.findall(r"\bd\$(\w+)", script)) - {"cell"} <= columns
+    assert script.count("{") == script.count("}")
+    assert script.count("(") == script.count(")")
+
+
+def test_clips_are_looked_up_inside_their_folder_only(tmp_path):
+    (tmp_path / "clips" / "x").mkdir(parents=True)
+    (tmp_path / "clips" / "x" / "1.mp4").write_bytes(b"")
+    (tmp_path / "secret.mp4").write_bytes(b"")
+    find = clips_in(tmp_path / "clips")
+
+    assert find("x/1.mp4") is not None
+    assert find("x/2.mp4") is None
+    assert find("../secret.mp4") is None
+
+
+def test_clips_that_are_missing_are_said(judgments_text, write_judgments, tmp_path):
+    path = write_judgments(judgments_text({("x", "y"): 0.6}, per_cell=20, categories=("all",)))
+    (tmp_path / "clips").mkdir()
+    out = tmp_path / "out"
+    result = CliRunner().invoke(
+        main, ["--judgments", str(path), "--clips", str(tmp_path / "clips"), "--out", str(out)]
+    )
+
+    assert result.exit_code == 0
+    assert "the file is not here" in (out / "report.html").read_text()
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(judgments_text, write_judgments, tmp_path):
+    (tmp_path / "file").write_text("")
+    path = write_judgments(judgments_text(per_cell=5))
+    result = CliRunner().invoke(
+        main, ["--judgments", str(path), "--out", str(tmp_path / "file" / "out")]
+    )
+
+    assert result.exit_code == 1
+    assert "cannot be written" in result.stderr
