@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Run the waiting GPU checks: benchmarks/gpu/run.sh [STEPS of the long runs, default 5000]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+steps=${1:-5000}
+bin=${BIN:-.venv/bin}
+device=$("$bin/python" -c 'import torch; print(torch.cuda.get_device_name().replace(" ", "-"))')
+out=benchmarks/gpu/results/$(date -u +%Y-%m-%d)-$device
+mkdir -p "$out"
+{
+  echo "device $device"
+  echo "commit $(git rev-parse HEAD)"
+  "$bin/python" -c 'import torch; print("torch", torch.__version__, "cudnn", torch.backends.cudnn.version())'
+} | tee "$out/about.txt"
+for batch in 16 32 64 128; do
+  "$bin/python" benchmarks/train_step.py --width 64 --batch "$batch" --steps 20 | tee "$out/step-$batch.txt"
+done
+"$bin/python" benchmarks/train_step.py --width 64 --batch 64 --steps 20 --dtype float32 | tee "$out/step-64-float32.txt"
+"$bin/python" -m pytest tests/vgan -q -m "not slow" 2>&1 | tail -n 5 | tee "$out/tests.txt"
+"$bin/vgan" scenes --out "$out/scenes" --clips 2000 --seed 1 --categories beach
+for dtype in float32 bfloat16; do
+  "$bin/vgan" train two-stream --data "$out/scenes" --category beach --preset paper --steps 200 \
+    --dtype "$dtype" --out "$out/runs/two-stream-$dtype" --resume
+done
+for model in two-stream one-stream autoencoder; do
+  "$bin/vgan" train "$model" --data "$out/scenes" --category beach --preset paper --recipe paper \
+    --steps "$steps" --out "$out/runs/$model" --resume || echo "$model: $?" | tee -a "$out/failed.txt"
+  "$bin/vgan" measure "$out/runs/$model" --json > "$out/measure-$model.json" || true
+  cp "$out/runs/$model/sheet.png" "$out/sheet-$model.png" || true
+done
