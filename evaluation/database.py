@@ -267,10 +267,34 @@ def create_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Data
     except BaseException:
         engine.dispose()
         if file is not None and is_new:
-            for suffix in ("", "-wal", "-shm"):
-                file.with_name(file.name + suffix).unlink(missing_ok=True)
+            _remove(file)
         raise
     return Database(engine)
+
+
+@contextmanager
+def database_to_fill(url: str) -> Iterator[Database]:
+    """Yield `create_database(url)`, closed at the end.
+
+    A new SQLite file in which no study could be made is removed again.
+    """
+    parsed = _parsed(url)
+    file = Path(str(parsed.database)) if parsed.get_backend_name() == "sqlite" else None
+    is_new = file is not None and not file.exists()
+    database = create_database(url)
+    try:
+        yield database
+    except BaseException:
+        database.close()
+        if file is not None and is_new:
+            _remove(file)
+        raise
+    database.close()
+
+
+def _remove(file: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
 def _make_wal(engine: Engine) -> None:

@@ -81,6 +81,9 @@ class Length:
         return None
 
 
+# A table's header, which ends its line: a row of a list of lists ends with a comma, or has one.
+_HEADER = re.compile(r"\s*(\[{1,2})\s*([^\[\],]+?)\s*\]{1,2}\s*(?:#.*)?$")
+
 SLUG_RULE = Matches(SLUG.pattern, "a slug (lower-case letters and digits, joined by - or .)")
 
 
@@ -127,7 +130,7 @@ class TomlFile:
         """Yield line, full name and whether it is a header, for every header and key."""
         current, seen = "", dict[str, int]()
         for number, line in _code_lines(self.text):
-            if header := re.match(r"\s*(\[{1,2})\s*([^\[\]]+?)\s*\]", line):
+            if header := _HEADER.match(line):
                 current = _bare(header[2])
                 if header[1] == "[[":
                     seen[current] = seen.get(current, -1) + 1

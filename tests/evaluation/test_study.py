@@ -64,6 +64,19 @@ def test_gold_is_noise_on_real_where_the_file_is_silent(study_toml):
     assert load_study(without).gold == Gold()
 
 
+def test_a_key_after_a_list_of_lists_is_named_with_its_own_line(study_toml):
+    rows = 'comparisons = [\n  ["ours", "theirs"],\n  ["ours", "real"]\n]'
+    path = study_toml(
+        ('comparisons = [["ours", "theirs"], ["ours", "real"], ["theirs", "real"]]', rows),
+        ("judgments_per_cell = 8", "judgements_per_cell = 8"),
+        clips=False,
+    )
+    wrong = path.read_text().splitlines().index("judgements_per_cell = 8") + 1
+
+    with pytest.raises(StudyFileError, match=rf"toml:{wrong}: \[design\] judgements_per_cell"):
+        load_study(path)
+
+
 def test_the_paper_preset_pays_a_cent_per_comparison_shown(study_toml):
     study = load_study(study_toml(extra='[pay]\npreset = "paper"\n', clips=False))
 
