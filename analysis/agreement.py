@@ -7,6 +7,7 @@ A score predicts a choice when the preferred clip has the better score. Scores a
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,8 +149,26 @@ def main(
     lower_is_better: bool,
 ) -> None:
     """Print the share of people's choices that SCORES (clip,score or source,score) predicts."""
-    key, values = read_scores(scores)
     judgments = judgments_from(db, file, study, question, rules, simulated)
+    text = agreement_text(judgments, scores, rules, lower_is_better=lower_is_better)
+    click.echo(text, nl=False)
+
+
+def agreement_text(
+    judgments: pd.DataFrame, scores: Path, rules: Sequence[str], *, lower_is_better: bool
+) -> str:
+    """Return the agreement of a file of scores with judgments as a text table.
+
+    Args:
+        judgments: from `load_judgments`.
+        scores: `clip,score` or `source,score`.
+        rules: exclusions asked for; none: what the study file declares.
+        lower_is_better: whether a small score is a good one.
+
+    Raises:
+        AnalysisError: see `read_scores` and `agreement`.
+    """
+    key, values = read_scores(scores)
     kept, _ = exclude(judgments, rules_for(judgments, rules))
     found = agreement(table_preferences(kept), key, values, lower_is_better=lower_is_better)
     lines = [("scores, all rows", found.metric)]
@@ -157,10 +176,9 @@ def main(
     if found.people is not None:
         lines.append((f"another person ({found.pairs:,} pairs judged twice)", found.people))
     grid = [(name, percent_text(e.percent), interval_text(e), f"{e.n:,}") for name, e in lines]
-    if judgments.attrs["simulated"]:
-        click.echo(BANNER)
+    banner = f"{BANNER}\n" if judgments.attrs["simulated"] else ""
     title = "Percent of choices predicted (chance is 50)"
-    click.echo(text_grid(title, ("by", "percent", "interval", "n"), grid), nl=False)
+    return banner + text_grid(title, ("by", "percent", "interval", "n"), grid)
 
 
 if __name__ == "__main__":

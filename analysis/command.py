@@ -3,13 +3,14 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-import pandas as pd
 
 from analysis.errors import EvaluationError
-from analysis.load import load_judgments
+
+if TYPE_CHECKING:  # `vgan-eval --help` reads this file, and must not wait for pandas
+    import pandas as pd
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -69,8 +70,10 @@ def judgments_from(
     question: str | None,
     rules: tuple[str, ...],
     simulated: bool | None,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Load judgments as the shared options say."""
+    from analysis.load import load_judgments
+
     policy = {None: "refuse", True: "include", False: "exclude"}[simulated]
     return load_judgments(
         db,

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import select
 
-from analysis.declared import exclusions_of
+from analysis.declared import exclusions_of, primary_of
 from analysis.load import COLUMNS
 from evaluation.database import find_study, open_database
 from evaluation.export import judgment_rows
@@ -35,8 +35,9 @@ def read_database(url: str, study: str | None) -> pd.DataFrame:
                 for row in judgment_rows(session, found, key=found.secret)
             ]
             frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=str)
+            analysis = found.design.get("analysis", {})
             frame.attrs.update(
-                seed=found.seed, declared=exclusions_of(found.design.get("analysis", {}))
+                seed=found.seed, declared=exclusions_of(analysis), primary=primary_of(analysis)
             )
     finally:
         database.close()

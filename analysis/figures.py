@@ -144,7 +144,10 @@ def response_times(judgments: pd.DataFrame, simulated: bool) -> Figure:
         axes.minorticks_off()
         axes.set_xlabel("seconds to the answer")
         axes.set_ylabel("judgments")
-        axes.legend(fontsize=7.5)
+        if not len(seconds):
+            axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center")
+        else:
+            axes.legend(fontsize=7.5)
     return made
 
 

@@ -149,8 +149,11 @@ def details(table: Table) -> Grid:
 
 
 def tests_and_effects(table: Table) -> Grid:
-    """Return header and rows of the table of tests and effect sizes, one row per Mean."""
-    header = ("row", "Mean", "t", "df", "p", "p (Holm)", "odds", "d'", "JOD")
+    """Return header and rows of the table of tests and effect sizes, one row per Mean.
+
+    A row that the study file does not declare primary is marked so; it is adjusted with the cells.
+    """
+    header = ("row", "Mean", "t", "df", "p", "adjusted", "by", "odds", "d'", "JOD")
     rows: list[tuple[str, ...]] = []
     for row in table.rows:
         test = table.tests.get((row.comparison.label, MEAN))
@@ -158,9 +161,15 @@ def tests_and_effects(table: Table) -> Grid:
             continue
         size = effect(row.mean.percent)
         shown = (
-            (NONE,) * 4
+            (NONE,) * 5
             if test is None
-            else (f"{test.t:.2f}", f"{test.df:.0f}", p_text(test.p), p_text(test.adjusted))
+            else (
+                f"{test.t:.2f}",
+                f"{test.df:.0f}",
+                p_text(test.p),
+                p_text(test.adjusted),
+                "Holm" if test.primary else "BH, secondary",
+            )
         )
         sizes = (f"{size.odds:.2f}", f"{size.d_prime:.2f}", f"{size.jod:.2f}")
         rows.append((row_title(row), percent_text(row.mean.percent), *shown, *sizes))

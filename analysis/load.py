@@ -3,7 +3,8 @@
 `load_judgments` is the one door: whatever comes out of it has every column of the contract, no
 duplicate, no naive time, no label that is in neither clip, and one study. Notes about what was
 ignored or missing are in `frame.attrs["notes"]`; `frame.attrs` also has `study`, `study_hash`,
-`seed`, `declared` (the exclusions the study file declares, or None) and `simulated`.
+`seed`, `declared` (the exclusions the study file declares, or None), `primary` (the rows it
+declares so) and `simulated`.
 """
 
 from pathlib import Path
@@ -31,7 +32,7 @@ _FLAGS = {"counted": True, "simulated": False}  # what an empty field means
 _TRUE, _FALSE = ("true", "1", "yes", "t"), ("false", "0", "no", "f")
 _KINDS = ("test", "gold", "practice", "repeat", "identical")
 _CHOICES = ("left", "right", "tie")
-_NEEDED = tuple(c for c in REQUIRED if c not in ("label", "hit", "rt_ms"))
+_NEEDED = tuple(c for c in REQUIRED if c not in ("label", "hit", "rt_ms", "answered_at"))
 
 
 def load_judgments(
@@ -198,14 +199,26 @@ def _flags(frame: pd.DataFrame, column: str, empty: bool, name: str) -> "pd.Seri
 
 
 def _times(frame: pd.DataFrame, name: str) -> "pd.Series[pd.Timestamp]":
-    """Parse ISO 8601 times; a time without a zone is refused, its zone would be a guess."""
+    """Parse ISO 8601 times; a time without a zone is refused, its zone would be a guess.
+
+    An empty time is missing: published tables often have none.
+    """
     text = frame["answered_at"]
+    given = text != ""
     utc = text.str.endswith("Z") | text.str.endswith("+00:00")
     zoned = text.str.contains(r"[+-]\d{2}:?\d{2}$", regex=True)
-    _fail(name, (~utc & ~zoned).to_numpy(), "answered_at has no time zone; write 2026-01-31T12:00Z")
-    _fail(name, (~utc & zoned).to_numpy(), "answered_at is not UTC; convert it, and end it in Z")
+    _fail(
+        name,
+        (given & ~utc & ~zoned).to_numpy(),
+        "answered_at has no time zone; write 2026-01-31T12:00Z",
+    )
+    _fail(
+        name,
+        (given & ~utc & zoned).to_numpy(),
+        "answered_at is not UTC; convert it, and end it in Z",
+    )
     times = pd.to_datetime(text, format="ISO8601", utc=True, errors="coerce")
-    _fail(name, times.isna().to_numpy(), "answered_at is not an ISO 8601 time")
+    _fail(name, (given & times.isna()).to_numpy(), "answered_at is not an ISO 8601 time")
     return times
 
 
@@ -280,6 +293,7 @@ def _describe(frame: pd.DataFrame, file: Path | None) -> None:
     frame.attrs["simulated"] = bool(frame["simulated"].any())
     frame.attrs.setdefault("seed", None)
     frame.attrs.setdefault("declared", None)
+    frame.attrs.setdefault("primary", ())
     if file is not None:
         from analysis.declared import read_declared
 

@@ -90,14 +90,14 @@ def _interval_text(table: Table) -> str:
 
 
 def _test_text(table: Table, ranking: Ranking | None) -> str:
-    told = [
-        row_title(row)
-        for row in table.rows
-        if (test := table.tests.get((row.comparison.label, "Mean"))) and test.adjusted < 0.05
-    ]
+    tests = [(row, table.tests.get((row.comparison.label, "Mean"))) for row in table.rows]
+    told = [row_title(row) for row, test in tests if test and test.adjusted < 0.05]
+    secondary = sum(test is not None and not test.primary for _, test in tests)
+    primary = f"{len(table.rows) - secondary} primary" if secondary else f"{len(table.rows)}"
+    others = f"the other {secondary} with the cells" if secondary else "cells"
     text = (
         "Each Mean was tested against 50 % by a t test on the same variance, adjusted by Holm "
-        f"[holm] over {len(table.rows)} rows, cells by Benjamini and Hochberg [bh]; "
+        f"[holm] over {primary} rows, {others} by Benjamini and Hochberg [bh]; "
         f"{len(told)} of {len(table.rows)} rows differ from 50 % at the 5 % level"
     )
     text += f" ({'; '.join(told)})." if told else "."

@@ -6,6 +6,7 @@ Workers and clips of the two studies are taken to be different, so their varianc
 """
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ if not __package__:  # run as a file: import from the checkout, not from analysi
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 import click
+import pandas as pd
 from scipy import stats
 
 from analysis.command import Command
@@ -110,10 +112,20 @@ def _difference(row: Row, other: Row) -> Difference | None:
 @click.option("--exclude", "rules", multiple=True, metavar="RULE", help="As in table1.")
 def main(first: Path, second: Path, rules: tuple[str, ...]) -> None:
     """Compare the rows of two exported studies, FIRST and SECOND judgments.csv."""
-    tables = []
-    for path in (first, second):
-        judgments = load_judgments(file=path)
-        tables.append(build_table(judgments, rules_for(judgments, rules)))
+    click.echo(comparison_text([load_judgments(file=p) for p in (first, second)], rules), nl=False)
+
+
+def comparison_text(studies: Sequence[pd.DataFrame], rules: Sequence[str]) -> str:
+    """Return the differences of two studies as a text table.
+
+    Args:
+        studies: judgments of the first and of the second, from `load_judgments`.
+        rules: exclusions asked for; none: what each study file declares.
+
+    Raises:
+        AnalysisError: see `differences`.
+    """
+    tables = [build_table(judgments, rules_for(judgments, rules)) for judgments in studies]
     grid = [
         (
             d.comparison.label,
@@ -126,10 +138,9 @@ def main(first: Path, second: Path, rules: tuple[str, ...]) -> None:
         )
         for d in differences(tables[0], tables[1])
     ]
-    if any(table.simulated for table in tables):
-        click.echo(BANNER)
+    banner = f"{BANNER}\n" if any(table.simulated for table in tables) else ""
     header = ("row", "first", "second", "points", "95 % interval", "p", "p (Holm)")
-    click.echo(text_grid("Second study minus first, percent preferring A", header, grid), nl=False)
+    return banner + text_grid("Second study minus first, percent preferring A", header, grid)
 
 
 if __name__ == "__main__":

@@ -168,7 +168,7 @@ def _facts(judgments: pd.DataFrame, table: Table) -> str:
     first, last = judgments["answered_at"].min(), judgments["answered_at"].max()
     crowds = ", ".join(sorted(judgments["crowd"].unique()))
     text = f"{table.judgments:,} judgments by {table.workers:,} workers ({crowds}), "
-    text += f"{first:%Y-%m-%d} to {last:%Y-%m-%d}."
+    text += "at unknown times." if pd.isna(first) else f"{first:%Y-%m-%d} to {last:%Y-%m-%d}."
     return text + (f" Design {table.study_hash[:16]}." if table.study_hash else "")
 
 
@@ -227,6 +227,19 @@ def clips_in(folder: Path) -> Callable[[str], Path | None]:
     return find
 
 
+def clip_finder(
+    db: str | None, study: str, clips: Path | None
+) -> Callable[[str], Path | None] | None:
+    """Return what finds the file of a clip: in a folder, else where the database has it."""
+    if clips is not None:
+        return clips_in(clips)
+    if db is None:
+        return None
+    from analysis.database import clips_of
+
+    return clips_of(db, study)
+
+
 @click.command(cls=Command)
 @judgment_options
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
@@ -249,11 +262,7 @@ def main(
 ) -> None:
     """Write the report of a study: HTML, figures, tables, files for R."""
     judgments = judgments_from(db, file, study, question, rules, simulated)
-    find = clips_in(clips) if clips else None
-    if find is None and db is not None:
-        from analysis.database import clips_of
-
-        find = clips_of(db, judgments.attrs["study"])
+    find = clip_finder(db, judgments.attrs["study"], clips)
     written = report(judgments, out, rules_for(judgments, rules), paper=paper, find_clip=find)
     click.echo(f"wrote {written}")
 

@@ -1,10 +1,11 @@
 """Is a preference different from 50 %, after asking many times, and how large is it?
 
 The test is a t test on the interval's own variance, so that test and interval agree. Holm guards
-the rows (the Means, primary); Benjamini and Hochberg the cells (secondary).
+the primary rows (the Means that the study file declares in [analysis] primary; all of them where it
+declares none); Benjamini and Hochberg all that is secondary: the other rows and the cells.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,8 @@ class Test:
         t: the statistic.
         df: its degrees of freedom.
         p: unadjusted.
-        adjusted: by Holm among the rows, or by Benjamini and Hochberg among the cells.
+        adjusted: by Holm among the primary rows, or by Benjamini and Hochberg among the rest.
+        primary: whether it is one of the primary rows.
     """
 
     __test__ = False  # the name is a statistician's, not pytest's
@@ -34,6 +36,7 @@ class Test:
     df: float
     p: float
     adjusted: float
+    primary: bool
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -80,26 +83,32 @@ def _t(estimate: Estimate) -> float:
 
 
 def tests_of(
-    means: dict[tuple[str, str], Estimate], cells: dict[tuple[str, str], Estimate]
+    means: Mapping[tuple[str, str], Estimate],
+    cells: Mapping[tuple[str, str], Estimate],
+    primary: Collection[tuple[str, str]] | None,
 ) -> dict[tuple[str, str], Test]:
     """Test every Mean and every cell against 50 %, each family adjusted by its own rule.
 
     Args:
         means: estimates of the rows, by (row, category).
         cells: estimates of the cells, likewise.
+        primary: which of the Means were declared primary; None: all. The others are secondary
+            and join the cells.
 
     Returns:
         A test for each estimate that has a standard error.
     """
+    first = {key: e for key, e in means.items() if primary is None or key in primary}
+    rest = {key: e for key, e in means.items() if key not in first} | dict(cells)
     out = {}
-    for family, adjust in ((means, holm), (cells, benjamini_hochberg)):
+    for family, adjust in ((first, holm), (rest, benjamini_hochberg)):
         known = {key: p for key, e in family.items() if (p := p_value(e)) is not None}
         if not known:
             continue
         for (key, p), adjusted in zip(known.items(), adjust(list(known.values())), strict=True):
             df = family[key].df
             assert df is not None
-            out[key] = Test(_t(family[key]), df, p, adjusted)
+            out[key] = Test(_t(family[key]), df, p, adjusted, family is first)
     return out
 
 
@@ -153,8 +162,11 @@ def effect(percent: float) -> Effect:
 
 
 def tests_frame(tests: dict[tuple[str, str], Test]) -> pd.DataFrame:
-    """Return the tests as a table: row, category, t, df, p, adjusted."""
+    """Return the tests as a table: row, category, t, df, p, adjusted, primary."""
     return pd.DataFrame(
-        [(row, category, t.t, t.df, t.p, t.adjusted) for (row, category), t in tests.items()],
-        columns=["row", "category", "t", "df", "p", "adjusted"],
+        [
+            (row, category, t.t, t.df, t.p, t.adjusted, t.primary)
+            for (row, category), t in tests.items()
+        ],
+        columns=["row", "category", "t", "df", "p", "adjusted", "primary"],
     )

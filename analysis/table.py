@@ -124,6 +124,7 @@ def build_table(
         for row in comparisons_in(everything)
     ]
     attrs = judgments.attrs
+    primary = attrs.get("primary") or ()
     return Table(
         attrs["study"],
         attrs["question"],
@@ -135,9 +136,9 @@ def build_table(
         int(preferences["worker"].nunique()),
         tuple(dropped),
         attrs["simulated"],
-        tuple(_notes(preferences, rows, attrs["notes"], categories)),
+        tuple(_notes(preferences, rows, attrs["notes"], categories) + _unseen(rows, primary)),
         level,
-        _tests(rows),
+        _tests(rows, primary),
     )
 
 
@@ -173,11 +174,29 @@ def _row(
     )
 
 
-def _tests(rows: Sequence[Row]) -> dict[tuple[str, str], Test]:
+def _tests(rows: Sequence[Row], declared: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Test]:
+    """Test rows and cells; `declared` are the pairs of sources of the primary rows."""
+    pairs = {frozenset(pair) for pair in declared}
+    primary = {
+        (row.comparison.label, MEAN)
+        for row in rows
+        if frozenset((row.comparison.source_a, row.comparison.source_b)) in pairs
+    }
     return tests_of(
         {(row.comparison.label, MEAN): row.mean for row in rows},
         {(row.comparison.label, c): cell for row in rows for c, cell in row.cells.items()},
+        primary if pairs else None,
     )
+
+
+def _unseen(rows: Sequence[Row], declared: Sequence[tuple[str, str]]) -> list[str]:
+    """Name the primary rows that have no judgments: their tests are missing, not passed."""
+    pairs = {frozenset((row.comparison.source_a, row.comparison.source_b)) for row in rows}
+    return [
+        f"{a} over {b} is declared primary, but has no judgments"
+        for a, b in declared
+        if frozenset((a, b)) not in pairs
+    ]
 
 
 def _notes(

@@ -19,7 +19,7 @@ from evaluation.study import Source
 from evaluation.study_file import SLUG_RULE
 from vgan.data.manifest import MANIFEST_NAME, ClipRecord, ManifestError, read_manifest, sha256_of
 
-__all__ = ["clip_name", "import_source", "read_frames", "write_frames"]
+__all__ = ["clip_name", "import_source", "list_source", "read_frames", "write_frames"]
 
 ONE_CATEGORY = "all"
 _LONGEST_NAME = 400  # of a clip id, in the database
@@ -59,6 +59,26 @@ def import_source(
             manifest says, or no clip is of the split; the message names the file.
     """
     folder = source.path
+    found, manifests = list_source(source)
+    wanted = [r for r in found if not categories or r.category in categories]
+
+    def check(record: ClipRecord) -> ClipRecord:
+        return _checked(folder, replace(record, source=source.name), manifests, known)
+
+    return _check_all(check, wanted, f"Reading clips of {source.name}", progress)
+
+
+def list_source(source: Source) -> tuple[list[ClipRecord], bool]:
+    """List the clips of a source folder without opening any.
+
+    Returns:
+        Records in no order, and whether they come from manifests: else only `clip` and
+        `category` are known.
+
+    Raises:
+        ClipError: the folder is missing or empty, or no clip is of the split.
+    """
+    folder = source.path
     if not folder.is_dir():
         raise ClipError(f"{folder}: no such folder (source {source.name}); correct its path")
     manifests = _manifest_folders(folder)
@@ -73,12 +93,7 @@ def import_source(
         found = _of_layout(folder)
     if not found:
         raise ClipError(f"{folder}: no clips in it (source {source.name})")
-    wanted = [r for r in found if not categories or r.category in categories]
-
-    def check(record: ClipRecord) -> ClipRecord:
-        return _checked(folder, replace(record, source=source.name), bool(manifests), known)
-
-    return _check_all(check, wanted, f"Reading clips of {source.name}", progress)
+    return found, bool(manifests)
 
 
 def _check_all(

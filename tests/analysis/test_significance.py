@@ -32,12 +32,28 @@ def test_families_are_adjusted_apart():
     _, clear = estimate_of(0.8, 1)
     _, even = estimate_of(0.5, 2)
     found = significance.tests_of(
-        {("a", "Mean"): clear, ("b", "Mean"): even}, {("a", "golf"): even, ("b", "golf"): even}
+        {("a", "Mean"): clear, ("b", "Mean"): even},
+        {("a", "golf"): even, ("b", "golf"): even},
+        None,
     )
 
     assert found["a", "Mean"].adjusted == pytest.approx(2 * found["a", "Mean"].p)
     assert found["b", "Mean"].adjusted == pytest.approx(found["b", "Mean"].p)
     assert found["a", "golf"].adjusted == pytest.approx(p_value(even))
+
+
+def test_rows_that_are_not_primary_are_adjusted_with_the_cells():
+    _, clear = estimate_of(0.8, 1)
+    _, some = estimate_of(0.56, 4)
+    _, even = estimate_of(0.5, 2)
+    means = {("a", "Mean"): some, ("b", "Mean"): clear, ("c", "Mean"): even}
+    found = significance.tests_of(means, {("a", "golf"): even}, {("a", "Mean")})
+
+    assert found["a", "Mean"].adjusted == found["a", "Mean"].p  # Holm over one row
+    secondary = [("b", "Mean"), ("c", "Mean"), ("a", "golf")]
+    by_statsmodels = multipletests([found[key].p for key in secondary], method="fdr_bh")[1]
+    assert [found[key].adjusted for key in secondary] == pytest.approx(list(by_statsmodels))
+    assert [found[key].primary for key in [("a", "Mean"), *secondary]] == [True, *(False,) * 3]
 
 
 def test_sign_flip_agrees_with_the_t_test_where_both_apply():

@@ -1,0 +1,290 @@
+"""The analysis as `vgan-eval` commands; `evaluation/cli.py` adds them to its group.
+
+Pandas, SciPy and Matplotlib are imported by the command that runs, so that --help stays fast.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from analysis.command import judgments_from
+from evaluation.errors import UsageError
+from evaluation.options import Folder, database_option, study_option, study_options
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_question = click.option(
+    "--question", metavar="ID", help="Which question, where several are asked."
+)
+_rules = click.option(
+    "--exclude",
+    "rules",
+    metavar="RULE",
+    multiple=True,
+    help="Exclusion rule, NAME or NAME:THRESHOLD, or none; may be repeated. Default: what the "
+    "study file declares.",
+)
+_file = click.option(
+    "--judgments",
+    "file",
+    metavar="FILE",
+    type=Folder,
+    help="judgments.csv of `vgan-eval export` or `vgan-eval import`, in place of a database.",
+)
+_simulated = click.option(
+    "--include-simulated/--exclude-simulated",
+    "simulated",
+    default=None,
+    help="What to do where simulated and real judgments are mixed; refused otherwise.",
+)
+
+
+def _judgment_options(function: F) -> F:
+    """Add --db, --judgments, --study, --question, --exclude and the choice about simulated rows."""
+    for option in (_simulated, _rules, _question, study_option, _file, database_option):
+        function = option(function)
+    return function
+
+
+def _database(db: str, file: Path | None) -> str | None:
+    """Return the database to read, or None where a file was named instead.
+
+    Raises:
+        UsageError: both were named.
+    """
+    if file is None:
+        return db
+    if click.get_current_context().get_parameter_source("db") is ParameterSource.COMMANDLINE:
+        raise UsageError("give either --db URL or --judgments FILE, not both")
+    return None
+
+
+@click.command()
+@_judgment_options
+@click.option("--out", required=True, type=Folder, metavar="DIR", help="Folder to write.")
+@click.option("--paper", is_flag=True, help="Print the published Table 1 beside ours.")
+@click.option(
+    "--clips",
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder with SOURCE/... clips, to show example pairs; a database knows where they are.",
+)
+def report(
+    db: str,
+    file: Path | None,
+    study: str | None,
+    question: str | None,
+    rules: tuple[str, ...],
+    simulated: bool | None,
+    out: Path,
+    paper: bool,
+    clips: Path | None,
+) -> None:
+    """Write the report of a study: one HTML page, figures, tables, files for R."""
+    from analysis.report import clip_finder
+    from analysis.report import report as run
+    from analysis.table import rules_for
+
+    url = _database(db, file)
+    judgments = judgments_from(url, file, study, question, rules, simulated)
+    find = clip_finder(url, judgments.attrs["study"], clips)
+    written = run(judgments, out, rules_for(judgments, rules), paper=paper, find_clip=find)
+    click.echo(f"wrote {written}")
+
+
+@click.command()
+@click.argument("scores", type=Folder)
+@_judgment_options
+@click.option("--lower-is-better", is_flag=True, help="A small score is a good one.")
+def agreement(
+    scores: Path,
+    db: str,
+    file: Path | None,
+    study: str | None,
+    question: str | None,
+    rules: tuple[str, ...],
+    simulated: bool | None,
+    lower_is_better: bool,
+) -> None:
+    """Compare automatic SCORES (a CSV file: clip,score or source,score) with people's choices.
+
+    Prints the share of choices that the scores predict, and how well people predict each other.
+    """
+    from analysis.agreement import agreement_text
+
+    judgments = judgments_from(_database(db, file), file, study, question, rules, simulated)
+    text = agreement_text(judgments, scores, rules, lower_is_better=lower_is_better)
+    click.echo(text, nl=False)
+
+
+@click.command()
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@click.option("--study-a", metavar="NAME", help="Which study of A, where it holds several.")
+@click.option("--study-b", metavar="NAME", help="Which study of B, where it holds several.")
+@_question
+@_rules
+@_simulated
+def compare(
+    first: str,
+    second: str,
+    study_a: str | None,
+    study_b: str | None,
+    question: str | None,
+    rules: tuple[str, ...],
+    simulated: bool | None,
+) -> None:
+    """Compare the rows of two studies, A and B: do they differ?
+
+    Each is a judgments.csv or the URL of a database. Their workers and clips are taken to be
+    different.
+    """
+    from analysis.replication import comparison_text
+
+    studies = [
+        judgments_from(*_place(place), study, question, rules, simulated)
+        for place, study in ((first, study_a), (second, study_b))
+    ]
+    click.echo(comparison_text(studies, rules), nl=False)
+
+
+def _place(text: str) -> tuple[str | None, Path | None]:
+    """Tell a database URL from a file."""
+    return (text, None) if "://" in text else (None, Path(text))
+
+
+@click.command("import")
+@click.argument("table", type=Folder)
+@click.option(
+    "--map",
+    "columns",
+    metavar="COLUMN=THEIRS",
+    multiple=True,
+    help="A column of judgments.csv (or left_chosen, or winner) and the column of TABLE that has "
+    "it; may be repeated.",
+)
+@click.option(
+    "--set",
+    "constants",
+    metavar="COLUMN=VALUE",
+    multiple=True,
+    help="One value for all rows, such as crowd=lab; may be repeated.",
+)
+@click.option("--study", metavar="NAME", required=True, help="Name of the study.")
+@click.option(
+    "--out",
+    type=Folder,
+    metavar="FILE",
+    default=Path("judgments.csv"),
+    show_default=True,
+    help="The file to write.",
+)
+def import_(
+    table: Path, columns: tuple[str, ...], constants: tuple[str, ...], study: str, out: Path
+) -> None:
+    """Turn TABLE, one row per judgment of a published study, into judgments.csv.
+
+    Needed: worker, left_source, right_source; the clips (left_clip and right_clip) or what they
+    show (item); and who won: choice (left, right, tie), left_chosen (1, 0) or winner (a source).
+
+    Nothing is guessed: what is missing is left empty and said, or refused.
+    """
+    from analysis.importing import import_table, parse_assignments
+
+    found = import_table(
+        table,
+        out,
+        study,
+        parse_assignments("--map", columns),
+        parse_assignments("--set", constants),
+    )
+    for note in found.notes:
+        click.echo(f"note: {note}", err=True)
+    click.echo(f"{out}: {found.judgments:,} judgments by {found.workers:,} workers")
+
+
+@click.command()
+@click.argument("study_file", metavar="STUDY.TOML", type=Folder)
+@click.option(
+    "--crowd",
+    type=click.Choice(("local", "link", "mturk", "prolific")),
+    help="Cost on this crowd only (default: on all).",
+)
+@click.option(
+    "--difference",
+    type=click.FloatRange(0, 50, min_open=True, max_open=True),
+    default=5.0,
+    show_default=True,
+    metavar="POINTS",
+    help="True distance from 50 % whose power is shown.",
+)
+@click.option(
+    "--clips",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Clips per source and category, before there are folders.",
+)
+@click.option("--judgments", "file", type=Folder, metavar="FILE", help="A pilot's judgments.csv.")
+@click.option("--pilot-db", metavar="URL", help="The database of a pilot.")
+@click.option("--pilot-study", metavar="NAME", help="Which study is the pilot, of several.")
+@click.option("--pilot-question", metavar="ID", help="Which question of the pilot, of several.")
+def plan(
+    study_file: Path,
+    crowd: str | None,
+    difference: float,
+    clips: int | None,
+    file: Path | None,
+    pilot_db: str | None,
+    pilot_study: str | None,
+    pilot_question: str | None,
+) -> None:
+    """Say what STUDY.TOML will cost and what it can tell, before anything is frozen.
+
+    Judgments, workers, sessions and cost by crowd; half-widths and power with clustering; why more
+    workers beat more judgments. A pilot re-estimates correlations and splits judgments better.
+    """
+    from analysis.forecast import planned_rows, read_pilot
+    from analysis.load import load_judgments
+    from analysis.study_plan import plan_text
+    from evaluation.study import load_study
+
+    if file is not None and pilot_db is not None:
+        raise UsageError("give either --judgments FILE or --pilot-db URL, not both")
+    study = load_study(study_file)
+    rows = planned_rows(study, clips)
+    pilot = None
+    if file is not None or pilot_db is not None:
+        judgments = load_judgments(pilot_db, file, pilot_study, question=pilot_question)
+        pilot = read_pilot(judgments, rows)
+    text = plan_text(study, rows, crowd=crowd, difference=difference, pilot=pilot)
+    click.echo(text, nl=False)
+
+
+@click.command()
+@study_options
+@click.option(
+    "--stop-when",
+    metavar="RULE",
+    help="'decided' (50 % is excluded), 'half-width 3' (points), or both joined by 'or'. Default: "
+    "what the study file declares.",
+)
+@_question
+@_simulated
+def looks(
+    db: str, study: str | None, stop_when: str | None, question: str | None, simulated: bool | None
+) -> None:
+    """Look at a running study: intervals that hold at all looks together, rows not yet done.
+
+    Looking every day, or after every session, raises no false alarms.
+    """
+    from analysis.stopping import sequential_status_text
+
+    policy = {None: "refuse", True: "include", False: "exclude"}[simulated]
+    text = sequential_status_text(db, study, stop_when, question=question, simulated=policy)
+    click.echo(text, nl=False)
+
+
+COMMANDS = (plan, report, agreement, compare, import_, looks)

@@ -1,0 +1,225 @@
+"""Other people's studies: a long pairwise table becomes a judgments.csv in the contract's columns.
+
+Nothing is guessed. A column of the contract is mapped to a column of the table, or set to one value
+for all rows, or derived as said below, or left empty where the analysis can do without it.
+
+Derived: `pair_type`, `label`, and `choice` from `left_chosen` (1, 0, or 0.5 for a tie) or `winner`
+(the name of the chosen source, or `tie`); clip ids from source, category and `item`, where the
+table names what is shown but not the files; `trial` from the row's line; `assignment` from the
+worker (or the worker and `session`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from analysis.command import write_text
+from analysis.errors import JudgmentsError, UsageError
+from analysis.load import COLUMNS, REQUIRED, check_judgments
+
+# What the analysis cannot do without, and what to say where it is missing.
+_ESSENTIAL = {
+    "worker": "who judged; without it no interval can be right",
+    "left_source": "the source on the left (or the first of the pair)",
+    "right_source": "the source on the right (or the second of the pair)",
+}
+_CHOSEN = ("choice", "left_chosen", "winner")
+_DEFAULTS = {"trial_kind": "test", "category": "all", "crowd": "imported"}
+_TARGETS = (*COLUMNS, "left_chosen", "winner")
+_YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What an import wrote.
+
+    Args:
+        judgments: how many rows.
+        workers: how many people.
+        notes: what was derived, set or is missing, one sentence each.
+    """
+
+    judgments: int
+    workers: int
+    notes: tuple[str, ...]
+
+
+def parse_assignments(option: str, values: tuple[str, ...]) -> dict[str, str]:
+    """Read `COLUMN=VALUE` options.
+
+    Args:
+        option: its name, for messages.
+        values: as given.
+
+    Raises:
+        UsageError: one is not of this form, names no column of the contract, or comes twice.
+    """
+    found: dict[str, str] = {}
+    for text in values:
+        column, equals, value = (part.strip() for part in text.partition("="))
+        if not equals or not value:
+            raise UsageError(f"{option} {text}: write COLUMN=VALUE, such as worker=observer")
+        if column not in _TARGETS:
+            raise UsageError(
+                f"{option} {text}: no column {column!r} in judgments.csv; it has "
+                f"{', '.join(_TARGETS)}"
+            )
+        if column in found:
+            raise UsageError(f"{option} {text}: {column} is given twice")
+        found[column] = value
+    return found
+
+
+def import_table(
+    path: Path, out: Path, study: str, columns: Mapping[str, str], constants: Mapping[str, str]
+) -> Imported:
+    """Turn a long pairwise table, one row per judgment, into judgments.csv.
+
+    Args:
+        path: CSV with a header, or tab-separated where its name ends in .tsv.
+        out: the file to write.
+        study: name of the study.
+        columns: column of the table by column of the contract, or by `left_chosen` or `winner`.
+        constants: one value for all rows, by column of the contract.
+
+    Raises:
+        UsageError: the mapping lacks what cannot be derived, or names a column that is not there.
+        JudgmentsError: the table cannot be read, or a value breaks the contract; the message names
+            the line.
+    """
+    if out.resolve() == path.resolve():
+        raise UsageError(f"--out {out}: this is the table itself; write to another file")
+    table = _read(path)
+    _check_mapping(path, table, columns, constants)
+    frame = pd.DataFrame(index=table.index)
+    for target, column in columns.items():
+        frame[target] = table[column].str.strip()
+    for target, value in {**_DEFAULTS, **constants, "study": study}.items():
+        if target not in columns:
+            frame[target] = value
+    notes = [f"{c} is `{v}` in all rows" for c, v in _DEFAULTS.items() if _free(c, frame, v)]
+    notes += _fill(frame, path)
+    missing = [c for c in REQUIRED if (frame[c] == "").all()]
+    if missing:
+        notes.append(f"not in the table, and left empty: {', '.join(missing)}")
+    if "rt_ms" in missing or "clip_ms" not in frame:
+        notes.append("without rt_ms and clip_ms the rule `too-fast` cannot be applied")
+    notes.append("sides are as mapped: where the table has no sides, side bias means nothing")
+    frame = frame[[c for c in COLUMNS if c in frame]]
+    check_judgments(frame, str(path))
+    write_text(out, frame.to_csv(index=False, lineterminator="\n"))
+    return Imported(len(frame), int(frame["worker"].nunique()), tuple(notes))
+
+
+def _free(column: str, frame: pd.DataFrame, value: str) -> bool:
+    return bool((frame[column] == value).all())
+
+
+def _read(path: Path) -> pd.DataFrame:
+    separator = "\t" if path.suffix.lower() == ".tsv" else ","
+    try:
+        table = pd.read_csv(
+            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=separator
+        )
+    except FileNotFoundError:
+        raise JudgmentsError(f"{path}: no such file") from None
+    except OSError as error:
+        raise JudgmentsError(f"{path}: cannot be read ({error.strerror})") from None
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise JudgmentsError(f"{path}: cannot be read as CSV ({reason})") from None
+    if not isinstance(table.index, pd.RangeIndex):
+        raise JudgmentsError(f"{path}: lines have more fields than the header")
+    if table.empty:
+        raise JudgmentsError(f"{path}: no judgments")
+    return table
+
+
+def _check_mapping(
+    path: Path, table: pd.DataFrame, columns: Mapping[str, str], constants: Mapping[str, str]
+) -> None:
+    there = ", ".join(map(str, table.columns))
+    for target, column in columns.items():
+        if column not in table.columns:
+            raise UsageError(f"--map {target}={column}: {path} has no such column; it has {there}")
+    if twice := sorted(columns.keys() & constants.keys()):
+        raise UsageError(f"{twice[0]} is both mapped and set; keep one")
+    known = columns.keys() | constants.keys()
+    for target, why in _ESSENTIAL.items():
+        if target not in known:
+            raise UsageError(f"--map {target}=COLUMN is missing: {why}; {path} has {there}")
+    chosen = [c for c in _CHOSEN if c in known]
+    if len(chosen) != 1:
+        raise UsageError(
+            "map exactly one of choice (left, right, tie), left_chosen (1, 0) and winner "
+            f"(the chosen source); {path} has {there}"
+        )
+    clips = {"left_clip", "right_clip"} <= known
+    if not clips and "item" not in known:
+        raise UsageError(
+            "--map left_clip=COLUMN and --map right_clip=COLUMN are missing; or, where the table "
+            "only says what was shown (a scene, a prompt), --map item=COLUMN"
+        )
+
+
+def _fill(frame: pd.DataFrame, path: Path) -> list[str]:
+    """Derive what the mapping left open, in place; say what."""
+    notes = []
+    if "trial" not in frame:
+        frame["trial"] = [f"line-{i + 2}" for i in range(len(frame))]
+        notes.append("every line is a trial of its own")
+    if "assignment" not in frame:
+        session = frame["worker"]
+        if "session" in frame:
+            session = session + "-" + frame["session"]
+        frame["assignment"] = session
+    _fill_pair(frame, notes)
+    if "choice" in frame:
+        frame["choice"] = frame["choice"].str.lower()
+    else:
+        frame["choice"] = _choices(frame, path)
+    if "label" not in frame:
+        frame["label"] = np.select(
+            [frame["choice"] == "left", frame["choice"] == "right"],
+            [frame["left_clip"], frame["right_clip"]],
+            "",
+        )
+    for column in ("hit", "rt_ms", "answered_at"):
+        if column not in frame:
+            frame[column] = ""
+    return notes
+
+
+def _fill_pair(frame: pd.DataFrame, notes: list[str]) -> None:
+    for side in ("left", "right"):
+        if f"{side}_clip" not in frame:
+            place = frame[f"{side}_source"] + "/" + frame["category"] + "/"
+            frame[f"{side}_clip"] = place + frame["item"]
+            notes.append(f"{side}_clip is source/category/item")
+    left, right = frame["left_source"], frame["right_source"]
+    if "pair_type" not in frame:
+        lower, upper = left.where(left <= right, right), right.where(left <= right, left)
+        frame["pair_type"] = lower + "__" + upper
+
+
+def _choices(frame: pd.DataFrame, path: Path) -> np.ndarray:
+    """Tell left, right or tie from `left_chosen` or `winner`."""
+    if "left_chosen" in frame:
+        value, lower = frame["left_chosen"], frame["left_chosen"].str.lower()
+        sides = [lower.isin(_YES), lower.isin(_NO), lower == "0.5"]
+        rule = "left_chosen must be 1, 0, or 0.5 for a tie"
+    else:
+        value = frame["winner"]
+        same = frame["left_source"] == frame["right_source"]
+        sides = [(value == frame["left_source"]) & ~same, (value == frame["right_source"]) & ~same]
+        sides.append(value == "tie")
+        rule = "winner must be one of the two sources shown, or tie"
+    choice = np.select(sides, ["left", "right", "tie"], "")
+    bad = np.flatnonzero(choice == "")
+    if len(bad):
+        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+        raise JudgmentsError(f"{path}:{bad[0] + 2}: {rule}, not {value.iloc[bad[0]]!r}{more}")
+    return choice

@@ -1,0 +1,474 @@
+import json
+import re
+
+import pandas as pd
+import pytest
+
+from analysis.load import load_judgments
+from analysis.planning import ACTIVITY, Crowd, half_width
+from analysis.preference import sample_of, table_preferences
+from analysis.sequential import look
+from analysis.table import build_table
+from evaluation.cli import main
+
+PAIRS = {("mine", "yours"): 0.7, ("mine", "real"): 0.2}
+
+STUDY = """\
+[study]
+name = "small"
+title = "Which clip is more realistic?"
+seed = 7
+
+[sources]
+mine = "clips/mine"
+yours = "clips/yours"
+real = "clips/real"
+
+[design]
+comparisons = [["mine", "yours"], ["mine", "real"]]
+categories = ["golf", "beach"]
+judgments_per_cell = 500
+
+[session]
+trials = 20
+practice = 0
+gold = 0
+
+[pay]
+reward_cents = 100
+expected_minutes = 6.0
+
+[workers]
+workers = 100
+"""
+
+
+@pytest.fixture
+def run(capsys):
+    """Run `vgan-eval`; returns exit code, stdout and stderr."""
+
+    def call(*arguments):
+        code = main([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def study_file(tmp_path):
+    def write(*changes):
+        text = STUDY
+        for old, new in changes:
+            assert old in text
+            text = text.replace(old, new)
+        path = tmp_path / "plan.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def numbers_of(text, start):
+    """The fields of the first line that begins so, in columns two blanks apart."""
+    (line, *_) = [line for line in text.splitlines() if line.startswith(start)]
+    return re.split(r"\s{2,}", line)
+
+
+# --- primary rows
+
+
+def test_only_the_declared_primary_rows_share_holm(judgments_text, write_judgments):
+    path = write_judgments(judgments_text(PAIRS))
+    declared = '[study]\nname = "paper"\n[analysis]\nprimary = [["real", "mine"], ["x", "y"]]\n'
+    (path.parent / "study.toml").write_text(declared)
+    table = build_table(load_judgments(file=path))
+    tests = {row: t for (row, category), t in table.tests.items() if category == "Mean"}
+
+    assert tests["mine over real"].primary
+    assert tests["mine over real"].adjusted == tests["mine over real"].p
+    assert not tests["mine over yours"].primary
+    assert "x over y is declared primary, but has no judgments" in table.notes
+
+
+def test_without_declared_rows_all_are_primary(judgments_text, write_judgments):
+    table = build_table(load_judgments(file=write_judgments(judgments_text(PAIRS))))
+
+    assert all(t.primary == (category == "Mean") for (_, category), t in table.tests.items())
+
+
+# --- plan
+
+
+def test_plan_counts_sessions_and_cost_to_the_cent(run, study_file):
+    code, out, _ = run("plan", study_file(), "--clips", 50)
+
+    assert code == 0
+    assert "2 rows, 2 categories, 2,000 test judgments in 100 sessions of 20" in out
+    assert numbers_of(out, "mturk")[1:] == ["100.00", "0.00", "20.00", "120.00", "10.00"]
+    # A third of 1.00 is 0.34, a hundred times.
+    assert numbers_of(out, "prolific")[3:5] == ["34.00", "134.00"]
+    assert numbers_of(out, "local")[4] == "100.00"
+
+
+def test_plan_half_widths_are_those_of_the_planning_functions(run, study_file):
+    _, out, _ = run("plan", study_file(), "--clips", 50)
+    # 100 workers x 20 trials = 2,000 places for 2,000 judgments: everybody gives the same.
+    row = half_width(0.5, 1000, Crowd(100, 100, 100, ACTIVITY, 1.0))
+    cell = half_width(0.5, 500, Crowd(100, 50, 50, ACTIVITY, 1.0))
+
+    precision = out[out.index("Expected half-widths") :]
+    found = numbers_of(precision, "mine over real")
+    assert (found[4], found[6]) == (f"{row:.1f}", f"{cell:.1f}")
+
+
+def test_plan_counts_the_clips_in_the_folders(run, study_file, clip_folder):
+    for source in ("mine", "yours", "real"):
+        clip_folder(source, {"golf": 3, "beach": 3})
+    code, out, _ = run("plan", study_file())
+    same = run("plan", study_file(), "--clips", 3)[1]
+
+    assert code == 0
+    assert out == same
+
+
+def test_plan_of_missing_folders_names_the_option(run, study_file):
+    code, _, err = run("plan", study_file())
+
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "--clips N" in err
+
+
+def test_plan_on_a_crowd_that_refuses_the_pay_is_an_error(run, study_file):
+    little = study_file(("reward_cents = 100", "reward_cents = 10"))
+    code, out, err = run("plan", little, "--clips", 5, "--crowd", "prolific")
+    everywhere = run("plan", little, "--clips", 5)
+
+    assert (code, out) == (2, "")
+    assert "write at least 80" in err
+    assert everywhere[0] == 0
+    assert "refused: [pay] reward_cents = 10" in everywhere[1]
+
+
+def test_plan_that_the_workers_cannot_fill_is_refused(run, study_file):
+    few = study_file(("workers = 100", "workers = 99"))
+    code, _, err = run("plan", few, "--clips", 5)
+
+    assert code == 2
+    assert "99 workers give at most 1980 judgments" in err
+
+
+def test_a_larger_difference_has_more_power(run, study_file):
+    def power(points):
+        out = run("plan", study_file(), "--clips", 50, "--difference", points)[1]
+        return int(numbers_of(out[out.index("Power") :], "mine over real")[1].split()[0])
+
+    assert power(1) < power(3) < power(8)
+    assert power(20) == 100
+
+
+def test_plan_shows_that_more_workers_beat_more_judgments(run, study_file):
+    many = study_file(
+        ("workers = 100", "workers = 25\nsessions_per_worker = 20"),
+    )
+    out = run("plan", many, "--clips", 400)[1]
+    workers, judgments = re.findall(r"(\d+\.\d+) points", out)
+
+    assert float(workers) < float(judgments)
+
+
+def test_a_pilot_gives_correlations_rates_and_allocation(
+    run, study_file, judgments_text, write_judgments
+):
+    frame = judgments_text(PAIRS, per_cell=300, categories=("golf", "beach"), sd=1.0)
+    # The pilot has the second row the other way round.
+    swapped = frame["source_b"] == "real"
+    frame.loc[swapped, ["source_a", "source_b"]] = ["real", "mine"]
+    path = write_judgments(frame)
+    code, out, _ = run("plan", study_file(), "--clips", 50, "--judgments", path)
+    split = out[out.index("split in proportion") :]
+    first, second = numbers_of(split, "mine over yours"), numbers_of(split, "mine over real")
+
+    assert code == 0
+    assert "from the pilot of 1,200 judgments by 40 workers" in out
+    assert float(re.search(r"Correlations: worker (\d\.\d+)", out)[1]) > 0.06
+    assert float(second[1]) < 40 < 55 < float(first[1])
+    planned = [int(row[4].replace(",", "")) for row in (first, second)]
+    assert sum(planned) == 2000
+    rates = [float(row[1]) / 100 for row in (first, second)]
+    wanted = rates[0] * (1 - rates[0]) / sum(r * (1 - r) for r in rates)
+    assert planned[0] / 2000 == pytest.approx(wanted, abs=0.002)
+
+
+def test_a_simulated_pilot_carries_the_banner(run, study_file, judgments_text, write_judgments):
+    path = write_judgments(judgments_text(PAIRS, categories=("golf",), simulated=True))
+    out = run("plan", study_file(), "--clips", 50, "--judgments", path)[1]
+
+    assert out.startswith("SIMULATED RATERS")
+    assert out.rstrip().splitlines()[-1].startswith("SIMULATED RATERS")
+
+
+def test_a_pilot_too_small_to_tell_says_so(run, study_file, judgments_text, write_judgments):
+    path = write_judgments(judgments_text({("mine", "yours"): 0.5}, per_cell=1, categories=("g",)))
+    out = run("plan", study_file(), "--clips", 50, "--judgments", path)[1]
+
+    assert "the pilot of 1 judgments by 1 workers cannot tell" in out
+    assert "Not in the pilot, taken as 50 %: mine over real" in out
+
+
+# --- report, agreement, compare
+
+
+def test_report_writes_its_page_from_a_file(run, tmp_path, judgments_text, write_judgments):
+    path = write_judgments(judgments_text(PAIRS, per_cell=30, categories=("golf",), simulated=True))
+    code, out, _ = run("report", "--judgments", path, "--out", tmp_path / "report")
+
+    assert code == 0
+    assert out == f"wrote {tmp_path / 'report' / 'report.html'}\n"
+    assert "SIMULATED RATERS" in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_a_database_and_a_file_together_are_refused(run, tmp_path, recorded):
+    code, _, err = run(
+        "report", "--db", recorded(), "--judgments", tmp_path / "j.csv", "--out", tmp_path / "r"
+    )
+
+    assert code == 2
+    assert "not both" in err
+    assert not (tmp_path / "r").exists()
+
+
+def test_agreement_reads_a_database(run, tmp_path, recorded):
+    scores = tmp_path / "scores.csv"
+    scores.write_text("source,score\nmine,0.1\nreal,0.9\n")
+    url = recorded()
+    code, out, _ = run("agreement", scores, "--db", url)
+    lower = run("agreement", scores, "--db", url, "--lower-is-better")[1]
+    percent = float(numbers_of(out, "scores, all rows")[1])
+
+    assert code == 0
+    assert percent > 50
+    assert float(numbers_of(lower, "scores, all rows")[1]) == pytest.approx(100 - percent, abs=0.11)
+
+
+def test_a_missing_score_is_one_line_and_exit_code_1(run, tmp_path, recorded):
+    scores = tmp_path / "scores.csv"
+    scores.write_text("source,score\nmine,0.1\n")
+    code, _, err = run("agreement", scores, "--db", recorded())
+
+    assert code == 1
+    assert err.count("\n") == 1
+    assert "1 judged sources have no score, first real" in err
+
+
+def test_compare_finds_no_difference_of_a_study_from_itself(run, judgments_text, write_judgments):
+    path = write_judgments(judgments_text(PAIRS, categories=("golf",)))
+    other = write_judgments(
+        judgments_text({("mine", "yours"): 0.2}, categories=("golf",), seed=3), "other.csv"
+    )
+    same = run("compare", path, path)
+    code, out, _ = run("compare", path, other)
+
+    assert same[0] == code == 0
+    assert numbers_of(same[1], "mine over yours")[3] == "+0.0"
+    assert float(numbers_of(out, "mine over yours")[3]) < -30
+    assert numbers_of(out, "mine over yours")[-1] == "<0.001"
+
+
+@pytest.mark.parametrize("command", ["report", "agreement", "looks"])
+def test_a_missing_database_is_one_line_and_exit_code_1(run, tmp_path, command):
+    arguments = {
+        "report": ["--out", tmp_path / "r"],
+        "agreement": [tmp_path / "scores.csv"],
+        "looks": ["--stop-when", "decided"],
+    }
+    code, _, err = run(command, *arguments[command], "--db", f"sqlite:///{tmp_path}/none.db")
+
+    assert code == 1
+    assert err.count("\n") == 1
+    assert "none.db" in err
+
+
+# --- import
+
+
+def pairwise_table(tmp_path, **changes):
+    """A table as published ones are: observers, scenes, two conditions, who was selected."""
+    columns = {
+        "observer": ["ann", "ann", "bob", "bob", "cy", "cy"],
+        "session": ["1", "2", "1", "1", "1", "1"],
+        "scene": ["car", "tree", "car", "tree", "car", "tree"],
+        "condition_A": ["x", "y", "x", "y", "x", "x"],
+        "condition_B": ["y", "x", "y", "x", "y", "y"],
+        "is_A_selected": ["1", "0", "1", "1", "0", "1"],
+    }
+    path = tmp_path / "published.csv"
+    pd.DataFrame({**columns, **changes}).to_csv(path, index=False)
+    return path
+
+
+MAP = [
+    argument
+    for pair in (
+        "worker=observer", "session=session", "item=scene", "left_source=condition_A",
+        "right_source=condition_B", "left_chosen=is_A_selected",
+    )
+    for argument in ("--map", pair)
+]  # fmt: skip
+
+
+def test_import_gives_judgments_that_the_analysis_reads(run, tmp_path):
+    out_file = tmp_path / "judgments.csv"
+    code, out, err = run(
+        "import", pairwise_table(tmp_path), *MAP, "--study", "other", "--out", out_file
+    )
+    judgments = load_judgments(file=out_file)
+    preferences = table_preferences(judgments)
+
+    assert code == 0
+    assert out == f"{out_file}: 6 judgments by 3 workers\n"
+    # x won lines 2, 3, 4 and 7: counted by hand.
+    assert preferences["row"].unique().tolist() == ["x over y"]
+    assert preferences["y"].tolist() == [1, 1, 1, 0, 0, 1]
+    assert preferences["cluster_a"].tolist() == ["all/car", "all/tree"] * 3
+    assert judgments["left_clip"][1] == "y/all/tree"
+    assert judgments["answered_at"].isna().all()
+    assert judgments["rt_ms"].isna().all()
+    assert "left empty: hit, rt_ms, answered_at" in err
+    assert "crowd is `imported` in all rows" in err
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_imported_study_has_a_table_and_a_report(run, tmp_path):
+    out_file = tmp_path / "judgments.csv"
+    table = pairwise_table(
+        tmp_path,
+        observer=[f"o{i // 4}" for i in range(48)],
+        session=["1"] * 48,
+        scene=[f"s{i % 6}" for i in range(48)],
+        condition_A=["x"] * 48,
+        condition_B=["y"] * 48,
+        is_A_selected=[str(int(i % 3 > 0)) for i in range(48)],
+    )
+    run("import", table, *MAP, "--study", "other", "--out", out_file)
+    code, _, err = run("report", "--judgments", out_file, "--out", tmp_path / "report")
+    written = json.loads((tmp_path / "report" / "tables" / "table1.json").read_text())
+
+    assert (code, err) == (0, "")
+    assert written["rows"][0]["cells"]["Mean"]["percent"] == pytest.approx(100 * 32 / 48)
+    assert "at unknown times" in (tmp_path / "report" / "report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("drop", "says"),
+    [
+        ("worker=observer", "--map worker=COLUMN is missing: who judged"),
+        ("item=scene", "--map left_clip=COLUMN and --map right_clip=COLUMN are missing"),
+        ("left_chosen=is_A_selected", "map exactly one of choice"),
+    ],
+)
+def test_what_cannot_be_derived_is_asked_for(run, tmp_path, drop, says):
+    pairs = [part for part in MAP if part not in ("--map", drop)]
+    arguments = [a for pair in pairs for a in ("--map", pair)]
+    out_file = tmp_path / "judgments.csv"
+    code, _, err = run(
+        "import", pairwise_table(tmp_path), *arguments, "--study", "other", "--out", out_file
+    )
+
+    assert code == 2
+    assert says in err
+    assert err.count("\n") == 1
+    assert not out_file.exists()
+
+
+def test_a_selection_that_is_neither_names_its_line(run, tmp_path):
+    table = pairwise_table(tmp_path, is_A_selected=["1", "0", "A", "1", "0", "1"])
+    code, _, err = run(
+        "import", table, *MAP, "--study", "other", "--out", tmp_path / "judgments.csv"
+    )
+
+    assert code == 1
+    assert "published.csv:4: left_chosen must be 1, 0, or 0.5 for a tie, not 'A'" in err
+
+
+def test_a_winner_may_be_named_and_a_tie_kept(run, tmp_path):
+    table = pairwise_table(tmp_path, is_A_selected=["x", "x", "tie", "y", "y", "x"])
+    arguments = [a.replace("left_chosen", "winner") for a in MAP]
+    out_file = tmp_path / "judgments.csv"
+    code, _, _ = run("import", table, *arguments, "--study", "other", "--out", out_file)
+
+    assert code == 0
+    assert table_preferences(load_judgments(file=out_file))["y"].tolist() == [1, 1, 0.5, 0, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("extra", "says"),
+    [
+        (["--map", "worker=nobody"], "worker is given twice"),
+        (["--map", "rt_ms=nobody"], "has no such column; it has observer, session"),
+        (["--map", "colour=scene"], "no column 'colour' in judgments.csv"),
+        (["--set", "crowd"], "write COLUMN=VALUE"),
+        (["--set", "item=car"], "item is both mapped and set"),
+    ],
+)
+def test_a_wrong_mapping_is_wrong_usage(run, tmp_path, extra, says):
+    code, _, err = run(
+        "import",
+        pairwise_table(tmp_path),
+        *MAP,
+        *extra,
+        "--study",
+        "s",
+        "--out",
+        tmp_path / "o.csv",
+    )
+
+    assert code == 2
+    assert says in err
+
+
+# --- looks
+
+
+def test_looks_shows_the_sequence_of_every_row(run, recorded):
+    url = recorded(workers=8, pairs=16)
+    code, out, _ = run("looks", "--db", url, "--stop-when", "half-width 3")
+    preferences = table_preferences(load_judgments(url))
+    low, high = look(sample_of(preferences), len(preferences))
+    found = numbers_of(out, "mine over real")
+
+    assert code == 0
+    assert found[2] == f"{100 * low:.1f}–{100 * high:.1f}"
+    assert found[-1] == "needs judgments"
+    assert out.endswith("Rows that still need judgments: mine over real.\n")
+
+
+def test_a_decided_row_is_done(run, recorded):
+    out = run("looks", "--db", recorded(workers=30, pairs=30), "--stop-when", "decided")[1]
+
+    assert numbers_of(out, "mine over real")[-1] == "done: decided"
+    assert out.endswith("Every row is done: the study may stop.\n")
+
+
+def test_looks_without_a_rule_asks_for_one(run, recorded):
+    code, _, err = run("looks", "--db", recorded())
+
+    assert code == 2
+    assert "no stopping rule: say --stop-when" in err
+
+
+def test_a_stopping_rule_that_cannot_be_read_is_wrong_usage(run, recorded):
+    code, _, err = run("looks", "--db", recorded(), "--stop-when", "tired")
+
+    assert code == 2
+    assert "write `decided`" in err
+
+
+def test_a_study_without_judgments_needs_them_all(run, initialised_study):
+    code, out, _ = run(
+        "looks", "--db", initialised_study.database.url, "--stop-when", "decided or half-width 3"
+    )
+
+    assert code == 0
+    assert numbers_of(out, "ours over real")[-3:] == ["0", "16", "no judgments yet"]
