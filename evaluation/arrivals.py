@@ -3,11 +3,20 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from evaluation.schema import Base, CallState, Environment, Hit, Study, Worker
+from evaluation.schema import (
+    Assignment,
+    AssignmentStatus,
+    Base,
+    CallState,
+    Environment,
+    Hit,
+    Study,
+    Worker,
+)
 
 
 def _insert_once(session: Session, table: type[Base], values: dict[str, Any]) -> None:
@@ -63,3 +72,49 @@ def local_hit(
         )
         found = session.scalars(query).one()
     return found
+
+
+def published_hit(session: Session, study: Study, crowd: str, external_id: str) -> Hit | None:
+    """Return the HIT that a study published under a platform's id; only reads."""
+    return session.scalar(
+        select(Hit).where(
+            Hit.study_id == study.id, Hit.crowd == crowd, Hit.external_id == external_id
+        )
+    )
+
+
+def superseded_sessions(
+    session: Session, hit: Hit, worker: str, external_id: str
+) -> list[Assignment]:
+    """Return a worker's open sessions of a HIT under other assignment ids; only reads.
+
+    A platform gives a worker one assignment of a HIT at a time. When they come with another id,
+    they returned the earlier one, which the platform does not tell.
+    """
+    query = (
+        select(Assignment)
+        .join(Worker)
+        .where(
+            Assignment.hit_id == hit.id,
+            Assignment.status == AssignmentStatus.ACCEPTED,
+            Assignment.external_id != external_id,
+            Worker.external_id == worker,
+        )
+    )
+    return list(session.scalars(query))
+
+
+def sessions_had(session: Session, study: Study, hit: Hit, worker: str) -> int:
+    """Count the sessions that a worker of a HIT's crowd has had or is in; only reads."""
+    count = session.scalar(
+        select(func.count(Assignment.id))
+        .join(Worker)
+        .where(
+            Assignment.study_id == study.id,
+            Assignment.status != AssignmentStatus.RETURNED,
+            Worker.crowd == hit.crowd,
+            Worker.environment == hit.environment,
+            Worker.external_id == worker,
+        )
+    )
+    return int(count or 0)

@@ -4,6 +4,7 @@ The composition root: it may import any layer, inside the command that needs it,
 imports it. Every error a user can cause becomes one line and an exit code in `main`.
 """
 
+import json
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import click
 
+from analysis.commands import COMMANDS as ANALYSIS_COMMANDS
+from evaluation.crowd_commands import COMMANDS
 from evaluation.errors import EvaluationError, UsageError
 from evaluation.options import (
     Folder,
@@ -24,6 +27,8 @@ from evaluation.options import (
 )
 from vgan.data.manifest import ManifestError
 
+# Where workers of the bundled service (`vgan-eval sandbox`) are, on this machine.
+SANDBOX_SITES = ("http://127.0.0.1:8900", "http://localhost:8900")
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 
 
@@ -31,6 +36,10 @@ EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 @click.version_option(version("vgan-eval"), prog_name="vgan-eval")
 def cli() -> None:
     """Ask people which video is more realistic, and count the answers honestly."""
+
+
+for command in (*COMMANDS, *ANALYSIS_COMMANDS):
+    cli.add_command(command)
 
 
 @contextmanager
@@ -64,7 +73,7 @@ def init(
     Run again with the same file there is nothing to do; with new pay or recruiting, these change;
     with another design, it is refused once people have answered.
     """
-    from evaluation.database import create_database
+    from evaluation.database import database_to_fill
     from evaluation.freeze import init_study
     from evaluation.storage import open_store
     from evaluation.study import load_study
@@ -74,12 +83,8 @@ def init(
     loaded = load_study(study_file)
     folder = files_folder(db, files)
     store = open_store(media_store(db, files, media))
-    database = create_database(db)
-    try:
-        with _progress() as progress:
-            report = init_study(database, loaded, store, folder / "clips", progress)
-    finally:
-        database.close()
+    with database_to_fill(db) as database, _progress() as progress:
+        report = init_study(database, loaded, store, folder / "clips", progress)
     for warning in report.warnings:
         click.echo(f"warning: {warning}", err=True)
     cost = report.cost
@@ -214,6 +219,8 @@ def rate(
     "frame_ancestors",
     multiple=True,
     metavar="ORIGIN",
+    default=SANDBOX_SITES,
+    show_default=True,
     help="A site that may show the pages in a frame and receive finished sessions.",
 )
 def serve(
@@ -241,14 +248,15 @@ def _serve(
     frame_ancestors: tuple[str, ...] = (),
 ) -> None:
     """Run the web application; `path` None lets people in by the join link only."""
-    from evaluation.storage import open_store
+    from evaluation.storage import S3Store, open_store
     from webapp import create_app
     from webapp.local import join_address
     from webapp.server import listen
 
+    store = open_store(media_store(db, *places))
     app = create_app(
         db,
-        open_store(media_store(db, *places)),
+        store,
         study=study,
         open_door=path is not None,
         frame_ancestors=frame_ancestors,
@@ -257,6 +265,9 @@ def _serve(
     with listen(app, host, port) as server:
         address = f"{server.url}{path or join_address(app)}"
         click.echo(f"Rating page: {address}\nPress Ctrl-C to stop.")
+        if isinstance(store, S3Store):
+            rule = json.dumps(store.cors_rule(server.url))
+            click.echo(f"The bucket's CORS rule, with the address that raters use: {rule}")
         if open_browser:
             click.launch(address)
         server.run()

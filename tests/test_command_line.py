@@ -51,6 +51,18 @@ def test_a_missing_study_file_is_one_line_and_exit_code_2(tmp_path, capsys):
     assert not (tmp_path / "s.db").exists()
 
 
+def test_a_study_that_cannot_be_made_leaves_no_database(study_toml, tmp_path, capsys):
+    file = study_toml(extra="[workers]\nworkers = 1\n", clips=True)
+    text = file.read_text().replace("[workers]\nsessions_per_worker = 2", "")
+    file.write_text(text)
+
+    code = evaluation.cli.main(["init", str(file), "--db", f"sqlite:///{tmp_path}/s.db"])
+
+    assert code == 2
+    assert "raise [workers] workers" in capsys.readouterr().err
+    assert list(tmp_path.glob("s.db*")) == []
+
+
 @pytest.mark.parametrize("command", ["rate", "simulate", "export"])
 def test_a_missing_database_is_one_line_and_exit_code_1(command, tmp_path, capsys):
     arguments = [command, "--db", f"sqlite:///{tmp_path}/none.db"]

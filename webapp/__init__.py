@@ -1,8 +1,8 @@
 """The web application: the page that workers rate on, the clips it plays, and a health check.
 
-`create_app` makes it for one study; `serve` runs it. Worker pages use no cookies and no browser
-storage, because in another site's frame neither works: the state is the ids in the URL, a signed
-token, and the database.
+`create_app` makes it for one study; `webapp.server` runs it. Worker pages use no cookies and no
+browser storage, because in another site's frame neither works: the state is the ids in the URL, a
+signed token, and the database.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,6 @@ from evaluation.progress import has_simulated
 from evaluation.storage import MediaStore
 
 _MAX_BODY = 64 * 1024  # a judgment has about 2 kB
-_THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,7 @@ class Services:
         study: its name.
         environment: that local and link raters are recorded under.
         open_door: whether anyone who reaches `/` may rate; else only by the join link.
+        form_hosts: sites that a finished session may be submitted to.
     """
 
     database: Database
@@ -38,6 +38,7 @@ class Services:
     study: str
     environment: schema.Environment
     open_door: bool
+    form_hosts: tuple[str, ...] = ()
 
 
 def services() -> Services:
@@ -76,7 +77,7 @@ def create_app(
         DatabaseError: the database cannot be opened, or holds no study.
         UsageError: no study of that name, several and no name, or simulated judgments in it.
     """
-    from webapp import health, local, media, rating  # the views import `services` from here
+    from webapp import health, local, media, mturk, rating  # the views import `services` from here
 
     database = open_database(database_url)
     with database.read() as session:
@@ -89,9 +90,11 @@ def create_app(
             )
     app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
-    app.extensions["vgan_eval"] = Services(database, store, name, environment, open_door)
-    for blueprint in (rating.blueprint, local.blueprint, media.blueprint, health.blueprint):
-        app.register_blueprint(blueprint)
+    app.extensions["vgan_eval"] = Services(
+        database, store, name, environment, open_door, tuple(form_hosts)
+    )
+    for module in (rating, local, mturk, media, health):
+        app.register_blueprint(module.blueprint)
     policy = _content_policy(store.origin(), frame_ancestors, form_hosts)
 
     @app.after_request
@@ -124,14 +127,3 @@ def _content_policy(
         "frame-ancestors": " ".join(["'self'", *frame_ancestors]),
     }
     return "; ".join(f"{name} {value}" for name, value in rules.items())
-
-
-def serve(app: Flask, host: str = "127.0.0.1", port: int = 8000) -> None:
-    """Run the application on waitress until it is interrupted.
-
-    Waitress, because it keeps answering when browsers hold silent or slow connections open; a
-    server with one connection per worker process does not.
-    """
-    import waitress
-
-    waitress.serve(app, host=host, port=port, threads=_THREADS, ident=None)

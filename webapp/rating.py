@@ -22,6 +22,8 @@ from evaluation.allocation import (
     local_hit,
     start_session,
 )
+from evaluation.arrivals import published_hit, superseded_sessions
+from evaluation.closing import return_session
 from evaluation.database import find_study
 from evaluation.errors import (
     DatabaseError,
@@ -36,6 +38,7 @@ from evaluation.judgments import record_judgment
 from evaluation.schema import Assignment, Study
 from evaluation.tokens import PageToken, read_token, sign_token
 from webapp import now, services
+from webapp.receipts import receipt
 from webapp.requests import Judged, read_judgment, read_started, read_survey, text_field
 from webapp.settings import RatingSettings, rating_settings
 from webapp.showings import session_state
@@ -63,7 +66,7 @@ def page() -> ResponseReturnValue:
         study = find_study(session, services().study)
         settings = rating_settings(session, study)
         try:
-            read_ticket(study.secret, request.args.get("ticket", ""))
+            ticket = read_ticket(study.secret, request.args.get("ticket", ""))
         except TokenError:
             return render_template("rating/closed.html"), 404
     config = {
@@ -72,6 +75,7 @@ def page() -> ResponseReturnValue:
         "devices": settings.devices,
         "allowTie": settings.allow_tie,
         "consentVersion": settings.consent["version"] if settings.consent else None,
+        "submitTo": ticket.submit_to or None,
     }
     return render_template("rating/page.html", settings=settings, config=config)
 
@@ -94,7 +98,7 @@ def _may_start(session: Session, study: Study, ticket: Ticket) -> bool:
     worker_id = session.scalar(
         select(schema.Worker.id).where(
             schema.Worker.crowd == ticket.crowd,
-            schema.Worker.environment == services().environment,
+            schema.Worker.environment == _environment(ticket),
             schema.Worker.external_id == ticket.worker,
         )
     )
@@ -111,9 +115,8 @@ def start() -> ResponseReturnValue:
         ticket = read_ticket(study.secret, started.ticket)
         if settings.consent and started.consent != str(settings.consent["version"]):
             raise EvaluationError("the consent was not given")
-        environment = services().environment
-        hit = local_hit(session, study, ticket.crowd, environment, now())
-        worker = get_worker(session, ticket.crowd, environment, ticket.worker, now())
+        hit = _hit(session, study, ticket)
+        worker = get_worker(session, ticket.crowd, hit.environment, ticket.worker, now())
         assignment = start_session(
             session, study, hit=hit, worker=worker, external_id=ticket.session, now=now()
         )
@@ -124,6 +127,22 @@ def start() -> ResponseReturnValue:
             _note_consent(session, assignment, settings.consent)
         session.flush()
         return _with_token(session, study, assignment, settings)
+
+
+def _environment(ticket: Ticket) -> schema.Environment:
+    return schema.Environment(ticket.environment or services().environment)
+
+
+def _hit(session: Session, study: Study, ticket: Ticket) -> schema.Hit:
+    """Return the HIT that a rater comes under; what they gave back on its platform is returned."""
+    if not ticket.hit:
+        return local_hit(session, study, ticket.crowd, _environment(ticket), now())
+    hit = published_hit(session, study, ticket.crowd, ticket.hit)
+    if hit is None:
+        raise TokenError("the HIT is not of this study")
+    for earlier in superseded_sessions(session, hit, ticket.worker, ticket.session):
+        return_session(session, earlier, now())
+    return hit
 
 
 @blueprint.get("/api/state")
@@ -183,7 +202,7 @@ def finish() -> ResponseReturnValue:
         code = finish_session(session, assignment, now())
         if first and answers:
             assignment.survey = answers
-    return {"stage": "done", "code": code}
+        return {"stage": "done", "code": code, "receipt": receipt(session, study, assignment)}
 
 
 def _body() -> dict[str, Any]:
@@ -199,7 +218,7 @@ def _assignment_of(session: Session, ticket: Ticket) -> Assignment | None:
         .join(Assignment.worker)
         .where(
             Assignment.crowd == ticket.crowd,
-            Assignment.environment == services().environment,
+            Assignment.environment == _environment(ticket),
             Assignment.external_id == ticket.session,
             schema.Worker.external_id == ticket.worker,
         )
@@ -221,10 +240,10 @@ def _with_token(
 ) -> dict[str, Any]:
     settings = settings or rating_settings(session, study)
     token = PageToken(study.id, assignment.id, assignment.worker_id, now() + _TOKEN_LIFE)
-    return {
-        **session_state(session, study, assignment, settings, services().store),
-        "token": sign_token(study.secret, token),
-    }
+    state = session_state(session, study, assignment, settings, services().store)
+    if state["stage"] == "done":
+        state["receipt"] = receipt(session, study, assignment)
+    return {**state, "token": sign_token(study.secret, token)}
 
 
 def _note_consent(session: Session, assignment: Assignment, consent: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from evaluation import schema
 
+_SHOWN = ("trials", "practice", "gold", "repeats", "identical")
 UNTITLED = "Comparing pairs of clips"
 
 
@@ -71,5 +72,5 @@ def rating_settings(session: Session, study: schema.Study) -> RatingSettings:
         show_prompt=bool(design.get("show_prompt", False)),
         layout=layout or {},
         minutes=float((table("pay") or {}).get("expected_minutes", 0)),
-        trials=sum(int(parts.get(k, 0)) for k in ("trials", "practice", "gold", "repeats")),
+        trials=sum(int(parts.get(kind, 0)) for kind in _SHOWN),
     )

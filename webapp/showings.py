@@ -10,10 +10,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
+from evaluation.allocation import POOL_RULE
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
     Pair,
+    PlanBatch,
     Showing,
     ShowingStatus,
     Stimulus,
@@ -97,8 +99,7 @@ def _described(
     stimuli: dict[tuple[int, int], Stimulus],
 ) -> dict[str, Any]:
     pair = showing.trial.pair
-    sides = (pair.clip_a_id, pair.clip_b_id)
-    left, right = sides if showing.trial.a_is_left else sides[::-1]
+    left, right = _sides(showing.trial)
     answered = {judgment.question_id for judgment in showing.judgments}
     return {
         "position": showing.position,
@@ -114,6 +115,45 @@ def _described(
     }
 
 
-def _clip(stimulus: Stimulus, store: MediaStore) -> dict[str, Any]:
-    url = store.url(stimulus.key) or f"media/{stimulus.key}"
+def _sides(trial: Trial) -> tuple[int, int]:
+    """Return the ids of the clips on the left and on the right."""
+    pair = trial.pair
+    sides = (pair.clip_a_id, pair.clip_b_id)
+    return sides if trial.a_is_left else (sides[1], sides[0])
+
+
+def _clip(stimulus: Stimulus, store: MediaStore, root: str = "") -> dict[str, Any]:
+    url = store.url(stimulus.key) or f"{root}media/{stimulus.key}"
     return {"url": url, "bytes": stimulus.padded_bytes, "layout": stimulus.layout}
+
+
+def sample_pair(
+    session: Session, study: Study, store: MediaStore, *, root: str
+) -> dict[str, Any] | None:
+    """Return a practice pair to show before anybody accepts; None in a study without practice.
+
+    Args:
+        session: may be one that can only read.
+        study: whose pools are looked at.
+        store: of its clips.
+        root: from the page's address to the application's, such as `../`.
+    """
+    query = (
+        select(Trial)
+        .join(Trial.batch)
+        .where(
+            Trial.study_id == study.id,
+            Trial.kind == TrialKind.PRACTICE,
+            PlanBatch.rule == POOL_RULE,
+        )
+    )
+    trial = session.scalar(query.order_by(Trial.number).limit(1))
+    if trial is None:
+        return None
+    stimuli = _stimuli(session, [trial.pair])
+    left, right = _sides(trial)
+    return {
+        "position": 0,
+        "left": _clip(stimuli[left, trial.pair.padded_bytes], store, root),
+        "right": _clip(stimuli[right, trial.pair.padded_bytes], store, root),
+    }

@@ -21,11 +21,17 @@ class Ticket:
         crowd: the platform, or `local`.
         worker: the worker's id there.
         session: the platform's id of the assignment.
+        hit: the platform's id of the HIT; empty where nothing is published.
+        submit_to: where the finished session is handed in; empty where it is not.
+        environment: of the HIT; empty for the application's own.
     """
 
     crowd: str
     worker: str
     session: str
+    hit: str = ""
+    submit_to: str = ""
+    environment: str = ""
 
 
 def sign_ticket(secret: str, ticket: Ticket) -> str:
@@ -40,7 +46,6 @@ def read_ticket(secret: str, text: str) -> Ticket:
         TokenError: forged, damaged, or signed for another study.
     """
     try:
-        crowd, worker, session = URLSafeSerializer(secret, salt=_SALT).loads(text)
-    except (BadData, TypeError, ValueError):
+        return Ticket(*map(str, URLSafeSerializer(secret, salt=_SALT).loads(text)))
+    except (BadData, TypeError):
         raise TokenError("this link is not valid; open the one you were given") from None
-    return Ticket(str(crowd), str(worker), str(session))

@@ -391,3 +391,23 @@ def test_an_untitled_study_is_not_called_by_its_name(make_client):
 
     assert "Comparing pairs of clips" in page.text
     assert "secret-study-name" not in page.text
+
+
+def test_a_room_of_raters_at_once_gets_no_error_and_no_pair_twice(
+    make_client, rating_study, stored
+):
+    client = make_client(rating_study.Recipe(trials=3, raters=12))
+
+    def session(number):
+        own = client.application.test_client()
+        ticket = ticket_of(own.get("/local", query_string={"rater": f"rater-{number}"}))
+        started = own.post("/api/start", json={"ticket": ticket, "device": DEVICE})
+        state, headers = rate_all(own, started.json)
+        return state, own.post("/api/finish", json={}, headers=headers).status_code
+
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        results = list(pool.map(session, range(12)))
+
+    assert results == [({"stage": "finish"}, 200)] * 12
+    judged = stored(select(schema.Judgment))
+    assert len({judgment.trial_id for judgment in judged}) == len(judged) == 36

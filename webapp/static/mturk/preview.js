@@ -5,6 +5,7 @@ import { Pairs } from '../rating/media.js';
 import { SpritePlayer } from '../rating/sprites.js';
 import { VideoPlayer } from '../rating/videos.js';
 
+const GAP = 24;
 const REFRESH_MS = 1000 / 60; // of most screens; nothing is measured here
 
 const stage = document.getElementById('stage');
@@ -19,9 +20,11 @@ async function play() {
   const player = new Player(pair, { onTick: () => {}, refreshMs: REFRESH_MS });
   for (const side of ['left', 'right']) {
     const { width, height, scale } = sample[side].layout;
+    // The sheet of text is narrower than the page that pairs are rated on.
+    const fit = Math.min(scale, (stage.clientWidth - GAP) / 2 / width);
     const element = player.element(side);
-    element.style.width = `${Math.round(width * scale)}px`;
-    element.style.height = `${Math.round(height * scale)}px`;
+    element.style.width = `${Math.round(width * fit)}px`;
+    element.style.height = `${Math.round(height * fit)}px`;
     element.setAttribute('role', 'img');
     element.setAttribute('aria-label', side === 'left' ? 'Left clip' : 'Right clip');
     stage.querySelector(`[data-side=${side}] .frame`).replaceChildren(element);

@@ -79,7 +79,7 @@ async function instruct() {
 async function begin() {
   const problem = refusal(config.layout, config.devices);
   if (problem) {
-    slot('refused', 'reason').textContent = problem;
+    slot('refused', 'reason').textContent = problem + (handIn ? RETURN : '');
     show('refused');
     return null;
   }

@@ -1,0 +1,125 @@
+"""What every crowd can do, in our words; each platform is one file beside this one.
+
+The money calls are idempotent in the only way that survives a crash: `evaluation.publish` and
+`evaluation.payments` write down the call and its token before making it, and `find`, the status
+in `assignments`, and `bonus_tokens` say afterwards whether a call whose reply was lost happened.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from evaluation.errors import EvaluationError
+from evaluation.schema import AssignmentStatus, Environment
+
+
+class CrowdError(EvaluationError):
+    """The platform refused a call, and has not done it; the message says why and what to do."""
+
+
+class CrowdUnreachable(CrowdError):
+    """The platform did not answer: nothing is known about the last call until it is asked again."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One HIT to publish.
+
+    Args:
+        token: idempotency token, at most 64 characters; also how a lost HIT is found again.
+        title: what workers see in the list.
+        description: one or two sentences more.
+        keywords: search words.
+        url: the page shown to the worker, without the platform's own parameters.
+        reward_cents: for one session.
+        currency: of the reward, ISO 4217.
+        max_assignments: how many workers may take it.
+        lifetime: how long it is offered.
+        duration: how long one worker may take.
+        auto_approval: after which a submitted assignment is approved by itself.
+        minimum_approval: percent of a worker's past assignments approved; 0 asks for nothing.
+        minimum_hits: a worker's past approved assignments; 0 asks for nothing.
+        countries: ISO 3166 codes; empty is everywhere.
+        once_group: name of the group of workers who may not take it, because they have had all
+            their sessions; empty asks for nothing.
+    """
+
+    token: str
+    title: str
+    description: str
+    keywords: tuple[str, ...]
+    url: str
+    reward_cents: int
+    currency: str
+    max_assignments: int
+    lifetime: timedelta
+    duration: timedelta
+    auto_approval: timedelta
+    minimum_approval: int = 95
+    minimum_hits: int = 0
+    countries: tuple[str, ...] = ()
+    once_group: str = ""
+
+
+@dataclass(frozen=True)
+class PlatformAssignment:
+    """A submitted assignment as the platform reports it.
+
+    Args:
+        external_id: the platform's id of the assignment.
+        hit: the platform's id of its HIT.
+        worker: the platform's id of its worker.
+        status: `submitted`, `approved` or `rejected`.
+        submitted_at: aware; None where the platform does not say.
+    """
+
+    external_id: str
+    hit: str
+    worker: str
+    status: AssignmentStatus
+    submitted_at: datetime | None
+
+
+class Crowd(Protocol):
+    """A platform that finds workers and pays them.
+
+    Every method may raise CrowdError (refused: it has not happened) or CrowdUnreachable (nobody
+    knows; asking again is safe).
+    """
+
+    name: str
+    environment: Environment
+
+    def balance_cents(self) -> int | None:
+        """Return what is left to spend, or None where the platform has no balance."""
+
+    def create(self, offer: Offer) -> str:
+        """Publish a HIT and return the platform's id; again with the same token, the same id."""
+
+    def find(self, tokens: Collection[str]) -> dict[str, str]:
+        """Return the ids of the HITs published under these tokens, by token."""
+
+    def assignments(self, hit: str) -> Iterator[PlatformAssignment]:
+        """Yield the submitted, approved and rejected assignments of a HIT."""
+
+    def approve(self, assignment: str, message: str) -> None:
+        """Approve, which pays the reward; again is harmless."""
+
+    def reject(self, assignment: str, reason: str) -> None:
+        """Reject, with the reason that the worker reads; again is harmless."""
+
+    def bonus(self, assignment: str, worker: str, cents: int, reason: str, token: str) -> None:
+        """Pay a bonus; again with the same token pays nothing more."""
+
+    def bonus_tokens(self, assignment: str) -> set[str]:
+        """Return the tokens of the bonuses already paid for one assignment."""
+
+    def bar(self, group: str, worker: str) -> None:
+        """Put a worker into the group that may not take the next HITs; again is harmless."""
+
+    def extend(self, hit: str, until: datetime) -> None:
+        """Offer a HIT until another time; again is harmless."""
+
+    def expire(self, hit: str) -> None:
+        """Stop offering a HIT; workers already inside may finish. Again is harmless."""

@@ -1,0 +1,113 @@
+"""The ledger: every reward, bonus and fee is a row, written before the call that pays it."""
+
+import hashlib
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from evaluation import schema
+from evaluation.budget import crowd_fee_cents
+from evaluation.schema import Assignment, CallState, Hit, Payment, PaymentKind
+
+
+class LedgerLine(NamedTuple):
+    """The sum of one kind of payment in one state, in cents."""
+
+    kind: PaymentKind
+    state: CallState
+    currency: str
+    payments: int
+    cents: int
+
+
+def payment_token(study: schema.Study, *parts: object) -> str:
+    """Return the token that makes one payment happen once: 40 hexadecimal digits."""
+    text = "\x1f".join([study.secret, *map(str, parts)])
+    return hashlib.sha256(text.encode()).hexdigest()[:40]
+
+
+def intend_payment(
+    session: Session,
+    study: schema.Study,
+    assignment: Assignment,
+    kind: PaymentKind,
+    cents: int,
+    now: datetime,
+    *,
+    what: str = "",
+) -> Payment:
+    """Write a payment down, or return the row that an earlier run wrote.
+
+    Args:
+        session: of a write unit.
+        study: pays.
+        assignment: is paid for.
+        kind: reward, bonus or fee.
+        cents: at least 0; an existing row keeps its own.
+        now: aware.
+        what: tells several payments of one kind apart; a bonus's reason.
+    """
+    token = payment_token(study, kind.value, assignment.id, what)
+    found = session.scalars(select(Payment).where(Payment.token == token)).one_or_none()
+    if found is not None:
+        if found.state is CallState.FAILED:
+            found.state = CallState.INTENDED
+        return found
+    made = Payment(
+        study_id=study.id,
+        assignment_id=assignment.id,
+        kind=kind,
+        cents=cents,
+        currency=session.get_one(Hit, assignment.hit_id).currency,
+        token=token,
+        state=CallState.INTENDED,
+        reason=what,
+        created_at=now,
+    )
+    session.add(made)
+    session.flush()
+    return made
+
+
+def _reward_rows(session: Session, assignment: Assignment) -> list[Payment]:
+    query = select(Payment).where(
+        Payment.assignment_id == assignment.id,
+        Payment.kind.in_([PaymentKind.REWARD, PaymentKind.FEE]),
+        Payment.reason == "",
+    )
+    return list(session.scalars(query))
+
+
+def intend_reward(
+    session: Session, study: schema.Study, assignment: Assignment, now: datetime
+) -> None:
+    """Write down the reward of an assignment, and the crowd's fee on it."""
+    hit = session.get_one(Hit, assignment.hit_id)
+    fee = crowd_fee_cents(hit.crowd, hit.reward_cents)
+    intend_payment(session, study, assignment, PaymentKind.REWARD, hit.reward_cents, now)
+    intend_payment(session, study, assignment, PaymentKind.FEE, fee, now)
+
+
+def settle_reward(session: Session, assignment: Assignment, now: datetime, *, paid: bool) -> None:
+    """Tick the reward and its fee off, or mark what was intended as not paid."""
+    for payment in _reward_rows(session, assignment):
+        payment.state = CallState.DONE if paid else CallState.FAILED
+        payment.done_at = now if paid else None
+
+
+def ledger(session: Session, study: schema.Study) -> list[LedgerLine]:
+    """Return what was paid, what is only intended, and what came to nothing, by kind."""
+    of_study = (
+        select(
+            Payment.kind, Payment.state, Payment.currency, func.count(), func.sum(Payment.cents)
+        )
+        .where(Payment.study_id == study.id)
+        .group_by(Payment.kind, Payment.state, Payment.currency)
+        .order_by(Payment.kind.desc(), Payment.state, Payment.currency)
+    )  # fmt: skip
+    return [
+        LedgerLine(kind, state, currency, int(n), int(cents))
+        for kind, state, currency, n, cents in session.execute(of_study)
+    ]

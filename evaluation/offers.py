@@ -1,0 +1,248 @@
+"""What to publish, for how much, and in which words: the part of publishing that makes no call."""
+
+import hashlib
+import math
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from evaluation import schema
+from evaluation.budget import SMALL_HIT, check_pay, crowd_fee_cents
+from evaluation.crowd.base import Offer
+from evaluation.errors import UsageError
+from evaluation.leases import expire_leases
+from evaluation.schema import (
+    Assignment,
+    AssignmentStatus,
+    CallState,
+    Environment,
+    Hit,
+    Trial,
+    TrialKind,
+)
+from evaluation.study import Pay
+
+LONGEST_TITLE = 128
+LONGEST_KEYWORDS = 1000
+_UNTITLED = "Compare short video clips"
+_DESCRIPTION = "Watch pairs of short video clips and choose one clip of each pair."
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What would be published and what it costs; nothing is created yet.
+
+    Args:
+        sessions: how many new assignments in all.
+        hits: assignments of each new HIT, at most nine each.
+        trials: test trials that the plan still lacks and no open HIT covers.
+        reward_cents: for one session.
+        fee_cents: the platform's, for one session.
+        currency: ISO 4217.
+        unfinished: HITs that an interrupted run wrote down, and may have created or not.
+        unfinished_cents: what those cost, rewards and fees.
+    """
+
+    sessions: int
+    hits: tuple[int, ...]
+    trials: int
+    reward_cents: int
+    fee_cents: int
+    currency: str
+    unfinished: int = 0
+    unfinished_cents: int = 0
+
+    @property
+    def total_cents(self) -> int:
+        """Rewards and fees of all sessions, with those of the unfinished HITs."""
+        return self.sessions * (self.reward_cents + self.fee_cents) + self.unfinished_cents
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to create."""
+        return not self.hits and not self.unfinished
+
+
+def split_sessions(sessions: int) -> tuple[int, ...]:
+    """Split sessions into HITs of at most nine assignments, as evenly as possible.
+
+    From the tenth assignment on, MTurk's fee doubles, and a HIT below cannot grow past it.
+
+    >>> split_sessions(20), split_sessions(0)
+    ((7, 7, 6), ())
+    """
+    n_hits = math.ceil(sessions / SMALL_HIT)
+    return tuple(sessions // n_hits + (i < sessions % n_hits) for i in range(n_hits))
+
+
+def study_key(study: schema.Study) -> str:
+    """Return the name of a study in workers' URLs, which says nothing about it."""
+    return hashlib.sha256(f"{study.secret}\x1fpage".encode()).hexdigest()[:24]
+
+
+def once_group(study: schema.Study) -> str:
+    """Return the name of the group of workers who have had all their sessions of a study."""
+    return f"Took part in study {study_key(study)}"
+
+
+def open_sessions(session: Session, study: schema.Study, now: datetime) -> int:
+    """Count the assignments still on offer on any crowd: published, not expired, not taken.
+
+    A session whose lease ran out without being handed in is abandoned on the platform, and its
+    place is offered again.
+    """
+    taken = (
+        select(func.count())
+        .where(
+            Assignment.hit_id == Hit.id,
+            Assignment.status != AssignmentStatus.RETURNED,
+            or_(Assignment.status != AssignmentStatus.ACCEPTED, Assignment.lease_until > now),
+        )
+        .correlate(Hit)
+        .scalar_subquery()
+    )
+    rows = session.execute(
+        select(Hit.max_assignments, taken).where(
+            Hit.study_id == study.id, Hit.state != CallState.FAILED, Hit.expires_at > now
+        )
+    )
+    return sum(max(0, offered - had) for offered, had in rows)
+
+
+def plan_publication(
+    session: Session, study: schema.Study, crowd: str, environment: Environment, now: datetime
+) -> Publication:
+    """Say what to publish so that every planned judgment gets a worker.
+
+    Args:
+        session: of a write unit: leases that have ended are ended first.
+        study: frozen.
+        crowd: name of the platform.
+        environment: sandbox or production.
+        now: aware.
+    """
+    expire_leases(session, study, now)
+    free = session.scalar(
+        select(func.count()).where(
+            Trial.study_id == study.id, Trial.kind == TrialKind.TEST, Trial.free
+        )
+    )
+    per_session = int(study.design["session"]["trials"])
+    missing = max(0, int(free or 0) - open_sessions(session, study, now) * per_session)
+    hits = split_sessions(math.ceil(missing / per_session))
+    reward = int(study.settings["pay"]["reward_cents"])
+    left = session.scalars(
+        select(Hit).where(
+            Hit.study_id == study.id,
+            Hit.crowd == crowd,
+            Hit.environment == environment,
+            Hit.state == CallState.INTENDED,
+            Hit.expires_at > now,
+        )
+    ).all()
+    return Publication(
+        sessions=sum(hits),
+        hits=hits,
+        trials=missing,
+        reward_cents=reward,
+        fee_cents=crowd_fee_cents(crowd, reward),
+        currency=str(study.settings["pay"]["currency"]),
+        unfinished=len(left),
+        unfinished_cents=sum(int(hit.details["cost_cents"]) for hit in left),
+    )
+
+
+def check_publishable(
+    session: Session, study: schema.Study, crowd: str, environment: Environment
+) -> None:
+    """Refuse a study that must not be published there.
+
+    Raises:
+        UsageError: paused, pay that the crowd refuses, words that are too long, or a sandbox's
+            answers in a study that goes to production (every trial is judged once, so they would
+            take the place of people's); the message says what to do.
+    """
+    if study.paused:
+        raise UsageError(f"study `{study.name}` is paused; workers would find nothing to do")
+    check_pay(Pay(**study.settings["pay"]), crowd)
+    recruit = study.settings["recruit"]
+    if len(recruit["hit_title"] or study.title) > LONGEST_TITLE:
+        raise UsageError(
+            f"the title is longer than {LONGEST_TITLE} characters; write [recruit] hit_title"
+        )
+    if len(", ".join(recruit["keywords"])) > LONGEST_KEYWORDS:
+        raise UsageError(f"[recruit] keywords have more than {LONGEST_KEYWORDS} characters")
+    not_real = [Environment.SIMULATED]
+    if environment is Environment.PRODUCTION:
+        not_real.append(Environment.SANDBOX)
+    query = select(Assignment.environment).where(
+        Assignment.study_id == study.id, Assignment.environment.in_(not_real)
+    )
+    if found := session.scalar(query.limit(1)):
+        raise UsageError(
+            f"study `{study.name}` has {found} sessions, which would count beside those of real "
+            "workers; give the study another name and init it again"
+        )
+    real = select(Hit.id).where(
+        Hit.study_id == study.id,
+        Hit.environment == Environment.PRODUCTION,
+        Hit.expires_at.is_not(None),
+    )
+    if environment is not Environment.PRODUCTION and session.scalar(real.limit(1)):
+        raise UsageError(
+            f"study `{study.name}` is published in production; try things out on a copy of it "
+            "under another name"
+        )
+
+
+def make_offer(
+    study: schema.Study,
+    publication: Publication,
+    size: int,
+    which: tuple[Environment, int],
+    url: str,
+) -> Offer:
+    """Return one HIT's offer; `which` (environment, number) makes its token its own."""
+    recruit: dict[str, Any] = study.settings["recruit"]
+    workers: dict[str, Any] = study.design["workers"]
+    text = "\x1f".join((study.secret, "hit", *map(str, which)))
+    # A study without a title has its name there, which may name a model.
+    title = _UNTITLED if study.title == study.name else study.title
+    return Offer(
+        token=hashlib.sha256(text.encode()).hexdigest()[:40],
+        title=recruit["hit_title"] or title,
+        description=recruit["hit_description"] or _DESCRIPTION,
+        keywords=tuple(recruit["keywords"]),
+        url=url,
+        reward_cents=publication.reward_cents,
+        currency=publication.currency,
+        max_assignments=size,
+        lifetime=timedelta(hours=recruit["lifetime_hours"]),
+        duration=timedelta(minutes=study.design["session"]["minutes_limit"]),
+        auto_approval=timedelta(hours=recruit["auto_approval_hours"]),
+        minimum_approval=workers["minimum_approval"],
+        minimum_hits=workers["minimum_hits"],
+        countries=tuple(workers["countries"]),
+        once_group=once_group(study),
+    )
+
+
+def stored(offer: Offer) -> dict[str, Any]:
+    """Return an offer as JSON, so that a second run makes the very same call."""
+    return {
+        key: value.total_seconds() if isinstance(value, timedelta) else value
+        for key, value in asdict(offer).items()
+    }
+
+
+def restored(stored: dict[str, Any]) -> Offer:
+    """Return the offer that `stored` wrote."""
+    values: dict[str, Any] = dict(stored)
+    for key in ("lifetime", "duration", "auto_approval"):
+        values[key] = timedelta(seconds=values[key])
+    for key in ("keywords", "countries"):
+        values[key] = tuple(values[key])
+    return Offer(**values)

@@ -1,0 +1,195 @@
+"""Pay bonuses, each exactly once: written down with its token, paid, ticked off.
+
+A process killed before or after any call leaves rows in state `intended`; the next run asks the
+platform which tokens were paid before it pays one. Rewards are paid by approving, in
+`evaluation.reviews`; the rows of both are in `evaluation.ledger`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import exists, select
+from sqlalchemy.orm import Session
+
+from evaluation import schema
+from evaluation.budget import crowd_fee_cents
+from evaluation.crowd.base import Crowd, CrowdError
+from evaluation.database import Database, find_study
+from evaluation.errors import UsageError
+from evaluation.ledger import intend_payment, payment_token
+from evaluation.schema import (
+    Assignment,
+    CallState,
+    Payment,
+    PaymentKind,
+    Review,
+    ReviewDecision,
+    Worker,
+)
+
+LONGEST_REASON = 1000  # with the token in brackets, well under the platforms' limits
+
+Clock = Callable[[], datetime]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class BonusPlan:
+    """The bonuses that are still to be paid.
+
+    Args:
+        bonuses: how many.
+        cents: what workers get, all together.
+        fee_cents: the platform's fees on top.
+        currency: ISO 4217.
+    """
+
+    bonuses: int
+    cents: int
+    fee_cents: int
+    currency: str
+
+    @property
+    def total_cents(self) -> int:
+        """Bonuses and fees."""
+        return self.cents + self.fee_cents
+
+
+def _check_bonus(cents: int, reason: str) -> None:
+    if cents <= 0 or not reason.strip():
+        raise UsageError("a bonus needs an amount above zero and a reason that the worker can read")
+    if len(reason) > LONGEST_REASON:
+        raise UsageError(f"the reason is longer than {LONGEST_REASON} characters")
+
+
+def _approved(session: Session, study: schema.Study, crowd: Crowd) -> list[tuple[Assignment, str]]:
+    """Return the assignments that were approved, withdrawn ones too, with their workers' ids."""
+    approved = exists().where(
+        Review.assignment_id == Assignment.id,
+        Review.decision == ReviewDecision.APPROVE,
+        Review.state == CallState.DONE,
+    )
+    query = (
+        select(Assignment, Worker.external_id)
+        .join(Worker)
+        .where(
+            Assignment.study_id == study.id,
+            Assignment.crowd == crowd.name,
+            Assignment.environment == crowd.environment,
+            approved,
+        )
+        .order_by(Assignment.id)
+    )
+    return [(row[0], row[1]) for row in session.execute(query)]
+
+
+def plan_bonuses(
+    session: Session, study: schema.Study, crowd: Crowd, cents: int, reason: str
+) -> BonusPlan:
+    """Say which bonuses `pay_bonuses` would pay; only reads."""
+    _check_bonus(cents, reason)
+    amounts = []
+    for assignment, _ in _approved(session, study, crowd):
+        token = payment_token(study, PaymentKind.BONUS.value, assignment.id, reason)
+        row = session.scalars(select(Payment).where(Payment.token == token)).one_or_none()
+        if row is None or row.state is not CallState.DONE:
+            amounts.append(row.cents if row else cents)
+    fees = sum(crowd_fee_cents(crowd.name, amount) for amount in amounts)
+    currency = str(study.settings["pay"]["currency"])
+    return BonusPlan(len(amounts), sum(amounts), fees, currency)
+
+
+def pay_bonuses(
+    db: Database,
+    study_name: str | None,
+    crowd: Crowd,
+    *,
+    cents: int,
+    reason: str,
+    confirm: Callable[[BonusPlan], bool] = lambda _: True,
+    now: Clock = _utc_now,
+) -> BonusPlan:
+    """Pay one bonus to every approved assignment that has not had it; again pays nobody twice.
+
+    Args:
+        db: the study database.
+        study_name: slug; None where there is one study.
+        crowd: the platform.
+        cents: for each assignment.
+        reason: what the worker reads; one bonus is paid per assignment and reason.
+        confirm: asked with the cost before anything is written or paid; False stops.
+        now: the clock.
+
+    Returns:
+        What was to be paid when it began.
+
+    Raises:
+        UsageError: no amount or no reason.
+        CrowdError: no funds, refused, or no answer; run it again.
+    """
+    with db.read() as session:
+        study = find_study(session, study_name)
+        plan = plan_bonuses(session, study, crowd, cents, reason)
+    if not plan.bonuses or not confirm(plan):
+        return plan
+    balance = crowd.balance_cents()
+    if balance is not None and balance < plan.total_cents:
+        raise CrowdError(
+            f"the bonuses cost {plan.total_cents / 100:,.2f} {plan.currency} and the account "
+            f"holds {balance / 100:,.2f}; add funds, then run it again"
+        )
+    with db.write() as session:
+        study = find_study(session, study_name)
+        wanted = _intend(session, study, crowd, cents, reason, now())
+    for payments, assignment, worker, amount, token in wanted:
+        if token not in crowd.bonus_tokens(assignment):
+            crowd.bonus(assignment, worker, amount, reason, token)
+        with db.write() as session:
+            for payment_id in payments:
+                payment = session.get_one(Payment, payment_id)
+                payment.state, payment.done_at = CallState.DONE, now()
+    return plan
+
+
+_Wanted = tuple[tuple[int, int], str, str, int, str]
+
+
+def _intend(
+    session: Session, study: schema.Study, crowd: Crowd, cents: int, reason: str, now: datetime
+) -> list[_Wanted]:
+    """Write down every bonus still to pay, and its fee.
+
+    Returns:
+        The ids of both rows, the platform's assignment and worker, cents, and token.
+    """
+    wanted: list[_Wanted] = []
+    for assignment, worker in _approved(session, study, crowd):
+        bonus = intend_payment(
+            session, study, assignment, PaymentKind.BONUS, cents, now, what=reason
+        )
+        fee_cents = crowd_fee_cents(crowd.name, bonus.cents)
+        fee = intend_payment(
+            session, study, assignment, PaymentKind.FEE, fee_cents, now, what=f"bonus: {reason}"
+        )
+        if bonus.state is CallState.INTENDED:
+            ids = (bonus.id, fee.id)
+            wanted.append((ids, assignment.external_id, worker, bonus.cents, bonus.token))
+    return wanted
+
+
+def declared_bonus(db: Database, study_name: str | None) -> int:
+    """Return the bonus that the study file declares, in cents.
+
+    Raises:
+        UsageError: it declares none.
+    """
+    with db.read() as session:
+        study = find_study(session, study_name)
+        cents = int(study.settings["pay"]["bonus_cents"])
+    if not cents:
+        raise UsageError(f"study `{study.name}` declares no bonus_cents in [pay]; give --cents")
+    return cents

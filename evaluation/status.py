@@ -1,0 +1,126 @@
+"""How a study stands: its cells against the plan, its HITs, its sessions, and the money."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from evaluation.ledger import LedgerLine, ledger
+from evaluation.offers import open_sessions
+from evaluation.progress import CellProgress, StarvedTrial, starved_trials, study_progress
+from evaluation.schema import Assignment, CallState, Hit, Study
+
+_CALLS = {
+    CallState.INTENDED: "not known to be published; run publish again",
+    CallState.FAILED: "refused",
+}
+
+
+@dataclass(frozen=True)
+class HitCount:
+    """HITs of one crowd and environment that stand alike."""
+
+    crowd: str
+    environment: str
+    state: str
+    hits: int
+    assignments: int
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `vgan-eval status` shows.
+
+    Args:
+        study: its name.
+        cells: of the plan.
+        hits: published ones, open or over, and those whose publication did not end well.
+        open_sessions: assignments still on offer.
+        sessions: how many by crowd, environment and status.
+        ledger: what was paid and what is only intended.
+        starved: free trials that had many leases and no judgment.
+    """
+
+    study: str
+    cells: list[CellProgress]
+    hits: list[HitCount]
+    open_sessions: int
+    sessions: dict[tuple[str, str, str], int]
+    ledger: list[LedgerLine]
+    starved: list[StarvedTrial]
+
+
+def study_status(session: Session, study: Study, now: datetime) -> Status:
+    """Return how a study stands; only reads.
+
+    Args:
+        session: of any unit.
+        study: the study.
+        now: aware.
+    """
+    counts = select(
+        Assignment.crowd, Assignment.environment, Assignment.status, func.count()
+    ).where(Assignment.study_id == study.id)  # fmt: skip
+    grouped = counts.group_by(Assignment.crowd, Assignment.environment, Assignment.status)
+    sessions = {
+        (crowd, environment.value, status.value): int(n)
+        for crowd, environment, status, n in session.execute(
+            grouped.order_by(Assignment.crowd, Assignment.environment, Assignment.status)
+        )
+    }
+    return Status(
+        study=study.name,
+        cells=study_progress(session, study),
+        hits=_hit_counts(session, study, now),
+        open_sessions=open_sessions(session, study, now),
+        sessions=sessions,
+        ledger=ledger(session, study),
+        starved=starved_trials(session, study),
+    )
+
+
+def _hit_counts(session: Session, study: Study, now: datetime) -> list[HitCount]:
+    """Count the HITs by how they stand; the rows of local raters and links are no HITs."""
+    found: dict[tuple[str, str, str], list[int]] = {}
+    query = select(Hit).where(Hit.study_id == study.id, Hit.expires_at.is_not(None))
+    for hit in session.scalars(query.order_by(Hit.id)):
+        is_open = hit.expires_at is not None and hit.expires_at > now
+        state = _CALLS.get(hit.state) or ("open" if is_open else "over")
+        found.setdefault((hit.crowd, hit.environment.value, state), []).append(hit.max_assignments)
+    return [HitCount(*key, len(sizes), sum(sizes)) for key, sizes in found.items()]
+
+
+def status_lines(status: Status) -> Iterator[str]:
+    """Yield the status as lines of text."""
+    counted = sum(cell.counted for cell in status.cells)
+    planned = sum(cell.planned for cell in status.cells)
+    yield f"{status.study}: {counted:,} of {planned:,} judgments"
+    several = len({cell.question for cell in status.cells}) > 1
+    for cell in status.cells:
+        name = f"{cell.source_a} over {cell.source_b}, {cell.category}"
+        name += f", {cell.question}" if several else ""
+        leased = f", {cell.leased} being given" if cell.leased else ""
+        yield f"  {name}: {cell.counted} of {cell.planned}{leased}"
+    for hits in status.hits:
+        yield (
+            f"{hits.crowd} ({hits.environment}): {hits.hits} HITs of {hits.assignments} "
+            f"assignments, {hits.state}"
+        )
+    if status.hits:
+        yield f"  {status.open_sessions} assignments are still on offer"
+    for (crowd, environment, state), n in status.sessions.items():
+        yield f"sessions, {crowd} ({environment}), {state}: {n}"
+    for line in status.ledger:
+        yield (
+            f"{line.kind} {line.state}: {line.cents / 100:,.2f} {line.currency} in "
+            f"{line.payments} payments"
+        )
+    for trial in status.starved[:5]:
+        yield (
+            f"starved: trial {trial.trial} ({trial.source_a} over {trial.source_b}, "
+            f"{trial.category}) was handed out {trial.leases} times without an answer"
+        )
+    if len(status.starved) > 5:
+        yield f"starved: {len(status.starved) - 5} more trials"

@@ -1,0 +1,160 @@
+"""The commands about crowds, as a user types them."""
+
+import pytest
+from sqlalchemy import select
+
+from evaluation import schema
+from evaluation.cli import main
+from evaluation.progress import StarvedTrial
+from evaluation.sandbox import store
+from evaluation.status import Status, status_lines
+
+
+@pytest.fixture
+def run(crowded, crowd_front, monkeypatch, capsys):
+    """Type a command; give its exit code and all that it printed."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_MTURK", crowd_front[1])
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+
+    def typed(*arguments):
+        capsys.readouterr()
+        code = main([*arguments, "--db", crowded.database.url])
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    return typed
+
+
+def test_publishing_shows_the_exact_cost_and_goes_on_when_told_so(run, crowded):
+    code, printed = run("publish", "--yes")
+
+    assert code == 0
+    assert "88 trials lack a worker: 22 sessions in 3 HITs, 0.10 USD and 0.02 USD fee" in printed
+    assert "In all 2.64 USD on mturk, sandbox." in printed
+    assert len(crowded.service_rows(store.Hit)) == 3
+
+
+def test_dry_run_makes_nothing(run, crowded):
+    code, printed = run("publish-hits", "--dry-run")
+
+    assert code == 0
+    assert "In all 2.64 USD" in printed
+    assert "Nothing was done." in printed
+    assert crowded.service_rows(store.Hit) == []
+    assert crowded.rows(schema.Hit) == []
+
+
+def test_a_user_who_says_no_publishes_nothing(run, crowded, monkeypatch):
+    monkeypatch.setattr("click.confirm", lambda *args, **options: False)
+
+    code, printed = run("publish")
+
+    assert (code, crowded.rows(schema.Hit)) == (0, [])
+    assert "Nothing was done." in printed
+    assert "Published" not in printed
+
+
+def test_top_up_of_a_covered_plan_has_nothing_to_publish(run):
+    run("publish", "--yes")
+
+    assert "Nothing to publish" in run("top-up", "--yes")[1]
+
+
+def test_production_needs_the_public_address(run):
+    code, printed = run("publish", "--production", "--yes")
+
+    assert code == 2
+    assert "--url is missing" in printed
+
+
+def test_production_without_an_endpoint_is_one_line_and_exit_code_2(run, crowded, monkeypatch):
+    monkeypatch.delenv("AWS_ENDPOINT_URL_MTURK")
+
+    code, printed = run("publish", "--production", "--url", "https://rate.example.org", "--yes")
+
+    assert code == 2
+    assert printed.startswith("vgan-eval: Amazon closed Mechanical Turk on 30 September 2026")
+    assert printed.count("\n") == 1
+    assert crowded.rows(schema.Hit) == []
+
+
+def test_plain_http_is_refused_in_production(run):
+    code, printed = run("publish-hits", "--production", "--url", "http://x.org", "--yes")
+
+    assert (code, "https:// in production" in printed) == (2, True)
+
+
+def test_extend_and_expire_say_how_many(run):
+    run("publish", "--yes")
+
+    assert "3 HITs are on offer for 5 hours" in run("extend", "--hours", "5")[1]
+    assert "3 HITs are no longer on offer" in run("expire")[1]
+
+
+def test_review_and_pay_settle_everybody_and_status_shows_the_ledger(run, crowded):
+    run("publish", "--yes")
+    hit = crowded.hits()[0]
+    crowded.work("A1", hit)
+    crowded.submit(crowded.accept("A2", hit))
+    idle = crowded.by_worker()["A2"].external_id
+
+    reviewed = run("review")[1]
+    paid = run("pay", "--yes")[1]
+    again = run("pay", "--yes")[1]
+    shown = run("status")[1]
+
+    assert "Approve 1 assignments (rewards of 0.10), reject 0" in reviewed
+    assert f"undecided: {idle}" in reviewed
+    assert "1 bonuses of 0.03 USD together and 0.01 USD in fees: 0.04 USD" in paid
+    assert "Nothing to pay" in again
+    assert "study: 4 of 88 judgments" in shown
+    assert "a over b, golf: 2 of 44" in shown
+    assert "mturk (sandbox): 3 HITs of 22 assignments, open" in shown
+    assert "21 assignments are still on offer" in shown
+    assert "sessions, mturk (sandbox), approved: 1" in shown
+    for line in ("reward done: 0.10 USD in 1", "fee done: 0.03 USD in 2", "bonus done: 0.03 USD"):
+        assert line in shown
+
+
+def test_dry_run_of_review_and_pay_changes_nothing(run, crowded):
+    run("publish", "--yes")
+    crowded.work("A1", crowded.hits()[0])
+    before = crowded.books()
+
+    assert "Nothing was done." in run("review", "--dry-run")[1]
+    assert crowded.books() == before
+
+    run("review")
+    before = crowded.books()
+    assert "Nothing was done." in run("pay", "--dry-run")[1]
+    assert crowded.books() == before
+
+
+def test_rejecting_needs_a_reason(run):
+    code, printed = run("review", "--reject-unfinished")
+
+    assert (code, "give --reason" in printed) == (2, True)
+
+
+def test_status_names_the_trials_that_nobody_answers():
+    starved = [StarvedTrial(n, "a", "b", "golf", 9 - n) for n in range(7)]
+
+    lines = list(status_lines(Status("study", [], [], 0, {}, [], starved)))
+
+    assert lines[1] == (
+        "starved: trial 0 (a over b, golf) was handed out 9 times without an answer"
+    )  # fmt: skip
+    assert lines[-1] == "starved: 2 more trials"
+    assert len(lines) == 1 + 5 + 1
+
+
+def test_a_failed_hit_is_shown(run, crowded):
+    run("publish", "--yes")
+    with crowded.database.write() as session:
+        first = session.scalars(select(schema.Hit).order_by(schema.Hit.id)).first()
+        first.state = schema.CallState.FAILED
+
+    assert "1 HITs of 8 assignments, refused" in run("status")[1]

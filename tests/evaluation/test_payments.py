@@ -1,0 +1,157 @@
+"""Bonuses: each is paid once, and the ledger knows it."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from evaluation import schema
+from evaluation.crowd.base import CrowdError, CrowdUnreachable
+from evaluation.errors import UsageError
+from evaluation.ledger import ledger
+from evaluation.payments import declared_bonus, pay_bonuses
+from evaluation.reviews import review
+from evaluation.schema import CallState, PaymentKind
+
+REASON = "For careful work"
+
+
+def pay(crowded, crowd=None, *, cents=3, reason=REASON, **options):
+    return pay_bonuses(
+        crowded.database, None, crowd or crowded.crowd(), cents=cents, reason=reason,
+        now=crowded.clock, **options,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def approved(crowded):
+    """Three workers finished and were approved; one is still at work."""
+    crowded.publish()
+    first, second, _ = crowded.hits()
+    for worker, hit in (("A1", first), ("A2", first), ("A3", second)):
+        crowded.work(worker, hit)
+    crowded.start("A4", first, crowded.accept("A4", first), showings=1)
+    review(crowded.database, None, crowded.crowd(), now=crowded.clock)
+    return crowded
+
+
+def test_bonus_and_its_fee_are_paid_to_each_approved_assignment(approved):
+    done = pay(approved)
+
+    assert (done.bonuses, done.cents, done.fee_cents) == (3, 9, 3)
+    assert approved.bonuses() == [
+        ("A1", 3), ("A2", 3), ("A3", 3)
+    ]  # fmt: skip
+    assert approved.balance() == 1_000_000 - 3 * 12 - 3 * 4
+
+
+def test_ledger_adds_up_to_what_left_the_account(approved):
+    pay(approved)
+
+    with approved.database.read() as session:
+        lines = ledger(session, session.scalars(select(schema.Study)).one())
+    assert {(line.kind, line.state): (line.payments, line.cents) for line in lines} == {
+        (PaymentKind.REWARD, CallState.DONE): (3, 30),
+        (PaymentKind.FEE, CallState.DONE): (6, 9),
+        (PaymentKind.BONUS, CallState.DONE): (3, 9),
+    }
+    assert sum(line.cents for line in lines) == 1_000_000 - approved.balance()
+
+
+def test_paying_again_pays_nobody(approved):
+    pay(approved)
+    crowd = approved.crowd()
+
+    assert pay(approved, crowd).bonuses == 0
+    assert crowd._calls.made == []
+    assert len(approved.bonuses()) == 3
+
+
+def test_another_reason_is_another_bonus(approved):
+    pay(approved)
+
+    assert pay(approved, reason="For coming back").bonuses == 3
+    assert len(approved.bonuses()) == 6
+
+
+def test_an_interrupted_bonus_keeps_its_amount(approved):
+    with pytest.raises(CrowdUnreachable):
+        pay(approved, approved.crowd(3, "fault"), cents=3)
+
+    finished = pay(approved, cents=50)
+
+    assert finished.cents == 9
+    assert {cents for _, cents in approved.bonuses()} == {3}
+
+
+def test_a_bonus_is_not_paid_twice_after_its_token_has_expired(approved):
+    with pytest.raises(CrowdUnreachable):
+        pay(approved, approved.crowd(3, "lost"))
+    approved.clock.time += timedelta(hours=30)
+
+    pay(approved)
+
+    assert len(approved.bonuses()) == 3
+
+
+def test_no_call_killed_anywhere_pays_twice(sqlite_database, recruit, crowd_on, walk):
+    recruit(sqlite_database, trials=8)
+    crowded = crowd_on(sqlite_database)
+    crowded.publish()
+    (hit,) = crowded.hits()
+    for worker in ("A1", "A2"):
+        crowded.work(worker, hit)
+    review(crowded.database, None, crowded.crowd(), now=crowded.clock)
+
+    calls = walk(crowded, lambda world, crowd: pay(world, crowd))
+
+    assert calls == 1 + 2 * 2  # the balance, then a look and a payment for each
+
+
+@pytest.mark.parametrize("form", ["documented", "field"])
+def test_a_lost_reply_that_boto3_repeats_pays_once(approved, no_pauses, form):
+    approved.sandbox.configure(duplicate_error=form)
+    approved.sandbox.inject("lost", "SendBonus", times=1)
+
+    pay(approved, approved.crowd(attempts=4))
+
+    assert len(approved.bonuses()) == 3
+    payments = approved.rows(schema.Payment, schema.Payment.kind == PaymentKind.BONUS)
+    assert {payment.state for payment in payments} == {CallState.DONE}
+
+
+def test_too_little_money_is_said_before_anything_is_paid(approved):
+    crowd = approved.crowd()
+    crowd.balance_cents = lambda: 11
+
+    with pytest.raises(CrowdError, match=r"cost 0\.12 USD and the account holds 0\.11"):
+        pay(approved, crowd)
+
+    assert approved.bonuses() == []
+    assert approved.rows(schema.Payment, schema.Payment.kind == PaymentKind.BONUS) == []
+
+
+@pytest.mark.parametrize(("cents", "reason"), [(0, "x"), (-1, "x"), (5, "  "), (5, "x" * 1001)])
+def test_a_bonus_needs_an_amount_and_a_reason(approved, cents, reason):
+    with pytest.raises(UsageError):
+        pay(approved, cents=cents, reason=reason)
+
+
+def test_bonus_of_the_study_file_is_the_default(approved):
+    assert declared_bonus(approved.database, None) == 3
+
+
+def test_a_study_without_a_bonus_says_what_to_give(approved):
+    with approved.database.write() as session:
+        study = session.scalars(select(schema.Study)).one()
+        study.settings = study.settings | {"pay": study.settings["pay"] | {"bonus_cents": 0}}
+
+    with pytest.raises(UsageError, match="give --cents"):
+        declared_bonus(approved.database, None)
+
+
+def test_nothing_is_paid_when_it_is_not_confirmed(approved):
+    plan = pay(approved, confirm=lambda plan: False)
+
+    assert plan.total_cents == 12
+    assert approved.bonuses() == []

@@ -1,0 +1,336 @@
+"""Publishing: what it costs, what it makes, and that no crash makes it twice."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from evaluation import schema
+from evaluation.crowd.base import CrowdError, CrowdUnreachable
+from evaluation.errors import UsageError
+from evaluation.offers import (
+    check_publishable,
+    plan_publication,
+    restored,
+    split_sessions,
+    stored,
+    study_key,
+)
+from evaluation.publish import check_public_url, expire, extend, publish
+from evaluation.sandbox.store import Hit as ServiceHit
+from evaluation.sandbox.store import HitStatus
+from evaluation.schema import CallState, Environment
+
+
+def planned(crowded):
+    with crowded.database.write() as session:
+        study = session.scalars(select(schema.Study)).one()
+        return plan_publication(session, study, "mturk", Environment.SANDBOX, crowded.clock())
+
+
+@pytest.mark.parametrize(
+    ("sessions", "hits"),
+    [(0, ()), (1, (1,)), (9, (9,)), (10, (5, 5)), (20, (7, 7, 6)), (1300, (9,) * 140 + (8,) * 5)],
+)
+def test_sessions_are_split_so_that_no_hit_has_ten_assignments(sessions, hits):
+    assert split_sessions(sessions) == hits
+
+
+def test_cost_is_exact_to_the_cent(crowded):
+    plan = planned(crowded)
+
+    assert plan.trials == 88
+    assert plan.hits == (8, 7, 7)
+    assert (plan.reward_cents, plan.fee_cents) == (10, 2)
+    assert plan.total_cents == 22 * 12
+
+
+@pytest.mark.parametrize(
+    ("reward", "trials", "total"),
+    # One cent has a minimum fee of one cent; 13 cents have 2.6, so 3.
+    [(1, 88, 22 * 2), (13, 88, 22 * 16), (250, 4, 300)],
+)
+def test_cost_has_the_minimum_fee_and_rounds_half_up(
+    sqlite_database, recruit, crowd_on, reward, trials, total
+):
+    recruit(sqlite_database, reward=reward, trials=trials)
+
+    assert planned(crowd_on(sqlite_database)).total_cents == total
+
+
+def test_what_publishing_costs_is_what_the_service_puts_on_hold(crowded):
+    published = crowded.publish()
+
+    balance = crowded.crowd().balance_cents()
+    assert balance == 1_000_000 - published.total_cents
+    assert published.total_cents == 264
+
+
+def test_hits_carry_the_reward_the_rules_and_the_page(crowded):
+    crowded.publish()
+
+    client = crowded.crowd()._calls._client
+    hit = client.get_hit(HITId=crowded.hits()[0])["HIT"]
+    assert hit["Title"] == "Which?"
+    assert hit["Keywords"] == "video, choice"
+    assert hit["Reward"] == "0.10"
+    assert hit["MaxAssignments"] == 8
+    assert hit["AssignmentDurationInSeconds"] == 30 * 60
+    (study,) = crowded.rows(schema.Study)
+    assert f"<ExternalURL>http://localhost:8000/mturk/{study_key(study)}</" in hit["Question"]
+    assert study.name not in hit["Question"]
+    required = {r["QualificationTypeId"]: r for r in hit["QualificationRequirements"]}
+    assert required["000000000000000000L0"]["IntegerValues"] == [95]
+    (group,) = (r for r in required.values() if r["Comparator"] == "DoesNotExist")
+    assert group["ActionsGuarded"] == "DiscoverPreviewAndAccept"
+
+
+def test_countries_and_minimum_hits_become_requirements(sqlite_database, recruit, crowd_on):
+    recruit(sqlite_database, countries=("DE", "AT"), minimum_hits=500, minimum_approval=0)
+    crowded = crowd_on(sqlite_database)
+    crowded.publish()
+
+    client = crowded.crowd()._calls._client
+    required = client.get_hit(HITId=crowded.hits()[0])["HIT"]["QualificationRequirements"]
+    by_type = {r["QualificationTypeId"]: r for r in required}
+    assert by_type["00000000000000000071"]["LocaleValues"] == [{"Country": "DE"}, {"Country": "AT"}]
+    assert by_type["00000000000000000040"]["IntegerValues"] == [500]
+    assert "000000000000000000L0" not in by_type
+
+
+def test_publishing_again_finds_nothing_to_publish(crowded):
+    crowded.publish()
+
+    again = crowded.publish()
+
+    assert again.is_empty
+    assert len(crowded.service_rows(ServiceHit)) == 3
+    assert [event.kind for event in crowded.rows(schema.Event)] == ["publish"]
+
+
+def test_nothing_is_written_or_called_when_the_cost_is_refused(crowded):
+    crowd = crowded.crowd()
+    asked = []
+
+    done = crowded.publish(crowd, confirm=lambda plan: asked.append(plan.total_cents))
+
+    assert done is None
+    assert asked == [264]
+    assert crowd._calls.made == []
+    assert crowded.rows(schema.Hit) == []
+
+
+def test_no_call_killed_anywhere_makes_a_hit_twice(sqlite_database, recruit, crowd_on, walk):
+    recruit(sqlite_database, trials=40)
+    crowded = crowd_on(sqlite_database)
+
+    calls = walk(crowded, lambda world, crowd: world.publish(crowd))
+
+    assert calls == 6  # the balance, two for the qualification, the HIT type, two HITs
+
+
+@pytest.mark.parametrize("form", ["documented", "field"])
+def test_a_lost_reply_is_found_again_under_both_forms_of_the_duplicate_error(
+    crowded, no_pauses, form
+):
+    crowded.sandbox.configure(duplicate_error=form)
+    crowded.sandbox.inject("lost", "CreateHITWithHITType")
+
+    crowded.publish(crowded.crowd(attempts=4))
+
+    made = [hit.external_id for hit in crowded.service_rows(ServiceHit)]
+    assert len(made) == 3
+    assert crowded.hits() == made
+
+
+def test_a_hit_lost_for_longer_than_its_token_lives_is_not_made_again(crowded):
+    with pytest.raises(CrowdUnreachable):
+        crowded.publish(crowded.crowd(5, "lost"))
+    crowded.clock.time += timedelta(hours=30)
+
+    finished = crowded.publish()
+
+    assert (finished.unfinished, finished.sessions) == (3, 0)
+    assert sorted(h.max_assignments for h in crowded.service_rows(ServiceHit)) == [7, 7, 8]
+    assert len(crowded.hits()) == 3
+
+
+def test_what_was_written_down_and_never_made_is_planned_anew_when_its_time_is_over(crowded):
+    with pytest.raises(CrowdUnreachable):
+        crowded.publish(crowded.crowd(1, "fault"))
+    assert crowded.rows(schema.Hit) == []
+    with pytest.raises(CrowdUnreachable):
+        crowded.publish(crowded.crowd(2, "fault"))
+    crowded.clock.time += timedelta(days=8)
+
+    crowded.publish()
+
+    states = [hit.state for hit in crowded.rows(schema.Hit)]
+    assert states == [CallState.FAILED] * 3 + [CallState.DONE] * 3
+
+
+def test_too_little_money_is_said_before_anything_is_made(crowded):
+    crowded.sandbox.configure(opening_balance_cents=263)
+
+    with pytest.raises(CrowdError, match=r"costs 2\.64 USD and the account holds 2\.63"):
+        crowded.publish()
+
+    assert crowded.rows(schema.Hit) == []
+    assert crowded.service_rows(ServiceHit) == []
+
+
+def test_a_refused_hit_is_failed_and_its_sessions_are_published_by_the_next_run(crowded):
+    crowd = crowded.crowd()
+    # The money goes to somebody else between the look at the balance and the second HIT.
+    crowd.balance_cents = lambda: 10**6
+    crowded.sandbox.configure(opening_balance_cents=100)
+
+    with pytest.raises(CrowdError, match=r"not enough money.*1 of 3 HITs were published before"):
+        crowded.publish(crowd)
+    assert [hit.state for hit in crowded.rows(schema.Hit)] == ["done", "failed", "intended"]
+    with crowded.sandbox.begin() as unit:
+        unit.session.scalars(select(ServiceHit)).one().account.balance_cents += 1000
+    finished = crowded.publish()
+
+    assert (finished.hits, finished.unfinished) == ((7,), 1)
+    assert sum(h.max_assignments for h in crowded.service_rows(ServiceHit)) == 22
+
+
+def test_top_up_asks_for_exactly_what_the_plan_lacks(crowded):
+    crowded.publish()
+    first = crowded.hits()[0]
+    crowded.work("A1", first)
+    crowded.start("A2", first, crowded.accept("A2", first), showings=2)  # working on it
+    assert planned(crowded).is_empty
+    crowded.clock.time += timedelta(days=8)  # all HITs are over, A2 has left
+
+    plan = planned(crowded)
+
+    assert plan.trials == 88 - 4 - 2
+    assert plan.sessions == 21  # 82 trials at four a session
+    crowded.publish()
+    assert planned(crowded).is_empty
+
+
+def test_place_of_a_worker_who_left_is_on_offer_again(crowded):
+    crowded.publish()
+    hit = crowded.hits()[0]
+    crowded.start("A2", hit, crowded.accept("A2", hit), showings=0)
+    crowded.clock.time += timedelta(hours=1)  # the lease is over, and so is the assignment
+
+    assert planned(crowded).is_empty
+    crowded.work("A3", hit)
+    assert planned(crowded).is_empty
+
+
+def test_no_more_is_published_than_was_confirmed(crowded):
+    def confirm(plan):
+        if not crowded.hits():
+            crowded.publish()  # by somebody else, meanwhile
+        return True
+
+    crowded.publish(confirm=confirm)
+
+    assert sum(h.max_assignments for h in crowded.service_rows(ServiceHit)) == 22
+
+
+def test_expire_and_extend_move_every_hit(crowded):
+    crowded.publish()
+
+    assert expire(crowded.database, None, crowded.crowd(), crowded.clock) == 3
+    assert {h.status for h in crowded.service_rows(ServiceHit)} == {HitStatus.REVIEWABLE}
+    assert planned(crowded).sessions == 22
+    extended = extend(
+        crowded.database, None, crowded.crowd(), timedelta(hours=5), crowded.clock
+    )  # fmt: skip
+
+    assert extended == 3
+    until = crowded.clock() + timedelta(hours=5)
+    assert {h.expires_at for h in crowded.service_rows(ServiceHit)} == {until}
+    assert {h.expires_at for h in crowded.rows(schema.Hit)} == {until}
+    assert planned(crowded).is_empty
+
+
+@pytest.mark.parametrize("command", ["extend", "expire"])
+def test_moving_the_expiry_twice_is_harmless_where_the_service_refuses_it(crowded, command):
+    crowded.publish()
+    crowded.sandbox.configure(duplicate_error="field")
+    until = crowded.clock() + timedelta(hours=5)
+    for _ in range(2):
+        for hit in crowded.hits():
+            crowd = crowded.crowd()
+            crowd.expire(hit) if command == "expire" else crowd.extend(hit, until)
+
+
+def test_expire_gives_up_what_was_not_made(crowded):
+    with pytest.raises(CrowdUnreachable):
+        crowded.publish(crowded.crowd(5, "lost"))
+
+    assert expire(crowded.database, None, crowded.crowd(), crowded.clock) == 1
+    assert [hit.state for hit in crowded.rows(schema.Hit)] == ["done", "failed", "failed"]
+
+
+def test_page_needs_https_in_production():
+    check_public_url("http://localhost:8000", Environment.SANDBOX)
+    check_public_url("https://rate.example.org/", Environment.PRODUCTION)
+    with pytest.raises(UsageError, match="https:// in production"):
+        check_public_url("http://rate.example.org", Environment.PRODUCTION)
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://x.org", "https://", "https://x.org/?a=1"])
+def test_page_must_be_an_address(url):
+    with pytest.raises(UsageError, match="public address"):
+        check_public_url(url, Environment.SANDBOX)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "message"),
+    [
+        ("pay", {"reward_cents": 0}, "reward_cents is 0"),
+        ("pay", {"currency": "EUR"}, "mturk pays in USD"),
+        ("recruit", {"hit_title": "x" * 129}, "longer than 128"),
+        ("recruit", {"keywords": ["x" * 600, "y" * 600]}, "keywords have more than 1000"),
+    ],
+)
+def test_a_study_that_the_platform_would_refuse_is_not_published(crowded, setting, value, message):
+    with crowded.database.write() as session:
+        study = session.scalars(select(schema.Study)).one()
+        study.settings = study.settings | {setting: study.settings[setting] | value}
+
+    with pytest.raises(UsageError, match=message):
+        crowded.publish()
+
+
+def test_a_paused_study_is_not_published(crowded):
+    with crowded.database.write() as session:
+        session.scalars(select(schema.Study)).one().paused = True
+
+    with pytest.raises(UsageError, match="is paused"):
+        crowded.publish()
+
+
+def test_sandbox_answers_never_count_beside_real_ones(crowded):
+    crowded.publish()
+    crowded.work("A1", crowded.hits()[0])
+    with crowded.database.read() as session:
+        study = session.scalars(select(schema.Study)).one()
+        with pytest.raises(UsageError, match="has sandbox sessions"):
+            check_publishable(session, study, "mturk", Environment.PRODUCTION)
+
+
+def test_a_published_study_is_not_tried_out_in_the_sandbox(crowded):
+    real = crowded.crowd(environment=Environment.PRODUCTION)
+    publish(crowded.database, None, real, "https://rate.example.org", now=crowded.clock)
+
+    with pytest.raises(UsageError, match="published in production"):
+        crowded.publish()
+
+
+def test_an_offer_comes_back_from_the_database_as_it_was(crowded):
+    crowded.publish()
+    row = crowded.rows(schema.Hit)[0]
+    offer = restored(row.details["offer"])
+
+    assert offer.lifetime == timedelta(hours=168)
+    assert offer.keywords == ("video", "choice")
+    assert restored(stored(offer)) == offer

@@ -1,0 +1,187 @@
+"""How workers of an MTurk-compatible service come in: preview, accept, return, come back.
+
+The service shows `/mturk/KEY` in a frame and adds `assignmentId`, `hitId`, and, once the HIT is
+accepted, `workerId` and `turkSubmitTo`. Anybody can write such a URL, so nothing in it is trusted:
+the HIT must be one that the study published, the site to submit to one that the operator named.
+"""
+
+import hmac
+import re
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+from flask import Blueprint, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+from werkzeug.datastructures import MultiDict
+
+from evaluation.allocation import has_free_trial
+from evaluation.arrivals import published_hit, sessions_had, superseded_sessions
+from evaluation.database import find_study
+from evaluation.offers import study_key
+from evaluation.schema import Assignment, CallState, Hit, Study, Worker
+from webapp import now, services
+from webapp.settings import rating_settings
+from webapp.showings import sample_pair
+from webapp.tickets import Ticket, sign_ticket
+
+blueprint = Blueprint("mturk", __name__)
+
+CROWD = "mturk"
+PREVIEW = "ASSIGNMENT_ID_NOT_AVAILABLE"
+SUBMIT_PATH = "/mturk/externalSubmit"
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+_LONGEST_URL = 500
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What the platform's frame asks for.
+
+    Args:
+        assignment: empty in a preview.
+        hit: the platform's id.
+        worker: empty in most previews.
+        submit_to: URL that takes the finished assignment; empty in a preview.
+    """
+
+    assignment: str
+    hit: str
+    worker: str
+    submit_to: str
+
+
+def read_arrival(arguments: MultiDict[str, str]) -> Arrival | None:
+    """Read the frame's parameters; None when one is missing, malformed or too long."""
+    assignment = arguments.get("assignmentId", "")
+    preview = assignment == PREVIEW
+    ids = {name: arguments.get(name, "") for name in ("assignmentId", "hitId", "workerId")}
+    optional = {"hitId", "workerId"} if preview else set()
+    for name, value in ids.items():
+        if not _ID.fullmatch(value) and (value or name not in optional):
+            return None
+    if preview:
+        return Arrival("", ids["hitId"], ids["workerId"], "")
+    submit_to = _submit_url(arguments.get("turkSubmitTo", ""))
+    if submit_to is None:
+        return None
+    return Arrival(assignment, ids["hitId"], ids["workerId"], submit_to)
+
+
+def _submit_url(given: str) -> str | None:
+    """Return where the form goes: the platform gives the site with or without a slash."""
+    try:
+        parts = urlsplit(given)
+    except ValueError:
+        return None
+    if len(given) > _LONGEST_URL or parts.scheme not in ("http", "https") or not parts.netloc:
+        return None
+    return urljoin(given, SUBMIT_PATH)
+
+
+def may_submit_to(url: str, hosts: tuple[str, ...]) -> bool:
+    """Tell whether a URL is on one of the sites, written as in a Content-Security-Policy.
+
+    >>> may_submit_to("https://www.mturk.com/mturk/externalSubmit", ("https://*.mturk.com",))
+    True
+    >>> may_submit_to("https://mturk.com.evil.org/", ("https://*.mturk.com",))
+    False
+    """
+    parts = urlsplit(url)
+    for host in hosts:
+        allowed = urlsplit(host)
+        if parts.scheme != allowed.scheme or parts.username is not None:
+            continue
+        if parts.netloc == allowed.netloc:
+            return True
+        if allowed.netloc.startswith("*.") and parts.netloc.endswith(allowed.netloc[1:]):
+            return True
+    return False
+
+
+@blueprint.get("/mturk/<key>")
+def entry(key: str) -> ResponseReturnValue:
+    """Show the preview, or send a worker who accepted on to the rating page; writes nothing."""
+    arrival = read_arrival(request.args)
+    if arrival is None:
+        return _notice("parameters", 400)
+    with services().database.read() as session:
+        study = find_study(session, services().study)
+        if not hmac.compare_digest(key.encode(), study_key(study).encode()):
+            return render_template("rating/closed.html"), 404
+        if not arrival.assignment:
+            return _preview(session, study, arrival)
+        hit = published_hit(session, study, CROWD, arrival.hit)
+        if hit is None:
+            return _unknown_hit(session, study)
+        if not may_submit_to(arrival.submit_to, services().form_hosts):
+            return _notice("site", 403, site=arrival.submit_to.removesuffix(SUBMIT_PATH))
+        if reason := _why_not(session, study, hit, arrival):
+            return _notice(reason, 409)
+        ticket = Ticket(
+            CROWD,
+            arrival.worker,
+            arrival.assignment,
+            arrival.hit,
+            arrival.submit_to,
+            hit.environment.value,
+        )
+        return redirect(url_for("rating.page", ticket=sign_ticket(study.secret, ticket)))
+
+
+def _notice(word: str, status: int, **values: str) -> ResponseReturnValue:
+    return render_template("mturk/notice.html", word=word, **values), status
+
+
+def _unknown_hit(session: Session, study: Study) -> ResponseReturnValue:
+    """Refuse a HIT that we do not know; ask for patience while one is being written down."""
+    being_made = select(Hit.id).where(
+        Hit.study_id == study.id, Hit.crowd == CROWD, Hit.state == CallState.INTENDED
+    )
+    if session.scalar(being_made.limit(1)) is not None:
+        return _notice("not-ready", 503)
+    return _notice("unknown-hit", 404)
+
+
+def _why_not(session: Session, study: Study, hit: Hit, arrival: Arrival) -> str | None:
+    """Say why a worker cannot work on this HIT, or None. Who has a session may always go on."""
+    rows = session.execute(
+        select(Assignment.external_id, Worker.id)
+        .join(Worker, Assignment.worker_id == Worker.id)
+        .where(
+            Assignment.study_id == study.id,
+            Worker.crowd == hit.crowd,
+            Worker.environment == hit.environment,
+            Worker.external_id == arrival.worker,
+        )
+    ).all()
+    if any(external_id == arrival.assignment for external_id, _ in rows):
+        return None
+    given_back = superseded_sessions(session, hit, arrival.worker, arrival.assignment)
+    had = sessions_had(session, study, hit, arrival.worker) - len(given_back)
+    if had >= study.design["workers"]["sessions_per_worker"]:
+        return "limit"
+    # Pairs of a session that was given back have been seen, so they are not new to the worker.
+    worker_id = rows[0][1] if rows else None
+    if study.paused or not has_free_trial(session, study, worker_id, now()):
+        return "nothing-left"
+    return None
+
+
+def _preview(session: Session, study: Study, arrival: Arrival) -> ResponseReturnValue:
+    """Show what the work is, before it is accepted; say so if there is none for this worker."""
+    settings = rating_settings(session, study)
+    hit = published_hit(session, study, CROWD, arrival.hit) if arrival.hit else None
+    reason = None
+    if hit is not None and arrival.worker:
+        reason = _why_not(session, study, hit, arrival)
+    elif study.paused or not has_free_trial(session, study, None, now()):
+        reason = "nothing-left"
+    return render_template(
+        "mturk/preview.html",
+        settings=settings,
+        reason=reason,
+        sample=None if reason else sample_pair(session, study, services().store, root="../"),
+        question=study.questions[0].text,
+    )
