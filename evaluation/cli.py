@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -271,6 +272,30 @@ def _serve(
         if open_browser:
             click.launch(address)
         server.run()
+
+
+@cli.command()
+@study_options
+@click.option(
+    "--stop-when",
+    metavar="RULE",
+    help="Also show which rows need more judgments by this rule, as `vgan-eval looks` does.",
+)
+def status(db: str, study: str | None, stop_when: str | None) -> None:
+    """Show judgments against the plan, HITs, sessions, and the ledger."""
+    from analysis.stopping import sequential_status_text
+    from evaluation.database import find_study, open_database
+    from evaluation.status import status_lines, study_status
+
+    database = open_database(db)
+    try:
+        with database.read() as session:
+            found = study_status(session, find_study(session, study), datetime.now(UTC))
+    finally:
+        database.close()
+    click.echo("\n".join(status_lines(found)))
+    if stop_when:
+        click.echo("\n" + sequential_status_text(db, study, stop_when))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

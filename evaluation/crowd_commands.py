@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -179,23 +179,6 @@ def expire(db: str, study: str | None, crowd: str, sandbox: bool) -> None:
 
 
 @click.command()
-@study_options
-def status(db: str, study: str | None) -> None:
-    """Show judgments against the plan, HITs, sessions, and the ledger."""
-    from evaluation.database import find_study, open_database
-    from evaluation.status import status_lines, study_status
-
-    database = open_database(db)
-    try:
-        with database.read() as session:
-            found = study_status(session, find_study(session, study), datetime.now(UTC))
-    finally:
-        database.close()
-    for line in status_lines(found):
-        click.echo(line)
-
-
-@click.command()
 @_crowd_options
 @click.option(
     "--reject-unfinished",
@@ -316,4 +299,4 @@ def sandbox(host: str, port: int, db: str, public_url: str | None) -> None:
     serve_sandbox(host, port, db, public_url=public_url)
 
 
-COMMANDS = (publish, publish_hits, top_up, extend, expire, status, review, pay, sandbox)
+COMMANDS = (publish, publish_hits, top_up, extend, expire, review, pay, sandbox)
