@@ -29,7 +29,6 @@ from evaluation.storage import LocalStore
 from evaluation.study import load_study
 from vgan.data.manifest import ClipRecord, Origin, sha256_of, write_manifest
 
-
 _REAL_PARTS = ("browser", "postgres")  # markers
 
 

@@ -91,16 +91,55 @@ def scenes(out: Path, clips: int, seed: int, categories: str) -> None:
         help="Of the videos in the test split; no video is in both.",
     ),
 )
-@option("--workers", type=int, metavar="N", help="Processes (default: one per core).")
+@options(
+    "Stabilising",
+    option(
+        "--stabilize",
+        type=click.Choice(("none", "similarity", "homography", "paper")),
+        default="none",
+        help="Take the camera's motion out; paper is the authors' procedure.",
+    ),
+    option(
+        "--preview",
+        type=click.IntRange(0),
+        default=0,
+        metavar="N",
+        help="Show a clip before and after, for so many of the videos.",
+    ),
+)
+@options(
+    "What is dropped",
+    option(
+        "--min-motion",
+        type=float,
+        default=0.3,
+        metavar="LEVELS",
+        help="Mean change from frame to frame (of 255) under which a clip is still.",
+    ),
+    option(
+        "--min-light",
+        type=float,
+        default=8.0,
+        metavar="LEVELS",
+        help="Mean level (of 255) under which a clip is black.",
+    ),
+)
+@options(
+    "Machines",
+    option("--workers", type=int, metavar="N", help="Processes (default: one per core)."),
+    option("--scheduler", metavar="ADDRESS", help="Of a Dask cluster to use instead of processes."),
+)
 def ingest(videos: tuple[Path, ...], out: Path, **settings: Any) -> None:
     """Cut VIDEOS (files, or folders of them) into clips, split by video into train and test."""
-    from vgan.data.clips import REJECTED_NAME
     from vgan.data.clips import ingest as ingest_videos
+    from vgan.data.ledger import REJECTED_NAME
 
     report = ingest_videos(videos, out, **settings)
     click.echo(
         f"{out}: {report.clips} clips ({report.test_clips} for testing) of {report.videos} videos"
     )
+    for line in report.details():
+        click.echo(line)
     if report.rejects:
         click.echo(
             f"{len(report.rejects)} videos could not be used: see {out / REJECTED_NAME}", err=True

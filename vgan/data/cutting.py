@@ -1,7 +1,4 @@
-"""From one video file to its clips; what `vgan ingest` does with every video.
-
-`small_frames` is where a step between decoding and cutting belongs (stabilisation, shot cuts).
-"""
+"""From one video file to its clips; what `vgan ingest` does with every video."""
 
 import hashlib
 import re
@@ -9,11 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from vgan.data.framing import area_average, centre_square, resample
+from vgan.data.files import WriteError
+from vgan.data.making import ClipDroppedError, CutSettings, make_clip
 from vgan.data.manifest import ClipRecord, Origin
-from vgan.data.videos import Frames, iter_timed_frames, video_info, write_clip
+from vgan.data.preview import write_preview
+from vgan.data.videos import write_clip
+from vgan.data.windows import OpenVideo, open_video
 from vgan.errors import DataError, UsageError
 
 VIDEO_SUFFIXES = frozenset(
@@ -38,18 +36,33 @@ class SourceVideo:
 
 
 @dataclass(frozen=True)
-class CutSettings:
-    """How clips are cut.
+class Drop:
+    """A stretch of a video that gave no clip.
 
     Args:
-        fps: frames per second of the clips; None keeps each video's mean rate.
-        frames: in each clip.
-        size: of a clip's side, in pixels.
+        start_frame: its first frame in the video, from 0.
+        kind: `unstable`, `still` or `black`.
+        why: in one line.
     """
 
-    fps: float | None
-    frames: int
-    size: int
+    start_frame: int
+    kind: str
+    why: str
+
+
+@dataclass(frozen=True)
+class CutVideo:
+    """What became of a video.
+
+    Args:
+        records: of its clips, without a split.
+        dropped: stretches that gave no clip.
+        why: there are no clips at all; None where there are some.
+    """
+
+    records: list[ClipRecord]
+    dropped: list[Drop]
+    why: str | None
 
 
 def _slug(text: str) -> str:
@@ -98,68 +111,71 @@ def find_videos(inputs: Sequence[Path], out: Path, category: str | None) -> list
     return [found[key] for key in sorted(found)]
 
 
-def small_frames(path: Path, settings: CutSettings) -> tuple[float, Iterator[tuple[int, Frames]]]:
-    """Open a video as small square frames on a steady clock.
-
-    Returns:
-        Frames per second, and an iterator of (source frame number, (size, size, 3) uint8).
-
-    Raises:
-        DataError: the file is not a video, or is smaller than a clip.
-    """
-    info = video_info(path)
-    rows, columns = centre_square(info.height, info.width, info.pixel_aspect)
-    if min(rows.stop - rows.start, columns.stop - columns.start) < settings.size:
-        raise DataError(
-            f"{path}: is {info.width}x{info.height}, smaller than {settings.size}x{settings.size}"
-        )
-    fps = settings.fps or info.fps
-
-    def frames() -> Iterator[tuple[int, Frames]]:
-        for index, frame in resample(iter_timed_frames(path), fps, info.fps):
-            yield index, area_average(frame[rows, columns], settings.size)
-
-    return fps, frames()
-
-
 def _clip_name(video: SourceVideo, start: int) -> str:
     mark = hashlib.sha256(video.id.encode()).hexdigest()[:8]
     return f"{video.category}/{_slug(video.path.stem)[:40] or 'video'}-{mark}-{start:06d}.mp4"
 
 
-def cut_video(video: SourceVideo, out: Path, settings: CutSettings) -> list[ClipRecord]:
-    """Write a video's non-overlapping clips and return their records, without a split.
+def _records(video: SourceVideo, out: Path, settings: CutSettings, opened: OpenVideo,
+             dropped: list[Drop], preview: bool) -> Iterator[ClipRecord]:  # fmt: skip
+    """Write the clips of one video, one record each; note the windows that give none."""
+    for window in opened.windows:
+        try:
+            clip = make_clip(window.frames, settings)
+        except ClipDroppedError as drop:
+            dropped.append(Drop(window.start, drop.kind, str(drop)))
+            continue
+        name = _clip_name(video, window.start)
+        sha256 = write_clip(out / name, clip.frames, opened.fps)
+        if preview:
+            write_preview(out, name, clip, opened.fps)
+            preview = False
+        yield ClipRecord(
+            name, sha256, "real", video.category, settings.frames, opened.fps, settings.size,
+            settings.size, origin=Origin(video.id, window.start), extra=clip.measures,
+        )  # fmt: skip
 
-    Frames left over at the end are dropped.
+
+def _why_none(opened: OpenVideo, dropped: Sequence[Drop], settings: CutSettings) -> str:
+    """Say why a video that can be read gave no clips."""
+    if dropped:
+        return f"none of its {len(dropped)} clips can be used; the first {dropped[0].why}"
+    shots = f"in the longest of its {opened.shots} shots " if opened.shots > 1 else ""
+    return (
+        f"has {opened.longest} frames {shots}at {opened.fps:g} per second, a clip needs "
+        f"{settings.fewest}"
+    )
+
+
+def cut_video(
+    video: SourceVideo, out: Path, settings: CutSettings, preview: bool = False
+) -> CutVideo:
+    """Write a video's non-overlapping clips; none crosses from one shot to the next.
+
+    Frames left over at the end of a shot are dropped.
+
+    Args:
+        video: to cut.
+        out: the clip folder.
+        settings: how.
+        preview: write a preview of the first clip too, where clips are stabilised.
 
     Raises:
-        DataError: the video cannot be read to its end, or is too short or too small.
+        DataError: the video cannot be read to its end, or is too small.
         WriteError: a clip cannot be written.
     """
-    fps, frames = small_frames(video.path, settings)
+    opened = open_video(video.path, settings)
     records: list[ClipRecord] = []
-    pending: list[tuple[int, Frames]] = []
+    dropped: list[Drop] = []
     try:
-        for item in frames:
-            pending.append(item)
-            if len(pending) == settings.frames:
-                name = _clip_name(video, pending[0][0])
-                sha256 = write_clip(out / name, np.stack([f for _, f in pending]), fps)
-                records.append(
-                    ClipRecord(name, sha256, "real", video.category, settings.frames, fps,
-                               settings.size, settings.size,
-                               origin=Origin(video.id, pending[0][0]))
-                )  # fmt: skip
-                pending = []
-    except DataError:
-        remove_clips(out, (r.clip for r in records))
+        records.extend(_records(video, out, settings, opened, dropped, preview))
+    except WriteError:
         raise
-    if not records:
-        raise DataError(
-            f"{video.path}: has {len(pending)} frames at {fps:g} per second, a clip needs "
-            f"{settings.frames}"
-        )
-    return records
+    except DataError:
+        remove_clips(out, (_clip_name(video, w) for w in opened.starts))
+        raise
+    why = None if records else _why_none(opened, dropped, settings)
+    return CutVideo(records, dropped, why)
 
 
 def remove_clips(out: Path, clips: Iterable[str]) -> None:

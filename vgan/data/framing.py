@@ -6,6 +6,7 @@ the mean of the source pixels under it, those on the edge by the part that is co
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -13,25 +14,26 @@ from scipy.sparse import csr_array
 from vgan.data.videos import Frames
 
 Window = tuple[slice, slice]
+Shown = TypeVar("Shown")
 
 
 def resample(
-    frames: Iterable[tuple[float, Frames]], fps: float, source_fps: float
-) -> Iterator[tuple[int, Frames]]:
+    frames: Iterable[tuple[float, Shown]], fps: float, source_fps: float
+) -> Iterator[tuple[int, Shown]]:
     """Put frames on a steady clock: a frame fills the ticks from its own to the next one's.
 
     A frame's tick is the one nearest to the moment it is shown, so a steady source at the same
     rate comes through unchanged; a variable one repeats held frames and drops crowded ones.
 
     Args:
-        frames: (seconds, frame), in order.
+        frames: (seconds, frame), in order; what stands for a frame is up to the caller.
         fps: ticks per second.
         source_fps: mean rate of the source; says how long the last frame is shown.
 
     Yields:
         The frame's number in the source, from 0, and the frame.
     """
-    held: tuple[int, Frames] | None = None
+    held: tuple[int, Shown] | None = None
     tick, end = 0, 0.0
     for index, (seconds, frame) in enumerate(frames):
         due = _tick(seconds, fps)

@@ -12,13 +12,14 @@ Source:
     next window of frames (there, with the next frame).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import cv2
 import numpy as np
 
+from vgan.data.opencv import cv2
 from vgan.data.registration import (
     Features,
+    Points,
     Transform,
     estimate_homography,
     find_features,
@@ -28,9 +29,8 @@ from vgan.data.registration import (
 from vgan.data.stabilize import UnstableError, centre_crop
 from vgan.data.videos import Frames
 
-SKIPPED = 2  # frames at the start of a video
-LONGEST = 34
-FEWEST = 16
+Matcher = Callable[[Features, Features, float], tuple[Points, Points]]
+
 _MATCHES = 10
 _RATIO = 0.7
 _AGREEMENT = 5.0  # pixels of the full-size frame
@@ -45,16 +45,16 @@ def process(picture: Frames, side: int) -> Frames:
     height, width = picture.shape[:2]
     scale = side / min(height, width)
     small = cv2.resize(picture, (int(width * scale + 1e-9), int(height * scale + 1e-9)))
-    top, left = centre_crop(*small.shape[:2], side)
+    top, left = centre_crop(small.shape[0], small.shape[1], side)
     return np.asarray(small[top : top + side, left : left + side], np.uint8)
 
 
-def _step(now: Features, before: Features, number: int) -> Transform:
+def _step(now: Features, before: Features, number: int, match: Matcher) -> Transform:
     """Return the homography from a frame to the one before it."""
-    source, target = match_features(now, before, _RATIO)
+    source, target = match(now, before, _RATIO)
     if len(source) < _MATCHES:
         raise UnstableError(
-            f"too little matches: {len(source)} features, at least {_MATCHES} are needed "
+            f"too few matches: {len(source)} features, at least {_MATCHES} are needed "
             f"(frame {number} of the clip)"
         )
     found = estimate_homography(source, target, _AGREEMENT)
@@ -77,34 +77,40 @@ def _compose(frame: Frames, transform: Transform, composite: Frames) -> Frames |
     return np.asarray(composite * (1 - share) + warped * share)
 
 
-def stabilize_as_paper(frames: Sequence[Frames], side: int) -> list[Frames]:
+def stabilize_as_paper(
+    frames: Sequence[Frames],
+    side: int = 128,
+    fewest: int = 16,
+    match: Matcher = match_features,
+) -> list[Frames]:
     """Stabilise one clip.
 
     Args:
-        frames: full-size frames, (H, W, 3) each; those after the 34th are not looked at.
-        side: of the result, in pixels; the authors' is 128.
+        frames: full-size frames, (H, W, 3) each; the authors read 34 for a clip of 32.
+        side: of the result, in pixels.
+        fewest: frames there must be when the picture leaves the square.
+        match: features of two frames.
 
     Returns:
-        16 to 34 squares, (side, side, 3); fewer than there are frames where the picture left the
-        square.
+        Squares, (side, side, 3); fewer than there are frames where the picture left the square.
 
     Raises:
-        UnstableError: too little matches, or under 16 frames before the picture left the square.
+        UnstableError: too few matches, or the picture left the square too soon.
     """
     composite = process(frames[0], side)
     squares = [composite]
     before = find_features(grey(frames[0]))
     whole: Transform = np.eye(3)
-    for number, frame in enumerate(frames[1:LONGEST], 2):
+    for number, frame in enumerate(frames[1:], 2):
         now = find_features(grey(frame))
-        whole = whole @ _step(now, before, number)
+        whole = whole @ _step(now, before, number, match)
         laid = _compose(frame, whole, composite)
         if laid is None:
             break
         squares.append(laid)
         composite, before = laid, now
-    if len(squares) < FEWEST:
+    if len(squares) < fewest:
         raise UnstableError(
-            f"the picture left the square after {len(squares)} frames, {FEWEST} are needed"
+            f"the picture left the square after {len(squares)} frames, {fewest} are needed"
         )
     return [np.floor(np.asarray(s, np.float64) + 0.5).astype(np.uint8) for s in squares]

@@ -2,10 +2,10 @@
 
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vgan.data.opencv import cv2
 from vgan.data.videos import Frames
 
 Grey = NDArray[np.uint8]

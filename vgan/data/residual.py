@@ -6,11 +6,14 @@ the background as long as less than half of them lie on things that move by them
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
-import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from vgan.data.registration import Grey, Points
+from vgan.data.opencv import cv2
+from vgan.data.registration import Grey, Points, grey
+from vgan.data.videos import Frames
 
 _CORNERS = 80
 _FEWEST = 8  # fewer corners than this say nothing about a background
@@ -26,10 +29,13 @@ def find_corners(picture: Grey) -> Points:
     """Return up to 80 corners of a picture, spread out, (N, 2)."""
     distance = max(3.0, min(picture.shape) / 16)
     found = cv2.goodFeaturesToTrack(picture, _CORNERS, 0.01, distance)
-    return np.zeros((0, 2), np.float32) if found is None else found.reshape(-1, 2)
+    if found is None:
+        return np.zeros((0, 2), np.float32)
+    corners: Points = found.reshape(-1, 2)
+    return corners
 
 
-def track(before: Grey, after: Grey, points: Points) -> tuple[Points, np.ndarray]:
+def track(before: Grey, after: Grey, points: Points) -> tuple[Points, NDArray[np.bool_]]:
     """Follow points from one picture to the next, and back.
 
     Returns:
@@ -56,10 +62,26 @@ def background_motion(pictures: Sequence[Grey]) -> float | None:
     """
     start = here = find_corners(pictures[0])
     medians: list[float] = []
-    for before, after in zip(pictures, pictures[1:], strict=False):
+    for before, after in pairwise(pictures):
         there, sure = track(before, after, here)
         start, here = start[sure], there[sure]
         if len(here) < _FEWEST:
             return None
         medians.append(float(np.median(np.linalg.norm(here - start, axis=1))))
     return float(np.mean(medians)) if medians else 0.0
+
+
+def square_motion(squares: Sequence[Frames], size: int) -> float | None:
+    """Measure the background motion of squares, in pixels of a clip of them.
+
+    Args:
+        squares: (S, S, 3) each, S at least `size`.
+        size: of the clip's side, in pixels. Tracked at twice that, where there is as much.
+    """
+    side = min(2 * size, len(squares[0]))
+    small = [
+        s if len(s) == side else cv2.resize(s, (side, side), interpolation=cv2.INTER_AREA)
+        for s in squares
+    ]
+    found = background_motion([grey(s) for s in small])
+    return None if found is None else found * size / side

@@ -19,6 +19,7 @@ from torch import nn
 from vgan.data.files import write_atomic
 from vgan.errors import CheckpointError
 from vgan.training.config import TrainConfig, from_dict, from_json
+from vgan.training.process import make_first_calls
 
 if TYPE_CHECKING:
     from vgan.models.mixture import GaussianMixture
@@ -204,6 +205,7 @@ def load_run(path: Path, device: torch.device | None = None) -> Run:
     from vgan.training.trainers import build_trainer
 
     device = device or torch.device("cpu")
+    make_first_calls()
     folder = RunFolder(path)
     config, data = folder.read_config(), folder.read_data()
     steps = folder.saved_steps()

@@ -37,3 +37,40 @@ def video(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def wall() -> Frames:
+    """A large picture for a camera to look at, covered with coloured ellipses: (600, 1000, 3)."""
+    import cv2
+
+    rng = np.random.default_rng(5)
+    picture = np.full((600, 1000, 3), 128, np.uint8)
+    for _ in range(3000):
+        centre, axes = rng.integers(0, [1000, 600]), rng.integers(3, 22, 2)
+        shape = (centre.tolist(), axes.tolist(), float(rng.uniform(0, 180)))
+        cv2.ellipse(picture, shape, rng.integers(0, 256, 3).tolist(), -1, cv2.LINE_AA)
+    return picture
+
+
+@pytest.fixture(scope="session")
+def filmed(wall: Frames) -> Callable[..., list[Frames]]:
+    """Film the wall: filmed(path, ball=True) -> (192, 256, 3) frames.
+
+    Each step of the path is the (3, 3) transform from the first frame's pixels to that frame's;
+    the first is the identity. A ball flies across, moved by nothing but itself.
+    """
+    import cv2
+
+    def film(path: list[NDArray[np.float64]], ball: bool = True) -> list[Frames]:
+        to_first = np.array([[1.0, 0, -300], [0, 1, -180], [0, 0, 1]])
+        frames = []
+        for number, step in enumerate(path):
+            frame = cv2.warpPerspective(wall, step @ to_first, (256, 192))
+            if ball:
+                x, y = step[:2] @ [60 + 9 * number, 70 + (9 * number) % 50, 1]
+                cv2.circle(frame, (round(x), round(y)), 16, (250, 240, 30), -1, cv2.LINE_AA)
+            frames.append(frame)
+        return frames
+
+    return film

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vgan.data.clips import assign_splits, ingest
+from vgan.data.clips import ingest
 from vgan.data.cutting import find_videos
 from vgan.data.files import WriteError
 from vgan.data.framing import area_average
+from vgan.data.ledger import assign_splits
 from vgan.data.manifest import read_manifest, sha256_of
 from vgan.data.scenes import draw_scenes
 from vgan.data.videos import read_video, video_info, write_clip
@@ -154,7 +155,7 @@ def test_video_that_breaks_off_leaves_no_clips(tmp_path, moving, monkeypatch):
         yield from ((k / 25, f) for k, f in enumerate(frames[:20]))
         raise DataError(f"{path}: is damaged or truncated after frame 20")
 
-    monkeypatch.setattr("vgan.data.cutting.iter_timed_frames", breaks)
+    monkeypatch.setattr("vgan.data.windows.iter_timed_frames", breaks)
     with pytest.raises(DataError, match="truncated after frame 20"):
         ingest([good], tmp_path / "out", **SMALL)
 

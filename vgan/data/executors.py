@@ -1,0 +1,133 @@
+"""Where videos are cut: in this process, in one process per core, or on a Dask cluster.
+
+All three are `concurrent.futures` executors, and `run_all` is the one loop over them.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import islice
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+from vgan.errors import UsageError, VganError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+_CLUSTER_QUEUE = 1000  # tasks handed to a cluster at once
+_CLUSTER_PATIENCE = "10s"  # for its scheduler to answer
+
+
+class WorkerError(VganError):
+    """A worker process died; what is done is kept."""
+
+
+class _InlineExecutor(Executor):
+    """Runs a task at once, here; it can be debugged, and a test can reach into it."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """Run the task; what it raises is kept in the future, Ctrl-C is not."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - the future's reader gets it
+            future.set_exception(error)
+        return future
+
+
+@dataclass(frozen=True)
+class Workers:
+    """An executor and how many tasks it is given ahead.
+
+    Args:
+        executor: runs tasks.
+        ahead: tasks that wait or run at any time, so that a million are not queued at once.
+    """
+
+    executor: Executor
+    ahead: int
+
+
+@contextmanager
+def open_workers(workers: int, scheduler: str | None = None) -> Iterator[Workers]:
+    """Open an executor.
+
+    Args:
+        workers: processes; 1 works in this one.
+        scheduler: address of a Dask scheduler, such as `tcp://10.0.0.1:8786`, whose workers see
+            the same folders; `workers` then counts for nothing.
+
+    Raises:
+        UsageError: no scheduler answers there, or `distributed` is not installed.
+        WorkerError: while it is open, a process died.
+    """
+    if scheduler is not None:
+        with _dask(scheduler) as opened:
+            yield opened
+    elif workers <= 1:
+        yield Workers(_InlineExecutor(), 1)
+    else:
+        # Spawned, not forked: the caller may hold threads (torch, a progress bar).
+        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+            try:
+                yield Workers(pool, 2 * workers)
+            except BrokenProcessPool:
+                raise WorkerError(
+                    "a worker process was killed (out of memory?); run again to go on, with fewer "
+                    "--workers"
+                ) from None
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _dask(scheduler: str) -> Iterator[Workers]:
+    try:
+        distributed: Any = import_module("distributed")
+    except ImportError:
+        raise UsageError(
+            "--scheduler needs dask.distributed: install the extra `dask` (pip install "
+            "'vgan-eval[dask]')"
+        ) from None
+    try:
+        client = distributed.Client(scheduler, timeout=_CLUSTER_PATIENCE, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--scheduler {scheduler}: no Dask scheduler answers ({error})") from None
+    with client:
+        try:
+            yield Workers(client.get_executor(), _CLUSTER_QUEUE)
+        except distributed.KilledWorker as error:
+            raise WorkerError(
+                f"Dask gave up on a task whose workers died one after the other ({error}); run "
+                "again to go on"
+            ) from None
+
+
+def run_all(
+    workers: Workers, function: Callable[[Task], Result], tasks: Iterable[Task]
+) -> Iterator[Result]:
+    """Run a function on every task; yield what it returns, in the order the tasks end.
+
+    Args:
+        workers: where.
+        function: importable by name, for other processes.
+        tasks: its argument, one each.
+
+    Raises:
+        Exception: the first that a task raises; tasks not yet begun are given up.
+    """
+    left = iter(tasks)
+    running = {workers.executor.submit(function, t) for t in islice(left, workers.ahead)}
+    try:
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield future.result()
+            running |= {workers.executor.submit(function, t) for t in islice(left, len(done))}
+    finally:
+        for future in running:
+            future.cancel()
