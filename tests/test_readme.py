@@ -25,7 +25,9 @@ SMALLER = {
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    """The fenced blocks of a language; the empty name is commands."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    return [text for found, text in fenced if found == language]
 
 
 def commands(first: str) -> list[str]:
@@ -103,7 +105,7 @@ def test_the_study_of_your_own_clips_runs_as_shown(tmp_path):
     assert "0 judgments" in run_line(export, tmp_path)
     run(["vgan-eval", "init", "study.toml", "--db", "sqlite:///s.db"], tmp_path)
     run(["vgan-eval", "simulate", "--db", "sqlite:///s.db", "--seed", "1"], tmp_path)
-    assert "Our model over Baseline" in run_line(
+    assert "ours over baseline" in run_line(
         table.replace("sqlite:///vgan-eval.db", "sqlite:///s.db"), tmp_path
     )
 
