@@ -155,7 +155,9 @@ def test_answers_are_locked_until_both_clips_played_once(frozen, page, stored):
 
 
 def test_response_time_runs_from_the_first_frame_to_the_key(frozen, page, stored):
-    frozen()
+    one = frozen()
+    # The canvases are there up to one refresh before their first frame, where the time starts.
+    run_until(page, lambda: painted(one.canvas("left")).any())
     page.clock.run_for(1234)
 
     page.keyboard.press("ArrowLeft")
