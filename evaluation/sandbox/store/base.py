@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import JSON, Enum, MetaData
 from sqlalchemy.orm import DeclarativeBase
 
-from evaluation.schema import UtcDateTime
+from evaluation.schema import CONSTRAINT_NAMES, UtcDateTime
 
 VERSION = 1
 """Schema version of the service's database; a database with another stamp is refused."""
@@ -41,15 +41,7 @@ def enum_column(cls: type[enum.StrEnum]) -> Enum:
 class Base(DeclarativeBase):
     """Base of the service's tables. The study's tables are not among them."""
 
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
+    metadata = MetaData(naming_convention=CONSTRAINT_NAMES)
     type_annotation_map = {  # noqa: RUF012 (SQLAlchemy reads it from the class)
         datetime: UtcDateTime,
         dict[str, Any]: JSON,
