@@ -7,8 +7,7 @@ imports it. Every error a user can cause becomes one line and an exit code in `m
 import json
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -16,16 +15,10 @@ from pathlib import Path
 import click
 
 from analysis.commands import COMMANDS as ANALYSIS_COMMANDS
-from evaluation.crowd_commands import COMMANDS
-from evaluation.errors import EvaluationError, UsageError
-from evaluation.options import (
-    Folder,
-    files_folder,
-    media_options,
-    media_store,
-    port_option,
-    study_options,
-)
+from evaluation.crowd_commands import COMMANDS as CROWD_COMMANDS
+from evaluation.errors import EvaluationError
+from evaluation.options import media_options, media_store, port_option, study_options
+from evaluation.study_commands import COMMANDS as STUDY_COMMANDS
 from vgan.data.manifest import ManifestError
 
 # Where workers of the bundled service (`vgan-eval sandbox`) are, on this machine.
@@ -39,151 +32,8 @@ def cli() -> None:
     """Ask people which video is more realistic, and count the answers honestly."""
 
 
-for command in (*COMMANDS, *ANALYSIS_COMMANDS):
+for command in (*STUDY_COMMANDS, *CROWD_COMMANDS, *ANALYSIS_COMMANDS):
     cli.add_command(command)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Yield a function (stage, done, total) that draws one progress bar per stage."""
-    from tqdm import tqdm
-
-    bars: dict[str, tqdm] = {}  # type: ignore[type-arg] # a bar that counts has no items
-
-    def show(stage: str, done: int, total: int) -> None:
-        if stage not in bars:
-            bars[stage] = tqdm(total=total, desc=stage, unit="", leave=False, disable=None)
-        bars[stage].update(done - bars[stage].n)
-
-    try:
-        yield show
-    finally:
-        for bar in bars.values():
-            bar.close()
-
-
-@cli.command()
-@click.argument("study_file", type=Folder)
-@study_options
-@media_options
-def init(
-    study_file: Path, db: str, study: str | None, files: Path | None, media: str | None
-) -> None:
-    """Import the clips of STUDY_FILE, freeze its design, and plan every trial.
-
-    Run again with the same file there is nothing to do; with new pay or recruiting, these change;
-    with another design, it is refused once people have answered.
-    """
-    from evaluation.database import database_to_fill
-    from evaluation.freeze import init_study
-    from evaluation.storage import open_store
-    from evaluation.study import load_study
-
-    if study is not None:
-        raise UsageError("--study: init takes the name from the study file")
-    loaded = load_study(study_file)
-    folder = files_folder(db, files)
-    store = open_store(media_store(db, files, media))
-    with database_to_fill(db) as database, _progress() as progress:
-        report = init_study(database, loaded, store, folder / "clips", progress)
-    for warning in report.warnings:
-        click.echo(f"warning: {warning}", err=True)
-    cost = report.cost
-    click.echo(
-        f"{report.study}: {report.action}. {report.rows} comparisons in "
-        f"{', '.join(report.categories)}: {report.trials:,} trials of {report.pairs:,} pairs "
-        f"from {report.clips:,} clips, {cost.sessions:,} sessions. "
-        f"Design {report.design_hash[:12]}."
-    )
-    if cost.total_cents:
-        click.echo(
-            f"Filling it costs {cost.total_cents / 100:,.2f} {cost.currency} at most; a worker "
-            f"earns {cost.hourly_cents / 100:.2f} an hour."
-        )
-
-
-@cli.command()
-@study_options
-@click.option("--workers", type=click.IntRange(1), metavar="N", help="How many simulated raters.")
-@click.option("--mix", metavar="KIND=SHARE,...", help="Shares of the kinds of raters, see below.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all chance.")
-@click.option("--judgments", type=click.IntRange(1), metavar="N", help="Stop after so many trials.")
-def simulate(
-    db: str,
-    study: str | None,
-    workers: int | None,
-    mix: str | None,
-    seed: int,
-    judgments: int | None,
-) -> None:
-    """Fill a plan with simulated raters, labelled so in everything made from it.
-
-    Kinds: careful, noisy, side-biased, random, fast-clicker, real-looks-fake.
-    Run again with the same seed, it goes on where it was stopped.
-    """
-    from evaluation.database import open_database
-    from evaluation.raters import DEFAULT_MIX
-    from evaluation.simulate import simulate as run
-
-    database = open_database(db)
-    try:
-        with _progress() as progress:
-            report = run(
-                database,
-                study,
-                workers=workers,
-                mix=_shares(mix) if mix else DEFAULT_MIX,
-                seed=seed,
-                limit=judgments,
-                progress=progress,
-            )
-    finally:
-        database.close()
-    click.echo(
-        f"SIMULATED: {report.judgments:,} judgments by {report.workers} simulated raters in "
-        f"{report.sessions} sessions; {report.left:,} trials are left"
-    )
-
-
-def _shares(text: str) -> dict[str, float]:
-    try:
-        return {
-            kind.strip(): float(share)
-            for kind, share in (part.split("=") for part in text.split(","))
-        }
-    except ValueError:
-        raise UsageError(f"--mix {text}: write careful=0.7,random=0.3") from None
-
-
-@cli.command()
-@study_options
-@click.option("--out", type=Folder, required=True, metavar="DIR", help="The folder to write.")
-@click.option("--unlinkable", is_flag=True, help="Pseudonyms that match no other study's.")
-@click.option("--all", "all_judgments", is_flag=True, help="Late and returned judgments too.")
-@click.option("--survey", is_flag=True, help="The survey's answers too.")
-def export(
-    db: str, study: str | None, out: Path, unlinkable: bool, all_judgments: bool, survey: bool
-) -> None:
-    """Write judgments, sessions and clips as CSV files, workers under pseudonyms."""
-    from evaluation.database import open_database
-    from evaluation.export import export_study
-
-    database = open_database(db)
-    try:
-        report = export_study(
-            database,
-            study,
-            out,
-            unlinkable=unlinkable,
-            all_judgments=all_judgments,
-            survey=survey,
-        )
-    finally:
-        database.close()
-    click.echo(
-        f"{out}: {report.judgments:,} judgments, {report.sessions:,} sessions, "
-        f"{report.clips:,} clips"
-    )
 
 
 @cli.command()

@@ -1,9 +1,17 @@
-"""Click options that stand under headings in a command's help."""
+"""Click options that stand under headings in a command's help, and those that several share."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from vgan.errors import UsageError
+
+if TYPE_CHECKING:
+    import torch
+
+Folder = click.Path(path_type=Path)
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -52,3 +60,31 @@ def options(heading: str, *several: Callable[[Any], Any]) -> Callable[[Decorated
 def option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:
     """Declare a `GroupedOption`; defaults are shown in its help."""
     return click.option(*names, cls=GroupedOption, show_default=True, **settings)
+
+
+seed_option = option("--seed", type=click.IntRange(0), default=0, help="Of everything random.")
+device_option = option(
+    "--device",
+    metavar="cpu|cuda",
+    default="auto",
+    help="Where the network runs; auto takes a GPU when there is one.",
+)
+
+
+def choose_device(name: str) -> "torch.device":
+    """Return the device of that name, `auto` being a GPU when there is one.
+
+    Raises:
+        UsageError: there is no such device here.
+    """
+    import torch
+
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"no device called {name!r}; there are cpu and cuda") from None
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError("--device cuda: torch finds no GPU on this machine; use --device cpu")
+    return device

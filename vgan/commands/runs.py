@@ -1,0 +1,132 @@
+"""The commands that make, use and measure a run: train, generate, measure. No logic."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from vgan.errors import UsageError
+from vgan.options import (
+    Folder,
+    GroupedCommand,
+    choose_device,
+    device_option,
+    option,
+    options,
+    seed_option,
+)
+from vgan.training.config import (
+    DTYPES,
+    GENERATOR_STEPS,
+    MODELS,
+    PRESETS,
+    RECIPES,
+    TrainConfig,
+    resolve_config,
+)
+
+
+@click.command(cls=GroupedCommand)
+@click.argument("model", type=click.Choice(MODELS))
+@options(
+    "Data and run folder",
+    option("--data", type=Folder, metavar="DIR", help="The clip folder to train on."),
+    option("--category", metavar="NAME", help="Which of its categories (default: all)."),
+    option(
+        "--out",
+        type=Folder,
+        metavar="RUN",
+        help="The run folder (default: runs/MODEL-CATEGORY).",
+    ),
+    option("--resume", is_flag=True, help="Go on with the run in RUN, or start it."),
+)
+@options(
+    "What is trained",
+    option("--preset", type=click.Choice(PRESETS), help="How large a run is (default: small)."),
+    option(
+        "--recipe",
+        type=click.Choice(RECIPES),
+        help="How it learns (default: paper for the paper preset, stabilised for small).",
+    ),
+    option(
+        "--generator-step",
+        type=click.Choice(GENERATOR_STEPS),
+        help="Both gradients before either update, or the generator after the discriminator.",
+    ),
+    option("--width", type=int, metavar="CHANNELS", help="Of the generator's last layer."),
+    option("--steps", type=int, metavar="N", help="Updates of each network."),
+    option("--batch", type=int, metavar="CLIPS", help="Clips per step."),
+    option("--seed", type=int, metavar="N", help="Of weights, latents and the clips' order."),
+)
+@options(
+    "Machine",
+    device_option,
+    option(
+        "--dtype",
+        type=click.Choice(DTYPES),
+        help="Arithmetic (default: bfloat16 where the hardware has it).",
+    ),
+)
+@options(
+    "What is written",
+    option("--sample-every", type=int, metavar="STEPS", help="Between sample sheets."),
+    option("--checkpoint-every", type=int, metavar="STEPS", help="Between checkpoints."),
+)
+def train(
+    model: str, data: Path | None, out: Path | None, resume: bool, device: str, **asked: Any
+) -> None:
+    """Train MODEL on one category of a clip folder; Ctrl-C saves, --resume goes on."""
+    from vgan.training.checkpoint import RunFolder
+    from vgan.training.loop import train as train_network
+    from vgan.training.opening import resumed_config
+
+    out = out or Path("runs") / f"{model}-{asked['category'] or 'all'}"
+    folder = RunFolder(out)
+    place = choose_device(device)
+    config: TrainConfig
+    if resume and folder.config.is_file():
+        config = resumed_config(folder.read_config(), model=model, **asked)
+        data = data or Path(folder.read_data().folder)
+    else:
+        preset, recipe = asked.pop("preset") or "small", asked.pop("recipe")
+        config = resolve_config(model, preset, recipe, device=str(place), **asked)
+    if data is None:
+        raise UsageError("--data is missing: the clip folder to train on")
+    train_network(config, data, out, resume=resume, device=place)
+
+
+@click.command(cls=GroupedCommand)
+@click.argument("run", type=Folder)
+@option("--n", "n", type=click.IntRange(1), required=True, metavar="N", help="Number of clips.")
+@seed_option
+@option("--out", type=Folder, required=True, metavar="DIR", help="The clip folder to make.")
+@option("--streams", is_flag=True, help="Also write foreground, mask and background as clips.")
+@option("--category", metavar="NAME", help="In the manifest (default: what RUN was trained on).")
+@device_option
+def generate(
+    run: Path, n: int, seed: int, out: Path, streams: bool, category: str | None, device: str
+) -> None:
+    """Generate clips from the trained run in folder RUN; the same seed gives the same bytes."""
+    from vgan.sampling import generate as generate_clips
+
+    generate_clips(
+        run, out, n, seed, streams=streams, category=category, device=choose_device(device)
+    )
+
+
+@click.command(cls=GroupedCommand)
+@click.argument("run", type=Folder)
+@option("--data", type=Folder, metavar="DIR", help="Clips to compare with (default: RUN's own).")
+@option("--n", "n", type=click.IntRange(2), default=32, metavar="N", help="Clips to generate.")
+@seed_option
+@option("--json", "as_json", is_flag=True, help="Print JSON.")
+@device_option
+def measure(run: Path, data: Path | None, n: int, seed: int, as_json: bool, device: str) -> None:
+    """Measure the clips of folder RUN: stillness, diversity, and masks where the truth is known."""
+    from vgan.metrics.report import as_text, measure_run, to_json
+
+    found = measure_run(run, data, n=n, seed=seed, device=choose_device(device))
+    click.echo(to_json(found) if as_json else as_text(found))
+
+
+COMMANDS = (train, generate, measure)
