@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from vgan.errors import DataError
 from vgan.options import Folder, GroupedCommand, option, options, seed_option
 
 
@@ -100,9 +101,10 @@ def ingest(videos: tuple[Path, ...], out: Path, **settings: Any) -> None:
     )
     for line in report.details():
         click.echo(line)
-    if report.rejects:
-        click.echo(
-            f"{len(report.rejects)} videos could not be used: see {out / REJECTED_NAME}", err=True
+    if report.failed:
+        raise DataError(
+            f"{report.failed} videos could not be used (the others are in {out}); why: "
+            f"{out / REJECTED_NAME}"
         )
 
 

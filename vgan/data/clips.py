@@ -2,9 +2,10 @@
 
 Every video is cut on its own, by a worker process, into non-overlapping clips; when it is done, a
 record of it is written into `OUT/.ingest/`, so a second run goes on with the videos that are left.
-Videos and stretches that cannot be used are named, with the reason, in `OUT/rejected.jsonl`. The
-manifest is put together from the records at the end; the split into train and test is by video
-and, once given, stays.
+Videos and stretches that cannot be used are named, with the reason, in `OUT/rejected.jsonl`; of
+videos with the same bytes one is cut. The manifest is put together from the records at the end, by
+one run at a time where several work on a folder; the split into train and test is by video and,
+once given, stays.
 """
 
 import os
@@ -16,9 +17,14 @@ from pathlib import Path
 from tqdm import tqdm
 
 from vgan.data.cutting import CutVideo, SourceVideo, cut_video, find_videos, remove_clips
+from vgan.data.duplicates import find_duplicates
 from vgan.data.executors import open_workers, run_all
 from vgan.data.files import WriteError, claim_folder
 from vgan.data.ledger import (
+    DONE_NAME,
+    DROPPED,
+    DUPLICATE,
+    LOCK_NAME,
     REJECTED_NAME,
     Ledger,
     Reject,
@@ -28,11 +34,12 @@ from vgan.data.ledger import (
     is_done,
     write_done,
 )
+from vgan.data.locking import locked
 from vgan.data.making import STABILIZERS, CutSettings
 from vgan.errors import DataError, UsageError
 
 # Raised when the same settings would give other clips, so that an old folder is not continued.
-_CUTTING_VERSION = 2
+_CUTTING_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class IngestReport:
         resumed: of these and the rejected ones, how many an earlier run had done.
         clips: in the folder now.
         test_clips: of these, in the test split.
-        rejects: the videos that could not be used.
+        rejects: the videos that gave no clips; their kinds are told in `Reject`.
         dropped: stretches of videos that gave no clip.
         stability: how stabilising went; None where nothing was stabilised.
     """
@@ -57,12 +64,22 @@ class IngestReport:
     dropped: list[Reject]
     stability: Stability | None
 
+    @property
+    def failed(self) -> int:
+        """Number of videos that cannot be read or cut, unlike those that were decided against."""
+        return sum(reject.kind is None for reject in self.rejects)
+
     def details(self) -> list[str]:
         """Say in a line each what was dropped and how stabilising went."""
         lines = []
+        kinds = Counter(reject.kind for reject in self.rejects)
+        if same := kinds[DUPLICATE]:
+            lines.append(f"duplicates: {same} videos, of which another file is used")
+        if empty := kinds[DROPPED]:
+            lines.append(f"without clips: {empty} videos, all of whose clips were dropped")
         if self.dropped:
-            kinds = Counter(drop.kind for drop in self.dropped)
-            named = ", ".join(f"{number} {kind}" for kind, number in sorted(kinds.items()))
+            reasons = Counter(str(drop.kind) for drop in self.dropped)
+            named = ", ".join(f"{number} {kind}" for kind, number in sorted(reasons.items()))
             lines.append(f"dropped: {named} (why: {REJECTED_NAME})")
         if self.stability is not None:
             lines.append(self.stability.sentence())
@@ -82,6 +99,8 @@ class _Task:
 def _cut_and_record(task: _Task) -> int:
     """Cut one video, or note why that is impossible; return the number of clips."""
     video, out = task.video, task.out
+    if is_done(video, out):  # by another run on this folder, in the meantime
+        return len(earlier_clips(video, out))
     remove_clips(out, earlier_clips(video, out))  # should the file have changed since
     try:
         cut = cut_video(video, out, task.settings, task.preview)
@@ -104,6 +123,17 @@ def _cut_all(tasks: Sequence[_Task], workers: int, scheduler: str | None,
             clips += made
             bar.set_postfix(clips=clips, refresh=False)
             bar.update()
+
+
+def _set_aside(videos: Sequence[SourceVideo], out: Path) -> set[str]:
+    """Write down which videos are duplicates of others; return their ids."""
+    found = find_duplicates(videos, lambda video: is_done(video, out))
+    for video in videos:
+        if original := found.get(video.id):
+            remove_clips(out, earlier_clips(video, out))
+            why = f"is the same, byte for byte, as {original.path}"
+            write_done(video, out, CutVideo([], [], why, duplicate=True))
+    return set(found)
 
 
 def _checked(settings: CutSettings, test_share: float) -> None:
@@ -168,21 +198,25 @@ def ingest(
     if preview and stabilize == "none":
         raise UsageError("a preview shows a clip before and after stabilising: choose --stabilize")
     videos = find_videos(inputs, out, category)
-    claim_folder(out, "ingest.json", {"cutting": _CUTTING_VERSION, **asdict(settings),
-                                      "test_share": test_share})  # fmt: skip
+    lock = out / DONE_NAME / LOCK_NAME
+    with locked(lock):
+        claim_folder(out, "ingest.json", {"cutting": _CUTTING_VERSION, **asdict(settings),
+                                          "test_share": test_share})  # fmt: skip
+    same = _set_aside(videos, out)
     # Other machines may have another working folder.
     place = out.resolve() if scheduler else out
-    todo = [v for v in videos if not is_done(v, out)]
+    todo = [v for v in videos if v.id not in same and not is_done(v, out)]
     tasks = [_Task(video, place, settings, n < preview) for n, video in enumerate(todo)]
     _cut_all(tasks, workers or os.cpu_count() or 1, scheduler, progress)
-    ledger = gather(out, test_share)
+    with locked(lock):  # the last of several runs sees the records of all
+        ledger = gather(out, test_share)
     if not ledger.records:
         first = ledger.rejects[0]
         raise DataError(
             f"{out}: none of {len(ledger.rejects)} videos can be used; the first, {first.path}, "
             f"{first.why} (all of them: {out / REJECTED_NAME})"
         )
-    return _report(ledger, settings, len(videos) - len(todo))
+    return _report(ledger, settings, len(videos) - len(todo) - len(same))
 
 
 def _report(ledger: Ledger, settings: CutSettings, resumed: int) -> IngestReport:

@@ -58,11 +58,13 @@ class CutVideo:
         records: of its clips, without a split.
         dropped: stretches that gave no clip.
         why: there are no clips at all; None where there are some.
+        duplicate: another video has the same bytes.
     """
 
     records: list[ClipRecord]
     dropped: list[Drop]
     why: str | None
+    duplicate: bool = False
 
 
 def _slug(text: str) -> str:

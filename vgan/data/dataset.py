@@ -22,23 +22,14 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vgan.data.files import WriteError, write_atomic
-from vgan.data.manifest import (
-    MANIFEST_NAME,
-    SLUG,
-    ClipRecord,
-    ManifestError,
-    read_manifest,
-    sha256_of,
-    to_dict,
-)
+from vgan.data.listing import Shape, check_shape, list_clips
+from vgan.data.manifest import ClipRecord, sha256_of, to_dict
+from vgan.data.stacked import STACK_SUFFIXES, read_stack
 from vgan.data.videos import Frames, Video, read_video
 from vgan.errors import DataError
 
-Shape = tuple[int, int, int]  # T, H, W
-
 FRAMES = 32
 SIZE = 64
-_SHARDS_NAME = ".shards"
 _SHARD_VERSION = 1
 # Levels of 255: a clip whose every channel varies less than this, over all pixels and frames, shows
 # nothing but one flat colour.
@@ -79,9 +70,15 @@ class ClipDataset:
     def __len__(self) -> int:
         return len(self.records)
 
-    def batch(self, batch_size: int, rng: np.random.Generator) -> Tensor:
-        """Draw clips with replacement, as the paper's loader does; uint8 (B, T, H, W, 3)."""
-        chosen = rng.integers(len(self.records), size=batch_size)
+    def batch(self, batch_size: int, rng: np.random.Generator, rows: slice | None = None) -> Tensor:
+        """Draw clips with replacement, as the paper's loader does; uint8 (B, T, H, W, 3).
+
+        Args:
+            batch_size: clips drawn.
+            rng: of the draw.
+            rows: which of those drawn are returned; all when None.
+        """
+        chosen = rng.integers(len(self.records), size=batch_size)[rows or slice(None)]
         return torch.from_numpy(np.asarray(self.clips[chosen]))
 
     def mean_frame(self) -> Tensor:
@@ -95,72 +92,17 @@ class ClipDataset:
         return mean.permute(2, 0, 1).to(torch.float32).contiguous()
 
 
-def _found_clips(folder: Path, shape: Shape) -> list[ClipRecord]:
-    """Records for a folder without a manifest: CATEGORY/*.mp4, or *.mp4 as category `all`.
-
-    They state the shape that is wanted and no rate; decoding checks the one and fills in the other.
-    """
-    records = []
-    for path in sorted([*folder.glob("*.mp4"), *folder.glob("*/*.mp4")]):
-        category = "all" if path.parent == folder else path.parent.name
-        if not SLUG.fullmatch(category):
-            raise DataError(
-                f"{path.parent}: a category is named in lower-case letters, digits, - and ."
-            )
-        clip = path.relative_to(folder).as_posix()
-        records.append(
-            ClipRecord(clip, "", "real", category, shape[0], float("nan"), shape[2], shape[1])
-        )
-    return records
-
-
-def _listed(folder: Path, shape: Shape) -> list[ClipRecord]:
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder of clips")
-    if not (folder / MANIFEST_NAME).exists():
-        records = _found_clips(folder, shape)
-        if not records:
-            raise DataError(
-                f"{folder}: holds no {MANIFEST_NAME} and no CATEGORY/*.mp4; make clips with "
-                "`vgan scenes` or `vgan ingest`"
-            )
-        return records
-    try:
-        return read_manifest(folder)
-    except ManifestError as error:
-        raise DataError(str(error)) from None
-
-
-def _selected(folder: Path, category: str, split: str, shape: Shape) -> list[ClipRecord]:
-    records = _listed(folder, shape)
-    counts: dict[str, int] = {}
-    for record in records:
-        if (record.split or "train") == split:
-            counts[record.category] = counts.get(record.category, 0) + 1
-    if category not in counts:
-        there = ", ".join(f"{name} ({n})" for name, n in sorted(counts.items())) or "none at all"
-        raise DataError(f"{folder}: no {split} clips of category {category!r}; there are: {there}")
-    return [r for r in records if r.category == category and (r.split or "train") == split]
-
-
-def _check_shape(clip: str, found: Shape, wanted: Shape) -> None:
-    if found != wanted:
-        raise DataError(
-            f"{clip}: has {found[0]} frames of {found[2]}x{found[1]}, training takes "
-            f"{wanted[0]} of {wanted[2]}x{wanted[1]}: cut it with `vgan ingest` first"
-        )
-
-
 def _load(path: Path, record: ClipRecord, shape: Shape) -> Video | str:
     """Return a clip, or why it is not used."""
     try:
         if record.sha256 and sha256_of(path) != record.sha256:
             return "is not the file the manifest lists (its checksum differs)"
-        video = read_video(path)
+        stacked = path.suffix.lower() in STACK_SUFFIXES
+        video = read_stack(path, shape[0], shape[1]) if stacked else read_video(path)
     except (DataError, OSError) as error:
         return str(error).removeprefix(f"{path}: ")
     count, height, width, _ = video.frames.shape
-    _check_shape(str(path), (count, height, width), shape)
+    check_shape(str(path), (count, height, width), shape)
     if video.frames[::4, ::4, ::4].std(axis=(0, 1, 2)).max() < _BLANK_SPREAD:
         return "is blank: one flat colour throughout"
     return video
@@ -213,10 +155,17 @@ def _fingerprint(folder: Path, records: Sequence[ClipRecord], shape: Shape) -> s
     for record in records:
         line = json.dumps(to_dict(record), sort_keys=True)
         if not record.sha256:
-            state = (folder / record.clip).stat()
-            line += f" {state.st_size} {state.st_mtime_ns}"
+            line += _state(folder / record.clip)
         digest.update(f"{line}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def _state(path: Path) -> str:
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        return " missing"
+    return f" {state.st_size} {state.st_mtime_ns}"
 
 
 def _stored(stem: Path, shape: Shape) -> dict[str, Any] | None:
@@ -241,6 +190,7 @@ def open_dataset(
     category: str,
     split: str = "train",
     *,
+    root: Path | None = None,
     frames: int = FRAMES,
     size: int = SIZE,
     progress: bool = True,
@@ -249,9 +199,10 @@ def open_dataset(
 
     Args:
         folder: a clip folder with a manifest, or one of CATEGORY/*.mp4. Clips without a split
-            count as `train`.
-        category: which clips.
-        split: `train` or `test`.
+            count as `train`. Or a text list of stacked clips; see `vgan.data.stacked`.
+        category: which clips; of a list's clips, which have none, the name.
+        split: `train` or `test`; a list has no test clips.
+        root: of a list's paths; see `read_stacked_list`.
         frames: that every clip must have.
         size: of every clip's side, in pixels.
         progress: show a bar while decoding.
@@ -261,15 +212,12 @@ def open_dataset(
             another shape, no usable clip, or no room for the decoded frames.
     """
     shape = (frames, size, size)
-    records = _selected(folder, category, split, shape)
-    for record in records:
-        _check_shape(str(folder / record.clip), (record.frames, record.height, record.width), shape)
-    name = f"{category}-{split}"
-    stem = folder / _SHARDS_NAME / f"{name}-{_fingerprint(folder, records, shape)}"
+    listed = list_clips(folder, category, split, shape, root)
+    stem = listed.shards / f"{listed.name}-{_fingerprint(listed.folder, listed.records, shape)}"
     index = _stored(stem, shape)
     if index is None:
-        index = _build(folder, records, stem, shape, progress)
-        _drop_older(stem, name)
+        index = _build(listed.folder, listed.records, stem, shape, progress)
+        _drop_older(stem, listed.name)
     skipped = [(clip, why) for clip, why in index["skipped"]]
     if not index["fps"]:
         clip, why = skipped[0]
@@ -278,7 +226,7 @@ def open_dataset(
             f"the first, {clip}, {why}"
         )
     rates = index["fps"]
-    used = [replace(r, fps=rates[r.clip]) for r in records if r.clip in rates]
+    used = [replace(r, fps=rates[r.clip]) for r in listed.records if r.clip in rates]
     data = stem.with_name(stem.name + ".u8")
     clips = np.memmap(data, np.uint8, mode="r", shape=(len(used), *shape, 3))
     return ClipDataset(clips, used, skipped)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,13 @@ class WriteError(DataError):
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file under a temporary name, then rename it; its folder is made if it is missing.
 
+    The temporary name is drawn, so that two processes that write the same file do not meet; the
+    last one to finish wins, whole.
+
     Raises:
         WriteError: the disk is full or the folder cannot be written; nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.part")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data)

@@ -19,6 +19,8 @@ from vgan.errors import DataError
 
 REJECTED_NAME = "rejected.jsonl"
 DONE_NAME = ".ingest"
+LOCK_NAME = "lock"
+DROPPED, DUPLICATE = "dropped", "duplicate"
 _SPLITS_NAME = "splits.json"
 
 
@@ -31,7 +33,9 @@ class Reject:
         path: the file.
         why: in one line.
         start_frame: of the stretch; None for the whole video.
-        kind: of a stretch: `unstable`, `still` or `black`.
+        kind: of a stretch: `unstable`, `still` or `black`. Of a whole video: `dropped` where all
+            its stretches were, `duplicate` where another has the same bytes, and None where it
+            failed: it cannot be read, or is too small or short.
     """
 
     video: str
@@ -130,6 +134,8 @@ def write_done(video: SourceVideo, out: Path, cut: CutVideo) -> None:
     done["dropped"] = [asdict(d) for d in cut.dropped]
     if cut.why is not None:
         done["why"] = cut.why
+    if cut.duplicate:
+        done["kind"] = DUPLICATE
     write_atomic(_done_path(out, video.id), json.dumps(done).encode())
 
 
@@ -144,6 +150,7 @@ def is_done(video: SourceVideo, out: Path) -> bool:
     done = _read_json(_done_path(out, video.id))
     return (
         done is not None
+        and done.get("kind") != DUPLICATE  # its original may have gone
         and done["state"] == _state(video.path)
         and all((out / clip["clip"]).exists() for clip in done["clips"])
     )
@@ -198,6 +205,11 @@ def _record(raw: dict[str, Any], split: str) -> ClipRecord:
     return replace(record, split=split)
 
 
+def _rejected(one: dict[str, Any]) -> Reject:
+    kind = one.get("kind") or (DROPPED if one["dropped"] else None)
+    return Reject(one["video"], one["path"], one["why"], kind=kind)
+
+
 def _dropped(done: list[dict[str, Any]]) -> Iterator[Reject]:
     for one in done:
         for drop in one["dropped"]:
@@ -219,7 +231,7 @@ def gather(out: Path, test_share: float) -> Ledger:
         by_category.setdefault(one["clips"][0]["category"], []).append(one["video"])
     splits = _splits(out, by_category, test_share)
     records = [_record(raw, splits[d["video"]]) for d in used for raw in d["clips"]]
-    whole = [Reject(d["video"], d["path"], d["why"]) for d in done if not d["clips"]]
+    whole = [_rejected(d) for d in done if not d["clips"]]
     ledger = Ledger(
         records,
         len(used),

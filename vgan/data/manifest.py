@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -181,7 +182,11 @@ def write_manifest(folder: Path, records: Iterable[ClipRecord]) -> Path:
         json.dumps(to_dict(r), ensure_ascii=False, sort_keys=True)
         for r in sorted(records, key=lambda r: r.clip)
     ]
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
-    os.replace(temporary, path)
+    # Drawn, so that two processes that write the manifest at once do not meet.
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        temporary.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return path

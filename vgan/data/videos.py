@@ -130,9 +130,13 @@ def _decoded(path: Path, reader: Any) -> Iterator[Any]:
         stream.thread_count = 1
     else:
         stream.thread_type = "AUTO"
+    # FFmpeg paints over what it cannot decode, unless it is told to stop.
+    context.options = {"err_detect": "explode"}
     count = 0
     try:
         for frame in reader._container.decode(stream):
+            if frame.is_corrupt:
+                raise DataError(f"{path}: is damaged at frame {count}")
             yield frame
             count += 1
     except av.FFmpegError:

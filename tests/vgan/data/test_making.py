@@ -83,12 +83,16 @@ def test_dropped_stretches_are_listed_with_the_reason(tmp_path):
     lines = [json.loads(s) for s in (tmp_path / "out/rejected.jsonl").read_text().splitlines()]
     assert [r.origin.start_frame for r in read_manifest(tmp_path / "out")] == [0, 16]
     assert [(x["video"], x.get("start_frame"), x.get("kind")) for x in lines] == [
-        ("park/b.mp4", None, None), ("park/a.mp4", 8, "still"),
+        ("park/b.mp4", None, "dropped"), ("park/a.mp4", 8, "still"),
         ("park/b.mp4", 0, "black"), ("park/b.mp4", 8, "black"),
     ]  # fmt: skip
     assert lines[0]["why"] == "none of its 2 clips can be used; the first is black: mean level " \
         "0.0 of 255"  # fmt: skip
-    assert report.details() == ["dropped: 2 black, 1 still (why: rejected.jsonl)"]
+    assert report.details() == [
+        "without clips: 1 videos, all of whose clips were dropped",
+        "dropped: 2 black, 1 still (why: rejected.jsonl)",
+    ]
+    assert report.failed == 0
 
 
 @pytest.fixture

@@ -1,0 +1,116 @@
+"""Which clips a training takes: of a clip folder, with a manifest or without, or of a text list."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from vgan.data.manifest import MANIFEST_NAME, SLUG, ClipRecord, ManifestError, read_manifest
+from vgan.data.stacked import read_stacked_list
+from vgan.errors import DataError
+
+Shape = tuple[int, int, int]  # T, H, W
+
+_SHARDS_NAME = ".shards"
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Clips of one category and split.
+
+    Args:
+        folder: that their paths are below.
+        shards: folder for what is decoded from them.
+        name: of that, in `shards`.
+        records: the clips.
+    """
+
+    folder: Path
+    shards: Path
+    name: str
+    records: list[ClipRecord]
+
+
+def list_clips(
+    source: Path, category: str, split: str, shape: Shape, root: Path | None = None
+) -> Listing:
+    """List the clips of one category and split.
+
+    Args:
+        source: a clip folder with a manifest, one of CATEGORY/*.mp4, or a text list of stacked
+            clips.
+        category: which clips; of a list's clips, which have none, the name.
+        split: `train` or `test`; a list has no test clips.
+        shape: that every clip must have.
+        root: of a list's paths; see `read_stacked_list`.
+
+    Raises:
+        DataError: no such folder, list, category or split, or clips of another shape.
+    """
+    name = f"{category}-{split}"
+    if source.is_file():
+        if split != "train":
+            raise DataError(
+                f"{source}: is no clip folder, and a list has no {split} clips; name a clip folder"
+            )
+        place, records = read_stacked_list(source, root, category, shape)
+        return Listing(place, source.parent / _SHARDS_NAME, f"{source.stem}-{name}", records)
+    records = _selected(source, category, split, shape)
+    for r in records:
+        check_shape(str(source / r.clip), (r.frames, r.height, r.width), shape)
+    return Listing(source, source / _SHARDS_NAME, name, records)
+
+
+def check_shape(clip: str, found: Shape, wanted: Shape) -> None:
+    """Raise DataError, naming the clip, where its shape is not the wanted one."""
+    if found != wanted:
+        raise DataError(
+            f"{clip}: has {found[0]} frames of {found[2]}x{found[1]}, training takes "
+            f"{wanted[0]} of {wanted[2]}x{wanted[1]}: cut it with `vgan ingest` first"
+        )
+
+
+def _found_clips(folder: Path, shape: Shape) -> list[ClipRecord]:
+    """Records for a folder without a manifest: CATEGORY/*.mp4, or *.mp4 as category `all`.
+
+    They state the shape that is wanted and no rate; decoding checks the one and fills in the other.
+    """
+    records = []
+    for path in sorted([*folder.glob("*.mp4"), *folder.glob("*/*.mp4")]):
+        category = "all" if path.parent == folder else path.parent.name
+        if not SLUG.fullmatch(category):
+            raise DataError(
+                f"{path.parent}: a category is named in lower-case letters, digits, - and ."
+            )
+        clip = path.relative_to(folder).as_posix()
+        records.append(
+            ClipRecord(clip, "", "real", category, shape[0], float("nan"), shape[2], shape[1])
+        )
+    return records
+
+
+def _listed(folder: Path, shape: Shape) -> list[ClipRecord]:
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder of clips")
+    if not (folder / MANIFEST_NAME).exists():
+        records = _found_clips(folder, shape)
+        if not records:
+            raise DataError(
+                f"{folder}: holds no {MANIFEST_NAME} and no CATEGORY/*.mp4; make clips with "
+                "`vgan scenes` or `vgan ingest`"
+            )
+        return records
+    try:
+        return read_manifest(folder)
+    except ManifestError as error:
+        raise DataError(str(error)) from None
+
+
+def _selected(folder: Path, category: str, split: str, shape: Shape) -> list[ClipRecord]:
+    records = _listed(folder, shape)
+    counts: dict[str, int] = {}
+    for record in records:
+        if (record.split or "train") == split:
+            counts[record.category] = counts.get(record.category, 0) + 1
+    if category not in counts:
+        there = ", ".join(f"{name} ({n})" for name, n in sorted(counts.items())) or "none at all"
+        raise DataError(f"{folder}: no {split} clips of category {category!r}; there are: {there}")
+    return [r for r in records if r.category == category and (r.split or "train") == split]
