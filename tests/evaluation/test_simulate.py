@@ -59,6 +59,7 @@ def _share_of_a(rows, a, b):
         ("vgan-two-stream", "real", 18),
         ("vgan-one-stream", "real", 16),
         ("autoencoder-gmm", "real", 3),
+        ("vgan-two-stream", "static", 62),
     ],
 )
 def test_the_default_strengths_reproduce_the_papers_means(a, b, published):

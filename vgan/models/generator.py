@@ -30,7 +30,7 @@ class TwoStreamGenerator(nn.Module):
     def __init__(self, width: int = 64, latent: int = 100) -> None:
         super().__init__()
         self.latent = latent
-        self.foreground = _foreground_trunk(width, latent)
+        self.foreground = foreground_trunk(LatentMap(latent, 8 * width, (2, 4, 4)), width)
         self.head = enlarge3d(width, 4)  # channels 0-2 foreground, 3 mask
         self.background = _background_stream(width, latent)
         initialise_paper(self)
@@ -41,11 +41,7 @@ class TwoStreamGenerator(nn.Module):
         Raises:
             ShapeError: z is not (B, latent).
         """
-        head = self.head(self.foreground(z)).float()  # (B, 4, 32, 64, 64)
-        foreground = torch.tanh(head[:, :3])
-        mask = torch.sigmoid(head[:, 3:])
-        background = torch.tanh(self.background(z).float()).unsqueeze(2)  # (B, 3, 1, 64, 64)
-        return Streams(composite(mask, foreground, background), foreground, mask, background)
+        return blend(self.head(self.foreground(z)), self.background(z))
 
     def forward(self, z: Tensor) -> Tensor:
         """Generate clips (B, 3, 32, 64, 64) from latents (B, latent)."""
@@ -63,7 +59,7 @@ class OneStreamGenerator(nn.Module):
     def __init__(self, width: int = 64, latent: int = 100) -> None:
         super().__init__()
         self.latent = latent
-        self.foreground = _foreground_trunk(width, latent)
+        self.foreground = foreground_trunk(LatentMap(latent, 8 * width, (2, 4, 4)), width)
         self.head = enlarge3d(width, 3)
         initialise_paper(self)
 
@@ -76,19 +72,44 @@ class OneStreamGenerator(nn.Module):
         return self.streams(z).clip
 
 
-def _foreground_trunk(width: int, latent: int) -> nn.Sequential:
-    layers: list[nn.Module] = [LatentMap(latent, 8 * width, (2, 4, 4))]  # (B, 8W, 2, 4, 4)
-    for factor in (8, 4, 2):  # to (B, W, 16, 32, 32)
+def blend(head: Tensor, picture: Tensor) -> Streams:
+    """Blend the two streams' last layers, still without their activations, in float32.
+
+    Args:
+        head: (B, 4, T, H, W); channels 0-2 the foreground, 3 the mask.
+        picture: (B, 3, H, W), the background.
+    """
+    head = head.float()
+    foreground = torch.tanh(head[:, :3])
+    mask = torch.sigmoid(head[:, 3:])
+    background = torch.tanh(picture.float()).unsqueeze(2)  # (B, 3, 1, H, W)
+    return Streams(composite(mask, foreground, background), foreground, mask, background)
+
+
+def foreground_trunk(first: nn.Module, width: int) -> nn.Sequential:
+    """Four layers of the moving stream, from `first`'s map (B, 8W, 2, 4, 4) to (B, W, 16, 32, 32).
+
+    Batch norm and ReLU follow each of them, `first` included.
+    """
+    layers: list[nn.Module] = [first]
+    for factor in (8, 4, 2):
         layers += [nn.BatchNorm3d(factor * width), nn.ReLU(inplace=True)]
         layers += [enlarge3d(factor * width, factor * width // 2)]
     layers += [nn.BatchNorm3d(width), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers)
 
 
+def background_layers(width: int) -> list[nn.Module]:
+    """List the still stream's layers from a map (B, 8W, 4, 4) to pictures (B, 3, 64, 64)."""
+    layers: list[nn.Module] = []
+    for factor in (8, 4, 2):
+        outputs = factor * width // 2
+        layers += [enlarge2d(factor * width, outputs), nn.BatchNorm2d(outputs)]
+        layers += [nn.ReLU(inplace=True)]
+    return [*layers, enlarge2d(width, 3)]
+
+
 def _background_stream(width: int, latent: int) -> nn.Sequential:
-    layers: list[nn.Module] = [LatentMap(latent, 8 * width, (4, 4))]  # (B, 8W, 4, 4)
-    for factor in (8, 4, 2):  # to (B, W, 32, 32)
-        layers += [nn.BatchNorm2d(factor * width), nn.ReLU(inplace=True)]
-        layers += [enlarge2d(factor * width, factor * width // 2)]
-    layers += [nn.BatchNorm2d(width), nn.ReLU(inplace=True), enlarge2d(width, 3)]
-    return nn.Sequential(*layers)
+    first = LatentMap(latent, 8 * width, (4, 4))  # (B, 8W, 4, 4)
+    activation = (nn.BatchNorm2d(8 * width), nn.ReLU(inplace=True))
+    return nn.Sequential(first, *activation, *background_layers(width))

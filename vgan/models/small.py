@@ -43,18 +43,17 @@ class SmallTwoStreamGenerator(nn.Module):
     def __init__(self, width: int = 8, latent: int = 100, mean_frame: Tensor | None = None) -> None:
         super().__init__()
         self.latent = latent
-        self.foreground = _foreground_trunk(width, latent)
+        self.foreground = small_trunk(LatentMap(latent, 8 * width, (2, 4, 4)), width)
         self.head = nn.Conv3d(width, 4, 3, padding=1)  # channels 0-2 foreground, 3 mask
-        self.background = SmallBackground(width, latent, mean_frame)
-        _initialise(self)
+        first = nn.Sequential(
+            LatentMap(latent, 8 * width, (4, 4)), nn.BatchNorm2d(8 * width), nn.ReLU()
+        )
+        self.background = SmallBackground(first, width, mean_frame)
+        initialise_small(self)
 
     def streams(self, z: Tensor) -> Streams:
         """Generate clips with their foreground, mask and background from latents (B, latent)."""
-        head = _smooth_double(self.head(self.foreground(z)).float())  # (B, 4, 32, 64, 64)
-        foreground = torch.tanh(head[:, :3])
-        mask = torch.sigmoid(head[:, 3:] + MASK_OFFSET)
-        background = self.background(z).unsqueeze(2)  # (B, 3, 1, 64, 64)
-        return Streams(composite(mask, foreground, background), foreground, mask, background)
+        return blend_small(self.head(self.foreground(z)), self.background(z))
 
     def forward(self, z: Tensor) -> Tensor:
         """Generate clips (B, 3, 32, 64, 64) from latents (B, latent)."""
@@ -76,13 +75,13 @@ class SmallOneStreamGenerator(nn.Module):
     def __init__(self, width: int = 8, latent: int = 100, mean_frame: Tensor | None = None) -> None:
         super().__init__()
         self.latent = latent
-        self.foreground = _foreground_trunk(width, latent)
+        self.foreground = small_trunk(LatentMap(latent, 8 * width, (2, 4, 4)), width)
         self.to_rgb = nn.ModuleList(
             [nn.Conv3d(factor * width, 3, kernel_size=1) for factor in (8, 4, 2)]
         )
         self.head = nn.Conv3d(width, 3, 3, padding=1)
         self.mean = _start_from(mean_frame)
-        _initialise(self)
+        initialise_small(self)
 
     def streams(self, z: Tensor) -> Streams:
         """Generate clips from latents (B, latent); the other streams are None."""
@@ -100,20 +99,17 @@ class SmallOneStreamGenerator(nn.Module):
 
 
 class SmallBackground(nn.Module):
-    """A still picture from a latent, RGB added up from four sizes onto the mean frame.
+    """A still picture, RGB added up from four sizes onto the mean frame.
 
     Args:
+        first: makes the map (B, 8 width, 4, 4) of what the background is made from.
         width: channels at 32x32.
-        latent: numbers in a latent vector.
         mean_frame: (3, 64, 64), RGB in [-1, 1]; where training starts from.
     """
 
-    def __init__(self, width: int, latent: int, mean_frame: Tensor | None) -> None:
+    def __init__(self, first: nn.Module, width: int, mean_frame: Tensor | None) -> None:
         super().__init__()
         channels = [8 * width, 4 * width, 2 * width, width]  # at 4, 8, 16 and 32 pixels
-        first = nn.Sequential(
-            LatentMap(latent, channels[0], (4, 4)), nn.BatchNorm2d(channels[0]), nn.ReLU()
-        )
         self.blocks = nn.ModuleList([first])
         for inputs, outputs in pairwise(channels):
             self.blocks.append(
@@ -128,13 +124,20 @@ class SmallBackground(nn.Module):
         self.last = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(width, 3, 3, padding=1))
         self.mean = _start_from(mean_frame)
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Generate pictures (B, 3, 64, 64), RGB in [-1, 1], from latents (B, latent)."""
+    def forward(self, z: Tensor, onto: Tensor | None = None) -> Tensor:
+        """Generate pictures (B, 3, 64, 64), RGB in [-1, 1].
+
+        Args:
+            z: what `first` takes, latents (B, latent) or maps.
+            onto: pictures (B, 3, 64, 64), before tanh, that all is added to; none by default.
+        """
         maps, rgb = z, torch.zeros((), device=z.device)
         for block, to_rgb in zip(self.blocks, self.to_rgb, strict=True):
             maps = block(maps)
             rgb = rgb + to_rgb(maps).float()
             rgb = functional.interpolate(rgb, scale_factor=2.0, mode="bilinear")
+        if onto is not None:
+            rgb = rgb + onto
         return torch.tanh(rgb + self.last(maps).float() + self.mean)
 
 
@@ -159,11 +162,15 @@ class SmallDiscriminator(nn.Module):
 
     def forward(self, clip: Tensor) -> Tensor:
         """Return logits (B, 3) of clips (B, 3, 32, 64, 64), RGB in [-1, 1]; higher is more real."""
-        half = functional.avg_pool3d(clip, (1, 2, 2))  # (B, 3, 32, 32, 32)
-        change = functional.pad(MOTION_GAIN * half.diff(dim=2), (0, 0, 0, 0, 1, 0))
-        of_motion = self.motion(torch.cat([half, change], dim=1))  # (B, 1)
+        of_motion = self.motion(self.motion_input(clip))  # (B, 1)
         of_pictures = [self.picture(clip[:, :, frame]) for frame in self.frames]
         return torch.cat([of_motion, *of_pictures], dim=1)
+
+    def motion_input(self, clip: Tensor) -> Tensor:
+        """Return clips at half size, their frame differences beside them: (B, 6, 32, 32, 32)."""
+        half = functional.avg_pool3d(clip, (1, 2, 2))  # (B, 3, 32, 32, 32)
+        change = functional.pad(MOTION_GAIN * half.diff(dim=2), (0, 0, 0, 0, 1, 0))
+        return torch.cat([half, change], dim=1)
 
 
 def small_autoencoder(
@@ -204,19 +211,41 @@ class ShuffleConv3d(nn.Conv3d):
             self.weight.copy_(self.weight[: self.out_channels // 8].repeat(8, 1, 1, 1, 1))
 
 
+def before_tanh(picture: Tensor) -> Tensor:
+    """Return what tanh turns into a picture, RGB in [-1, 1]; saturated pixels are drawn in."""
+    return torch.atanh(picture.float().clamp(-MEAN_FRAME_LIMIT, MEAN_FRAME_LIMIT))
+
+
 def _start_from(mean_frame: Tensor | None) -> nn.Parameter:
     """Return the learnt picture (3, 64, 64), before tanh, that starts as the mean frame."""
     if mean_frame is None:
         mean_frame = torch.zeros(3, CLIP_SIZE, CLIP_SIZE)
-    start = mean_frame.detach().float().clamp(-MEAN_FRAME_LIMIT, MEAN_FRAME_LIMIT)
-    return nn.Parameter(torch.atanh(start))
+    return nn.Parameter(before_tanh(mean_frame.detach()))
 
 
-def _foreground_trunk(width: int, latent: int) -> nn.Sequential:
-    """Four blocks: (B, 8W, 2, 4, 4), (B, 4W, 4, 8, 8), (B, 2W, 8, 16, 16), (B, W, 16, 32, 32)."""
+def blend_small(head: Tensor, picture: Tensor) -> Streams:
+    """Double the moving stream's last layer and blend it over the background, in float32.
+
+    Args:
+        head: (B, 4, 16, 32, 32), before activation; channels 0-2 the foreground, 3 the mask.
+        picture: (B, 3, 64, 64), the background, RGB in [-1, 1].
+    """
+    head = _smooth_double(head.float())  # (B, 4, 32, 64, 64)
+    foreground = torch.tanh(head[:, :3])
+    mask = torch.sigmoid(head[:, 3:] + MASK_OFFSET)
+    background = picture.unsqueeze(2)  # (B, 3, 1, 64, 64)
+    return Streams(composite(mask, foreground, background), foreground, mask, background)
+
+
+def small_trunk(first: nn.Module, width: int) -> nn.Sequential:
+    """Four blocks: (B, 8W, 2, 4, 4), (B, 4W, 4, 8, 8), (B, 2W, 8, 16, 16), (B, W, 16, 32, 32).
+
+    Args:
+        first: makes the first of these maps.
+        width: W.
+    """
     channels = [8 * width, 4 * width, 2 * width, width]
-    doublings: list[nn.Module] = [LatentMap(latent, channels[0], (2, 4, 4))]
-    doublings += [ShuffleConv3d(inputs, outputs) for inputs, outputs in pairwise(channels)]
+    doublings = [first, *(ShuffleConv3d(*counts) for counts in pairwise(channels))]
     return nn.Sequential(
         *(
             nn.Sequential(doubling, nn.BatchNorm3d(outputs), nn.ReLU(inplace=True))
@@ -252,7 +281,7 @@ def _normed_stack(
     return nn.Sequential(*layers)
 
 
-def _initialise(generator: nn.Module) -> None:
+def initialise_small(generator: nn.Module) -> None:
     """Draw weights with spread 1/sqrt(inputs per output), heads smaller, shuffles as nearest."""
     for module in generator.modules():
         if isinstance(module, LatentMap):

@@ -11,83 +11,48 @@ This module imports no torch until the arithmetic has to be chosen, so that `vga
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from vgan.errors import CheckpointError, UsageError
+from vgan.training.presets import (
+    DEFAULT_RECIPE,
+    DTYPES,
+    GENERATOR_STEPS,
+    MODELS,
+    PRESETS,
+    RECIPES,
+    SOURCE_NAMES,
+    VARIANTS,
+    Dtype,
+    GeneratorStep,
+    Model,
+    Preset,
+    Recipe,
+    Variant,
+    settings_of,
+)
 
-Model = Literal["two-stream", "one-stream", "autoencoder"]
-Preset = Literal["paper", "small"]
-Recipe = Literal["paper", "stabilised"]
-GeneratorStep = Literal["simultaneous", "alternating"]
-Dtype = Literal["float32", "bfloat16"]
+__all__ = [
+    "DTYPES",
+    "GENERATOR_STEPS",
+    "MODELS",
+    "PRESETS",
+    "RECIPES",
+    "SOURCE_NAMES",
+    "VARIANTS",
+    "TrainConfig",
+    "check_config",
+    "default_dtype",
+    "from_dict",
+    "from_json",
+    "learning_rate_factor",
+    "option_name",
+    "resolve_config",
+    "to_json",
+]
 
-MODELS: tuple[Model, ...] = ("two-stream", "one-stream", "autoencoder")
-PRESETS: tuple[Preset, ...] = ("small", "paper")
-RECIPES: tuple[Recipe, ...] = ("paper", "stabilised")
-GENERATOR_STEPS: tuple[GeneratorStep, ...] = ("simultaneous", "alternating")
-DTYPES: tuple[Dtype, ...] = ("float32", "bfloat16")
-
-# What a run's clips are called in a study (the `source` of the manifest).
-SOURCE_NAMES: dict[Model, str] = {
-    "two-stream": "vgan-two-stream",
-    "one-stream": "vgan-one-stream",
-    "autoencoder": "autoencoder-gmm",
-}
-
-DEFAULT_RECIPE: dict[Preset, Recipe] = {"paper": "paper", "small": "stabilised"}
-
-# MAIN is main.lua of the authors' code, https://github.com/cvondrick/videogan at 88c0c4d.
-_PRESETS: dict[Preset, dict[str, Any]] = {
-    "paper": {
-        "width": 64,  # MAIN: 64 channels before the heads and after D's first layer
-        "batch": 64,  # MAIN: batchSize
-        "steps": 65_000,  # the released golf checkpoint (generate.lua); beach is 63,000
-        "sample_every": 1_000,  # MAIN shows samples every 100; a sheet is slower than a window
-        "checkpoint_every": 1_000,  # MAIN: one checkpoint every 1000 iterations
-    },
-    # Measured on 2 cores of a Xeon with AMX: about 320 steps a minute at this size (0.19 s each for
-    # two streams), and a drawn scene is recognisable within two minutes (docs/training.md).
-    "small": {
-        "width": 8,
-        "batch": 8,
-        "steps": 600,
-        "sample_every": 300,  # a sheet of averaged weights costs as much as ten steps
-        "checkpoint_every": 100,
-    },
-}
-
-_RECIPES: dict[Recipe, dict[str, Any]] = {
-    "paper": {
-        "learning_rate_discriminator": 2e-4,  # MAIN: lr
-        "learning_rate_generator": 2e-4,  # MAIN: lr
-        "beta1": 0.5,  # MAIN: beta1
-        "beta2": 0.999,  # torch/optim's default, not set by MAIN
-        "learning_rate_floor": 1.0,  # MAIN: lr_decay is set past the last epoch, so it never fires
-        "mask_weight": 0.1,  # MAIN: lambda; weight of the mean of the mask (nn.L1Penalty, averaged)
-        "generator_step": "simultaneous",  # MAIN: G reuses D's output from before D's update
-        "ema": 0.0,  # MAIN samples the trained weights themselves
-    },
-    # Departures and their reasons: docs/training.md. Chosen by training on drawn and real scenes.
-    "stabilised": {
-        "learning_rate_discriminator": 1e-3,
-        "learning_rate_generator": 1e-3,
-        "beta1": 0.0,
-        "beta2": 0.9,
-        "learning_rate_floor": 0.2,
-        "mask_weight": 0.5,
-        "generator_step": "alternating",
-        "ema": 0.99,
-    },
-}
-
-# What a model needs otherwise than its recipe, in any preset.
-_MODELS: dict[Model, dict[str, Any]] = {
-    "two-stream": {},
-    "one-stream": {"mask_weight": 0.0},  # it has no mask
-    # The paper does not say whether the prior applies to the baseline; the reconstruction alone
-    # decides how its decoder uses the mask.
-    "autoencoder": {"mask_weight": 0.0},
-}
+# Settings that older runs do not have, with what they were trained as.
+_ADDED: dict[str, Any] = {"variant": None, "frame_weight": 0.0, "sync_batch_norm": False}
 
 
 @dataclass(frozen=True)
@@ -120,6 +85,11 @@ class TrainConfig:
         checkpoint_every: steps between checkpoints.
         log_every: steps between lines of metrics, and between looks for NaN.
         mixture_components: Gaussians fitted to the autoencoder's codes, at most.
+        variant: of the future model, the network of the paper's text or of its code; None for the
+            others.
+        frame_weight: of the mean absolute difference between the future's first frame and the
+            picture it was given, in the generator's loss.
+        sync_batch_norm: whether several processes share their batch-norm statistics.
     """
 
     model: Model
@@ -144,6 +114,9 @@ class TrainConfig:
     log_every: int = 10
     latent: int = 100  # MAIN: nz
     mixture_components: int = 256  # the paper's baseline
+    variant: Variant | None = None
+    frame_weight: float = 0.0
+    sync_batch_norm: bool = False
 
     @property
     def betas(self) -> tuple[float, float]:
@@ -184,9 +157,13 @@ def resolve_config(
     unknown = sorted(set(given) - {f.name for f in fields(TrainConfig)})
     if unknown:
         raise UsageError(f"no such training setting: {', '.join(unknown)}")
+    if model == "future":
+        given.setdefault("variant", VARIANTS[0])
     settings: dict[str, Any] = {"category": "all", "seed": 0}
-    settings |= _PRESETS[cast(Preset, preset)] | _RECIPES[cast(Recipe, recipe)]
-    settings |= _MODELS[cast(Model, model)] | given
+    settings |= settings_of(
+        cast(Model, model), cast(Preset, preset), cast(Recipe, recipe), given.get("variant")
+    )
+    settings |= given
     settings.setdefault("dtype", None)
     if settings["dtype"] is None:
         settings["dtype"] = default_dtype(device)
@@ -224,9 +201,14 @@ def check_config(config: TrainConfig) -> None:
     """
     _check_choice("dtype", config.dtype, DTYPES)
     _check_choice("generator step", config.generator_step, GENERATOR_STEPS)
+    if config.model == "future":
+        _check_choice("variant", str(config.variant), VARIANTS)
+    elif config.variant is not None:
+        raise UsageError(f"`variant` is of the future model; {config.model} has none")
     least = {
         "width": 1, "latent": 1, "batch": 2, "steps": 1, "seed": 0, "sample_every": 1,
         "checkpoint_every": 1, "log_every": 1, "mixture_components": 1, "mask_weight": 0,
+        "frame_weight": 0,
     }  # fmt: skip
     for name, bound in least.items():
         if not getattr(config, name) >= bound:  # NaN is out of every range
@@ -278,6 +260,7 @@ def from_json(text: str, where: str = "config.json") -> TrainConfig:
 
 def from_dict(raw: Mapping[str, Any], where: str) -> TrainConfig:
     """Build settings from their dictionary; see `from_json`."""
+    raw = _ADDED | dict(raw)
     names = {f.name for f in fields(TrainConfig)}
     missing, unknown = sorted(names - set(raw)), sorted(set(raw) - names)
     if missing or unknown:

@@ -82,6 +82,20 @@ def reconstruction_l2(reconstruction: Tensor, clip: Tensor) -> Tensor:
     return functional.mse_loss(reconstruction.float(), clip.float())
 
 
+def first_frame_l1(clip: Tensor, picture: Tensor) -> Tensor:
+    """Mean absolute difference between predicted clips' first frames and the pictures given.
+
+    Args:
+        clip: (B, 3, T, H, W), RGB in [-1, 1].
+        picture: (B, 3, H, W), likewise.
+
+    Source:
+        main_conditional.lua of https://github.com/cvondrick/videogan at 88c0c4d (AbsCriterion, a
+        mean, times 10). The paper's text says L1 too; its equation is said to square.
+    """
+    return functional.l1_loss(clip[:, :, 0].float(), picture.float())
+
+
 @dataclass(frozen=True)
 class AdversarialLoss:
     """The three terms of an adversarial game; D minimises `real` + `fake`, G minimises `fool`.

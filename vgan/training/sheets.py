@@ -34,14 +34,55 @@ def sheet_image(streams: Streams, original: Tensor | None = None) -> Pixels:
     if original is not None:
         blocks.append(("original", _spread(to_uint8(original), STREAM_COLUMNS)))
     blocks.append(("clip", _spread(to_uint8(streams.clip), CLIP_COLUMNS)))
+    return _page([*blocks, *_streams(streams)])
+
+
+def future_sheet(streams: Streams, true: Tensor) -> Pixels:
+    """Lay predicted clips out beside what happened.
+
+    Args:
+        streams: of the predictions, as in `sheet_image`.
+        true: (B, 3, T, H, W), RGB in [-1, 1]; the prediction was given its first frame.
+
+    Returns:
+        The picture, (height, width, 3): a row per clip; the frame given, the prediction and the
+        true future over the same moments, then the streams.
+    """
+    blocks = [
+        ("given", to_uint8(true[:, :, :1])),
+        ("prediction", _spread(to_uint8(streams.clip), CLIP_COLUMNS)),
+        ("true future", _spread(to_uint8(true), CLIP_COLUMNS)),
+    ]
+    return _page([*blocks, *_streams(streams)])
+
+
+def predicted_sheet(given: Pixels, frames: Pixels) -> Pixels:
+    """Lay predictions out whose true future is not known.
+
+    Args:
+        given: pictures (B, H, W, 3), 0..255.
+        frames: their predictions, (B, T, H, W, 3), 0..255.
+
+    Returns:
+        The picture, (height, width, 3): a row per prediction, the picture given first.
+    """
+    return _page([("given", given[:, None]), ("prediction", _spread(frames, CLIP_COLUMNS))])
+
+
+def _streams(streams: Streams) -> list[tuple[str, Pixels]]:
+    """Return the parts that clips have, each with its heading, as frames (B, T, H, W, 3)."""
+    blocks = []
     if streams.foreground is not None:
         blocks.append(("foreground", _spread(to_uint8(streams.foreground), STREAM_COLUMNS)))
     if streams.mask is not None:
         blocks.append(("mask", _spread(mask_frames(streams.mask), STREAM_COLUMNS)))
     if streams.background is not None:
         blocks.append(("background", _spread(to_uint8(streams.background), 1)))
-    parts = [_block(name, frames) for name, frames in blocks]
-    return np.concatenate(parts, axis=1)
+    return blocks
+
+
+def _page(blocks: list[tuple[str, Pixels]]) -> Pixels:
+    return np.concatenate([_block(name, frames) for name, frames in blocks], axis=1)
 
 
 def mask_frames(mask: Tensor) -> Pixels:

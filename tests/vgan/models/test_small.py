@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from vgan.models.layers import LatentMap
 from vgan.models.small import (
     MEAN_FRAME_LIMIT,
     ShuffleConv3d,
@@ -98,7 +99,7 @@ def test_small_generators_shuffles_start_as_nearest():
 
 def test_background_starts_from_the_mean_frame():
     mean = torch.linspace(-0.9, 0.9, 3 * 64 * 64).view(3, 64, 64)
-    network = SmallBackground(2, 10, mean)
+    network = SmallBackground(LatentMap(10, 16, (4, 4)), 2, mean)
     for layer in [*network.to_rgb, network.last[1]]:
         nn.init.zeros_(layer.weight)
         nn.init.zeros_(layer.bias)
@@ -118,7 +119,7 @@ def test_one_stream_starts_from_the_mean_frame():
 
 
 def test_background_from_a_saturated_mean_frame_is_finite():
-    network = SmallBackground(2, 10, torch.ones(3, 64, 64))
+    network = SmallBackground(LatentMap(10, 16, (4, 4)), 2, torch.ones(3, 64, 64))
 
     assert torch.allclose(network.mean.tanh(), torch.full((), MEAN_FRAME_LIMIT))
 

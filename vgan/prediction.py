@@ -1,0 +1,190 @@
+"""Predict the future of pictures with a trained run: a folder of clips and its manifest.
+
+A clip depends on the run's weights and its picture and on nothing else: pictures go through the
+network one at a time, so that the same picture gives the same bytes in any company.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from vgan.data.dataset import to_model_range, to_uint8
+from vgan.data.files import claim_folder, write_atomic
+from vgan.data.manifest import MANIFEST_NAME, SLUG, ClipRecord, read_manifest, write_manifest
+from vgan.data.pictures import GivenPicture, find_pictures, read_picture
+from vgan.data.videos import Frames, write_clip
+from vgan.errors import DataError, UsageError
+from vgan.models.layers import CLIP_FRAMES, CLIP_SIZE, Streams
+from vgan.training.checkpoint import Run, load_run
+from vgan.training.sheets import png_bytes, predicted_sheet
+
+logger = logging.getLogger(__name__)
+
+PARAMETERS_NAME = "predict.json"
+SHEET_NAME = "sheet.png"
+SHEET_ROWS = 24
+FIRST_FRAME_ERROR = "first_frame_error"  # the manifest's name for it
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One predicted clip.
+
+    Args:
+        path: the picture's file.
+        clip: path of the clip in its folder.
+        first_frame_error: mean absolute difference between the picture, 64x64, and the clip's
+            first frame, as a share of the full range.
+    """
+
+    path: Path
+    clip: str
+    first_frame_error: float
+
+
+def predict(
+    run: Path,
+    inputs: Sequence[Path],
+    out: Path,
+    *,
+    frame: int = 0,
+    split: str | None = None,
+    category: str | None = None,
+    device: torch.device | None = None,
+) -> list[Prediction]:
+    """Write the predicted future of pictures into a clip folder, with a sheet to look at.
+
+    Args:
+        run: the run folder of a future model.
+        inputs: pictures, videos, folders of them, or glob patterns.
+        out: the clip folder; more pictures may be added by later calls with the same run.
+        frame: of each video or animation that is given, from 0.
+        split: of the clips taken from folders with a manifest; all by default.
+        category: of the clips; by default what the run was trained on.
+        device: where the network runs, the CPU by default.
+
+    Returns:
+        A prediction per picture, in the order of their names.
+
+    Raises:
+        UsageError: the run is of another model, the frame or the category is impossible, or `out`
+            holds other clips.
+        CheckpointError: the run cannot be loaded, or has no checkpoint yet.
+        DataError: a picture cannot be read, or a clip cannot be written.
+    """
+    if frame < 0:
+        raise UsageError(f"the frame must be at least 0, not {frame}")
+    device = device or torch.device("cpu")
+    loaded = load_future(run, device)
+    category = category or loaded.config.category
+    if not SLUG.fullmatch(category):
+        raise UsageError(f"category {category!r} is not a slug (lower-case letters, digits, - .)")
+    pictures = find_pictures(inputs, category=loaded.config.category, frame=frame, split=split)
+    settings = {
+        "source": loaded.config.source,
+        "checkpoint_sha256": loaded.checkpoint_sha256,
+        "frame": frame,
+    }
+    claim_folder(out, PARAMETERS_NAME, settings)
+    made, records, rows = [], [], []
+    shown = set(np.linspace(0, len(pictures) - 1, SHEET_ROWS).round().astype(int).tolist())
+    for number, picture in enumerate(tqdm(pictures, desc=f"future of {category}", unit="clip")):
+        given = read_picture(picture.path, CLIP_SIZE, frame)
+        frames = to_uint8(predict_streams(loaded, given[None], device).clip)[0]
+        error = first_frame_error(given, frames)
+        record = _written(out, picture, category, frames, loaded, error)
+        records.append(record)
+        made.append(Prediction(picture.path, record.clip, error))
+        if number in shown:
+            rows.append((given, frames))
+    _finish(out, records, rows)
+    logger.info("%s: %d clips of %s", out, len(made), loaded.config.source)
+    return made
+
+
+def load_future(run: Path, device: torch.device) -> Run:
+    """Load a future model's newest checkpoint; say so where training goes on.
+
+    Raises:
+        UsageError: the run is of another model.
+        CheckpointError: it cannot be loaded, or has no checkpoint yet.
+    """
+    loaded = load_run(run, device)
+    if loaded.config.model != "future":
+        raise UsageError(
+            f"{run}: a {loaded.config.model} run, which needs no picture; only future runs "
+            f"predict: for its clips use `vgan generate {run}`"
+        )
+    if loaded.step < loaded.config.steps:
+        logger.info(
+            "%s: not finished, uses the checkpoint at step %d of %d",
+            run, loaded.step, loaded.config.steps,
+        )  # fmt: skip
+    return loaded
+
+
+def predict_streams(run: Run, pictures: Frames, device: torch.device) -> Streams:
+    """Predict clips with their streams from pictures (B, 64, 64, 3), uint8 RGB."""
+    network: Any = run.network
+    given = to_model_range(torch.from_numpy(pictures[:, None]).to(device))[:, :, 0]
+    with torch.no_grad():
+        streams: Streams = network.streams(given)
+    return streams
+
+
+def first_frame_error(picture: Frames, frames: Frames) -> float:
+    """Return how far a clip begins from its picture: mean absolute difference, share of the range.
+
+    Args:
+        picture: (H, W, 3), 0..255.
+        frames: (T, H, W, 3), 0..255.
+    """
+    return float(np.abs(frames[0].astype(np.int16) - picture).mean()) / 255
+
+
+def as_text(made: Sequence[Prediction]) -> str:
+    """Return the first-frame errors as lines, the mean last."""
+    lines = [f"{p.first_frame_error:.4f}  {p.clip}  (from {p.path})" for p in made]
+    mean = float(np.mean([p.first_frame_error for p in made]))
+    return "\n".join(
+        ["first-frame error, share of the full range:", *lines, f"{mean:.4f}  mean of {len(made)}"]
+    )
+
+
+def _written(
+    out: Path, picture: GivenPicture, category: str, frames: Frames, run: Run, error: float
+) -> ClipRecord:
+    clip = f"{category}/{picture.name}.mp4"
+    return ClipRecord(
+        clip=clip,
+        sha256=write_clip(out / clip, frames, run.data.fps),
+        source=run.config.source,
+        category=category,
+        frames=CLIP_FRAMES,
+        fps=run.data.fps,
+        width=CLIP_SIZE,
+        height=CLIP_SIZE,
+        origin=picture.origin,
+        split=picture.split,
+        extra={FIRST_FRAME_ERROR: round(error, 6)},
+    )
+
+
+def _finish(out: Path, records: list[ClipRecord], rows: list[tuple[Frames, Frames]]) -> None:
+    """List the clips beside those that were there, and draw the sheet of these."""
+    others: list[ClipRecord] = []
+    if (out / MANIFEST_NAME).is_file():
+        new = {record.clip for record in records}
+        others = [record for record in read_manifest(out) if record.clip not in new]
+    given, frames = (np.stack(part) for part in zip(*rows, strict=True))
+    write_atomic(out / SHEET_NAME, png_bytes(predicted_sheet(given, frames)))
+    try:
+        write_manifest(out, others + records)
+    except OSError as error:
+        raise DataError(f"{out / MANIFEST_NAME}: cannot be written ({error})") from None
