@@ -1,128 +1,166 @@
-"""Measure a trained run: its clips beside real ones, its masks beside the truth."""
+"""Measure trained runs: their clips beside real ones, their masks beside the truth."""
 
-import json
-import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import logging
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from tabulate import tabulate
 
-from vgan.data.dataset import ClipDataset, open_dataset, to_model_range, to_uint8
+from vgan.data.dataset import ClipDataset, open_dataset, to_model_range
 from vgan.data.scenes import mask_path, read_mask
+from vgan.data.videos import Frames
 from vgan.errors import UsageError
-from vgan.metrics.masks import mask_iou, moving_mask
+from vgan.metrics.comparison import (
+    Estimate,
+    Masks,
+    Measure,
+    Side,
+    estimate,
+    frechet_measure,
+    iou_estimate,
+    look_measures,
+    memory_measures,
+)
+from vgan.metrics.embedding import Embedder, random_embedder
+from vgan.metrics.nearest import Nearest
 from vgan.metrics.rebuild import rebuild
-from vgan.metrics.stillness import background_motion, diversity, motion
-from vgan.sampling import CHUNK, latents
+from vgan.sampled import caption, run_names, sample
 from vgan.training.checkpoint import Run, load_run
 
-Frames = NDArray[np.uint8]
-Masks = NDArray[np.floating | np.bool_]
+logger = logging.getLogger(__name__)
 
 REBUILT_CLIPS = 8
 
 
 @dataclass(frozen=True)
-class Measure:
-    """One row of the report.
+class NearestPairs:
+    """Clips with their nearest training clips, to be looked at.
 
     Args:
-        name: of the measure.
-        generated: of the run's clips; None where it cannot be had.
-        real: of the real clips of the test split, likewise.
-        meaning: how to read it.
+        clips: (N, T, H, W, 3), the clips.
+        training: all training clips.
+        nearest: where each one's nearest is among them.
+    """
+
+    clips: Frames
+    training: Frames
+    nearest: Nearest
+
+
+@dataclass(frozen=True)
+class RunMeasures:
+    """What was measured of one run.
+
+    Args:
+        name: short name of the run.
+        caption: source, category, step and seeds.
+        against: the clip folder and category it was compared with.
+        measures: the rows.
+        generated: the generated clips with their nearest training clips; None where the training
+            clips are not at hand.
+        real: held-out clips with theirs, likewise.
     """
 
     name: str
-    generated: float | None
-    real: float | None
-    meaning: str
+    caption: str
+    against: str
+    measures: list[Measure]
+    generated: NearestPairs | None
+    real: NearestPairs | None
+
+
+def measure_runs(
+    runs: tuple[Path, ...],
+    data: Path | None = None,
+    *,
+    n: int = 64,
+    seed: int = 0,
+    embedder: Embedder | None = None,
+    device: torch.device | None = None,
+) -> list[RunMeasures]:
+    """Measure several runs alike; see `measure_run`."""
+    names = run_names(runs)
+    return [
+        measure_run(run, data, name=name, n=n, seed=seed, embedder=embedder, device=device)
+        for run, name in zip(runs, names, strict=True)
+    ]
 
 
 def measure_run(
     run: Path,
     data: Path | None = None,
     *,
-    n: int = 32,
+    name: str | None = None,
+    n: int = 64,
     seed: int = 0,
+    embedder: Embedder | None = None,
     device: torch.device | None = None,
-) -> list[Measure]:
+) -> RunMeasures:
     """Measure generated clips of a run, and real clips of its category beside them.
 
     Args:
         run: the run folder.
-        data: the clip folder compared with, the run's own by default. Its test split is used,
-            and its true masks if it has them.
+        data: the clip folder compared with, the run's own by default. Its test split is used, and
+            its true masks if it has them; nearest clips are always those the run was trained on.
+        name: of the run, the folder's by default.
         n: clips of each kind, at most.
-        seed: of the generated clips.
-        device: where the network runs, the CPU by default.
+        seed: of the generated clips and of the resampling.
+        embedder: for the Fréchet distance, a fixed random network by default.
+        device: where the networks run, the CPU by default.
 
     Raises:
-        UsageError: fewer than two clips asked for.
+        UsageError: fewer than two clips asked for, or a run that predicts from pictures.
         CheckpointError: the run cannot be loaded.
-        DataError: the clips cannot be read.
+        DataError: the clips cannot be read, or the embedder cannot take them.
     """
     if n < 2:
         raise UsageError(f"n must be at least 2, not {n}")
     device = device or torch.device("cpu")
     loaded = load_run(run, device)
-    folder = data or Path(loaded.data.folder)
-    real = open_dataset(folder, loaded.config.category, "test")
-    clips, masks = _generated(loaded, n, seed, device)
-    return _compared(clips, masks, real, folder, n) + _against_truth(loaded, real, folder, device)
+    folder, category = data or Path(loaded.data.folder), loaded.config.category
+    test = open_dataset(folder, category, "test", root=None if data else _root(loaded))
+    train = _trained_on(loaded)
+    made = sample(loaded, n, seed, device)
+    generated = Side(made.clips, made.masks, [str(number) for number in range(n)])
+    kept = min(len(test), n)
+    real = Side(test.clips[:kept], _true_masks(test, folder, kept), _videos(test, kept))
+    training = Side(train.clips, None, _videos(train, len(train))) if train else None
+    distance = frechet_measure(
+        generated, training, real, embedder or random_embedder(), seed, device
+    )
+    rows = [*look_measures(generated, real, seed), distance]
+    pairs: list[NearestPairs | None] = [None, None]
+    if training:
+        memory, near, chance = memory_measures(generated, training, real, seed)
+        rows += memory
+        pairs = [
+            NearestPairs(side.clips, training.clips, found)
+            for side, found in ((generated, near), (real, chance))
+        ]
+    rows += _against_truth(loaded, test, folder, device, seed)
+    said, against = caption(loaded, seed), f"{folder}, {category}"
+    return RunMeasures(name or run.name, said, against, rows, pairs[0], pairs[1])
 
 
-def as_text(measures: Sequence[Measure]) -> str:
-    """Return the measures as a table for the terminal; `-` where there is none."""
-    rows = [(m.name, _shown(m.generated), _shown(m.real), m.meaning) for m in measures]
-    headers = ("measure", "generated", "real", "meaning")
-    return tabulate(rows, headers, disable_numparse=True, colalign=("left", "right", "right"))
+def _root(run: Run) -> Path | None:
+    return Path(run.data.root) if run.data.root else None
 
 
-def to_json(measures: Sequence[Measure]) -> str:
-    """Return the measures as JSON; null where there is none."""
-    return json.dumps([asdict(m) for m in measures], indent=2)
-
-
-def _generated(run: Run, n: int, seed: int, device: torch.device) -> tuple[Frames, Masks | None]:
-    """Return n clips (n, T, H, W, 3) and their masks (n, T, H, W), None for one stream."""
-    network: Any = run.network
-    clips, masks = [], []
-    with torch.no_grad():
-        for start in range(0, n, CHUNK):
-            made = network.streams(latents(run, seed, range(start, start + CHUNK), device))
-            clips.append(to_uint8(made.clip))
-            if made.mask is not None:
-                masks.append(made.mask[:, 0].float().cpu().numpy())
-    return np.concatenate(clips)[:n], np.concatenate(masks)[:n] if masks else None
-
-
-def _compared(
-    clips: Frames, masks: Masks | None, real: ClipDataset, folder: Path, n: int
-) -> list[Measure]:
-    """Return the measures that need no truth about a generated clip."""
-    true = np.asarray(real.clips[:n])
-    truth = _true_masks(real, folder, len(true))
-    return [
-        Measure("motion", _mean(motion(c) for c in clips), _mean(motion(c) for c in true),
-                "mean change between frames, share of the full range"),
-        Measure("background motion", _outside(clips, masks), _outside(true, truth),
-                "the same outside the mask; 0 is a still background"),
-        Measure("diversity", diversity(clips), diversity(true) if len(true) > 1 else None,
-                "mean difference between clips; near 0 is a collapse"),
-        Measure("mask mean", _share(masks), _share(truth), "share of foreground"),
-        Measure("mask against motion", _moving(clips, masks), _moving(true, truth),
-                "IoU of the mask with what differs from the clip's median picture"),
-    ]  # fmt: skip
+def _trained_on(run: Run) -> ClipDataset | None:
+    """Return the clips a run was trained on, None (and a warning) where they are not at hand."""
+    folder = Path(run.data.folder)
+    if not folder.exists():
+        logger.warning(
+            "%s: the clips of the training are not here; no nearest clips, and no floor for the "
+            "Fréchet distance", folder,
+        )  # fmt: skip
+        return None
+    return open_dataset(folder, run.config.category, "train", root=_root(run))
 
 
 def _against_truth(
-    run: Run, real: ClipDataset, folder: Path, device: torch.device
+    run: Run, real: ClipDataset, folder: Path, device: torch.device, seed: int
 ) -> list[Measure]:
     """Return the mask's IoU on drawn clips that the network rebuilds; nothing without a truth."""
     truth = _true_masks(real, folder, REBUILT_CLIPS)
@@ -132,11 +170,13 @@ def _against_truth(
     made = rebuild(run.network, clips, run.config.latent)
     assert made.mask is not None  # only one-stream clips have none
     masks = made.mask[:, 0].float().cpu().numpy()
-    difference = float((made.clip - clips).abs().mean()) / 2
+    apart = (made.clip - clips).abs().mean((1, 2, 3, 4)).double().cpu().numpy() / 2
+    groups = _videos(real, len(truth))
+    error: Estimate | None = estimate(apart, groups, seed)
     return [
-        Measure("mask against truth", _mean(map(mask_iou, masks, truth)), None,
+        Measure("mask against truth", iou_estimate(masks, truth, seed), None,
                 "IoU with the true mask of test clips that the network rebuilds"),
-        Measure("rebuilding error", difference, None,
+        Measure("rebuilding error", error, None,
                 "mean difference of those clips, share of the full range"),
     ]  # fmt: skip
 
@@ -149,25 +189,6 @@ def _true_masks(real: ClipDataset, folder: Path, n: int) -> Masks | None:
     return np.stack([read_mask(folder, record.clip) for record in records])
 
 
-def _outside(clips: Frames, masks: Masks | None) -> float | None:
-    return None if masks is None else _mean(map(background_motion, clips, masks))
-
-
-def _moving(clips: Frames, masks: Masks | None) -> float | None:
-    if masks is None:
-        return None
-    return _mean(mask_iou(moving_mask(c), m) for c, m in zip(clips, masks, strict=True))
-
-
-def _share(masks: Masks | None) -> float | None:
-    return None if masks is None else float(masks.mean())
-
-
-def _mean(values: Any) -> float | None:
-    """Return the mean of the values that say something, None where none does."""
-    known = [value for value in values if not math.isnan(value)]
-    return float(np.mean(known)) if known else None
-
-
-def _shown(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+def _videos(dataset: ClipDataset, n: int) -> list[str]:
+    """Return what each of the first clips was cut from; itself where that is not known."""
+    return [r.origin.video if r.origin else r.clip for r in dataset.records[:n]]

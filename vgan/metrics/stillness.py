@@ -42,6 +42,22 @@ def background_motion(frames: Frames, mask: NDArray[np.floating | np.bool_]) -> 
     return motion(frames, np.asarray(mask, np.float32) < 0.5)
 
 
+def flicker(frames: Frames) -> float:
+    """Return the mean absolute change of the stiller half of a clip's pixels.
+
+    Background motion for clips that may have no mask: where half of the picture stands still, 0.
+
+    Args:
+        frames: (T, H, W, 3), 0..255, T at least 2.
+
+    Returns:
+        A share of the full range, as `motion`.
+    """
+    change = np.abs(np.diff(frames.astype(np.int16), axis=0)).mean(axis=(0, -1)) / 255  # (H, W)
+    ordered = np.sort(change, axis=None)
+    return float(ordered[: max(ordered.size // 2, 1)].mean())
+
+
 def diversity(frames: Frames) -> float:
     """Return the mean absolute difference between pairs of clips, as a share of the full range.
 
@@ -55,8 +71,15 @@ def diversity(frames: Frames) -> float:
     """
     if frames.ndim != 5 or frames.shape[0] < 2:
         raise ValueError(f"frames must be (N, T, H, W, 3) with N at least 2, not {frames.shape}")
+    pairs = pair_differences(frames)
+    return float(pairs[np.triu_indices(len(pairs), 1)].mean())
+
+
+def pair_differences(frames: Frames) -> NDArray[np.float64]:
+    """Return the mean absolute difference of every two clips, (N, N), shares of the full range."""
     flat = frames.reshape(len(frames), -1).astype(np.int16)
-    pairs = [
-        np.abs(flat[i] - flat[j]).mean() for i in range(len(flat)) for j in range(i + 1, len(flat))
-    ]
-    return float(np.mean(pairs)) / 255
+    pairs = np.zeros((len(flat), len(flat)))
+    for first in range(len(flat)):
+        for second in range(first + 1, len(flat)):
+            pairs[first, second] = np.abs(flat[first] - flat[second]).mean() / 255
+    return pairs + pairs.T

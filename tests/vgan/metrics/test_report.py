@@ -1,5 +1,7 @@
 import json
+import shutil
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -8,7 +10,10 @@ from vgan.data.dataset import open_dataset, to_model_range
 from vgan.data.scenes import read_mask
 from vgan.errors import UsageError
 from vgan.metrics import rebuild as rebuilding
-from vgan.metrics.report import REBUILT_CLIPS, as_text, measure_run, to_json
+from vgan.metrics.comparison import Side, frechet_measure, memory_measures
+from vgan.metrics.embedding import Embedder
+from vgan.metrics.report import REBUILT_CLIPS, measure_run, measure_runs
+from vgan.metrics.tables import as_text, to_json
 from vgan.models.layers import Streams
 from vgan.training.checkpoint import load_run
 
@@ -17,14 +22,16 @@ from vgan.training.checkpoint import load_run
 def measures(runs, monkeypatch):
     monkeypatch.setattr(rebuilding, "STEPS", 2)
     monkeypatch.setattr(rebuilding, "CANDIDATES", 8)
-    return lambda model, **asked: {m.name: m for m in measure_run(runs[model], n=3, **asked)}
+    return lambda model, **asked: {
+        m.name.split(" (")[0]: m for m in measure_run(runs[model], n=3, **asked).measures
+    }
 
 
 def test_drawn_scenes_have_a_still_background_and_generated_ones_a_measured_one(measures):
     row = measures("two-stream")["background motion"]
 
-    assert row.real == pytest.approx(0, abs=1e-3)
-    assert row.generated > 0
+    assert row.real.value == pytest.approx(0, abs=1e-3)
+    assert row.generated.value > 0
 
 
 def test_a_one_stream_run_has_no_mask_to_measure(measures):
@@ -32,15 +39,15 @@ def test_a_one_stream_run_has_no_mask_to_measure(measures):
 
     assert rows["background motion"].generated is None
     assert rows["mask mean"].generated is None
-    assert rows["motion"].generated >= 0
+    assert rows["motion"].generated.value >= 0
     assert "mask against truth" not in rows
 
 
 def test_an_autoencoder_is_scored_against_the_truth_by_what_it_rebuilds(measures):
     rows = measures("autoencoder")
 
-    assert 0 <= rows["mask against truth"].generated <= 1
-    assert 0 < rows["rebuilding error"].generated < 1
+    assert 0 <= rows["mask against truth"].generated.value <= 1
+    assert 0 < rows["rebuilding error"].generated.value < 1
 
 
 def test_a_network_that_rebuilds_with_the_true_mask_scores_one(measures, drawn, monkeypatch):
@@ -54,17 +61,97 @@ def test_a_network_that_rebuilds_with_the_true_mask_scores_one(measures, drawn, 
     monkeypatch.setattr("vgan.metrics.report.rebuild", perfect)
     rows = measures("two-stream")
 
-    assert rows["mask against truth"].generated == 1
-    assert rows["rebuilding error"].generated == 0
+    assert rows["mask against truth"].generated.value == 1
+    assert rows["rebuilding error"].generated.value == 0
 
 
-def test_a_missing_measure_is_a_dash_in_text_and_null_in_json(measures):
-    rows = list(measures("one-stream").values())
+def test_a_missing_measure_is_a_dash_in_text_and_null_in_json(runs):
+    found = measure_runs((runs["one-stream"],), n=3)
 
-    line = next(line for line in as_text(rows).splitlines() if line.startswith("mask mean"))
-    raw = next(row for row in json.loads(to_json(rows)) if row["name"] == "mask mean")
+    line = next(line for line in as_text(found).splitlines() if line.startswith("mask mean"))
+    raw = next(row for row in json.loads(to_json(found)) if row["name"] == "mask mean")
     assert line.split()[2] == "-"
     assert raw["generated"] is None
+    assert raw["run"] == "one-stream"
+
+
+def test_runs_stand_beside_each_other_with_the_real_clips_last(runs, monkeypatch):
+    monkeypatch.setattr(rebuilding, "STEPS", 1)
+    monkeypatch.setattr(rebuilding, "CANDIDATES", 8)
+    text = as_text(measure_runs((runs["one-stream"], runs["two-stream"]), n=4))
+    header = next(line for line in text.splitlines() if line.startswith("measure"))
+    flicker = next(line for line in text.splitlines() if line.startswith("flicker"))
+
+    assert header.split() == ["measure", "one-stream", "two-stream", "real"]
+    assert flicker.split()[1] != "-"
+    assert text.count("step 4, training seed 0, latents' seed 0") == 2
+    assert "Fréchet distance (random-conv-32; 4 against 2 clips" in text
+    assert "needs 8 clips on either side" in text
+
+
+def side(features: np.ndarray, groups=None) -> Side:
+    """Clips that are their own features: the embedder below reads them back."""
+    clips = np.zeros((len(features), 2, 16, 16, 3), np.uint8)
+    clips[:, :, 0, 0] = features[:, None]
+    return Side(clips, None, groups or [str(i) for i in range(len(features))])
+
+
+CORNER = Embedder("corner", None, None, lambda clips: 127.5 * clips[:, :, 0, 0, 0])
+
+
+def test_frechet_distance_stands_beside_that_of_as_many_training_clips():
+    rng = np.random.default_rng(0)
+    real, training = (side(rng.integers(80, 120, (40, 3))) for _ in range(2))
+    generated = side(rng.integers(80, 120, (20, 3)) + 60)
+    row = frechet_measure(generated, training, real, CORNER, 0, torch.device("cpu"))
+
+    assert row.name.startswith("Fréchet distance (corner; 20 against 40 clips of 2 frames")
+    assert row.generated.value == pytest.approx(3 * 60**2, rel=0.1)
+    assert row.generated.interval.low < row.generated.value < row.generated.interval.high
+    assert row.real.n == 20
+    assert row.real.value < 0.02 * row.generated.value
+    assert row.note == ""
+
+
+def test_frechet_distance_of_no_more_clips_than_dimensions_says_so():
+    rng = np.random.default_rng(0)
+    wide = Embedder("wide", None, None, lambda c: c[:, :, 0].flatten(1)[:, :20] * 127.5)
+    sides = [side(rng.integers(0, 200, (10, 3))) for _ in range(3)]
+    row = frechet_measure(*sides, wide, 0, torch.device("cpu"))
+
+    assert "shrunk (Ledoit-Wolf)" in row.note
+    assert np.isfinite(row.generated.value)
+
+
+def test_a_generator_that_repeats_its_training_clips_is_found_out():
+    rng = np.random.default_rng(0)
+    # Eight frames of 16x16 noise: every clip is about as far from every other.
+    kinds = {n: rng.integers(0, 256, (n, 8, 16, 16, 3), np.uint8) for n in (40, 30)}
+    training, held_out = (
+        Side(clips, None, [str(i) for i in range(n)]) for n, clips in kinds.items()
+    )
+    copies = Side(training.clips[:10], None, [str(i) for i in range(10)])
+    rows, near, _ = memory_measures(copies, training, held_out, 0)
+    found = {row.name: row for row in rows}
+
+    assert near.clips.tolist() == list(range(10))
+    assert found["nearest training clip"].generated.value == 0
+    assert found["nearest training clip"].real.value > 0.3
+    assert found["near copies"].generated.value == 1
+    assert found["near copies"].real.value < 0.1
+
+
+def test_without_the_training_clips_their_rows_are_left_out_and_that_is_said(
+    runs, drawn, tmp_path, caplog
+):
+    shutil.copytree(runs["one-stream"], tmp_path / "run")
+    data = tmp_path / "run/data.json"
+    data.write_text(data.read_text().replace(str(drawn), str(tmp_path / "gone")))
+    found = measure_run(tmp_path / "run", drawn, n=3)
+
+    assert not any(m.name.startswith("nea") for m in found.measures)
+    assert found.generated is None
+    assert "not here; no nearest clips" in caplog.text
 
 
 def test_one_clip_is_refused(runs):

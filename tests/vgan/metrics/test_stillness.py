@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vgan.metrics.stillness import background_motion, diversity, motion
+from vgan.metrics.stillness import background_motion, diversity, flicker, motion, pair_differences
 
 
 def still(value: int = 90) -> np.ndarray:
@@ -71,3 +71,20 @@ def test_diversity_is_the_mean_over_pairs():
 def test_diversity_of_one_clip_is_refused():
     with pytest.raises(ValueError, match=r"N at least 2"):
         diversity(still()[None])
+
+
+def test_flicker_is_zero_where_half_of_the_picture_stands_still():
+    clip = still()
+    clip[:, :3] = np.random.default_rng(0).integers(0, 256, (4, 3, 6, 3), np.uint8)
+    assert flicker(clip) == 0
+
+    clip[1, 5, 5] += 51  # one of the 18 still pixels changes, there and back, in 2 of 3 steps
+    assert flicker(clip) == pytest.approx(0.2 * 2 / 3 / 18)
+
+
+def test_pair_differences_are_symmetric_with_nothing_between_a_clip_and_itself():
+    clips = np.stack([still(0), still(51), still(255)])
+
+    assert pair_differences(clips) == pytest.approx(
+        np.array([[0, 0.2, 1], [0.2, 0, 0.8], [1, 0.8, 0]])
+    )

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from vgan.metrics.bootstrap import mean_interval, share_interval
+
+
+def names(n: int) -> list[str]:
+    return [str(i) for i in range(n)]
+
+
+def test_interval_of_a_mean_covers_it_about_95_times_in_100():
+    rng = np.random.default_rng(1)
+    covered = 0
+    for trial in range(200):
+        found = mean_interval(rng.normal(5, 1, 12), names(12), trial, replicates=100)
+        covered += found.low <= 5 <= found.high
+
+    assert 0.90 <= covered / 200 <= 0.99
+
+
+def test_interval_resamples_videos_and_not_their_clips():
+    of_videos = np.repeat(np.random.default_rng(0).normal(5, 1, 8), 20)  # clips of one are alike
+    alone = mean_interval(of_videos, names(160), 0)
+    clustered = mean_interval(of_videos, [str(i // 20) for i in range(160)], 0)
+
+    assert clustered.high - clustered.low > 3 * (alone.high - alone.low)
+
+
+def test_interval_is_the_same_for_the_same_seed():
+    values = np.arange(10.0)
+
+    assert mean_interval(values, names(10), 3) == mean_interval(values, names(10), 3)
+    assert mean_interval(values, names(10), 3) != mean_interval(values, names(10), 4)
+
+
+def test_interval_of_two_clips_or_of_nothing_is_missing():
+    assert mean_interval(np.array([1.0, 2.0]), names(2), 0) is None
+    assert mean_interval(np.array([np.nan] * 5), names(5), 0) is None
+
+
+def test_interval_never_goes_below_zero():
+    assert mean_interval(np.array([0, 0, 0, 0, 0.1]), names(5), 0).low == 0
+
+
+def test_share_of_none_has_wilsons_upper_bound_and_not_zero_width():
+    found = share_interval(np.zeros(10), names(10))
+
+    assert found.low == 0
+    assert found.high == pytest.approx(0.2775, abs=1e-3)  # z^2 / (n + z^2)

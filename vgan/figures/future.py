@@ -1,0 +1,176 @@
+"""Figure 5 of the paper: a picture, what was predicted from it, and what really happened."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from vgan.data.dataset import open_dataset, to_uint8
+from vgan.data.manifest import MANIFEST_NAME, read_manifest
+from vgan.data.pictures import read_picture
+from vgan.data.videos import Frames, read_video
+from vgan.errors import DataError, UsageError
+from vgan.figures.drawing import block, captioned, enlarge
+from vgan.figures.figure import Figure, write_figures
+from vgan.figures.samples import ARROWS_MEAN, with_arrows
+from vgan.prediction import load_future, predict_streams
+from vgan.sampled import run_names
+from vgan.training.checkpoint import RunFolder
+
+_FRAMES = (1, 8, 16, 32)
+_FACTOR = 2
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """One prediction.
+
+    Args:
+        frames: (T, H, W, 3), predicted.
+        given: (H, W, 3), the picture it was made from; None where it is not at hand.
+        true: (T, H, W, 3), what really happened; None where that is not known.
+    """
+
+    frames: Frames
+    given: Frames | None = None
+    true: Frames | None = None
+
+
+def draw_future(
+    sources: tuple[Path, ...],
+    out: Path,
+    *,
+    n: int = 6,
+    data: Path | None = None,
+    device: torch.device,
+) -> list[Path]:
+    """Draw predictions into a folder, arrows marking where things move.
+
+    Args:
+        sources: run folders of future models, which predict from the first frames of test clips;
+            or clip folders that `vgan predict` made.
+        out: folder of the figures.
+        n: predictions of each source.
+        data: for runs, the clip folder predicted (the run's own by default); for clip folders,
+            where the pictures lie that they were predicted from.
+        device: where the networks run.
+
+    Returns:
+        The files: per source a PNG strip, an animated WebP and an MP4; `future.html` with all.
+
+    Raises:
+        CheckpointError: a run cannot be loaded.
+        DataError: clips cannot be read, or a folder holds none.
+        UsageError: a run of another model.
+        WriteError: a file cannot be written.
+    """
+    figures = [
+        future_of(source, name, n, data, device)
+        for source, name in tqdm(
+            list(zip(sources, run_names(sources), strict=True)), desc="figures", unit="source"
+        )
+    ]
+    intro = f"What was predicted from one picture each. {ARROWS_MEAN}"
+    return write_figures(out, "future", "Predicted futures", intro, figures)
+
+
+def future_of(
+    source: Path, name: str, n: int, data: Path | None, device: torch.device, factor: int = _FACTOR
+) -> Figure:
+    """Return the figure of one run or folder; see `draw_future`.
+
+    Args:
+        source: run folder or clip folder.
+        name: its short name.
+        n: predictions shown.
+        data: clips to predict, or where the pictures lie.
+        device: where the network runs.
+        factor: by which frames are enlarged.
+    """
+    if RunFolder(source).config.is_file():
+        forecasts, said, fps = _of_run(source, n, data, device)
+    elif (source / MANIFEST_NAME).is_file():
+        forecasts, said, fps = _of_clips(source, n, data)
+    else:
+        raise UsageError(f"{source}: neither a run folder nor a folder of predicted clips")
+    length = len(forecasts[0].frames)
+    shown = [frame for frame in _FRAMES if frame <= length]
+    films = [_films(forecast, factor) for forecast in forecasts]
+    kinds = list(films[0])
+    moving = [
+        captioned(block([[film[kind][t] for kind in kinds] for film in films], kinds), said)
+        for t in range(length)
+    ]
+    rows = [
+        [film[kind][f - 1] for kind in kinds for f in (shown[:1] if kind == "given" else shown)]
+        for film in films
+    ]
+    headings = [
+        "given" if kind == "given" else f"{kind}, {f}" if f == shown[0] else f"frame {f}"
+        for kind in kinds
+        for f in (shown[:1] if kind == "given" else shown)
+    ]
+    still = captioned(block(rows, headings), said, ARROWS_MEAN)
+    return Figure(f"future-{name}", name, said, still, moving, fps)
+
+
+def _films(forecast: Forecast, factor: int) -> dict[str, Frames]:
+    """Return what stands beside each other: (T, H, W, 3) by heading."""
+    films = {}
+    if forecast.given is not None:
+        still = enlarge(forecast.given, factor)
+        films["given"] = np.broadcast_to(still, (len(forecast.frames), *still.shape))
+    films["predicted"] = with_arrows(forecast.frames, factor)
+    if forecast.true is not None:
+        films["true"] = with_arrows(forecast.true, factor)
+    return films
+
+
+def _of_run(
+    path: Path, n: int, data: Path | None, device: torch.device
+) -> tuple[list[Forecast], str, float]:
+    run = load_future(path, device)
+    folder = data or Path(run.data.folder)
+    test = open_dataset(folder, run.config.category, "test")
+    places = np.unique(np.linspace(0, len(test) - 1, min(n, len(test))).round().astype(int))
+    forecasts = []
+    for place in places:
+        true = np.array(test.clips[place])
+        frames = to_uint8(predict_streams(run, true[:1], device).clip)[0]
+        forecasts.append(Forecast(frames, true[0], true))
+    said = (
+        f"{run.config.source} ({run.config.variant}), {run.config.category}: step {run.step}, "
+        f"training seed {run.config.seed}; from the first frames of {len(places)} clips that were "
+        "not trained on"
+    )
+    return forecasts, said, run.data.fps
+
+
+def _of_clips(folder: Path, n: int, data: Path | None) -> tuple[list[Forecast], str, float]:
+    records = read_manifest(folder)
+    if not records:
+        raise DataError(f"{folder}: its manifest lists no clips")
+    places = np.unique(np.linspace(0, len(records) - 1, min(n, len(records))).round().astype(int))
+    chosen = [records[place] for place in places]
+    films = [read_video(folder / record.clip) for record in chosen]
+    sizes = {film.frames.shape for film in films}
+    if len(sizes) > 1:
+        raise DataError(f"{folder}: clips of different sizes cannot stand in one figure: {sizes}")
+    pictures = [_given(record.origin.video if record.origin else None, data, film.frames.shape[1])
+                for record, film in zip(chosen, films, strict=True)]  # fmt: skip
+    if any(picture is None for picture in pictures):
+        pictures = [None] * len(pictures)
+    names = ", ".join(record.origin.video if record.origin else record.clip for record in chosen)
+    said = f"{chosen[0].source}, {chosen[0].category}: predicted from {names}"
+    forecasts = [Forecast(film.frames, picture)
+                 for film, picture in zip(films, pictures, strict=True)]  # fmt: skip
+    return forecasts, said, films[0].fps
+
+
+def _given(name: str | None, data: Path | None, size: int) -> Frames | None:
+    """Return the picture a clip was predicted from, where it can be found."""
+    if name is None or data is None or not (data / name).is_file():
+        return None
+    return read_picture(data / name, size)

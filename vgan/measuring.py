@@ -1,0 +1,57 @@
+"""What `vgan measure` prints: future runs against what happened, other runs beside real clips."""
+
+from pathlib import Path
+
+import torch
+
+from vgan.errors import UsageError
+from vgan.figures.nearest import write_nearest
+from vgan.metrics import prediction, tables
+from vgan.metrics.embedding import open_embedder
+from vgan.metrics.report import measure_runs
+from vgan.training.checkpoint import RunFolder
+
+
+def measured(
+    runs: tuple[Path, ...],
+    data: Path | None = None,
+    *,
+    n: int = 64,
+    seed: int = 0,
+    embedder: Path | None = None,
+    pairs: Path | None = None,
+    as_json: bool = False,
+    device: torch.device,
+) -> str:
+    """Measure runs and return the report.
+
+    Args:
+        runs: run folders; a future run alone.
+        data: the clip folder compared with, each run's own by default.
+        n: clips of each run.
+        seed: of the generated clips and of the resampling.
+        embedder: TorchScript file for the Fréchet distance.
+        pairs: PNG to draw the nearest training clips into.
+        as_json: JSON instead of text.
+        device: where the networks run.
+
+    Raises:
+        UsageError: a future run among several, or with options that are not for it.
+        CheckpointError: a run cannot be loaded.
+        DataError: clips or the embedder cannot be read.
+        WriteError: the picture cannot be written.
+    """
+    models = [RunFolder(run).read_config().model for run in runs]
+    if "future" in models:
+        if len(runs) > 1 or embedder or pairs:
+            raise UsageError(
+                f"{runs[models.index('future')]}: a future run is measured on its own, without "
+                "--embedder and --pairs"
+            )
+        report = prediction.measure_prediction(runs[0], data, n=n, device=device)
+        return prediction.to_json(report) if as_json else prediction.as_text(report)
+    opened = open_embedder(embedder, device)
+    found = measure_runs(runs, data, n=n, seed=seed, embedder=opened, device=device)
+    if pairs:
+        write_nearest(pairs, found)
+    return tables.to_json(found) if as_json else tables.as_text(found)
