@@ -1,0 +1,191 @@
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from scipy import stats
+
+from analysis import figure4, table_a
+from analysis.errors import AnalysisError
+from analysis.figure4 import curve, gains, of_split
+from analysis.representation import Tally, accuracy_of, jackknife, read_results, rows, tally
+
+ROOT = Path(__file__).parents[2]
+
+
+def line(method="stip", split="1", fraction=1.0, groups=None, **more):
+    groups = groups or {"ann": [3, 4], "bob": [1, 2], "cat": [2, 2]}
+    right, of = (sum(count[i] for count in groups.values()) for i in (0, 1))
+    return {
+        "method": method, "split": split, "fraction": fraction, "seed": 0,
+        "accuracy": right / of, "single_window_accuracy": 0.5,
+        "confusion": [[right, of - right], [0, 0]], "classes": ["bend", "jump"],
+        "groups": groups, "parameters": 10, "seconds": 2.0, "data": "abc", **more,
+    }  # fmt: skip
+
+
+@pytest.fixture
+def write(tmp_path):
+    def make(*lines):
+        path = tmp_path / "results.jsonl"
+        path.write_text("".join(json.dumps(raw) + "\n" for raw in lines))
+        return path
+
+    return make
+
+
+def test_the_interval_is_the_jackknife_over_groups(write):
+    found = accuracy_of(read_results(write(line())))
+    left = np.asarray([3 / 4, 5 / 6, 4 / 6])  # without ann, bob, cat
+    error = np.sqrt(2 / 3 * ((left - left.mean()) ** 2).sum())
+    half = stats.t.ppf(0.975, 2) * error
+
+    assert found.estimate == 6 / 8
+    assert found.low == pytest.approx(6 / 8 - half)
+    assert found.high == pytest.approx(min(1, 6 / 8 + half))
+
+
+def test_accuracy_is_the_mean_over_splits_not_over_videos(write):
+    results = read_results(
+        write(
+            line(split="1", groups={"ann": [8, 8]}),
+            line(split="2", groups={"bob": [0, 2]}),
+        )
+    )
+
+    (row,) = rows(results)
+    assert row.accuracy.estimate == 0.5
+    assert row.spread == pytest.approx(2**-0.5)
+
+
+def test_one_group_has_no_interval(write):
+    found = accuracy_of(read_results(write(line(groups={"ann": [3, 4]}))))
+
+    assert (found.low, found.high) == (None, None)
+
+
+def test_all_right_still_has_a_lower_bound(write):
+    groups = {name: [2, 2] for name in "abcde"}
+    found = accuracy_of(read_results(write(line(groups=groups))))
+
+    assert found.high == 1.0
+    assert found.low == pytest.approx(0.025 ** (1 / 5))
+
+
+def test_the_jackknife_covers_where_groups_differ():
+    chance = np.random.default_rng(0)
+    covered = 0
+    for _ in range(300):
+        counts = {
+            ("1", f"g{g}"): (int(chance.binomial(12, chance.beta(6, 4))), 12) for g in range(12)
+        }
+        found = jackknife([Tally(counts)], lambda a: a[0], bounds=(0.0, 1.0))
+        covered += found.low <= 0.6 <= found.high
+
+    assert 0.92 <= covered / 300 <= 0.98
+
+
+def test_seeds_are_added_up(write):
+    results = read_results(write(line(seed=0), line(seed=1, groups={"ann": [1, 4]})))
+
+    assert tally(results).counts["1", "ann"] == (4, 8)
+
+
+def test_the_table_sets_ours_beside_the_published(write):
+    path = write(line("vgan-finetune"), line("stip"), line("stip", fraction=0.5))
+    shown = CliRunner().invoke(table_a.main, [str(path)], catch_exceptions=False).output
+    lines = shown.splitlines()
+
+    assert lines[2].split()[:2] == ["Chance", "50.0"]
+    assert lines[3].startswith("STIP features")
+    assert "43.9" in lines[3]
+    assert lines[4].startswith("VGAN + fine-tuning")
+    assert "75.0" in lines[4]
+    assert "52.1" in lines[4]
+    assert "compare the order of rows, not the numbers" in shown
+    assert "Not measured: Temporal coherence (L1), Shuffle and Learn" in shown
+
+
+def test_csv_keeps_unrounded_percents_and_leaves_what_is_missing_empty(write):
+    path = write(line(groups={"ann": [1, 3]}))
+    text = CliRunner().invoke(table_a.main, [str(path), "--format", "csv"]).output
+    found = list(csv.DictReader(text.splitlines()))
+
+    assert [row["method"] for row in found] == ["chance", "stip"]
+    assert float(found[1]["accuracy"]) == pytest.approx(100 / 3)
+    assert found[1]["low"] == ""
+    assert found[1]["split_sd"] == ""
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex"])
+def test_other_formats_hold_the_same_rows(write, form):
+    text = CliRunner().invoke(table_a.main, [str(write(line())), "--format", form]).output
+
+    assert "STIP features" in text
+    assert "75.0" in text
+
+
+def test_figure_4b_has_a_point_for_every_share(write):
+    results = read_results(write(line(fraction=0.5), line(fraction=0.125), line(split="2")))
+
+    assert [share for share, _ in curve(of_split(results, None), "stip")] == [0.125, 0.5]
+
+
+def test_figure_4c_is_the_ratio_with_groups_left_out_of_both(write):
+    random = {"ann": [2, 4], "bob": [1, 2], "cat": [1, 2]}
+    results = read_results(write(line("vgan-finetune"), line("vgan-random", groups=random)))
+    ((share, found),) = gains(results, "vgan-random")
+    left = np.asarray([(3 / 4) / (2 / 4), (5 / 6) / (3 / 6), (4 / 6) / (3 / 6)])
+    half = stats.t.ppf(0.975, 2) * np.sqrt(2 / 3 * ((left - left.mean()) ** 2).sum())
+
+    assert share == 1.0
+    assert found.estimate == pytest.approx(1.5)
+    assert found.high == pytest.approx(1.5 + half)
+
+
+def test_the_figures_are_written_with_their_numbers(write, tmp_path):
+    path = write(
+        line("vgan-finetune"), line("vgan-random", groups={"ann": [1, 4], "bob": [1, 2]}),
+        line("vgan-finetune", fraction=0.5),
+    )  # fmt: skip
+    out = tmp_path / "figures"
+    done = CliRunner().invoke(figure4.main, [str(path), "--out", str(out)], catch_exceptions=False)
+
+    assert done.exit_code == 0
+    names = {"figure4b", "figure4c", "confusion-vgan-finetune", "confusion-vgan-random"}
+    assert {file.stem for file in out.glob("*.svg")} == names
+    assert {file.stem for file in out.glob("*.pdf")} == names
+    found = list(csv.DictReader((out / "figure4.csv").read_text().splitlines()))
+    assert float(found[0]["value"]) == 75.0
+    assert found[-1]["method"] == "vgan-finetune over vgan-random"
+
+
+def test_no_figure_4c_without_its_two_methods(write, tmp_path):
+    done = CliRunner().invoke(figure4.main, [str(write(line())), "--out", str(tmp_path / "f")])
+
+    assert done.exit_code == 0
+    assert not (tmp_path / "f" / "figure4c.svg").exists()
+    assert "no figure 4c" in done.output
+
+
+def test_damaged_missing_and_mixed_results_are_named(write, tmp_path):
+    with pytest.raises(AnalysisError, match="cannot be read"):
+        read_results(tmp_path / "none")
+    with pytest.raises(AnalysisError, match=r"results\.jsonl:1: not a result"):
+        read_results(write({"method": "stip"}))
+    with pytest.raises(AnalysisError, match="several data sets"):
+        read_results(write(line(), line(data="other")))
+    with pytest.raises(AnalysisError, match="no results yet"):
+        read_results(write())
+
+
+@pytest.mark.parametrize("script", ["table_a.py", "figure4.py"])
+def test_the_scripts_run_as_files(script):
+    command = [sys.executable, str(ROOT / "analysis" / script), "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT.parent)
+
+    assert "RESULTS" in done.stdout

@@ -1,0 +1,144 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from vgan.models.discriminator import Discriminator
+from vgan.representation.classifier import (
+    ClipClassifier,
+    Schedule,
+    classify,
+    count_parameters,
+    train_classifier,
+)
+from vgan.representation.linear import fit_logistic
+
+
+@pytest.fixture
+def toy():
+    """Twelve windows, dark ones of class 0 and bright ones of class 1, with noise."""
+    chance = np.random.default_rng(0)
+    labels = np.arange(12) % 2
+    clips = chance.integers(0, 60, (12, 32, 64, 64, 3)).astype(np.uint8)
+    clips[labels == 1] += 160
+    return clips, labels.astype(np.int64)
+
+
+def test_the_paper_s_classifier_has_twelve_point_seven_million_weights():
+    assert count_parameters(ClipClassifier(64, 101)) == pytest.approx(12.7e6, rel=0.005)
+
+
+def test_a_random_start_follows_torch7():
+    torch.manual_seed(0)
+    network = ClipClassifier(8, 5).network
+    first = network.trunk[0]
+    reach = (3 * 4**3) ** -0.5
+
+    assert 0.95 * reach < float(first.weight.detach().abs().max()) <= reach
+    assert (
+        0
+        <= float(network.trunk[3].weight.detach().min())
+        < float(network.trunk[3].weight.detach().max())
+        <= 1
+    )
+
+
+def test_the_new_readout_starts_within_one_over_the_root_of_its_inputs():
+    network = ClipClassifier(64, 2)
+    largest = float(network.network.readout.weight.detach().abs().max())
+
+    assert pytest.approx(largest, abs=0.0001) == 0.0078
+
+
+def test_fine_tuning_starts_from_the_pretrained_trunk():
+    trunk = Discriminator(2)
+    network = ClipClassifier(2, 3, trunk)
+
+    for ours, theirs in zip(
+        network.network.trunk.parameters(), trunk.trunk.parameters(), strict=True
+    ):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_separable_toy_set_is_learnt_to_the_last_window(toy):
+    clips, labels = toy
+    torch.manual_seed(0)
+    network = ClipClassifier(2, 2)
+    losses = train_classifier(
+        network, clips, np.arange(12), labels, Schedule(20, batch=6, learning_rate=2e-3), seed=0
+    )
+    scores = classify(network, clips, np.arange(12))
+
+    assert losses[-1] < losses[0]
+    assert (scores.argmax(axis=1) == labels).all()
+    np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_training_is_repeatable_and_leaves_the_global_chance_alone(toy):
+    clips, labels = toy
+    state = torch.get_rng_state()
+    runs = []
+    for _ in range(2):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(3)
+            network = ClipClassifier(1, 2)
+        runs.append(train_classifier(network, clips, np.arange(12), labels, Schedule(2), seed=1))
+
+    assert runs[0] == runs[1]
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_training_ends_when_the_loss_is_low_enough(toy):
+    clips, labels = toy
+    torch.manual_seed(0)
+    losses = train_classifier(
+        ClipClassifier(1, 2), clips, np.arange(12), labels, Schedule(50, enough=10.0), seed=0
+    )
+
+    assert len(losses) == 1
+
+
+def features_of(labels, chance, shift):
+    return chance.normal(0, 1, (len(labels), 12)) + shift * np.eye(12)[labels]
+
+
+def test_logistic_regression_is_at_scikit_learns_optimum():
+    chance = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), 30)
+    features = features_of(labels, chance, 2.0)
+    fitted = fit_logistic(features, labels, np.zeros(90), classes=3, seed=0)  # one group: no search
+    scaled = (features - features.mean(axis=0)) / features.std(axis=0)
+    exact = LogisticRegression(C=1e-3, solver="newton-cg", tol=1e-10, max_iter=5000)
+    exact.fit(scaled, labels)
+
+    np.testing.assert_allclose(
+        fitted.probabilities(features), exact.predict_proba(scaled), atol=2e-4
+    )
+
+
+def test_the_penalty_is_chosen_on_groups_left_out():
+    chance = np.random.default_rng(0)
+    labels = np.tile(np.arange(3), 40)
+    features = features_of(labels, chance, 6.0)
+    fitted = fit_logistic(features, labels, np.repeat(np.arange(6), 20), classes=3, seed=0)
+
+    assert (fitted.probabilities(features).argmax(axis=1) == labels).all()
+    assert fitted.model[-1].C in (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+
+
+def test_shuffled_labels_are_guessed_at_chance():
+    chance = np.random.default_rng(1)
+    labels = chance.integers(0, 4, 400)
+    features = chance.normal(0, 1, (400, 12))
+    fitted = fit_logistic(features[:200], labels[:200], np.arange(200), classes=4, seed=0)
+    right = (fitted.probabilities(features[200:]).argmax(axis=1) == labels[200:]).sum()
+
+    assert 50 - 2.6 * 6.2 < right < 50 + 2.6 * 6.2  # binomial(200, 1/4), 99 in 100
+
+
+def test_a_class_never_seen_gets_no_probability():
+    features = np.random.default_rng(0).normal(0, 1, (20, 3))
+    labels = np.asarray([0, 2] * 10)
+    fitted = fit_logistic(features, labels, np.zeros(20), classes=3, seed=0)
+
+    assert fitted.probabilities(features)[:, 1].tolist() == [0.0] * 20

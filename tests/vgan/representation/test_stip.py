@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+
+from vgan.data.videos import write_clip
+from vgan.representation.descriptors import HOF_LENGTH, HOG_LENGTH, describe, optical_flow
+from vgan.representation.harris import Point, interest_points
+from vgan.representation.stip import BagOfWords, describe_video, find_words, histograms
+
+
+def corner_video(moving: bool) -> np.ndarray:
+    """A dark square on light whose corner is at (32, 32) when it turns back, at frame 16."""
+    video = np.full((32, 64, 64), 200, np.uint8)
+    for t in range(32):
+        shift = abs(t - 16) if moving else 0
+        video[t, 32 - shift :, 32 - shift :] = 60
+    return video
+
+
+def levels(video):
+    return video.astype(np.float32) / np.float32(255)
+
+
+def test_a_corner_that_reverses_is_an_interest_point():
+    strongest = interest_points(levels(corner_video(moving=True)))[0]
+
+    assert abs(strongest.t - 16) <= 2
+    assert abs(strongest.y - 32) <= 4
+    assert abs(strongest.x - 32) <= 4
+
+
+def test_a_still_corner_is_none():
+    assert interest_points(levels(corner_video(moving=False))) == []
+
+
+def test_an_edge_that_moves_along_itself_is_none():
+    video = np.full((32, 64, 64), 200, np.uint8)
+    video[:, :, 32:] = 60
+
+    assert interest_points(levels(video)) == []
+
+
+def test_a_descriptor_has_72_and_90_values_each_half_of_length_one():
+    video = corner_video(moving=True)
+    found = describe(video, levels(video), interest_points(levels(video))[:5])
+
+    assert (HOG_LENGTH, HOF_LENGTH) == (72, 90)
+    assert found.shape == (5, 162)
+    np.testing.assert_allclose(np.linalg.norm(found[:, :72], axis=1), 1, rtol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(found[:, 72:], axis=1), 1, rtol=1e-5)
+
+
+def test_gradients_across_are_all_in_the_first_orientation():
+    ramp = np.tile(np.linspace(20, 220, 64, dtype=np.uint8), (32, 64, 1))
+    point = Point(16, 32, 32, 4.0, 2.0, 1.0)
+    hog = describe(ramp, levels(ramp), [point])[0, :72].reshape(-1, 4)
+
+    np.testing.assert_allclose(hog[:, 1:], 0, atol=1e-6)
+    assert (hog[:, 0] > 0).all()
+
+
+def test_the_flow_of_a_shifted_texture_is_the_shift():
+    texture = np.random.default_rng(0).integers(0, 255, (80, 80), np.uint8)
+    texture = np.kron(texture[::4, ::4], np.ones((4, 4), np.uint8))
+    video = np.stack([np.roll(texture, 2 * t, axis=1) for t in range(3)])
+    flow = optical_flow(video)
+
+    assert flow.shape == (3, 80, 80, 2)
+    assert np.median(flow[0, 20:60, 20:60, 0]) == pytest.approx(2, abs=0.3)
+    assert np.median(flow[0, 20:60, 20:60, 1]) == pytest.approx(0, abs=0.3)
+
+
+def test_still_pixels_are_in_the_bin_for_none():
+    video = np.full((32, 64, 64), 128, np.uint8)
+    hof = describe(video, levels(video), [Point(16, 32, 32, 4.0, 2.0, 1.0)])[0, 72:].reshape(-1, 5)
+
+    np.testing.assert_allclose(hof[:, :4], 0)
+    assert (hof[:, 4] > 0).all()
+
+
+def test_a_video_is_described_in_chunks_without_losing_points_between_them(tmp_path):
+    once = corner_video(moving=True)
+    colour = np.repeat(np.concatenate([once] * 3)[..., None], 3, axis=3)
+    write_clip(tmp_path / "long.mp4", colour, 25.0)
+    found = describe_video(tmp_path / "long.mp4")
+
+    assert found.shape[1] == 162
+    assert len(found) >= 3  # one reversal in each third
+
+
+def test_words_are_found_and_counted():
+    chance = np.random.default_rng(0)
+    near, far = np.zeros(162, np.float32), np.ones(162, np.float32)
+    some = [centre + chance.normal(0, 0.01, (40, 162)).astype(np.float32) for centre in (near, far)]
+    words = find_words(some, BagOfWords(words=2), seed=0)
+    rows = histograms([some[0], some[1], np.zeros((0, 162), np.float32)], words)
+
+    assert sorted(rows[:2].max(axis=1)) == [1.0, 1.0]
+    assert rows[0].argmax() != rows[1].argmax()
+    assert rows[2].tolist() == [0.0, 0.0]  # a video without a point

@@ -1,0 +1,138 @@
+"""What a trained network makes of clips, as a table for any other program.
+
+Each layer's map is averaged over time and space in a few cells, so that a clip is one row of a
+manageable length whatever the layer.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from vgan.data.dataset import open_dataset, to_model_range
+from vgan.data.files import write_atomic
+from vgan.data.manifest import ManifestError, read_manifest
+from vgan.errors import DataError, UsageError
+from vgan.models.discriminator import Discriminator
+from vgan.training.checkpoint import load_run
+from vgan.training.config import TrainConfig
+
+LAYERS = ("layer1", "layer2", "layer3", "layer4", "code")
+_CELLS = (1, 2, 2)  # time, height, width
+_AT_ONCE = 32
+
+
+def write_features(
+    run: Path, clips: Path, layer: str, out: Path, *, device: torch.device | None = None
+) -> int:
+    """Write one row per clip: name, category, split, and the features f0, f1, ...
+
+    Args:
+        run: a run with the paper's discriminator, or an autoencoder's.
+        clips: a clip folder.
+        layer: `layer1` to `layer4`, averaged over 2x2 cells of the picture (`layer4` whole, as
+            the paper's logistic regression sees it), or `code` of an autoencoder.
+        out: `.csv`, `.csv.gz` or `.parquet` (where pyarrow is installed).
+        device: where the network runs.
+
+    Returns:
+        How many clips.
+
+    Raises:
+        CheckpointError: the run has no such network.
+        DataError: clips that cannot be read.
+        UsageError: no such layer, or another kind of file.
+    """
+    if layer not in LAYERS:
+        raise UsageError(f"--layer {layer}: no such layer; there are {', '.join(LAYERS)}")
+    device = device or torch.device("cpu")
+    network, reads_code = _encoder(run, device)
+    if layer == "code" and not reads_code:
+        raise UsageError(f"--layer code: {run} is no autoencoder; take layer1 to layer4")
+    frames: list[pd.DataFrame] = []
+    for category, split in _parts(clips):
+        dataset = open_dataset(clips, category, split)
+        for clip, why in dataset.skipped:
+            raise DataError(f"{clips / clip}: {why}; take it out of the folder")
+        named = pd.DataFrame(
+            {"clip": [r.clip for r in dataset.records], "category": category, "split": split}
+        )
+        values = np.concatenate(list(_values(network, dataset.clips, layer, device)))
+        columns = [f"f{i}" for i in range(values.shape[1])]
+        frames.append(pd.concat([named, pd.DataFrame(values, columns=columns)], axis=1))
+    table = pd.concat(frames, ignore_index=True)
+    write_atomic(out, _encoded(table, out))
+    return len(table)
+
+
+def _parts(clips: Path) -> list[tuple[str, str]]:
+    try:
+        records = read_manifest(clips)
+    except ManifestError as error:
+        raise DataError(str(error)) from None
+    return sorted({(r.category, r.split or "train") for r in records})
+
+
+def _encoder(run: Path, device: torch.device) -> tuple[Discriminator, bool]:
+    """Return the network with the paper's discriminator's layers, and whether it reads a code."""
+    from vgan.representation.pretrained import load_discriminator
+    from vgan.training.checkpoint import RunFolder
+
+    config: TrainConfig = RunFolder(run).read_config()
+    if config.model != "autoencoder":
+        return load_discriminator(run).network.to(device), False
+    network: nn.Module = load_run(run, device).network
+    encoder = network.encoder
+    assert isinstance(encoder, Discriminator)  # both recipes' autoencoders encode with it
+    return encoder, True
+
+
+def _values(
+    network: Discriminator, clips: NDArray[np.uint8], layer: str, device: torch.device
+) -> Iterator[NDArray[np.float32]]:
+    with torch.no_grad():
+        for start in tqdm(range(0, len(clips), _AT_ONCE), desc="features", unit="batch"):
+            batch = torch.from_numpy(clips[start : start + _AT_ONCE].copy()).to(device)
+            yield _layer(network, to_model_range(batch), layer).float().cpu().numpy()
+
+
+def _layer(network: Discriminator, clips: Tensor, layer: str) -> Tensor:
+    if layer == "code":
+        return cast(Tensor, network(clips))
+    if layer == "layer4":
+        return network.features(clips).flatten(1)
+    wanted = int(layer.removeprefix("layer"))
+    maps, seen = clips, 0
+    for module in network.trunk:
+        maps = module(maps)
+        seen += isinstance(module, nn.LeakyReLU)
+        if seen == wanted:
+            break
+    return functional.adaptive_avg_pool3d(maps, _CELLS).flatten(1)
+
+
+def _encoded(table: pd.DataFrame, out: Path) -> bytes:
+    import gzip
+    import io
+
+    name = out.name.lower()
+    if name.endswith((".csv", ".csv.gz")):
+        data = table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
+        return gzip.compress(data, mtime=0) if name.endswith(".gz") else data
+    if name.endswith(".parquet"):
+        buffer = io.BytesIO()
+        try:
+            table.to_parquet(buffer, index=False)
+        except ImportError:
+            raise UsageError(
+                f"{out}: Parquet needs pyarrow: python -m pip install pyarrow"
+            ) from None
+        return buffer.getvalue()
+    raise UsageError(f"--out {out}: name a .csv, .csv.gz or .parquet file")

@@ -1,0 +1,109 @@
+"""The row with outside supervision: a network trained on ImageNet, frame by frame.
+
+Ours, and small: the paper's row is a two-stream VGG-16 with optical flow at 224 pixels. This one
+sees frames of 64 pixels enlarged, and only a logistic regression is learnt on top.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+from tqdm import tqdm
+
+from vgan.data.dataset import to_model_range
+from vgan.data.place_weights import read_place_weights
+from vgan.errors import DataError
+from vgan.models.resnet import ResNet, resnet_shape
+from vgan.representation.cache import cached
+from vgan.representation.classifier import count_parameters
+from vgan.representation.linear import fit_logistic
+from vgan.representation.protocol import ActionData, Prediction, Task
+
+SIZE = 224  # pixels, what ImageNet's networks were trained at
+FRAMES = 8  # evenly spaced in a window
+_MEAN, _SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's RGB in 0..1
+_AT_ONCE = 4  # windows
+
+
+@dataclass(frozen=True)
+class ImageNet:
+    """Logistic regression on the mean over frames of a pre-trained network's last features.
+
+    Args:
+        network: gives features (B, D) of frames (B, 3, 224, 224), normalised as ImageNet's.
+        sha256: of the file with its weights.
+        name: of the row.
+    """
+
+    network: nn.Module
+    sha256: str
+    name: str = "imagenet"
+
+    def settings(self) -> dict[str, object]:
+        """Return the weights' name."""
+        return {"weights": self.sha256}
+
+    def predict(self, data: ActionData, task: Task) -> Prediction:
+        """Fit the regression to the labelled windows' features; they are computed once."""
+        name = f"imagenet-{self.sha256[:16]}-{len(data.windows.owner)}.npy"
+        features = cached(data.cache / name, lambda: self._features(data))
+        windows = data.windows
+        learnt, tested = windows.of(task.train), windows.of(task.test)
+        groups = np.asarray([data.actions.videos[v].group for v in windows.owner[learnt]])
+        fitted = fit_logistic(
+            features[learnt], data.labels[windows.owner[learnt]], groups, len(data.classes),
+            task.seed,
+        )  # fmt: skip
+        size = fitted.parameters + count_parameters(self.network)
+        return Prediction(fitted.probabilities(features[tested]), data.test_owner(task), size)
+
+    def _features(self, data: ActionData) -> NDArray[np.float32]:
+        network = self.network.to(data.device).eval()
+        found = []
+        with torch.no_grad():
+            starts = range(0, len(data.windows.owner), _AT_ONCE)
+            for start in tqdm(starts, desc="imagenet features", unit="batch", leave=False):
+                clips = torch.from_numpy(data.windows.clips[start : start + _AT_ONCE].copy())
+                frames = _frames(to_model_range(clips.to(data.device)))
+                found.append(network(frames).float().unflatten(0, (-1, FRAMES)).mean(1).cpu())
+        return torch.cat(found).numpy()
+
+
+def load_features(path: Path) -> nn.Module:
+    """Load a ResNet and cut off its last layer.
+
+    Args:
+        path: a state dict in torchvision's names, such as its ResNet-18's.
+
+    Returns:
+        A network that gives (B, D) of frames (B, 3, 224, 224), in evaluation mode.
+
+    Raises:
+        DataError: the file cannot be read safely, or is of another network.
+    """
+    found = read_place_weights(path)
+    try:
+        width, classes = len(found["conv1.weight"]), len(found["fc.weight"])
+        blocks, _, bottleneck = resnet_shape(list(found), width)
+        network = ResNet(blocks, width, classes, bottleneck)
+        network.load_state_dict(found)
+    except (KeyError, RuntimeError) as error:
+        why = str(error).strip().splitlines()[0]
+        raise DataError(f"{path}: not the weights of a ResNet ({why})") from None
+    network.fc = nn.Identity()  # type: ignore[assignment]
+    return network.eval().requires_grad_(False)
+
+
+def _frames(clips: Tensor) -> Tensor:
+    """Turn clips (B, 3, T, 64, 64) in [-1, 1] into frames (B * FRAMES, 3, 224, 224)."""
+    chosen = torch.linspace(0, clips.shape[2] - 1, FRAMES).round().long()
+    frames = clips[:, :, chosen].transpose(1, 2).flatten(0, 1)
+    frames = functional.interpolate((frames + 1) / 2, size=(SIZE, SIZE), mode="bilinear")
+    mean, spread = (
+        torch.tensor(values, device=clips.device).view(1, 3, 1, 1) for values in (_MEAN, _SPREAD)
+    )
+    return (frames - mean) / spread

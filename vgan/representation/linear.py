@@ -1,0 +1,79 @@
+"""Multinomial logistic regression on features, its penalty chosen by leaving groups out."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, GroupKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+# Strength of the fit against the penalty, for features of unit variance.
+PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+_FOLDS = 3
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted classifier.
+
+    Args:
+        model: scikit-learn's.
+        classes: K, of which those never seen in training have probability 0.
+        parameters: numbers learnt.
+    """
+
+    model: Any
+    classes: int
+    parameters: int
+
+    def probabilities(self, features: NDArray[Any]) -> NDArray[np.float64]:
+        """Return (N, K) of features (N, D)."""
+        found = np.zeros((len(features), self.classes))
+        found[:, self.model.classes_] = self.model.predict_proba(features)
+        return found
+
+
+def fit_logistic(
+    features: NDArray[Any],
+    labels: NDArray[np.int64],
+    groups: NDArray[Any],
+    classes: int,
+    seed: int,
+) -> Fitted:
+    """Fit logistic regression to standardised features.
+
+    The penalty is the one that does best on groups left out; with fewer than two groups it is the
+    middle one of `PENALTIES`.
+
+    Args:
+        features: (N, D).
+        labels: (N,), in 0..classes.
+        groups: (N,), what is left out together.
+        classes: K.
+        seed: of the solver.
+    """
+    pipeline = make_pipeline(
+        StandardScaler(), LogisticRegression(max_iter=2000, random_state=seed, C=_middle())
+    )
+    folds = min(_FOLDS, len(np.unique(groups)))
+    if folds < 2 or len(np.unique(labels)) < 2 or not _every_fold_has_two(labels, groups, folds):
+        model = pipeline.fit(features, labels)
+    else:
+        grid = {"logisticregression__C": PENALTIES}
+        search = GridSearchCV(pipeline, grid, cv=GroupKFold(folds), scoring="accuracy")
+        model = search.fit(features, labels, groups=groups).best_estimator_
+    last = model[-1]
+    return Fitted(model, classes, int(last.coef_.size + last.intercept_.size))
+
+
+def _middle() -> float:
+    return PENALTIES[len(PENALTIES) // 2]
+
+
+def _every_fold_has_two(labels: NDArray[np.int64], groups: NDArray[Any], folds: int) -> bool:
+    """Tell whether what remains in every fold has two classes at least to learn from."""
+    parts = GroupKFold(folds).split(labels, labels, groups)
+    return all(len(np.unique(labels[kept])) > 1 for kept, _ in parts)

@@ -1,0 +1,178 @@
+"""The rows of the table: which methods there are, and what each needs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from vgan.errors import UsageError
+from vgan.representation.classifier import Schedule
+from vgan.representation.frame_methods import Pretraining, ShuffleAndLearn, TemporalCoherence
+from vgan.representation.names import METHODS
+from vgan.representation.pretrained import PretrainedDiscriminator, load_discriminator
+from vgan.representation.protocol import Method
+from vgan.representation.stip import BagOfWords, Stip
+from vgan.representation.unlabelled import UnlabelledClips, only_category, open_unlabelled
+from vgan.representation.vgan_methods import FineTuned, FromScratch, LogisticOnLayer4
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long everything trains.
+
+    Args:
+        fine_tuning: of the VGAN network, and of its random start.
+        converged: of the random start that trains on until its loss is low.
+        frames: fine-tuning of the frame networks.
+        pretraining: of the frame networks.
+        bag: of words.
+        vgan_steps: of the VGAN, where a run is trained here.
+    """
+
+    fine_tuning: Schedule
+    converged: Schedule
+    frames: Schedule
+    pretraining: Pretraining
+    bag: BagOfWords
+    vgan_steps: int
+
+
+def budget_of(name: str) -> Budget:
+    """Return the settings of a budget: `full` is a GPU's day, `small` minutes on a laptop."""
+    if name == "full":
+        return Budget(
+            fine_tuning=Schedule(epochs=27, batch=256),
+            converged=Schedule(epochs=300, batch=256, enough=0.02),
+            frames=Schedule(epochs=60, batch=256, learning_rate=1e-3),
+            pretraining=Pretraining(steps=100_000, batch=128, width=32),
+            bag=BagOfWords(),
+            vgan_steps=65_000,
+        )
+    return Budget(
+        fine_tuning=Schedule(epochs=27, batch=16),
+        converged=Schedule(epochs=120, batch=16, enough=0.02),
+        frames=Schedule(epochs=60, batch=32, learning_rate=1e-3),
+        pretraining=Pretraining(steps=400, batch=48, width=16),
+        bag=BagOfWords(words=800, sample=40_000),
+        vgan_steps=600,
+    )
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What pre-training starts from.
+
+    Args:
+        run: a run with the paper's discriminator; None trains one on `unlabelled`.
+        unlabelled: a clip folder without labels; None leaves the frame methods the training
+            videos of each split.
+        imagenet: a file of ResNet weights.
+        width: of the VGAN networks.
+        device: where they run.
+        out: folder where a run is trained.
+    """
+
+    run: Path | None
+    unlabelled: Path | None
+    imagenet: Path | None
+    width: int
+    device: torch.device
+    out: Path
+
+    def lacking(self, method: str) -> str | None:
+        """Say what a method needs and is not there, or None."""
+        if method in ("vgan-logistic", "vgan-finetune") and not (self.run or self.unlabelled):
+            return "needs --run RUN, or --unlabelled CLIPS to train one on"
+        if method == "imagenet" and self.imagenet is None:
+            return "needs --imagenet FILE, the weights of a ResNet"
+        return None
+
+
+def build_methods(names: Sequence[str], sources: Sources, budget: Budget) -> list[Method]:
+    """Make methods ready to be asked; a run is trained here where one is needed and not given.
+
+    Raises:
+        UsageError: something that a method needs was not given.
+        CheckpointError: the run will not do.
+        DataError: the unlabelled clips or the weights cannot be read.
+    """
+    for name in names:
+        if (why := sources.lacking(name)) is not None:
+            raise UsageError(f"{name} {why}")
+    return _Builder(sources, budget).build(names)
+
+
+class _Builder:
+    """Opens what several rows share once."""
+
+    def __init__(self, sources: Sources, budget: Budget) -> None:
+        self.sources, self.budget = sources, budget
+        self._unlabelled: UnlabelledClips | None = None
+        self._pretrained: PretrainedDiscriminator | None = None
+
+    def build(self, names: Sequence[str]) -> list[Method]:
+        """Return the methods of these names."""
+        return [self._one(name) for name in names]
+
+    def _one(self, name: str) -> Method:
+        budget, width = self.budget, self.sources.width
+        if name.startswith("vgan-random"):
+            is_long = name == "vgan-random-converged"
+            return FromScratch(name, width, budget.converged if is_long else budget.fine_tuning)
+        if name == "coherence-drlim":
+            return TemporalCoherence("drlim", self.unlabelled, budget.pretraining, budget.frames)
+        if name == "coherence-l1":
+            return TemporalCoherence("l1", self.unlabelled, budget.pretraining, budget.frames)
+        if name == "shuffle-and-learn":
+            return ShuffleAndLearn(self.unlabelled, budget.pretraining, budget.frames)
+        if name == "vgan-logistic":
+            return LogisticOnLayer4(self.pretrained)
+        if name == "vgan-finetune":
+            return FineTuned(self.pretrained, budget.fine_tuning)
+        if name == "imagenet":
+            return self._imagenet()
+        plain: dict[str, Method] = {
+            "stip": Stip("native", budget.bag),
+            "stip-64": Stip("small", budget.bag),
+        }
+        if name not in plain:
+            raise UsageError(f"no method called {name!r}; there are {', '.join(METHODS)}")
+        return plain[name]
+
+    @property
+    def unlabelled(self) -> UnlabelledClips | None:
+        """The unlabelled clips, where a folder of them was given."""
+        if self._unlabelled is None and self.sources.unlabelled is not None:
+            self._unlabelled = open_unlabelled(self.sources.unlabelled)
+        return self._unlabelled
+
+    @property
+    def pretrained(self) -> PretrainedDiscriminator:
+        """The discriminator of the run, trained now where none was given."""
+        if self._pretrained is None:
+            run = self.sources.run or self._train()
+            self._pretrained = load_discriminator(run, self.sources.width)
+        return self._pretrained
+
+    def _train(self) -> Path:
+        from vgan.training.config import resolve_config
+        from vgan.training.loop import train
+
+        clips = self.sources.unlabelled
+        assert clips is not None  # `lacking` was asked
+        config = resolve_config(
+            "two-stream", "small", "paper",
+            device=str(self.sources.device), width=self.sources.width,
+            steps=self.budget.vgan_steps, category=only_category(clips),
+        )  # fmt: skip
+        run = self.sources.out / "vgan"
+        return train(config, clips, run, resume=True, device=self.sources.device)
+
+    def _imagenet(self) -> Method:
+        from vgan.data.manifest import sha256_of
+        from vgan.representation.imagenet import ImageNet, load_features
+
+        assert self.sources.imagenet is not None  # `lacking` was asked
+        network = load_features(self.sources.imagenet)
+        return ImageNet(network, sha256_of(self.sources.imagenet))

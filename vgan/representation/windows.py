@@ -1,0 +1,142 @@
+"""The videos of an action set as windows of 32 frames at 64x64, decoded once.
+
+Every non-overlapping window of a video counts, from its first frame on (the paper trained on the
+first one only; how many it tested on is not known). A video shorter than a window holds its last
+frame. Nothing is stabilised or cropped but to the centre square.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from vgan.data.actions import ActionVideo
+from vgan.data.dataset import FRAMES, SIZE
+from vgan.data.files import WriteError, write_atomic
+from vgan.data.framing import area_average, centre_square
+from vgan.data.videos import Frames, iter_frames, video_info
+from vgan.errors import DataError
+
+_DECODED_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class ActionWindows:
+    """The windows of several videos.
+
+    Args:
+        clips: (N, 32, 64, 64, 3), uint8 RGB, memory-mapped.
+        owner: (N,), which video each window is of; windows of a video are in order.
+        padded: names of the videos that were shorter than a window.
+    """
+
+    clips: NDArray[np.uint8]
+    owner: NDArray[np.int64]
+    padded: tuple[str, ...]
+
+    def of(self, videos: Sequence[int]) -> NDArray[np.int64]:
+        """Return the numbers of the windows of some videos, in the order of the videos."""
+        return np.concatenate([np.flatnonzero(self.owner == video) for video in videos])
+
+
+def cut_windows(frames: Sequence[Frames]) -> Frames:
+    """Cut frames (T, H, W, 3) into non-overlapping windows (N, 32, H, W, 3), N at least 1.
+
+    What is left at the end is dropped; fewer than 32 frames are filled up with the last one.
+    """
+    held = list(frames) + [frames[-1]] * (FRAMES - len(frames))
+    count = len(held) // FRAMES
+    stacked = np.stack(held[: count * FRAMES])
+    return stacked.reshape(count, FRAMES, *stacked.shape[1:])
+
+
+def read_small(path: Path) -> list[Frames]:
+    """Read every frame of a video, the centre square averaged down to (64, 64, 3).
+
+    Raises:
+        DataError: it cannot be read, or is smaller than that.
+    """
+    info = video_info(path)
+    rows, columns = centre_square(info.height, info.width, info.pixel_aspect)
+    if min(rows.stop - rows.start, columns.stop - columns.start) < SIZE:
+        raise DataError(f"{path}: is {info.width}x{info.height}, smaller than {SIZE}x{SIZE}")
+    return [area_average(frame[rows, columns], SIZE) for frame in iter_frames(path)]
+
+
+def open_windows(
+    videos: Sequence[ActionVideo], cache: Path, *, progress: bool = True
+) -> ActionWindows:
+    """Open the windows of the videos, decoding them at the first use.
+
+    Args:
+        videos: in the order that `ActionWindows.owner` counts.
+        cache: folder for the decoded frames; a changed video is decoded anew.
+        progress: show a bar while decoding.
+
+    Raises:
+        DataError: a video cannot be read, or there is no room for the frames.
+    """
+    stem = cache / f"windows-{_fingerprint(videos)}"
+    frames, index = stem.with_suffix(".u8"), stem.with_suffix(".json")
+    if not index.is_file():
+        counts, padded = _decode(videos, frames, progress)
+        write_atomic(index, json.dumps({"counts": counts, "padded": padded}).encode())
+    try:
+        stored = json.loads(index.read_text())
+        per_video = np.asarray(stored["counts"], np.int64)
+        shape = (int(per_video.sum()), FRAMES, SIZE, SIZE, 3)
+        clips = np.memmap(frames, np.uint8, mode="r", shape=shape)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{frames}: damaged ({error}); delete {cache} to decode again") from None
+    owner = np.repeat(np.arange(len(videos)), per_video)
+    return ActionWindows(clips, owner, tuple(stored["padded"]))
+
+
+def _fingerprint(videos: Sequence[ActionVideo]) -> str:
+    digest = hashlib.sha256(f"{FRAMES} {SIZE}".encode())
+    for video in videos:
+        state = video.path.stat()
+        digest.update(f"\n{video.path} {state.st_size} {state.st_mtime_ns}".encode())
+    return digest.hexdigest()[:16]
+
+
+def _decode(
+    videos: Sequence[ActionVideo], target: Path, progress: bool
+) -> tuple[list[int], list[str]]:
+    """Write the windows of all videos into one file; return how many each has, and the short."""
+    counts: list[int] = []
+    padded: list[str] = []
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            for video, frames in zip(videos, _read(videos, progress), strict=True):
+                windows = cut_windows(frames)
+                file.write(windows.tobytes())
+                counts.append(len(windows))
+                if len(frames) < FRAMES:
+                    padded.append(video.name)
+        os.replace(temporary, target)
+    except OSError as error:
+        raise WriteError(f"{target}: cannot be written ({error.strerror or error})") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+    return counts, padded
+
+
+def _read(videos: Sequence[ActionVideo], progress: bool) -> Iterator[list[Frames]]:
+    """Decode on all cores (FFmpeg runs outside Python's lock), a few in memory at a time."""
+    bar = tqdm(total=len(videos), desc="decoding videos", unit="video", disable=not progress)
+    with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(videos), _DECODED_AT_ONCE):
+            some = [video.path for video in videos[start : start + _DECODED_AT_ONCE]]
+            for frames in pool.map(read_small, some):
+                yield frames
+                bar.update()
