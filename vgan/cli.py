@@ -12,7 +12,7 @@ from importlib.metadata import version
 
 import click
 
-from vgan.commands import clips, runs
+from vgan.commands import authors, clips, collect, figures, future, represent, runs
 from vgan.data.manifest import ManifestError
 from vgan.errors import VganError
 
@@ -25,7 +25,7 @@ def cli() -> None:
     """Train the generators of 'Generating Videos with Scene Dynamics' and generate clips."""
 
 
-for room in (clips, runs):
+for room in (authors, clips, collect, runs, future, figures, represent):
     for command in room.COMMANDS:
         cli.add_command(command)
 

@@ -95,8 +95,8 @@ def generate(
         The clip folder.
 
     Raises:
-        UsageError: n or seed out of range, streams of a one-stream run, or `out` holds clips of
-            other parameters.
+        UsageError: n or seed out of range, a future run, streams of a one-stream run, or `out`
+            holds clips of other parameters.
         CheckpointError: the run cannot be loaded.
         DataError: a clip cannot be written.
     """
@@ -104,6 +104,7 @@ def generate(
     if n < 1 or seed < 0:
         raise UsageError(f"n must be at least 1 and the seed at least 0, not {n} and {seed}")
     loaded = load_run(run, device)
+    _refuse_future(loaded)
     if streams and loaded.config.model == "one-stream":
         raise UsageError(f"{run}: a one-stream run has no foreground, mask and background")
     category = category or loaded.config.category
@@ -122,9 +123,22 @@ def generate(
 
 
 def latents(run: Run, seed: int, indices: range, device: torch.device) -> Tensor:
-    """Return the latents (or, for the autoencoder, codes) of numbered clips, (len(indices), L)."""
+    """Return the latents (or, for the autoencoder, codes) of numbered clips, (len(indices), L).
+
+    Raises:
+        UsageError: the run predicts from pictures and has no latents.
+    """
+    _refuse_future(run)
     rows = [_latent(run, seed, index) for index in indices]
     return torch.cat(rows).to(device)
+
+
+def _refuse_future(run: Run) -> None:
+    if run.config.model == "future":
+        raise UsageError(
+            "a future run makes clips of pictures, not of a seed: "
+            "use `vgan predict RUN PICTURES --out DIR`"
+        )
 
 
 def _latent(run: Run, seed: int, index: int) -> Tensor:

@@ -21,6 +21,7 @@ from vgan.training.config import (
     MODELS,
     PRESETS,
     RECIPES,
+    VARIANTS,
     TrainConfig,
     resolve_config,
 )
@@ -31,6 +32,12 @@ from vgan.training.config import (
 @options(
     "Data and run folder",
     option("--data", type=Folder, metavar="DIR", help="The clip folder to train on."),
+    option(
+        "--root",
+        type=Folder,
+        metavar="DIR",
+        help="Where --data is a list of stacked clips: the folder its paths lie below.",
+    ),
     option("--category", metavar="NAME", help="Which of its categories (default: all)."),
     option(
         "--out",
@@ -47,6 +54,11 @@ from vgan.training.config import (
         "--recipe",
         type=click.Choice(RECIPES),
         help="How it learns (default: paper for the paper preset, stabilised for small).",
+    ),
+    option(
+        "--variant",
+        type=click.Choice(VARIANTS),
+        help="Of future: the network of the paper's text (default) or of its code.",
     ),
     option(
         "--generator-step",
@@ -66,6 +78,11 @@ from vgan.training.config import (
         type=click.Choice(DTYPES),
         help="Arithmetic (default: bfloat16 where the hardware has it).",
     ),
+    option(
+        "--sync-batch-norm/--no-sync-batch-norm",
+        default=None,
+        help="Share batch-norm statistics among the processes of torchrun (default: no).",
+    ),
 )
 @options(
     "What is written",
@@ -73,26 +90,36 @@ from vgan.training.config import (
     option("--checkpoint-every", type=int, metavar="STEPS", help="Between checkpoints."),
 )
 def train(
-    model: str, data: Path | None, out: Path | None, resume: bool, device: str, **asked: Any
+    model: str,
+    data: Path | None,
+    root: Path | None,
+    out: Path | None,
+    resume: bool,
+    device: str,
+    **asked: Any,
 ) -> None:
     """Train MODEL on one category of a clip folder; Ctrl-C saves, --resume goes on."""
     from vgan.training.checkpoint import RunFolder
+    from vgan.training.distributed import joined, local_device
     from vgan.training.loop import train as train_network
     from vgan.training.opening import resumed_config
 
     out = out or Path("runs") / f"{model}-{asked['category'] or 'all'}"
     folder = RunFolder(out)
-    place = choose_device(device)
+    place = local_device(choose_device(device))
     config: TrainConfig
     if resume and folder.config.is_file():
         config = resumed_config(folder.read_config(), model=model, **asked)
-        data = data or Path(folder.read_data().folder)
+        saved = folder.read_data()
+        data = data or Path(saved.folder)
+        root = root or (Path(saved.root) if saved.root else None)
     else:
         preset, recipe = asked.pop("preset") or "small", asked.pop("recipe")
         config = resolve_config(model, preset, recipe, device=str(place), **asked)
     if data is None:
         raise UsageError("--data is missing: the clip folder to train on")
-    train_network(config, data, out, resume=resume, device=place)
+    with joined(place) as world:
+        train_network(config, data, out, resume=resume, device=place, root=root, world=world)
 
 
 @click.command(cls=GroupedCommand)
@@ -115,18 +142,42 @@ def generate(
 
 
 @click.command(cls=GroupedCommand)
-@click.argument("run", type=Folder)
+@click.argument("runs", nargs=-1, required=True, type=Folder, metavar="RUN...")
 @option("--data", type=Folder, metavar="DIR", help="Clips to compare with (default: RUN's own).")
-@option("--n", "n", type=click.IntRange(2), default=32, metavar="N", help="Clips to generate.")
+@option("--n", "n", type=click.IntRange(2), default=64, metavar="N", help="Clips to generate.")
 @seed_option
+@option(
+    "--embedder",
+    type=Folder,
+    metavar="FILE",
+    help="TorchScript network for the Fréchet distance (default: a fixed random one).",
+)
+@option("--pairs", type=Folder, metavar="PNG", help="Draw the nearest training clips here.")
 @option("--json", "as_json", is_flag=True, help="Print JSON.")
 @device_option
-def measure(run: Path, data: Path | None, n: int, seed: int, as_json: bool, device: str) -> None:
-    """Measure the clips of folder RUN: stillness, diversity, and masks where the truth is known."""
-    from vgan.metrics.report import as_text, measure_run, to_json
+def measure(
+    runs: tuple[Path, ...],
+    data: Path | None,
+    n: int,
+    seed: int,
+    embedder: Path | None,
+    pairs: Path | None,
+    as_json: bool,
+    device: str,
+) -> None:
+    """Measure the clips of each RUN: stillness, diversity, Fréchet distance, copies, masks.
 
-    found = measure_run(run, data, n=n, seed=seed, device=choose_device(device))
-    click.echo(to_json(found) if as_json else as_text(found))
+    A future run is measured, on its own, by how far it is from what really happened.
+    """
+    from vgan.measuring import measured
+
+    place = choose_device(device)
+    click.echo(
+        measured(
+            runs, data, n=n, seed=seed, embedder=embedder, pairs=pairs, as_json=as_json,
+            device=place,
+        )
+    )  # fmt: skip
 
 
 COMMANDS = (train, generate, measure)

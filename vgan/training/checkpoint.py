@@ -33,13 +33,14 @@ class TrainingData:
     """What a run was trained on, as `data.json` keeps it.
 
     Args:
-        folder: the clip folder.
+        folder: the clip folder, or the text list of stacked clips.
         category: of the clips.
         clips_sha256: of the names and checksums of its training clips; a resumed run must find the
             same.
         clips: number of training clips.
         fps: frames per second of the training clips, and so of what is generated.
         skipped: clips that were not trained on, with the reason of each.
+        root: of the list's paths, where it was given.
     """
 
     folder: str
@@ -48,6 +49,7 @@ class TrainingData:
     clips: int
     fps: float
     skipped: tuple[tuple[str, str], ...] = ()
+    root: str | None = None
 
 
 class RunFolder:
@@ -79,6 +81,20 @@ class RunFolder:
             return []
         names = (_CHECKPOINT_NAME.fullmatch(file.name) for file in self.checkpoints.iterdir())
         return sorted(int(name[1]) for name in names if name)
+
+    def newest_checkpoint(self) -> tuple[int, Path]:
+        """Return the newest checkpoint: its step and its file.
+
+        Raises:
+            CheckpointError: there is none yet.
+        """
+        steps = self.saved_steps()
+        if not steps:
+            raise CheckpointError(
+                f"{self.path}: no checkpoint yet; continue the run with "
+                f"`vgan train {self.read_config().model} --resume --out {self.path}`"
+            )
+        return steps[-1], self.checkpoint(steps[-1])
 
     def read_config(self) -> TrainConfig:
         """Read the run's settings.
@@ -208,20 +224,14 @@ def load_run(path: Path, device: torch.device | None = None) -> Run:
     make_first_calls()
     folder = RunFolder(path)
     config, data = folder.read_config(), folder.read_data()
-    steps = folder.saved_steps()
-    if not steps:
-        raise CheckpointError(
-            f"{path}: no checkpoint yet; continue the run with "
-            f"`vgan train {config.model} --resume --out {path}`"
-        )
-    file = folder.checkpoint(steps[-1])
+    step, file = folder.newest_checkpoint()
     state = load_checkpoint(file)
     checkpoint_config(state, file, config.model)
     trainer = build_trainer(config, None, device)
     restore_trainer(trainer, state, file)
     network = trainer.sampler().eval().requires_grad_(False)
     mixture = load_mixture(folder) if config.model == "autoencoder" else None
-    return Run(config, data, steps[-1], network, mixture, sha256_of(file))
+    return Run(config, data, step, network, mixture, sha256_of(file))
 
 
 def restore_trainer(trainer: Any, state: dict[str, Any], path: Path) -> None:

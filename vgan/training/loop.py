@@ -33,11 +33,12 @@ from vgan.training.checkpoint import (
 )
 from vgan.training.codes import components, fit_codes
 from vgan.training.config import TrainConfig
+from vgan.training.distributed import ALONE, World
 from vgan.training.health import Health
 from vgan.training.opening import check_data, finished, open_folder, write_settings
 from vgan.training.process import arithmetic, ctrl_c
 from vgan.training.record import MetricsLog, Window
-from vgan.training.sheets import png_bytes, sheet_image
+from vgan.training.sheets import Pixels, future_sheet, png_bytes, sheet_image
 from vgan.training.steps import Trainer
 from vgan.training.trainers import build_trainer
 
@@ -60,15 +61,19 @@ def train(
     *,
     resume: bool = False,
     device: torch.device | None = None,
+    root: Path | None = None,
+    world: World = ALONE,
 ) -> Path:
     """Train a network, or go on with a run that was stopped.
 
     Args:
         config: every setting of the run.
-        data: the clip folder.
+        data: the clip folder, or a text list of stacked clips.
         out: the run folder.
         resume: go on with the run in `out`, or start it if there is none.
         device: where the network is trained, the CPU by default.
+        root: of a list's paths; see `vgan.data.stacked`.
+        world: the processes that train together, each of which calls this; the first one writes.
 
     Returns:
         The run folder.
@@ -87,11 +92,16 @@ def train(
     if finished(folder, config):
         logger.info("%s: already finished at step %d; nothing to do", out, config.steps)
         return out
-    dataset = open_dataset(data, config.category)
-    check_data(folder, config, data, dataset)
-    write_settings(folder, config, device)
+    world.rows(config.batch)  # before anything is written
+    if not world.is_first:
+        world.wait()  # until the first has decoded the clips and begun the run folder
+    dataset = open_dataset(data, config.category, root=root, progress=world.is_first)
+    if world.is_first:
+        check_data(folder, config, data, dataset, root)
+        write_settings(folder, config, device)
+        world.wait()
     with arithmetic(device):
-        session = _Session(config, folder, dataset, device)
+        session = _Session(config, folder, dataset, device, world)
         session.run()
     logger.info("%s: finished at step %d", out, config.steps)
     return out
@@ -101,11 +111,17 @@ class _Session:
     """One process's part of a run."""
 
     def __init__(
-        self, config: TrainConfig, folder: RunFolder, dataset: ClipDataset, device: torch.device
+        self,
+        config: TrainConfig,
+        folder: RunFolder,
+        dataset: ClipDataset,
+        device: torch.device,
+        world: World,
     ) -> None:
         self.config, self.folder, self.dataset, self.device = config, folder, dataset, device
+        self.world, self.rows = world, world.rows(config.batch)
         mean_frame = torch.as_tensor(dataset.mean_frame())
-        self.trainer: Trainer = build_trainer(config, mean_frame, device)
+        self.trainer: Trainer = build_trainer(config, mean_frame, device, world)
         self.clip_order = np.random.default_rng(config.seed)
         self.health = Health()
         self.step = 0
@@ -119,6 +135,9 @@ class _Session:
 
     def run(self) -> None:
         """Train to the last step, then fit the mixture where the model has one."""
+        if not self.world.is_first:
+            self._train(None, lambda: False, self._progress())
+            return
         if self.step < self.config.steps:
             self.folder.mixture.unlink(missing_ok=True)  # of an earlier end, before more steps
         log = MetricsLog(self.folder, self.step)
@@ -136,22 +155,23 @@ class _Session:
         for warning in log.warnings:
             logger.warning("%s", warning)
 
-    def _train(self, log: MetricsLog, stopped: Callable[[], bool], bar: "tqdm[Any]") -> None:
+    def _train(self, log: MetricsLog | None, stopped: Callable[[], bool], bar: "tqdm[Any]") -> None:
+        """Train to the last step; a process without a log only lends its hands."""
         config = self.config
         while self.step < config.steps:
             self.step += 1
-            batch = self.dataset.batch(config.batch, self.clip_order).to(self.device)
+            batch = self.dataset.batch(config.batch, self.clip_order, self.rows).to(self.device)
             self.window.add(self.step, self.trainer.step(to_model_range(batch)))
             bar.update()
-            leave = stopped()
+            leave = self._is_stopped(stopped)
             last = self.step == config.steps
             save = leave or last or self.step % config.checkpoint_every == 0
             sample = last or self.step % config.sample_every == 0
             if save or sample or self.step % config.log_every == 0:
                 self._log(log, bar)
-            if sample:
+            if sample and log is not None:
                 self._sample(log)
-            if save:
+            if save and log is not None:
                 self._save(log)
             if leave and not last:
                 raise TrainingInterrupted(
@@ -159,18 +179,28 @@ class _Session:
                     f"vgan train {config.model} --out {self.folder.path} --resume"
                 )
 
-    def _log(self, log: MetricsLog, bar: "tqdm[Any]") -> None:
+    def _is_stopped(self, stopped: Callable[[], bool]) -> bool:
+        """Whether to leave; several processes ask each other seldom, for they wait to do it."""
+        if self.world.size > 1 and self.step % self.config.log_every:
+            return False
+        return self.world.any_of(stopped(), self.device)
+
+    def _log(self, log: MetricsLog | None, bar: "tqdm[Any]") -> None:
         means, bad_step = self.window.read()
-        if bad_step:
-            raise TrainingError(self._not_finite(f"a loss is not finite at step {bad_step}"))
+        if self.world.any_of(bad_step > 0, self.device):
+            where = f"at step {bad_step}" if bad_step else "in another process"
+            raise TrainingError(self._not_finite(f"a loss is not finite {where}"))
+        means = self.world.means(means, self.device)
+        if log is None:
+            return
         log.write(self.step, means, self.health.see_metrics(self.step, means))
         bar.set_postfix(
             {k: f"{v:.3f}" for k, v in means.items() if k.startswith("loss") and k.count("_") < 2}
         )
 
     def _sample(self, log: MetricsLog) -> None:
-        streams, original = self._streams()
-        sheet = png_bytes(sheet_image(streams, original), {"step": str(self.step)})
+        streams, picture = self._sheet()
+        sheet = png_bytes(picture, {"step": str(self.step)})
         write_atomic(self.folder.samples / f"step-{self.step:06d}.png", sheet)
         write_atomic(self.folder.sheet, sheet)
         spread = diversity(to_uint8(streams.clip))
@@ -215,21 +245,27 @@ class _Session:
         logger.info("%s: resumed at step %d", self.folder.path, self.step)
 
     def _sheet_input(self) -> Tensor:
-        """Return what every sheet of this run shows: latents (B, latent) or clips to rebuild."""
-        if self.config.model == "autoencoder":
+        """Return what every sheet of this run shows: latents (B, latent), or clips to work from."""
+        if self.config.model in ("autoencoder", "future"):
             rows = np.linspace(0, len(self.dataset.clips) - 1, SHEET_ROWS).round().astype(int)
             clips = torch.from_numpy(np.stack([self.dataset.clips[row] for row in rows]))
             return to_model_range(clips.to(self.device))
         generator = torch.Generator().manual_seed(self.config.seed)
         return torch.randn(SHEET_ROWS, self.config.latent, generator=generator).to(self.device)
 
-    def _streams(self) -> tuple[Streams, Tensor | None]:
-        """Return the sheet's clips, and the clips they rebuild for the autoencoder."""
+    def _sheet(self) -> tuple[Streams, Pixels]:
+        """Return the sheet's clips and the sheet."""
         network: Any = self.trainer.sampler()
+        given = self.sheet_input
         with torch.no_grad():
             if self.config.model == "autoencoder":
-                return network.streams(network.encode(self.sheet_input)), self.sheet_input
-            return network.streams(self.sheet_input), None
+                streams = network.streams(network.encode(given))
+                return streams, sheet_image(streams, given)
+            if self.config.model == "future":
+                streams = network.streams(given[:, :, 0])
+                return streams, future_sheet(streams, given)
+            streams = network.streams(given)
+            return streams, sheet_image(streams)
 
     def _progress(self) -> "tqdm[Any]":
         return tqdm(
@@ -237,6 +273,7 @@ class _Session:
             initial=self.step,
             desc=f"{self.config.model} on {self.config.category}",
             unit="step",
+            disable=not self.world.is_first,
             mininterval=0.1 if sys.stderr.isatty() else 30.0,
         )
 

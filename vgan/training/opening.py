@@ -78,14 +78,20 @@ def finished(folder: RunFolder, config: TrainConfig) -> bool:
     return trained and (config.model != "autoencoder" or folder.mixture.is_file())
 
 
-def check_data(folder: RunFolder, config: TrainConfig, data: Path, dataset: ClipDataset) -> None:
+def check_data(
+    folder: RunFolder,
+    config: TrainConfig,
+    data: Path,
+    dataset: ClipDataset,
+    root: Path | None = None,
+) -> None:
     """Write down what the run is trained on, or check that it is still the same.
 
     Raises:
         UsageError: a resumed run's clips are not those it was started with.
     """
     for clip, why in dataset.skipped[:NAMED_SKIPPED]:
-        logger.warning("%s: not trained on (%s)", data / clip, why)
+        logger.warning("%s: not trained on (%s)", (root or data) / clip, why)
     if len(dataset.skipped) > NAMED_SKIPPED:
         logger.warning("%d clips in all are not trained on: %s", len(dataset.skipped), folder.data)
     rates = sorted(record.fps for record in dataset.records)
@@ -96,6 +102,7 @@ def check_data(folder: RunFolder, config: TrainConfig, data: Path, dataset: Clip
         clips=len(dataset.records),
         fps=rates[len(rates) // 2],
         skipped=tuple((str(clip), why) for clip, why in dataset.skipped),
+        root=None if root is None else str(root.resolve()),
     )
     if folder.config.is_file():
         saved = folder.read_data()

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 
 from vgan.models.layers import Streams
-from vgan.training.losses import AdversarialLoss, mask_prior
+from vgan.training.distributed import ALONE, World
+from vgan.training.losses import AdversarialLoss, first_frame_l1, mask_prior
 
 Metrics = dict[str, Tensor]
 
@@ -37,8 +38,9 @@ class Trainer(Protocol):
         Returns:
             Detached scalars, still on the device. GANs: `loss_d` = `loss_d_real` + `loss_d_fake`,
             `loss_g` = `loss_g_fool` + `loss_g_mask`, `margin` (how much more real D finds real
-            clips than generated ones), `mask_mean` (two-stream). Autoencoder: `loss` =
-            `loss_reconstruction` + `loss_mask`, `mask_mean`.
+            clips than generated ones), `mask_mean` (two-stream). Future prediction: also
+            `loss_g_frame` in `loss_g`, and `frame_error`, its value as a share of the full range.
+            Autoencoder: `loss` = `loss_reconstruction` + `loss_mask`, `mask_mean`.
         """
         ...
 
@@ -53,13 +55,14 @@ class Trainer(Protocol):
     def sampler(self) -> nn.Module:
         """Return the network to sample from: a copy in evaluation mode, without gradients.
 
-        Its `.streams(z)` gives `Streams` of latents (B, latent), or of codes for the autoencoder,
-        whose sampler has `.encode(clip)` too. In evaluation mode batch norm uses fixed statistics,
-        so a latent gives the same clip whatever else is in its batch. (Bit for bit only at equal
-        batch sizes: matrix products round differently at others.) Averaged weights (`ema`) have no
-        statistics of their own: theirs are measured over fixed latents at each call, which takes
-        about a second. The result is a function of `state_dict()` alone, training is not
-        touched, and a sampler saved and loaded by its own `state_dict()` is the same sampler.
+        Its `.streams(z)` gives `Streams` of latents (B, latent), of pictures (B, 3, 64, 64) for
+        future prediction, or of codes for the autoencoder, whose sampler has `.encode(clip)` too.
+        In evaluation mode batch norm uses fixed statistics, so a latent gives the same clip
+        whatever else is in its batch. (Bit for bit only at equal batch sizes: matrix products round
+        differently at others.) Averaged weights (`ema`) have no statistics of their own: theirs are
+        measured over fixed latents (or the pictures seen last) at each call, which takes about a
+        second. The result is a function of `state_dict()` alone, training is not touched, and a
+        sampler saved and loaded by its own `state_dict()` is the same sampler.
         """
         ...
 
@@ -71,16 +74,19 @@ class Player:
     Args:
         network: being trained.
         optimizer: over all of its parameters.
+        world: the processes that train it together.
     """
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
+    world: World = ALONE
 
     def take_gradient(self, loss: Tensor, *, keep_graph: bool = False) -> None:
         """Set this player's gradients from a loss; nobody else's, and nothing moves."""
         self.optimizer.zero_grad(set_to_none=True)
         weights = list(self.network.parameters())
         torch.autograd.backward(loss, inputs=weights, retain_graph=keep_graph)
+        self.world.average_gradients(weights)
 
     def move(self) -> None:
         """Update the weights by the gradients taken."""
@@ -101,6 +107,8 @@ class Game:
         discriminator: its network gives logits of clips.
         loss: the recipe's adversarial terms.
         mask_weight: weight of the mean mask in G's loss.
+        frame_weight: weight of `first_frame_l1` in G's loss; above 0 in future prediction only,
+            where G is given pictures in place of latents.
         dtype: arithmetic of the networks; below float32 under autocast.
     """
 
@@ -109,9 +117,14 @@ class Game:
     loss: AdversarialLoss
     mask_weight: float
     dtype: torch.dtype = torch.float32
+    frame_weight: float = 0.0
+
+    def frame_error(self, clip: Tensor, given: Tensor | None) -> Tensor | None:
+        """Return how far clips begin from the pictures given; None where none are."""
+        return first_frame_l1(clip, given) if self.frame_weight and given is not None else None
 
     def generate(self, latent: Tensor) -> Streams:
-        """Run G on latents (B, latent)."""
+        """Run G on latents (B, latent), or on pictures (B, 3, H, W)."""
         with autocast(latent.device, self.dtype):
             return cast(Streams, self.generator.network.streams(latent))  # type: ignore[operator]
 
@@ -127,12 +140,13 @@ def step_simultaneous(game: Game, real: Tensor, latent: Tensor) -> Metrics:
     Args:
         game: the two players.
         real: (B, 3, T, H, W), RGB in [-1, 1].
-        latent: (B, latent), N(0, 1); D and G see the same draw.
+        latent: (B, latent), N(0, 1), or pictures (B, 3, H, W); D and G see the same draw.
     """
     streams = game.generate(latent)
     real_logits, fake_logits = game.judge(real), game.judge(streams.clip)
     loss_d, of_d = discriminator_loss(game, real_logits, fake_logits)
-    loss_g, of_g = generator_loss(game, fake_logits, streams.mask)
+    frame_error = game.frame_error(streams.clip, latent)
+    loss_g, of_g = generator_loss(game, fake_logits, streams.mask, frame_error)
     game.discriminator.take_gradient(loss_d, keep_graph=True)
     game.generator.take_gradient(loss_g)
     game.discriminator.move()
@@ -144,7 +158,7 @@ def step_alternating(game: Game, real: Tensor, latent: Tensor) -> Metrics:
     """Move D, then G against the moved D; arguments as `step_simultaneous`."""
     streams = game.generate(latent)
     of_d = step_discriminator(game, real, streams.clip.detach())
-    return of_d | step_generator(game, streams)
+    return of_d | step_generator(game, streams, latent)
 
 
 def step_discriminator(game: Game, real: Tensor, fake: Tensor) -> Metrics:
@@ -154,10 +168,18 @@ def step_discriminator(game: Game, real: Tensor, fake: Tensor) -> Metrics:
     return metrics
 
 
-def step_generator(game: Game, streams: Streams) -> Metrics:
-    """Move G towards clips that D, as it is now, takes for real; D is frozen meanwhile."""
+def step_generator(game: Game, streams: Streams, given: Tensor | None = None) -> Metrics:
+    """Move G towards clips that D, as it is now, takes for real; D is frozen meanwhile.
+
+    Args:
+        game: the two players.
+        streams: what G made.
+        given: of what; needed where the clips are to begin with it.
+    """
+    frame_error = game.frame_error(streams.clip, given)
     with frozen(game.discriminator.network):
-        loss, metrics = generator_loss(game, game.judge(streams.clip), streams.mask)
+        logits = game.judge(streams.clip)
+        loss, metrics = generator_loss(game, logits, streams.mask, frame_error)
         game.generator.descend(loss)
     return metrics
 
@@ -172,14 +194,23 @@ def discriminator_loss(game: Game, real: Tensor, fake: Tensor) -> tuple[Tensor, 
     return loss, _detached(metrics)
 
 
-def generator_loss(game: Game, fake: Tensor, mask: Tensor | None) -> tuple[Tensor, Metrics]:
-    """Return G's loss from D's logits (B, k) of its clips and from its mask, if it has one."""
+def generator_loss(
+    game: Game, fake: Tensor, mask: Tensor | None, frame_error: Tensor | None = None
+) -> tuple[Tensor, Metrics]:
+    """Return G's loss from D's logits (B, k) of its clips, its mask and its first frames' error.
+
+    The last two where it has them.
+    """
     loss = loss_fool = game.loss.fool(fake)
     metrics = {"loss_g_fool": loss_fool}
     if mask is not None:
         loss_mask = mask_prior(mask, game.mask_weight)
-        loss = loss_fool + loss_mask
+        loss = loss + loss_mask
         metrics |= {"loss_g_mask": loss_mask, "mask_mean": mask.mean()}
+    if frame_error is not None:
+        loss_frame = game.frame_weight * frame_error
+        loss = loss + loss_frame
+        metrics |= {"loss_g_frame": loss_frame, "frame_error": frame_error / 2}
     return loss, _detached(metrics | {"loss_g": loss})
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from vgan.models.autoencoder import Autoencoder, paper_autoencoder
 from vgan.models.discriminator import Discriminator
+from vgan.models.future import CodeFuture, SmallCodeFuture, paper_future, small_future
 from vgan.models.generator import OneStreamGenerator, TwoStreamGenerator
 from vgan.models.layers import CLIP_FRAMES, prefer_channels_last
 from vgan.models.small import (
@@ -23,6 +24,8 @@ from vgan.models.small import (
 )
 from vgan.training.averaging import AveragedWeights, calibrate
 from vgan.training.config import TrainConfig, learning_rate_factor
+from vgan.training.distributed import ALONE, World, share_batch_norm
+from vgan.training.future import FirstFrames
 from vgan.training.losses import HINGE, TWO_LOGIT, mask_prior, reconstruction_l2
 from vgan.training.steps import (
     Game,
@@ -39,7 +42,12 @@ CALIBRATION_BATCHES, CALIBRATION_BATCH = 4, 32
 _WIDE = 32  # channels from which convolutions on a CPU gain from channels-last
 
 
-def build_trainer(config: TrainConfig, mean_frame: Tensor | None, device: torch.device) -> Trainer:
+def build_trainer(
+    config: TrainConfig,
+    mean_frame: Tensor | None,
+    device: torch.device,
+    world: World = ALONE,
+) -> Trainer:
     """Build the trainer of a run, its weights drawn from the config's seed.
 
     Args:
@@ -48,14 +56,15 @@ def build_trainer(config: TrainConfig, mean_frame: Tensor | None, device: torch.
             recipe's pictures start. None when a state is loaded next (the state has it), or for
             a start from mid-grey.
         device: where the networks live; the same seed gives the same weights on any.
+        world: the processes that train together; each gives `step` its rows of a batch.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = build_network(config, mean_frame)
         opponent = _discriminator(config)
     if config.model == "autoencoder":
-        return AutoencoderTrainer(config, cast(Autoencoder, network), device)
-    return GameTrainer(config, network, opponent, device)
+        return AutoencoderTrainer(config, cast(Autoencoder, network), device, world)
+    return GameTrainer(config, network, opponent, device, world)
 
 
 def build_network(config: TrainConfig, mean_frame: Tensor | None = None) -> nn.Module:
@@ -71,8 +80,13 @@ def build_network(config: TrainConfig, mean_frame: Tensor | None = None) -> nn.M
         ("stabilised", "two-stream"): lambda: SmallTwoStreamGenerator(*size, mean_frame),
         ("stabilised", "one-stream"): lambda: SmallOneStreamGenerator(*size, mean_frame),
         ("stabilised", "autoencoder"): lambda: small_autoencoder(*size, mean_frame),
+        ("paper", "future-paper"): lambda: paper_future(*size),
+        ("paper", "future-code"): lambda: CodeFuture(config.width),
+        ("stabilised", "future-paper"): lambda: small_future(*size, mean_frame),
+        ("stabilised", "future-code"): lambda: SmallCodeFuture(config.width),
     }
-    return builders[config.recipe, config.model]()
+    name = f"{config.model}-{config.variant}" if config.variant else config.model
+    return builders[config.recipe, name]()
 
 
 class GameTrainer:
@@ -80,9 +94,10 @@ class GameTrainer:
 
     Args:
         config: the run's settings.
-        generator: has `streams(z)` and `latent`.
+        generator: has `streams(z)`, z being latents or, for future prediction, pictures.
         discriminator: gives logits of clips.
         device: where both go.
+        world: the processes that train together.
     """
 
     def __init__(
@@ -91,21 +106,32 @@ class GameTrainer:
         generator: nn.Module,
         discriminator: nn.Module,
         device: torch.device,
+        world: World = ALONE,
     ) -> None:
         self.config = config
         self.device = device
+        self.world = world
         self.steps = 0
         self.chance = torch.Generator().manual_seed(config.seed)
         for network in (generator, discriminator):
             _place(network, config, device)
+        # Before batch norm is shared: one process alone measures the average's statistics.
+        self.average = AveragedWeights(generator, config.ema) if config.ema else None
+        if config.sync_batch_norm and world.size > 1:
+            share_batch_norm(generator)
+            share_batch_norm(discriminator)
+        rates = (config.learning_rate_generator, config.learning_rate_discriminator)
         self.game = Game(
-            Player(generator, _adam(generator, config, config.learning_rate_generator)),
-            Player(discriminator, _adam(discriminator, config, config.learning_rate_discriminator)),
+            Player(generator, _adam(generator, config, rates[0]), world),
+            Player(discriminator, _adam(discriminator, config, rates[1]), world),
             HINGE if config.recipe == "stabilised" else TWO_LOGIT,
             config.mask_weight,
             DTYPES[config.dtype],
+            config.frame_weight,
         )
-        self.average = AveragedWeights(generator, config.ema) if config.ema else None
+        # Only averaged weights have their statistics measured, and so need frames to be kept.
+        kept = CALIBRATION_BATCHES * CALIBRATION_BATCH if config.ema else 0
+        self.first_frames = FirstFrames(kept, device) if config.model == "future" else None
 
     def step(self, real: Tensor) -> Metrics:
         """Train both networks on one batch; see `Trainer.step`."""
@@ -117,7 +143,7 @@ class GameTrainer:
         if isinstance(discriminator.network, SmallDiscriminator):
             first, second = torch.randint(CLIP_FRAMES, (2,), generator=self.chance).tolist()
             discriminator.network.frames = (first, second)
-        latent = _latents(len(real), self.config.latent, self.chance, self.device)
+        latent = self._given(real)
         orders = {"simultaneous": step_simultaneous, "alternating": step_alternating}
         metrics = orders[self.config.generator_step](self.game, real, latent)
         self.steps += 1
@@ -135,6 +161,8 @@ class GameTrainer:
         }
         if self.average:
             state["average"] = self.average.network.state_dict()
+        if self.first_frames:
+            state["first_frames"] = self.first_frames.kept
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -143,6 +171,8 @@ class GameTrainer:
         _load_player(self.game.discriminator, state["discriminator"])
         if self.average:
             self.average.network.load_state_dict(state["average"])
+        if self.first_frames:
+            self.first_frames.kept = state["first_frames"].to(self.device)
         self.chance.set_state(state["chance"].cpu())
         self.steps = int(state["steps"])
 
@@ -151,8 +181,19 @@ class GameTrainer:
         if self.average is None:
             return _for_sampling(self.game.generator.network)
         network = _for_sampling(self.average.network)
-        calibrate(network, _calibration_latents(self.config, self.device))
+        if self.first_frames:
+            calibrate(network, self.first_frames.batches(CALIBRATION_BATCH))
+        else:
+            calibrate(network, _calibration_latents(self.config, self.device))
         return network
+
+    def _given(self, real: Tensor) -> Tensor:
+        """Return what G makes this step's clips of: latents, or the clips' own first frames."""
+        if self.first_frames:
+            return self.first_frames.take(real)
+        count = len(real) * self.world.size
+        latents = _latents(count, self.config.latent, self.chance, self.device)
+        return latents[self.world.rows(count)]
 
 
 class AutoencoderTrainer:
@@ -162,13 +203,23 @@ class AutoencoderTrainer:
         config: the run's settings; the generator's learning rate is used.
         network: with `encode` and `streams`.
         device: where it goes.
+        world: the processes that train together.
     """
 
-    def __init__(self, config: TrainConfig, network: Autoencoder, device: torch.device) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        network: Autoencoder,
+        device: torch.device,
+        world: World = ALONE,
+    ) -> None:
         self.config = config
         self.steps = 0
         _place(network, config, device)
-        self.player = Player(network, _adam(network, config, config.learning_rate_generator))
+        if config.sync_batch_norm and world.size > 1:
+            share_batch_norm(network)
+        adam = _adam(network, config, config.learning_rate_generator)
+        self.player = Player(network, adam, world)
 
     def step(self, real: Tensor) -> Metrics:
         """Train on one batch; see `Trainer.step`."""

@@ -1,0 +1,108 @@
+"""Two processes that share a run against one that makes it alone."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from vgan.cli import main
+from vgan.errors import UsageError
+from vgan.training.checkpoint import RunFolder, load_checkpoint
+from vgan.training.distributed import ALONE, SharedBatchNorm, World, share_batch_norm
+
+SETTINGS = [
+    "train", "two-stream", "--width", "1", "--batch", "4", "--category", "beach", "--steps", "4",
+    "--device", "cpu", "--dtype", "float32", "--checkpoint-every", "2", "--sample-every", "4",
+    "--sync-batch-norm", "--recipe", "stabilised",
+]  # fmt: skip
+
+
+def in_two_processes(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        "-m", "vgan.cli", *arguments,
+    ]  # fmt: skip
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def weights_of(run, step=4) -> dict[str, torch.Tensor]:
+    state = load_checkpoint(RunFolder(run).checkpoint(step))["trainer"]
+    found = {}
+    for player in ("generator", "discriminator"):
+        for name, value in state[player]["network"].items():
+            found[f"{player}.{name}"] = value.float()
+    return found
+
+
+# A bias before batch norm changes nothing but the mean that is taken off again: its gradient is
+# rounding, which Adam makes into steps. These are the background's.
+FREE = re.compile(r"generator\.background\.blocks\.\d\.\d\.(bias|running_mean)")
+
+
+def assert_same(ours, theirs):
+    compared = [name for name in ours if not FREE.fullmatch(name)]
+    assert len(compared) > 40
+    for name in compared:
+        torch.testing.assert_close(ours[name], theirs[name], rtol=1e-4, atol=1e-5, msg=name)
+
+
+@pytest.fixture(scope="module")
+def alone(drawn, tmp_path_factory):
+    run = tmp_path_factory.mktemp("alone") / "run"
+    assert main([*SETTINGS, "--data", str(drawn), "--out", str(run)]) == 0
+    return run
+
+
+@pytest.mark.slow
+def test_two_processes_end_with_the_weights_of_one_and_only_the_first_writes(
+    drawn, alone, tmp_path
+):
+    done = in_two_processes(*SETTINGS, "--data", str(drawn), "--out", str(tmp_path / "run"))
+
+    assert done.returncode == 0, done.stderr
+    assert_same(weights_of(tmp_path / "run"), weights_of(alone))
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert len(lines) == len((alone / "metrics.jsonl").read_text().splitlines())
+    assert not list((tmp_path / "run").rglob("*.part"))
+
+
+@pytest.mark.slow
+def test_a_run_begun_by_one_process_is_ended_by_two(drawn, alone, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(alone, run)
+    RunFolder(run).checkpoint(4).unlink()  # as if it had been killed after step 2
+    done = in_two_processes(*SETTINGS, "--data", str(drawn), "--out", str(run), "--resume")
+
+    assert done.returncode == 0, done.stderr
+    assert "resumed at step 2" in done.stderr
+    assert_same(weights_of(run), weights_of(alone))
+
+
+def test_a_batch_is_shared_by_rows():
+    assert World(0, 4).rows(8) == slice(0, 2)
+    assert World(3, 4).rows(8) == slice(6, 8)
+    assert ALONE.rows(7) == slice(0, 7)
+
+
+def test_a_batch_that_cannot_be_shared_is_refused():
+    with pytest.raises(UsageError, match="--batch 6: cannot be shared evenly by 4 processes"):
+        World(0, 4).rows(6)
+
+
+def test_shared_batch_norm_keeps_names_weights_and_evaluation():
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv3d(3, 4, 3), nn.BatchNorm3d(4, eps=1e-3), nn.ReLU())
+    network(torch.randn(2, 3, 4, 8, 8))
+    before, clip = network.state_dict(), torch.randn(2, 3, 4, 8, 8)
+    expected = network.eval()(clip)
+    share_batch_norm(network)
+
+    assert isinstance(network[1], SharedBatchNorm)
+    assert list(network.state_dict()) == list(before)
+    torch.testing.assert_close(network.eval()(clip), expected)

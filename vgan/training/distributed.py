@@ -1,0 +1,179 @@
+"""Training on several devices: what the processes of one run have to agree on.
+
+Every process draws the whole step's clips and latents from the same generators and works on its own
+rows of them, so the run is the same however many processes share it, and may go on with another
+number. Gradients are averaged after each backward pass, in one message. DistributedDataParallel
+would do the same for one network and one loss; here one pass over D serves two losses, each of
+which moves one network, and its hooks do not allow for that. Only the first process writes.
+
+`torchrun --nproc-per-node 8 --no-python vgan train ...` starts such a run; alone, nothing here does
+anything.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.nn.functional import all_gather
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from vgan.errors import UsageError
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of a run.
+
+    Args:
+        rank: of this one, from 0.
+        size: how many there are.
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes."""
+        return self.rank == 0
+
+    def rows(self, count: int) -> slice:
+        """Return this process's rows of a batch of `count`.
+
+        Raises:
+            UsageError: the batch cannot be shared evenly.
+        """
+        if count % self.size:
+            raise UsageError(
+                f"--batch {count}: cannot be shared evenly by {self.size} processes; take a "
+                f"multiple of {self.size}"
+            )
+        share = count // self.size
+        return slice(self.rank * share, (self.rank + 1) * share)
+
+    def wait(self) -> None:
+        """Wait until every process has come this far."""
+        if self.size > 1:
+            dist.barrier()
+
+    def average_gradients(self, weights: Sequence[nn.Parameter]) -> None:
+        """Replace every gradient by its mean over the processes; those missing stay missing."""
+        if self.size == 1:
+            return
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        dist.all_reduce(flat)
+        flat /= self.size
+        parts = torch.split(flat, [gradient.numel() for gradient in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.view_as(gradient))
+
+    def any_of(self, flag: bool, device: torch.device) -> bool:
+        """Return whether the flag is set in any process."""
+        if self.size == 1:
+            return flag
+        seen = torch.tensor(float(flag), device=device)
+        dist.all_reduce(seen, dist.ReduceOp.MAX)
+        return bool(seen)
+
+    def means(self, values: dict[str, float], device: torch.device) -> dict[str, float]:
+        """Return the means over the processes of what each of them measured."""
+        if self.size == 1:
+            return values
+        seen = torch.tensor(list(values.values()), dtype=torch.float64).to(device, torch.float32)
+        dist.all_reduce(seen)
+        return dict(zip(values, (seen / self.size).tolist(), strict=True))
+
+
+ALONE = World()
+
+
+def local_device(device: torch.device) -> torch.device:
+    """Return this process's own device: with several GPUs, the one of its number on the machine."""
+    if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
+        return torch.device("cuda", int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+    return device
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[World]:
+    """Join the other processes that `torchrun` started, if there are any; leave them at the end.
+
+    Args:
+        device: of this process; GPUs talk through NCCL, processors through Gloo. Two processes on
+            one GPU talk through Gloo as well: NCCL refuses that.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        yield ALONE
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        crowded = int(os.environ.get("LOCAL_WORLD_SIZE", size)) > torch.cuda.device_count()
+        dist.init_process_group("gloo" if crowded else "nccl")
+    else:
+        dist.init_process_group("gloo")
+    try:
+        yield World(dist.get_rank(), dist.get_world_size())
+    finally:
+        dist.destroy_process_group()
+
+
+def _gathered(values: Tensor) -> tuple[Tensor, ...]:
+    """Return every process's values; gradients flow back to where they came from."""
+    return tuple(all_gather(values))  # type: ignore[no-untyped-call]
+
+
+class SharedBatchNorm(_BatchNorm):
+    """Batch norm whose statistics are those of all processes' batches together.
+
+    torch's own SyncBatchNorm runs on GPUs only, and so could not be held against one process here.
+    """
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Take maps of any number of dimensions."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Normalise maps (B, C, ...); in evaluation as plain batch norm does."""
+        if not self.training:
+            return super().forward(maps)
+        assert self.momentum is not None  # a plain mean over batches is for calibration alone
+        axes = [axis for axis in range(maps.ndim) if axis != 1]
+        wide = maps.float()
+        count = wide.numel() // wide.shape[1]
+        mean = wide.mean(dim=axes)
+        spread = wide.var(dim=axes, unbiased=False)
+        pooled = torch.stack(_gathered(torch.stack([mean, spread])))  # (size, 2, C)
+        means, spreads = pooled[:, 0], pooled[:, 1]
+        shared = means.mean(dim=0)
+        variance = (spreads + (means - shared).square()).mean(dim=0)
+        self._track(shared.detach(), variance.detach(), count * len(pooled))
+        shape = [1, -1] + [1] * (maps.ndim - 2)
+        scale = self.weight * (variance + self.eps).rsqrt()
+        shift = self.bias - shared * scale
+        return torch.addcmul(shift.view(shape), wide, scale.view(shape)).to(maps.dtype)
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, variance: Tensor, count: int) -> None:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        self.num_batches_tracked += 1
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance * count / max(count - 1, 1), self.momentum)
+
+
+def share_batch_norm(network: nn.Module) -> None:
+    """Let every batch norm of a network see all processes' batches; names and weights stay."""
+    for parent in list(network.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, _BatchNorm) and not isinstance(child, SharedBatchNorm):
+                shared = SharedBatchNorm(child.num_features, child.eps, child.momentum)
+                shared.load_state_dict(child.state_dict())
+                shared.to(child.weight.device)
+                setattr(parent, name, shared)
