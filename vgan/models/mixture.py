@@ -2,18 +2,20 @@
 
 Expectation-maximisation, started by k-means from k-means++ centres. Each covariance is kept with
 the inverse of its Cholesky factor, so that a density is a matrix product; the E-step goes through
-the codes in chunks, so that 256 Gaussians of 100 numbers fit beside hundreds of thousands of codes.
+the codes in chunks, so that 256 Gaussians of 100 numbers fit beside hundreds of thousands of codes,
+and leaves out what is negligible (`vgan.models.densities`).
 """
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
 
 from vgan.errors import TrainingError
+from vgan.models.densities import Near, near_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -143,8 +145,10 @@ class GaussianMixture:
 
     def log_prob(self, codes: Tensor) -> Tensor:
         """Return the log-densities (N,), float64, of codes (N, D)."""
-        chunks = self._chunks(codes.double())
-        return torch.cat([self._joint(c - self.means[:, None]).logsumexp(dim=0) for c in chunks])
+        found = [
+            _log_sums(chunk, list(self._near(chunk))) for chunk in self._chunks(codes.double())
+        ]
+        return torch.cat(found)
 
     def sample(self, n: int, generator: torch.Generator) -> Tensor:
         """Draw codes (n, D), float32.
@@ -207,26 +211,36 @@ class GaussianMixture:
         counts, sums = codes.new_zeros(components), codes.new_zeros(components, dimensions)
         squares = codes.new_zeros(components, dimensions, dimensions)
         for chunk in self._chunks(codes):
-            away = chunk - self.means[:, None]  # (K, n, D)
-            joint = self._joint(away)
-            log_densities = joint.logsumexp(dim=0)
-            shares = (joint - log_densities).exp()  # (K, n)
-            shared = shares[:, :, None] * away
+            near = list(self._near(chunk))
+            log_densities = _log_sums(chunk, near)
             total += log_densities.sum()
-            counts += shares.sum(dim=1)
-            sums += shared.sum(dim=1)
-            squares += shared.mT @ away
+            for k, rows, joint in near:
+                shares = (joint - log_densities[rows]).exp()
+                away = chunk[rows] - self.means[k]
+                shared = shares[:, None] * away
+                counts[k] += shares.sum()
+                sums[k] += shared.sum(dim=0)
+                squares[k] += shared.T @ away
         return _Expected(total / len(codes), self.means, counts, sums, squares)
 
-    def _joint(self, away: Tensor) -> Tensor:
-        """Return log(weight times density), (K, n), of codes less each mean, (K, n, D)."""
-        distances: Tensor = (away @ self._whiteners.mT).square().sum(dim=2)  # (K, n)
+    def _near(self, codes: Tensor) -> Iterator[Near]:
         constant = self.means.shape[1] * math.log(2 * math.pi)
         log_peaks = self.weights.log() + self._log_scales - 0.5 * constant
-        return log_peaks[:, None] - 0.5 * distances
+        return near_pairs(codes, self.means, self._whiteners, log_peaks)
 
     def _chunks(self, codes: Tensor) -> tuple[Tensor, ...]:
-        return torch.split(codes, max(1, _CHUNK_NUMBERS // self.means.numel()))
+        return torch.split(codes, max(1, _CHUNK_NUMBERS // max(self.means.shape)))
+
+
+def _log_sums(codes: Tensor, near: Sequence[Near]) -> Tensor:
+    """Return the logarithm of the sum over components of exp(joint), (N,)."""
+    largest = codes.new_full((len(codes),), -math.inf)
+    for _, rows, joint in near:
+        largest[rows] = torch.maximum(largest[rows], joint)
+    total = torch.zeros_like(largest)
+    for _, rows, joint in near:
+        total[rows] += (joint - largest[rows]).exp()
+    return total.log() + largest
 
 
 def plus_plus_centres(codes: Tensor, components: int, seed: int) -> Tensor:
