@@ -1,0 +1,153 @@
+"""What a study on Prolific is like: the body of its draft, and what Prolific would refuse. Pure."""
+
+import math
+import re
+from typing import Any
+
+from evaluation.crowd.base import CrowdError, Offer
+
+SHORTEST_REJECTION = 100
+LEAST_SCREEN_OUT = {"USD": 14, "GBP": 10}
+_DEVICES = {"desktop": "desktop", "tablet": "tablet", "phone": "mobile"}
+_CHOICES = re.compile(r"(?P<name>[\w-]+)=(?P<values>[\w-]+(?:,[\w-]+)*)")
+_BOUNDS = re.compile(r"(?P<name>[\w-]+)=(?P<low>\d+(?:\.\d+)?)\.\.(?P<high>\d+(?:\.\d+)?)")
+_ID_PARAMETERS = "&".join(
+    f"{name}={{{{%{name}%}}}}" for name in ("PROLIFIC_PID", "STUDY_ID", "SESSION_ID")
+)
+
+
+def check_rejection_text(reason: str) -> None:
+    """Refuse a rejection's text that Prolific finds too short.
+
+    Raises:
+        CrowdError: the message has both lengths.
+    """
+    if len(reason.strip()) < SHORTEST_REJECTION:
+        raise CrowdError(
+            f"the reason has {len(reason.strip())} characters, and Prolific wants at least "
+            f"{SHORTEST_REJECTION}: say what was missing and what the worker can do"
+        )
+
+
+def minimum_time(minutes: float) -> int:
+    """Return the shortest time that Prolific allows for a session, in minutes.
+
+    >>> minimum_time(4), minimum_time(10)
+    (14, 29)
+    """
+    return math.ceil(2 + 2 * minutes + 2 * math.sqrt(minutes))
+
+
+def check_offer(offer: Offer) -> None:
+    """Refuse what cannot be said to Prolific.
+
+    Raises:
+        CrowdError: the message names the key of the study file.
+    """
+    if offer.minimum_hits or offer.countries:
+        key = "minimum_hits" if offer.minimum_hits else "countries"
+        raise CrowdError(
+            f"[workers] {key} has no like on Prolific; write its own condition, such as "
+            '[recruit.prolific] filters = ["current-country-of-residence=1"], and leave the key out'
+        )
+    if offer.screen_out_cents:
+        least = LEAST_SCREEN_OUT.get(offer.currency, 0)
+        if not least <= offer.screen_out_cents < offer.reward_cents:
+            raise CrowdError(
+                f"[recruit.prolific] screen_out_cents = {offer.screen_out_cents} must be at least "
+                f"{least} and under the reward of {offer.reward_cents}; 0 pays nothing to those "
+                "who find nothing left"
+            )
+    for text in offer.filters:
+        read_filter(text)
+
+
+def read_filter(text: str) -> dict[str, Any]:
+    """Return a filter as Prolific writes it.
+
+    >>> read_filter("fluent-languages=19,4")["selected_values"]
+    ['19', '4']
+    >>> read_filter("approval_rate=95..100")["selected_range"]
+    {'lower': 95.0, 'upper': 100.0}
+
+    Raises:
+        CrowdError: neither choices nor a range.
+    """
+    if bounds := _BOUNDS.fullmatch(text):
+        low, high = float(bounds["low"]), float(bounds["high"])
+        return {"filter_id": bounds["name"], "selected_range": {"lower": low, "upper": high}}
+    if choices := _CHOICES.fullmatch(text):
+        return {"filter_id": choices["name"], "selected_values": choices["values"].split(",")}
+    raise CrowdError(
+        f"[recruit.prolific] filters: {text!r} is neither name=choice,choice nor name=low..high"
+    )
+
+
+def study_body(offer: Offer, group: str) -> dict[str, Any]:
+    """Return the draft of a study.
+
+    Args:
+        offer: checked by `check_offer`.
+        group: id of the participant group that may not take it; empty is none.
+    """
+    body: dict[str, Any] = {
+        "name": offer.title,
+        "internal_name": f"{offer.title[:60]} [{offer.token}]",
+        "description": f"<p>{_plain(offer.description)}</p>",
+        "external_study_url": f"{offer.url}?{_ID_PARAMETERS}",
+        "prolific_id_option": "url_parameters",
+        "completion_codes": _codes(offer),
+        "total_available_places": offer.max_assignments,
+        "estimated_completion_time": max(1, math.ceil(offer.minutes)),
+        "maximum_allowed_time": max(
+            minimum_time(offer.minutes), math.ceil(offer.duration.total_seconds() / 60)
+        ),
+        "reward": offer.reward_cents,
+        "device_compatibility": [_DEVICES[device] for device in offer.devices],
+        "submissions_config": {"max_submissions_per_participant": offer.sessions_per_worker},
+        "filters": _filters(offer, group),
+    }
+    if offer.project:
+        body["project"] = offer.project
+    return body
+
+
+def _plain(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _codes(offer: Offer) -> list[dict[str, Any]]:
+    codes: list[dict[str, Any]] = [
+        {
+            "code": offer.completion_code,
+            "code_type": "COMPLETED",
+            "actor": "participant",
+            # `vgan-eval review` pays: it knows who finished, the code alone does not.
+            "actions": [{"action": "MANUALLY_REVIEW"}],
+        }
+    ]
+    if offer.screen_out_cents:
+        pay = {
+            "action": "FIXED_SCREEN_OUT_PAYMENT",
+            "fixed_screen_out_reward": offer.screen_out_cents,
+            "slots": offer.screen_out_places,
+        }
+        codes.append(
+            {
+                "code": offer.screen_out_code,
+                "code_type": "FIXED_SCREENOUT",
+                "actor": "participant",
+                "actions": [pay],
+            }
+        )
+    return codes
+
+
+def _filters(offer: Offer, group: str) -> list[dict[str, Any]]:
+    filters = [read_filter(text) for text in offer.filters]
+    named = {one["filter_id"] for one in filters}
+    if offer.minimum_approval and "approval_rate" not in named:
+        filters.append(read_filter(f"approval_rate={offer.minimum_approval}..100"))
+    if group:
+        filters.append({"filter_id": "participant_group_blocklist", "selected_values": [group]})
+    return filters
