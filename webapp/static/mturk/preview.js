@@ -3,6 +3,7 @@
 import { reducedMotion } from '../rating/device.js';
 import { Pairs } from '../rating/media.js';
 import { SpritePlayer } from '../rating/sprites.js';
+import { say } from '../rating/text.js';
 import { VideoPlayer } from '../rating/videos.js';
 
 const GAP = 24;
@@ -12,7 +13,7 @@ const stage = document.getElementById('stage');
 const button = document.getElementById('pause');
 const sample = JSON.parse(stage.dataset.sample);
 
-function label(player) { button.textContent = player.running ? 'Pause' : 'Play'; }
+function label(player) { button.textContent = say(player.running ? 'trial.pause' : 'trial.play'); }
 
 async function play() {
   const pair = await new Pairs().fetch(sample);
@@ -26,7 +27,7 @@ async function play() {
     element.style.width = `${Math.round(width * fit)}px`;
     element.style.height = `${Math.round(height * fit)}px`;
     element.setAttribute('role', 'img');
-    element.setAttribute('aria-label', side === 'left' ? 'Left clip' : 'Right clip');
+    element.setAttribute('aria-label', say(`trial.${side}_clip`));
     stage.querySelector(`[data-side=${side}] .frame`).replaceChildren(element);
   }
   if (reducedMotion()) player.poster();

@@ -4,6 +4,7 @@ import { Api, Refused, wait } from './api.js';
 import { describe, refreshInterval, refusal, tooSmall } from './device.js';
 import { HandIn } from './handin.js';
 import { Pairs } from './media.js';
+import { say } from './text.js';
 import { TrialScreen } from './trial.js';
 
 const BLANK_MS = 250; // between two pairs, so that a new pair is seen to be new
@@ -36,26 +37,27 @@ function pressed(screen) {
   });
 }
 
-const ENDINGS = {
-  'nothing-left': ['Nothing is left to rate', 'All pairs have been rated or are being rated right now. Thank you for coming.'],
-  limit: ['You have already taken part', 'You have done as many sessions as this study allows. Thank you.'],
-  closed: ['This session is closed', 'It takes no more answers. Nothing else needs to be done.'],
-  token: ['This page is too old', 'Please reload it; what you answered has been saved.'],
-  invalid: ['Something went wrong', 'Please reload the page; what you answered has been saved.'],
+// Where a session ends without having been finished; trying again would change nothing.
+const FINAL = ['nothing-left', 'limit', 'full', 'over', 'closed'];
+const WORDS = [...FINAL, 'paused', 'token'];
+const RETURNING = { prolific: 'prolific.returning' }; // by crowd, where nothing is handed in
+const returned = () => {
+  const key = handIn ? 'notice.return' : RETURNING[config.crowd];
+  return key ? ` ${say(key)}` : '';
 };
-const RETURN = ' Please return this HIT; returning it does not count against you.';
-const LOST = ['No connection', 'The server or a clip cannot be reached. Nothing is lost: try again when you are online.'];
 
 /** Show why it cannot go on, and wait until the rater wants to try again. */
 async function explain(error) {
-  const ending = error instanceof Refused ? ENDINGS[error.word] ?? ENDINGS.invalid : LOST;
-  const final = error instanceof Refused && ['nothing-left', 'limit', 'closed'].includes(error.word);
-  slot('notice', 'title').textContent = ending[0];
-  slot('notice', 'text').textContent = ending[1] + (final && handIn && error.word !== 'closed' ? RETURN : '');
+  const refused = error instanceof Refused;
+  const word = refused && !WORDS.includes(error.word) ? 'invalid' : error.word ?? 'lost';
+  const final = refused && FINAL.includes(word);
+  const key = `notice.${word.replace('-', '_')}`;
+  slot('notice', 'title').textContent = say(`${key}_heading`);
+  slot('notice', 'text').textContent = say(key) + (final && word !== 'closed' ? returned() : '');
   byId('notice').querySelector('button').hidden = final;
   show('notice');
   await pressed('notice');
-  if (error instanceof Refused) window.location.reload();
+  if (refused) window.location.reload();
 }
 
 async function instruct() {
@@ -79,16 +81,16 @@ async function instruct() {
 async function begin() {
   const problem = refusal(config.layout, config.devices);
   if (problem) {
-    slot('refused', 'reason').textContent = problem + (handIn ? RETURN : '');
+    slot('refused', 'reason').textContent = problem + returned();
     show('refused');
     return null;
   }
   if (config.consentVersion !== null) {
     show('consent');
     if (await pressed('consent') === 'disagree') {
-      slot('notice', 'title').textContent = 'You are not taking part';
-      slot('notice', 'text').textContent = handIn ? `Nothing has been recorded.${RETURN}`
-        : 'Nothing has been recorded. You can close this page.';
+      slot('notice', 'title').textContent = say('agreement.declined');
+      slot('notice', 'text').textContent = say('agreement.nothing')
+        + (returned() || ` ${say('agreement.close')}`);
       byId('notice').querySelector('button').hidden = true;
       show('notice');
       return null;
@@ -96,16 +98,21 @@ async function begin() {
   }
   const refreshMs = await instruct();
   show('loading');
-  const body = { ticket: config.ticket, consent: config.consentVersion, device: describe(refreshMs) };
+  const body = {
+    ticket: config.ticket,
+    consent: config.consentVersion,
+    language: document.documentElement.lang,
+    device: describe(refreshMs),
+  };
   return api.post('start', body);
 }
 
 function showProgress({ practice, number, total }) {
-  byId('count').textContent = `${practice ? 'Practice ' : ''}${number} of ${total}`;
+  byId('count').textContent = say(practice ? 'trial.practice' : 'trial.count', { number, total });
   const bar = byId('progress');
   bar.setAttribute('aria-valuemax', total);
   bar.setAttribute('aria-valuenow', number - 1);
-  bar.setAttribute('aria-valuetext', `${number - 1} of ${total} done`);
+  bar.setAttribute('aria-valuetext', say('trial.done', { number: number - 1, total }));
   bar.firstElementChild.style.width = `${(100 * (number - 1)) / total}%`;
 }
 
@@ -113,7 +120,7 @@ function showProgress({ practice, number, total }) {
 async function rate(state) {
   const { showing, after, progress } = state;
   if (wasPractice && !progress.practice) {
-    slot('between', 'count').textContent = String(progress.total);
+    slot('between', 'text').textContent = say('between.text', { pairs: progress.total });
     show('between');
     await pressed('between');
   }
@@ -121,8 +128,8 @@ async function rate(state) {
   showProgress(progress);
   show('trial');
   trial.clear();
-  trial.say('Loading…');
-  const pair = await pairs.fetch(showing, () => trial.say('Loading is slow; trying again…'));
+  trial.say(say('trial.loading'));
+  const pair = await pairs.fetch(showing, () => trial.say(say('trial.slow')));
   const following = await new Promise((done, failed) => {
     trial.onAnswer = async (answer, more) => {
       try {
@@ -145,7 +152,7 @@ async function rate(state) {
 async function saved(answer) {
   for (;;) {
     try {
-      return await api.post('judgment', answer, () => trial.say('Saving… no reply yet, trying again.'));
+      return await api.post('judgment', answer, () => trial.say(say('trial.saving')));
     } catch (error) {
       if (error instanceof Refused) throw error;
       await explain(error);
@@ -155,7 +162,7 @@ async function saved(answer) {
 }
 
 async function feedback(correct) {
-  trial.say(correct ? 'Right, that is the one.' : 'No, it is the other one.', true);
+  trial.say(say(correct ? 'trial.correct' : 'trial.wrong'), true);
   await wait(FEEDBACK_MS);
 }
 
@@ -171,6 +178,15 @@ async function survey() {
   }
 }
 
+/** Point the way back to the site that pays; a session that has just ended goes there by itself. */
+function leave(url, now) {
+  byId('complete').href = url;
+  for (const part of byId('done').querySelectorAll('[data-ending]')) {
+    part.hidden = part.dataset.ending !== 'redirect';
+  }
+  if (now) window.location.assign(url);
+}
+
 /** Go from stage to stage until the session is over. */
 async function proceed(first) {
   let state = first;
@@ -180,6 +196,7 @@ async function proceed(first) {
   if (state.stage === 'done') {
     if (handIn) handIn.prepare(state.receipt);
     else byId('code').textContent = state.code;
+    if (state.redirect) leave(state.redirect, state !== first && !config.thanks);
     show('done');
     // Opened again, it may have been handed in already: then the worker decides.
     if (handIn && state !== first) handIn.send();
@@ -192,7 +209,8 @@ async function run() {
       let state = await api.post('open', { ticket: config.ticket });
       if (state.stage === 'new') state = await begin();
       if (state === null) return;
-      trial ??= new TrialScreen({ allowTie: config.allowTie, refreshMs: await refreshInterval(8) });
+      const { allowTie, questions } = config;
+      trial ??= new TrialScreen({ allowTie, questions, refreshMs: await refreshInterval(8) });
       await proceed(state);
       return;
     } catch (error) {

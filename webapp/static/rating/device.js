@@ -1,5 +1,7 @@
 // What the rater's screen can do, measured before the first trial.
 
+import { say } from './text.js';
+
 const MARGIN = { width: 40, height: 216 }; // CSS pixels around two clips: bar, question, buttons
 const GAP = 24;
 
@@ -24,13 +26,13 @@ export function kindOfDevice() {
 export function refusal(layout, devices) {
   const kind = kindOfDevice();
   if (!devices.includes(kind)) {
-    const allowed = devices.includes('tablet') ? 'a computer or a tablet' : 'a computer';
-    return `Please open this link on ${allowed}: it needs a keyboard or mouse and a larger screen.`;
+    return say(devices.includes('tablet') ? 'device.tablet' : 'device.computer');
   }
   const room = needed(layout);
   if (screen.width < room.width || screen.height < room.height) {
-    return `The two clips need ${room.width} × ${room.height} pixels side by side; this screen has `
-      + `${screen.width} × ${screen.height}. Please use a larger screen.`;
+    return say('device.screen', {
+      ...room, screen_width: screen.width, screen_height: screen.height,
+    });
   }
   return null;
 }
@@ -39,8 +41,9 @@ export function refusal(layout, devices) {
 export function tooSmall(layout) {
   const room = needed(layout);
   if (window.innerWidth >= room.width && window.innerHeight >= room.height) return null;
-  return `Please enlarge this window to at least ${room.width} × ${room.height} pixels `
-    + `(it has ${window.innerWidth} × ${window.innerHeight}).`;
+  return say('device.window', {
+    ...room, window_width: window.innerWidth, window_height: window.innerHeight,
+  });
 }
 
 /** Median time between two animation frames, in ms. */

@@ -3,6 +3,7 @@
 import { reducedMotion } from './device.js';
 import { meaning } from './keys.js';
 import { SpritePlayer } from './sprites.js';
+import { say } from './text.js';
 import { VideoPlayer } from './videos.js';
 
 const byId = (id) => document.getElementById(id);
@@ -21,8 +22,10 @@ export class TrialScreen {
   #hiddenAt = null;
   #cover = null;
 
-  constructor({ allowTie, refreshMs, onAnswer }) {
+  /** @param {{allowTie, refreshMs, onAnswer, questions}} options `questions` are translations. */
+  constructor({ allowTie, refreshMs, onAnswer, questions = {} }) {
     this.allowTie = allowTie;
+    this.questions = questions;
     this.refreshMs = refreshMs;
     this.onAnswer = onAnswer;
     this.root = byId('trial');
@@ -73,7 +76,7 @@ export class TrialScreen {
     element.style.width = `${width}px`;
     element.style.height = `${height}px`;
     element.setAttribute('role', 'img');
-    element.setAttribute('aria-label', side === 'left' ? 'Left clip' : 'Right clip');
+    element.setAttribute('aria-label', say(`trial.${side}_clip`));
     const frame = this.root.querySelector(`.side[data-side=${side}] .frame`);
     frame.style.width = `${width}px`;
     frame.style.height = `${height}px`;
@@ -81,7 +84,8 @@ export class TrialScreen {
   }
 
   #describeQuestion() {
-    byId('question').textContent = this.#showing.questions[this.#question].text;
+    const { name, text } = this.#showing.questions[this.#question];
+    byId('question').textContent = this.questions[name] ?? text;
     const prompt = byId('prompt');
     prompt.textContent = this.#showing.prompt;
     prompt.hidden = this.#showing.prompt === '';
@@ -107,7 +111,7 @@ export class TrialScreen {
     this.#open = open;
     this.root.classList.toggle('ready', open);
     for (const button of this.answers) button.setAttribute('aria-disabled', String(!open));
-    this.say(open ? 'You can answer now.' : 'Watch both clips once.');
+    this.say(say(open ? 'trial.open' : 'trial.locked'));
   }
 
   // ---- pausing ---------------------------------------------------------------------------------
@@ -131,14 +135,15 @@ export class TrialScreen {
   }
 
   #labelPause() {
-    byId('pause').textContent = this.#player && !this.#player.running ? 'Play' : 'Pause';
+    byId('pause').textContent = this.#player && !this.#player.running
+      ? say('trial.play') : say('trial.pause');
   }
 
   #away() {
     if (!this.#player || this.#hiddenAt !== null) return;
     this.#hiddenAt = performance.now();
     this.#player.pause();
-    this.#coverWith('Paused while you were away.', 'Continue');
+    this.#coverWith(say('trial.away'), say('trial.continue'));
   }
 
   #back() {
@@ -150,7 +155,7 @@ export class TrialScreen {
   }
 
   #waitForPlay() {
-    this.#coverWith('Your device asks for less motion, so the clips wait for you.', 'Play');
+    this.#coverWith(say('trial.waiting'), say('trial.play'));
   }
 
   #restart() {
@@ -179,7 +184,7 @@ export class TrialScreen {
     if (!this.#player || this.#busy) return;
     if (!this.#open || this.#cover) {
       this.#counts.early += 1;
-      this.say('Not yet: watch both clips once.');
+      this.say(say('trial.early'));
       return;
     }
     this.#busy = true;
@@ -204,7 +209,7 @@ export class TrialScreen {
     byId('question').focus({ preventScroll: true });
     this.#shownAt = performance.now();
     this.#busy = false;
-    this.say('You can answer now.');
+    this.say(say('trial.open'));
   }
 
   #answer(choice, event, input) {
@@ -260,7 +265,7 @@ export class TrialScreen {
     byId('keys').addEventListener('click', (event) => {
       this.#keysOn = !this.#keysOn;
       event.currentTarget.setAttribute('aria-pressed', String(this.#keysOn));
-      event.currentTarget.textContent = this.#keysOn ? 'Keys on' : 'Keys off';
+      event.currentTarget.textContent = say(this.#keysOn ? 'trial.keys_on' : 'trial.keys_off');
       this.root.classList.toggle('keyless', !this.#keysOn);
     });
     document.addEventListener('visibilitychange', () => {

@@ -1,0 +1,75 @@
+"""Completion codes, for approving people on the site that sent them."""
+
+import csv
+from pathlib import Path
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from evaluation.database import Database, find_study
+from evaluation.invitations import written_whole
+from evaluation.links import CROWD
+from evaluation.schema import Assignment, AssignmentStatus, Environment, Study, Worker
+
+COLUMNS = ("participant", "code", "status", "accepted_at", "submitted_at", "seconds")
+
+
+def code_rows(
+    session: Session, study: Study, environment: Environment
+) -> list[dict[str, str | float]]:
+    """Return the sessions that came by the study's link, in order of coming; only reads.
+
+    A code belongs to one session of one participant: a code that a site shows for somebody else
+    was copied. Sessions that are not finished have none.
+    """
+    query = (
+        select(Assignment, Worker.external_id)
+        .join(Worker)
+        .where(
+            Assignment.study_id == study.id,
+            Assignment.crowd == CROWD,
+            Assignment.environment == environment,
+            # A withdrawn session has a code only while it is to be paid.
+            or_(
+                Assignment.status != AssignmentStatus.WITHDRAWN,
+                Assignment.completion_code != "",
+            ),
+        )
+        .order_by(Assignment.id)
+    )
+    rows: list[dict[str, str | float]] = []
+    for one, participant in session.execute(query):
+        took = (one.submitted_at - one.accepted_at).total_seconds() if one.submitted_at else ""
+        rows.append(
+            {
+                "participant": participant,
+                "code": one.completion_code,
+                "status": one.status.value,
+                "accepted_at": one.accepted_at.isoformat(timespec="seconds"),
+                "submitted_at": (
+                    one.submitted_at.isoformat(timespec="seconds") if one.submitted_at else ""
+                ),
+                "seconds": took if took == "" else round(float(took), 1),
+            }
+        )
+    return rows
+
+
+def write_codes(
+    db: Database, study_name: str | None, environment: Environment, out: Path
+) -> dict[str, int]:
+    """Write the codes as CSV, over an older file; return how many sessions have which status.
+
+    Raises:
+        EvaluationError: the file cannot be written.
+    """
+    with db.read() as session:
+        rows = code_rows(session, find_study(session, study_name), environment)
+    with written_whole(out) as part, part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[str(row["status"])] = counts.get(str(row["status"]), 0) + 1
+    return counts

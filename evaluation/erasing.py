@@ -1,0 +1,143 @@
+"""Taking what is personal out of single rows: sessions, and texts that mention an id.
+
+An assignment is never deleted, because a page's token and the ledger refer to it by its id, and
+databases use the ids of deleted rows again. It stays as a tombstone that says nothing.
+"""
+
+import re
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Text, cast, delete, exists, func, or_, select, text
+from sqlalchemy.orm import Session
+
+from evaluation.allocation import SESSION_RULE
+from evaluation.closing import withdraw_session
+from evaluation.schema import (
+    Assignment,
+    AssignmentStatus,
+    CallState,
+    Consent,
+    Event,
+    Hit,
+    Judgment,
+    Payment,
+    PlanBatch,
+    Review,
+    Showing,
+    Study,
+    Trial,
+    TrialKind,
+)
+
+GONE = "withdrawn"
+_SHORTEST = 6  # a shorter id is also an ordinary word or number
+_ABOUT_THE_STUDY = ("init", "design changed", "settings changed")
+
+
+class Erased(NamedTuple):
+    """What one session lost: judgments, and test trials that are to be judged again."""
+
+    judgments: int
+    trials: int
+
+
+def overwrite_deleted(session: Session) -> None:
+    """Let SQLite overwrite what this unit deletes, instead of leaving it in unused pages."""
+    if session.get_bind().dialect.name == "sqlite":
+        session.execute(text("PRAGMA secure_delete = ON"))
+
+
+def is_owed(session: Session, assignment: Assignment) -> bool:
+    """Tell whether a session's pay is still to be settled, for which the platform's ids are needed.
+
+    That is a finished session with a reward that nobody has approved or rejected, or a payment
+    that was written down and not made.
+    """
+    open_payment = select(Payment.id).where(
+        Payment.assignment_id == assignment.id, Payment.state == CallState.INTENDED
+    )
+    if session.scalar(open_payment.limit(1)) is not None:
+        return True
+    if assignment.submitted_at is None or not session.get_one(Hit, assignment.hit_id).reward_cents:
+        return False
+    decided = select(Review.id).where(
+        Review.assignment_id == assignment.id, Review.state == CallState.DONE
+    )
+    return session.scalar(decided.limit(1)) is None
+
+
+def erase_session(session: Session, assignment: Assignment, now: datetime) -> Erased:
+    """Delete what a worker did and said in a session, and free its trials.
+
+    Judgments, showings, the session's own trials, consents, survey, device and times go. Review
+    and payments stay, and while pay is owed, the platform's id and the completion code.
+    """
+    study = session.get_one(Study, assignment.study_id)
+    # Before the session is closed: a rater who is answering now is waited for, then shut out.
+    withdraw_session(session, assignment, now)
+    shown = session.execute(
+        select(Showing.id, Showing.trial_id)
+        .where(Showing.assignment_id == assignment.id)
+        .order_by(Showing.id)
+        .with_for_update()
+    ).all()
+    showings = [row.id for row in shown]
+    trials = [row.trial_id for row in shown]
+    n_judgments = session.scalar(select(func.count()).where(Judgment.showing_id.in_(showings)))
+    n_trials = session.scalar(
+        select(func.count()).where(Trial.id.in_(trials), Trial.kind == TrialKind.TEST, Trial.free)
+    )
+    own = exists().where(PlanBatch.id == Trial.batch_id, PlanBatch.rule == SESSION_RULE)
+    for statement in (
+        delete(Judgment).where(Judgment.showing_id.in_(showings)),
+        delete(Showing).where(Showing.id.in_(showings)),
+        delete(Trial).where(Trial.id.in_(trials), Trial.kind != TrialKind.TEST, own),
+        delete(Consent).where(Consent.assignment_id == assignment.id),
+    ):
+        session.execute(statement, execution_options={"synchronize_session": False})
+    session.expire(assignment, ["showings"])
+    assignment.environment_details, assignment.survey = {}, {}
+    assignment.accepted_at = assignment.lease_until = study.created_at
+    if is_owed(session, assignment):
+        assignment.submitted_at = study.created_at  # that it was, not when
+    else:
+        assignment.submitted_at, assignment.completion_code = None, ""
+        assignment.external_id = f"{GONE}-{assignment.id}"
+    assert assignment.status is AssignmentStatus.WITHDRAWN
+    session.flush()
+    return Erased(int(n_judgments or 0), int(n_trials or 0))
+
+
+def scrub(session: Session, ids: Collection[str]) -> None:
+    """Replace ids in what was written down about calls, payments and events.
+
+    Ids shorter than six characters are left: they are ordinary words and numbers too, and nothing
+    of ours writes an id there.
+    """
+    long = [one for one in ids if len(one) >= _SHORTEST]
+    if not long:
+        return
+    words = re.compile("|".join(rf"(?<![\w-]){re.escape(one)}(?![\w-])" for one in long))
+    about_people = Event.kind.not_in(_ABOUT_THE_STUDY)
+    for table, column, rule in (
+        (Event, Event.details, about_people),
+        (Hit, Hit.details, None),
+        (Payment, Payment.reason, None),
+        (Review, Review.reason, None),
+    ):
+        said = cast(column, Text)
+        query = select(table).where(or_(*(said.contains(one, autoescape=True) for one in long)))
+        for row in session.scalars(query if rule is None else query.where(rule)):
+            setattr(row, column.key, _scrubbed(getattr(row, column.key), words))
+
+
+def _scrubbed(value: Any, words: re.Pattern[str]) -> Any:
+    if isinstance(value, str):
+        return words.sub(GONE, value)
+    if isinstance(value, dict):
+        return {_scrubbed(k, words): _scrubbed(v, words) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_scrubbed(v, words) for v in value]
+    return value

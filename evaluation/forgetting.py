@@ -1,0 +1,147 @@
+"""Retention: after a time the platforms' ids are taken away, and pseudonymous judgments stay.
+
+What an id is replaced by carries its pseudonym, so that exports made before and after name the
+same people. Who comes back later is somebody new to the study.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from evaluation.database import Database, find_study
+from evaluation.erasing import is_owed, overwrite_deleted, scrub
+from evaluation.errors import UsageError
+from evaluation.invitations import revoke_used
+from evaluation.pseudonyms import forgotten_id, is_forgotten
+from evaluation.schema import Assignment, AssignmentStatus, Environment, Event, Study, Worker
+
+Clock = Callable[[], datetime]
+# What only a person's own browser says, and no export has.
+_IDENTIFYING = ("user_agent", "languages")
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What `forget` did, or would do.
+
+    Args:
+        people: whose ids were taken away.
+        owed: who would have been, but have pay to be settled first.
+    """
+
+    people: int
+    owed: int
+
+
+def forget(
+    db: Database,
+    *,
+    key: bytes,
+    older_than_days: float | None = None,
+    study_name: str | None = None,
+    dry_run: bool = False,
+    now: Clock = _utc_now,
+) -> Forgotten:
+    """Take away the ids of people whose last session is long over; again changes nothing.
+
+    Args:
+        db: the study database.
+        key: of the installation's pseudonyms.
+        older_than_days: since the end of a person's last session; None takes what each study file
+            says in `retention_days`.
+        study_name: only people who took part in this study; None for all of the database.
+        dry_run: count only.
+        now: the clock.
+
+    Raises:
+        UsageError: no number of days was given and no study file has one.
+    """
+    with db.write() as session:
+        overwrite_deleted(session)
+        only = find_study(session, study_name).id if study_name else None
+        keep = _retention(session, only, older_than_days)
+        everything = session.begin_nested()
+        people = owed = 0
+        for worker, theirs in _known_people(session):
+            mine = only is None or any(one.study_id == only for one in theirs)
+            if not mine or not _is_over(theirs, keep, now()):
+                continue
+            if any(is_owed(session, one) for one in theirs):
+                owed += 1
+                continue
+            _forget(session, worker, theirs, key, now())
+            people += 1
+        if people:
+            studies = [only] if only else sorted(keep)
+            details = {"people": people}
+            session.add_all(
+                Event(study_id=one, kind="ids forgotten", details=details, created_at=now())
+                for one in studies
+            )
+        session.flush()
+        if dry_run:
+            everything.rollback()
+        else:
+            everything.commit()
+    return Forgotten(people, owed)
+
+
+def _retention(
+    session: Session, only: int | None, days: float | None
+) -> dict[int, timedelta | None]:
+    """Return how long each study keeps ids; None for ever."""
+    studies = session.scalars(select(Study)).all()
+    kept = {one.id: days if days is not None else one.settings.get("retention_days")
+            for one in studies}  # fmt: skip
+    if all(kept[study] is None for study in ([only] if only else kept)):
+        raise UsageError(
+            "how long are ids kept? give --older-than DAYS, or write retention_days under [study]"
+        )
+    return {study: None if n is None else timedelta(days=n) for study, n in kept.items()}
+
+
+def _known_people(session: Session) -> list[tuple[Worker, Sequence[Assignment]]]:
+    """Return the people whose ids are still there and who took part, with their sessions."""
+    query = select(Worker).where(Worker.environment != Environment.SIMULATED).order_by(Worker.id)
+    found = []
+    for worker in session.scalars(query).all():
+        theirs = session.scalars(select(Assignment).where(Assignment.worker_id == worker.id)).all()
+        gone = all(one.status is AssignmentStatus.WITHDRAWN for one in theirs)
+        if not gone and not is_forgotten(worker.external_id):
+            found.append((worker, theirs))
+    return found
+
+
+def _is_over(
+    theirs: Sequence[Assignment], keep: dict[int, timedelta | None], now: datetime
+) -> bool:
+    for one in theirs:
+        time = keep[one.study_id]
+        if time is None or (one.submitted_at or one.lease_until) > now - time:
+            return False
+    return True
+
+
+def _forget(
+    session: Session, worker: Worker, theirs: Sequence[Assignment], key: bytes, now: datetime
+) -> None:
+    place = (worker.crowd, worker.environment.value)
+    ids = {worker.external_id, *(one.external_id for one in theirs)}
+    for one in theirs:
+        one.external_id = forgotten_id(
+            key, "assignment", *place, one.external_id, worker.external_id
+        )
+        one.completion_code = ""
+        device = one.environment_details
+        one.environment_details = {k: v for k, v in device.items() if k not in _IDENTIFYING}
+    worker.external_id, worker.details = forgotten_id(key, "worker", *place, worker.external_id), {}
+    session.flush()
+    scrub(session, ids)
+    revoke_used(session, ids, now)

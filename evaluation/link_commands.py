@@ -1,0 +1,107 @@
+"""The commands about links: links for one person each, and completion codes. No logic."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from evaluation.crowd_commands import agreed, environment_of, environment_option
+from evaluation.errors import UsageError
+from evaluation.options import Folder, study_options
+
+
+def publish_link(
+    db: str, study: str | None, sandbox: bool, url: str, yes: bool, dry_run: bool
+) -> None:
+    """`publish --crowd link`: open the study's link, and say what to paste where."""
+    from evaluation.database import open_database
+    from evaluation.links import LinkPlan, link_instructions
+    from evaluation.links import publish_link as run
+
+    environment = environment_of(sandbox)
+
+    def confirm(plan: LinkPlan) -> bool:
+        cost = plan.open * plan.reward_cents
+        owed = f"{cost / 100:,.2f} {plan.currency} for you to pay where they come from"
+        return agreed(
+            f"{plan.trials:,} trials lack a worker. The link lets in {plan.open:,} more people "
+            f"until {plan.until:%Y-%m-%d %H:%M} UTC ({environment}). "
+            f"Cost here: 0; {owed if cost else 'no reward is promised'}.",
+            yes or (sandbox and not dry_run),
+            dry_run,
+        )
+
+    database = open_database(db)
+    try:
+        done = run(database, study, environment, url, confirm=confirm)
+        if done is not None:
+            with database.read() as session:
+                click.echo("\n".join(link_instructions(session, study, done)))
+    finally:
+        database.close()
+
+
+@click.command()
+@study_options
+@environment_option
+@click.option("--n", type=click.IntRange(1, 100_000), metavar="N", help="Make so many links.")
+@click.option("--out", type=Folder, metavar="FILE", help="The CSV file to write them to.")
+@click.option(
+    "--revoke", "revoked", multiple=True, metavar="LINK", help="Take a link back; may be repeated."
+)
+@click.option("--revoke-unused", is_flag=True, help="Take back every link that nobody has used.")
+def links(
+    db: str,
+    study: str | None,
+    sandbox: bool,
+    n: int | None,
+    out: Path | None,
+    revoked: tuple[str, ...],
+    revoke_unused: bool,
+) -> None:
+    """Make links for one person each, for a mailing list, or take such links back.
+
+    The link itself is opened by `publish --crowd link`. Nothing is stored about who gets which.
+    """
+    from evaluation.database import open_database
+    from evaluation.invitations import make_invitations, revoke
+
+    if (n is None) != (out is None):
+        raise UsageError("--n N and --out FILE go together")
+    if n is None and not (revoked or revoke_unused):
+        raise UsageError("nothing to do: give --n N --out FILE, --revoke LINK or --revoke-unused")
+    environment, now = environment_of(sandbox), datetime.now(UTC)
+    database = open_database(db)
+    try:
+        if revoked or revoke_unused:
+            gone = revoke(database, study, environment, revoked, now, unused=revoke_unused)
+            click.echo(f"{gone} links revoked.")
+        if n is not None and out is not None:
+            made = make_invitations(database, study, environment, n, out, now)
+            click.echo(f"{out}: {made} links, one person each.")
+    finally:
+        database.close()
+
+
+@click.command()
+@study_options
+@environment_option
+@click.option("--out", type=Folder, required=True, metavar="FILE", help="The CSV file to write.")
+def codes(db: str, study: str | None, sandbox: bool, out: Path) -> None:
+    """Write who came by the link with which completion code, to approve them where they came from.
+
+    The file has the participants' ids there: it is for approving, not for sharing.
+    """
+    from evaluation.codes import write_codes
+    from evaluation.database import open_database
+
+    database = open_database(db)
+    try:
+        counts = write_codes(database, study, environment_of(sandbox), out)
+    finally:
+        database.close()
+    told = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "nobody came yet"
+    click.echo(f"{out}: {told}.")
+
+
+COMMANDS = (links, codes)

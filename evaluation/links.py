@@ -1,0 +1,305 @@
+"""One address that lets people in without a crowd of ours: a panel, a subject pool, a mailing list.
+
+A published link is a row of `hit` on the crowd `link`: so many places, until a time. People come
+with an id that their site puts into the address (`[recruit.link] participant`), or with a link of
+their own (`evaluation.invitations`). The site has no interface that is called: it learns who has
+finished from the completion code or address, and pays or credits them by itself.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from evaluation.allocation import has_free_trial
+from evaluation.database import Database, find_study
+from evaluation.errors import NothingLeft, StudyPaused
+from evaluation.offers import check_publishable, plan_publication, takes_a_place
+from evaluation.publish import check_public_url
+from evaluation.schema import (
+    Assignment,
+    AssignmentStatus,
+    CallState,
+    Environment,
+    Event,
+    Hit,
+    Study,
+    Worker,
+)
+from evaluation.study import Link
+
+CROWD = "link"
+_LONGEST_ID = 255
+
+Clock = Callable[[], datetime]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class LinkFull(NothingLeft):
+    """All places of the link are taken; people who are inside can finish."""
+
+
+class LinkOver(NothingLeft):
+    """The link's time is over."""
+
+
+@dataclass(frozen=True)
+class LinkPlan:
+    """What publishing a link comes to.
+
+    Args:
+        address: what to give to the site or to send round.
+        places: of the link afterwards, those taken included.
+        taken: sessions that hold one.
+        trials: test trials that still lack a worker.
+        reward_cents: that [pay] promises for a session; the site or the lab pays it.
+        currency: ISO 4217.
+        until: when the link stops letting people in.
+    """
+
+    address: str
+    places: int
+    taken: int
+    trials: int
+    reward_cents: int
+    currency: str
+    until: datetime
+
+    @property
+    def open(self) -> int:
+        """Places that are left."""
+        return max(0, self.places - self.taken)
+
+
+def link_settings(study: Study) -> Link:
+    """Return a study's [recruit.link]; it may change while the study runs."""
+    stored: dict[str, Any] = study.settings.get("recruit", {}).get("link") or {}
+    return Link(**stored)
+
+
+def link_key(study: Study, environment: Environment) -> str:
+    """Return the end of the link's address, which says nothing and cannot be guessed."""
+    message = f"link:{environment.value}".encode()
+    return hmac.digest(study.secret.encode(), message, hashlib.sha256).hex()[:24]
+
+
+def link_address(hit: Hit, settings: Link | None = None) -> str:
+    """Return the address of a published link; with settings, as the site that sends people has it.
+
+    Connect adds its parameters by itself, SONA sets the participant in where the address says so,
+    and for any other site ID stands for how it writes that.
+    """
+    base = f"{hit.details['url']}/{CROWD}/{hit.external_id}"
+    if settings is None or not settings.participant or settings.preset == "connect":
+        return base
+    written = "%SURVEY_CODE%" if settings.preset == "sona" else "ID"
+    return f"{base}?{settings.participant}={written}"
+
+
+def published_link(session: Session, study: Study, environment: Environment) -> Hit | None:
+    """Return the study's link, open or over; only reads."""
+    query = select(Hit).where(
+        Hit.study_id == study.id, Hit.crowd == CROWD, Hit.environment == environment
+    )
+    return session.scalar(query.where(Hit.external_id.is_not(None)))
+
+
+def _taken(session: Session, hit: Hit, now: datetime) -> int:
+    query = select(func.count(Assignment.id)).where(Assignment.hit_id == hit.id, takes_a_place(now))
+    return int(session.scalar(query) or 0)
+
+
+def publish_link(
+    db: Database,
+    study_name: str | None,
+    environment: Environment,
+    url: str,
+    *,
+    confirm: Callable[[LinkPlan], bool] = lambda _: True,
+    now: Clock = _utc_now,
+) -> LinkPlan | None:
+    """Open the study's link for as many people as the plan lacks, or open it again.
+
+    Nothing outside is called, so there is nothing to recover: the link is there or it is not.
+
+    Args:
+        db: the study database.
+        study_name: slug; None where there is one study.
+        environment: sandbox (this machine) or production.
+        url: of the web app.
+        confirm: asked before anything is written; False stops.
+        now: the clock.
+
+    Returns:
+        What was published, or None when `confirm` said no.
+
+    Raises:
+        UsageError: the address or the study will not do.
+    """
+    check_public_url(url, environment)
+    with db.write() as session:
+        study = find_study(session, study_name)
+        plan = _planned(session, study, environment, url, now())
+    if not confirm(plan):
+        return None
+    with db.write() as session:
+        study = find_study(session, study_name)
+        plan = _planned(session, study, environment, url, now())
+        hit = published_link(session, study, environment)
+        if hit is None:
+            hit = Hit(
+                study_id=study.id,
+                crowd=CROWD,
+                environment=environment,
+                token=link_key(study, environment),
+                external_id=link_key(study, environment),
+                state=CallState.DONE,
+                created_at=now(),
+            )
+            session.add(hit)
+        hit.max_assignments, hit.expires_at = plan.places, plan.until
+        hit.reward_cents, hit.currency = plan.reward_cents, plan.currency
+        hit.details = {"url": url.rstrip("/")}
+        details = {"crowd": CROWD, "environment": environment.value, "places": plan.places}
+        session.add(Event(study_id=study.id, kind="publish", details=details, created_at=now()))
+    return plan
+
+
+def _planned(
+    session: Session, study: Study, environment: Environment, url: str, now: datetime
+) -> LinkPlan:
+    check_publishable(session, study, CROWD, environment)
+    lacking = plan_publication(session, study, CROWD, environment, now)
+    settings = link_settings(study)
+    hit = published_link(session, study, environment)
+    taken = _taken(session, hit, now) if hit else 0
+    is_open = hit is not None and hit.expires_at is not None and hit.expires_at > now
+    places = (max(hit.max_assignments, taken) if hit and is_open else taken) + lacking.sessions
+    hours = float(study.settings["recruit"]["lifetime_hours"])
+    shown = Hit(external_id=link_key(study, environment), details={"url": url.rstrip("/")})
+    return LinkPlan(
+        address=link_address(shown, settings),
+        places=min(places, settings.quota) if settings.quota else places,
+        taken=taken,
+        trials=lacking.trials,
+        reward_cents=lacking.reward_cents,
+        currency=lacking.currency,
+        until=now + timedelta(hours=hours),
+    )
+
+
+def read_participant(settings: Link, value: str) -> str | None:
+    """Return the id that came in the address, or None when it is none."""
+    if not settings.participant or not value or len(value) > _LONGEST_ID:
+        return None
+    return value if re.fullmatch(settings.pattern, value) else None
+
+
+def sessions_of(session: Session, hit: Hit, participant: str) -> Sequence[Assignment]:
+    """Return a participant's sessions of the link's study, in order; only reads."""
+    query = (
+        select(Assignment)
+        .join(Worker)
+        .where(
+            Assignment.study_id == hit.study_id,
+            Worker.crowd == CROWD,
+            Worker.environment == hit.environment,
+            Worker.external_id == participant,
+        )
+        .order_by(Assignment.id)
+    )
+    return session.scalars(query).all()
+
+
+def session_for(session: Session, study: Study, hit: Hit, participant: str, now: datetime) -> str:
+    """Return the id of the session that somebody who opens the link goes to; only reads.
+
+    The one they left open; a new one while they may have one; else their last, which shows its
+    completion code again.
+
+    Raises:
+        LinkOver: the link's time is over.
+        LinkFull: every place is taken.
+        StudyPaused: nobody new is let in now.
+        NothingLeft: no trial is left for them.
+    """
+    had = sessions_of(session, hit, participant)
+    for one in had:
+        if one.status is AssignmentStatus.ACCEPTED:
+            return one.external_id
+    kept = [one for one in had if one.status is not AssignmentStatus.RETURNED]
+    if len(kept) >= study.design["workers"]["sessions_per_worker"]:
+        return kept[-1].external_id
+    check_place(session, hit, now)
+    if study.paused:
+        raise StudyPaused(f"study `{study.name}` is paused")
+    if not has_free_trial(session, study, had[0].worker_id if had else None, now):
+        raise NothingLeft(f"study `{study.name}`: nothing is left for this participant")
+    return f"{hit.external_id}-{len(had) + 1}"
+
+
+def check_place(session: Session, hit: Hit, now: datetime) -> None:
+    """Refuse a new session on a link that is over or full.
+
+    Raises:
+        LinkOver: the link's time is over.
+        LinkFull: every place is taken.
+    """
+    if hit.expires_at is None or hit.expires_at <= now:
+        raise LinkOver("this link is over")
+    if _taken(session, hit, now) >= hit.max_assignments:
+        raise LinkFull("every place of this link is taken")
+
+
+def claim_place(session: Session, hit: Hit, participant: str, wanted: str, now: datetime) -> None:
+    """Let a session start, one at a time, so that the last place is given once.
+
+    Who has the session already goes on, whatever became of the link.
+
+    Raises:
+        LinkOver: the link's time is over.
+        LinkFull: every place is taken.
+    """
+    session.execute(select(Hit.id).where(Hit.id == hit.id).with_for_update(key_share=True))
+    if all(one.external_id != wanted for one in sessions_of(session, hit, participant)):
+        check_place(session, hit, now)
+
+
+def completion_url(study: Study, assignment: Assignment) -> str:
+    """Return where a finished session of a link goes to be paid or credited; empty: nowhere."""
+    if assignment.crowd != CROWD:
+        return ""
+    template = link_settings(study).completion
+    given = {"{code}": assignment.completion_code, "{participant}": assignment.worker.external_id}
+    for name, value in given.items():
+        template = template.replace(name, quote(value, safe=""))
+    return template
+
+
+def link_instructions(session: Session, study_name: str | None, plan: LinkPlan) -> list[str]:
+    """Return what to paste where, in lines of text; only reads."""
+    settings = link_settings(find_study(session, study_name))
+    lines = [f"The link: {plan.address}"]
+    if settings.preset == "connect":
+        lines.append("Paste it as the project's survey URL; Connect adds participantId by itself.")
+    elif settings.preset == "sona":
+        lines.append("Paste it as the Study URL; SONA sets the participant in for %SURVEY_CODE%.")
+    elif settings.participant:
+        lines.append("Paste it where the people come from; write its id of a participant for ID.")
+    else:
+        lines = ["Make links for one person each: vgan-eval links --n 50 --out links.csv"]
+    if settings.completion:
+        lines.append(f"Whoever finishes goes on to {settings.completion}")
+    else:
+        lines.append("Whoever finishes is shown a completion code: vgan-eval codes --out codes.csv")
+    return lines

@@ -1,0 +1,87 @@
+"""The commands about people's data: withdraw and forget. No logic."""
+
+import click
+
+from evaluation.crowd_commands import agreed, dry_run_option, yes_option
+from evaluation.options import study_options
+
+
+@click.command()
+@click.argument("worker")
+@study_options
+@click.option("--crowd", metavar="NAME", help="Where the id is used on several platforms.")
+@yes_option
+@dry_run_option
+def withdraw(
+    worker: str, db: str, study: str | None, crowd: str | None, yes: bool, dry_run: bool
+) -> None:
+    """Remove everything about WORKER, named by the platform's id or by a pseudonym of an export.
+
+    Their trials are open to others again; the ledger keeps its amounts. Without --study it is done
+    in every study of the database.
+    """
+    from evaluation.database import open_database
+    from evaluation.pseudonyms import installation_key
+    from evaluation.withdrawing import withdraw as run
+
+    database = open_database(db)
+    try:
+        key = installation_key(database.url)
+        planned = run(database, worker, key=key, study_name=study, crowd=crowd, dry_run=True)
+        if not planned.people:
+            click.echo("Nobody is stored under that id or pseudonym; nothing was done.")
+            return
+        told = (
+            f"Remove {planned.sessions} sessions with {planned.judgments} judgments; "
+            f"{planned.trials} trials are open to others again, {planned.payments} rows of the "
+            "ledger stay."
+        )
+        if not agreed(told, yes, dry_run):
+            return
+        done = run(database, worker, key=key, study_name=study, crowd=crowd)
+    finally:
+        database.close()
+    click.echo("Removed.")
+    if done.owed:
+        click.echo(
+            f"{done.owed} sessions are not paid yet, and their ids stay until they are: run "
+            "`vgan-eval review`, then withdraw again."
+        )
+
+
+@click.command()
+@study_options
+@click.option(
+    "--older-than",
+    type=click.FloatRange(min=0),
+    metavar="DAYS",
+    help="Since a person's last session (default: retention_days of the study file).",
+)
+@yes_option
+@dry_run_option
+def forget(db: str, study: str | None, older_than: float | None, yes: bool, dry_run: bool) -> None:
+    """Take away the platforms' ids of people who took part long ago; pseudonymous judgments stay.
+
+    Who comes back after that is somebody new to the study.
+    """
+    from evaluation.database import open_database
+    from evaluation.forgetting import forget as run
+    from evaluation.pseudonyms import installation_key
+
+    database = open_database(db)
+    try:
+        key = installation_key(database.url)
+        planned = run(database, key=key, older_than_days=older_than, study_name=study, dry_run=True)
+        if planned.owed:
+            click.echo(f"{planned.owed} people have pay to be settled first; their ids stay.")
+        if not planned.people:
+            click.echo("Nobody's ids are due; nothing was done.")
+            return
+        if agreed(f"Forget the ids of {planned.people} people.", yes, dry_run):
+            run(database, key=key, older_than_days=older_than, study_name=study)
+            click.echo("Forgotten.")
+    finally:
+        database.close()
+
+
+COMMANDS = (withdraw, forget)

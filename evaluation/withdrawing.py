@@ -1,0 +1,184 @@
+"""A person takes back what they gave: found by their id or pseudonym, and removed.
+
+What they judged and said is deleted, their trials are open to others again, and the ledger keeps
+every amount, paid to a tombstone. While pay is owed the platform's ids stay, because it cannot be
+paid without them; withdrawing again after the review removes those too. A withdrawal that was
+done finds nobody the second time, and changes nothing.
+"""
+
+import re
+import secrets
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from evaluation.database import Database, find_study
+from evaluation.erasing import GONE, erase_session, is_owed, overwrite_deleted, scrub
+from evaluation.errors import UsageError
+from evaluation.invitations import revoke_used
+from evaluation.pseudonyms import pseudonym, study_key
+from evaluation.schema import Assignment, AssignmentStatus, Event, Payment, Study, Worker
+
+_PSEUDONYM = re.compile(r"w-[a-z2-7]{16}")
+Clock = Callable[[], datetime]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Withdrawal:
+    """What a withdrawal did, or would do.
+
+    Args:
+        people: rows of workers: one person has one for each environment of a crowd.
+        sessions: in the studies concerned.
+        judgments: deleted, of all kinds of trials.
+        trials: test trials that are open to others again.
+        payments: rows of the ledger that stay.
+        owed: sessions whose pay is not settled; their platform ids stay until it is.
+    """
+
+    people: int = 0
+    sessions: int = 0
+    judgments: int = 0
+    trials: int = 0
+    payments: int = 0
+    owed: int = 0
+
+
+def find_people(
+    session: Session, who: str, *, key: bytes, study: Study | None = None, crowd: str | None = None
+) -> list[Worker]:
+    """Return the rows of one person, by the platform's id or by a pseudonym of an export; reads.
+
+    Args:
+        session: of any unit.
+        who: the id on the platform, or `w-` and 16 characters.
+        key: of the installation's pseudonyms.
+        study: looks for pseudonyms of this study's own key only; None for those of every study.
+        crowd: where the same id exists on several.
+
+    Raises:
+        UsageError: the id exists on several crowds, which are different people.
+    """
+    query = select(Worker).order_by(Worker.id)
+    if crowd is not None:
+        query = query.where(Worker.crowd == crowd)
+    found = list(session.scalars(query.where(Worker.external_id == who)))
+    if not found and _PSEUDONYM.fullmatch(who):
+        studies = [study] if study else session.scalars(select(Study)).all()
+        keys = [key, *(study_key(key, one) for one in studies)]
+        for worker in session.scalars(query):
+            identity = (worker.crowd, worker.environment.value, worker.external_id)
+            if any(pseudonym(one, "worker", *identity) == who for one in keys):
+                found.append(worker)
+    crowds = sorted({worker.crowd for worker in found})
+    if len(crowds) > 1:
+        raise UsageError(
+            f"{who!r} is the id of people on several crowds; say which with --crowd: "
+            + ", ".join(crowds)
+        )
+    return found
+
+
+def withdraw(
+    db: Database,
+    who: str,
+    *,
+    key: bytes,
+    study_name: str | None = None,
+    crowd: str | None = None,
+    dry_run: bool = False,
+    now: Clock = _utc_now,
+) -> Withdrawal:
+    """Remove a person's data; the same again changes nothing.
+
+    Args:
+        db: the study database.
+        who: the platform's id or a pseudonym.
+        key: of the installation's pseudonyms.
+        study_name: of the only study to withdraw from; None for all of the database.
+        crowd: where the same id exists on several.
+        dry_run: count only.
+        now: the clock.
+
+    Raises:
+        UsageError: no such study, or the same id on several crowds.
+    """
+    with db.write() as session:
+        overwrite_deleted(session)
+        study = find_study(session, study_name) if study_name else None
+        everything = session.begin_nested()
+        people = find_people(session, who, key=key, study=study, crowd=crowd)
+        total: Counter[str] = Counter()
+        for worker in people:
+            total.update(_remove(session, worker, study, now()))
+        if dry_run:
+            everything.rollback()
+        else:
+            everything.commit()
+        return Withdrawal(**total)
+
+
+def _remove(session: Session, worker: Worker, study: Study | None, now: datetime) -> Counter[str]:
+    """Remove one row of a worker; returns the counts of `Withdrawal`."""
+    # As in `start_session`: a session of theirs that is starting now is waited for.
+    session.execute(select(Worker.id).where(Worker.id == worker.id).with_for_update(key_share=True))
+    query = select(Assignment).where(Assignment.worker_id == worker.id).order_by(Assignment.id)
+    everything = session.scalars(query).all()
+    mine = [one for one in everything if study is None or one.study_id == study.id]
+    if study is not None and not mine:
+        return Counter()
+    ids = {worker.external_id, *(one.external_id for one in mine)}
+    counts = Counter(people=1, sessions=len(mine))
+    for study_id in sorted({one.study_id for one in mine}):
+        lost = Counter(sessions=0, judgments=0, trials=0)
+        for assignment in mine:
+            if assignment.study_id == study_id:
+                new = assignment.status is not AssignmentStatus.WITHDRAWN
+                erased = erase_session(session, assignment, now)
+                lost.update(sessions=new, judgments=erased.judgments, trials=erased.trials)
+        if lost["sessions"]:
+            details = dict(lost)
+            session.add(
+                Event(study_id=study_id, kind="withdrawal", details=details, created_at=now)
+            )
+        counts.update(judgments=lost["judgments"], trials=lost["trials"])
+    settled = [one for one in mine if not is_owed(session, one)]
+    counts["owed"] = len(mine) - len(settled)
+    counts["payments"] = _payments(session, mine)
+    stays = len(settled) < len(everything)
+    _bury(session, worker, settled, now, stays=stays)
+    if not stays:
+        scrub(session, ids)
+        revoke_used(session, ids, now)
+    return counts
+
+
+def _payments(session: Session, assignments: Sequence[Assignment]) -> int:
+    ids = [one.id for one in assignments]
+    return len(session.scalars(select(Payment.id).where(Payment.assignment_id.in_(ids))).all())
+
+
+def _bury(
+    session: Session, worker: Worker, settled: Sequence[Assignment], now: datetime, *, stays: bool
+) -> None:
+    """Put a tombstone in the worker's place in the settled sessions, or everywhere."""
+    name = f"{GONE}-{secrets.token_hex(8)}"
+    if not stays:
+        worker.external_id, worker.details, worker.created_at = name, {}, now
+    elif settled:
+        tombstone = Worker(
+            crowd=worker.crowd, environment=worker.environment, external_id=name, created_at=now
+        )
+        session.add(tombstone)
+        session.flush()
+        for one in settled:
+            one.worker_id = tombstone.id
+    session.flush()

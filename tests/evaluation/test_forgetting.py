@@ -1,0 +1,124 @@
+"""After the time that a study file says, ids are gone and pseudonyms are what they were."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import inspect, select, text
+
+from evaluation.allocation import finish_session
+from evaluation.errors import UsageError
+from evaluation.export import judgment_rows, session_rows
+from evaluation.forgetting import Forgotten, forget
+from evaluation.pseudonyms import forgotten_id, is_forgotten, pseudonym, study_key
+from evaluation.schema import Assignment, Study, Worker
+from evaluation.withdrawing import withdraw
+
+START = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
+# Where the two databases cannot differ.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+KEY = b"k" * 32
+WHO = "A1LONGAGO99"
+
+
+def days(n):
+    return lambda: START + timedelta(days=n)
+
+
+@pytest.fixture
+def rated(database, plan_study, begin, answer_all):
+    study = plan_study(database)
+    with database.write() as unit:
+        one = begin(unit, study, WHO, f"SUBMISSION-{WHO}")
+        answer_all(unit, one)
+        one.environment_details = {
+            "user_agent": "Browser 9",
+            "languages": "de",
+            "device": "desktop",
+        }
+        unit.flush()
+        finish_session(unit, one, START)
+    return study
+
+
+def exported(database, study, key=KEY):
+    with database.read() as session:
+        rows = list(judgment_rows(session, study, key=key))
+        return rows + list(session_rows(session, study, key=key))
+
+
+def test_ids_go_and_the_export_stays_the_same(database, rated):
+    before = exported(database, rated)
+
+    done = forget(database, key=KEY, older_than_days=30, now=days(31))
+
+    assert done == Forgotten(people=1, owed=0)
+    assert exported(database, rated) == before
+    with database.read() as session:
+        tables = inspect(session.get_bind()).get_table_names()
+        everything = str([session.execute(text(f"SELECT * FROM {t}")).all() for t in tables])
+        assert session.scalars(select(Assignment.environment_details)).one() == {
+            "device": "desktop"
+        }
+    assert WHO not in everything
+    assert "Browser 9" not in everything
+
+
+@on_sqlite
+def test_an_unlinkable_export_does_not_carry_the_installations_pseudonym(database, rated):
+    name = pseudonym(KEY, "worker", "local", "sandbox", WHO)
+    forget(database, key=KEY, older_than_days=30, now=days(31))
+
+    rows = exported(database, rated, study_key(KEY, rated))
+
+    assert len({row["worker"] for row in rows}) == 1
+    assert name not in str(rows)
+
+
+@on_sqlite
+def test_a_forgotten_person_can_still_withdraw_by_pseudonym(database, rated):
+    name = pseudonym(KEY, "worker", "local", "sandbox", WHO)
+    forget(database, key=KEY, older_than_days=30, now=days(31))
+
+    assert withdraw(database, name, key=KEY).judgments == 4
+    assert exported(database, rated) == []
+
+
+@on_sqlite
+def test_it_waits_for_the_time_and_changes_nothing_twice(database, rated):
+    assert forget(database, key=KEY, older_than_days=30, now=days(29)).people == 0
+    assert forget(database, key=KEY, older_than_days=30, now=days(31), dry_run=True).people == 1
+    assert forget(database, key=KEY, older_than_days=30, now=days(31)).people == 1
+    assert forget(database, key=KEY, older_than_days=30, now=days(31)).people == 0
+
+
+@on_sqlite
+def test_the_study_file_says_how_long(database, rated):
+    with pytest.raises(UsageError, match="retention_days under \\[study\\]"):
+        forget(database, key=KEY, now=days(400))
+    with database.write() as unit:
+        study = unit.get_one(Study, rated.id)
+        study.settings = {**study.settings, "retention_days": 90}
+
+    assert forget(database, key=KEY, now=days(89)).people == 0
+    assert forget(database, key=KEY, now=days(91)).people == 1
+
+
+@on_sqlite
+def test_who_is_still_to_be_paid_is_kept(database, rated):
+    with database.write() as unit:
+        unit.scalars(select(Assignment)).one().hit.reward_cents = 10
+
+    assert forget(database, key=KEY, older_than_days=1, now=days(9)) == Forgotten(0, 1)
+    with database.read() as session:
+        assert session.scalars(select(Worker.external_id)).all() == [WHO]
+
+
+def test_a_forgotten_id_carries_its_pseudonym_for_its_own_key_only():
+    kept = forgotten_id(KEY, "worker", "mturk", "production", "A1")
+
+    assert is_forgotten(kept)
+    assert not is_forgotten("A1")
+    assert pseudonym(KEY, "worker", "mturk", "production", kept) == pseudonym(
+        KEY, "worker", "mturk", "production", "A1"
+    )
+    assert pseudonym(b"x" * 32, "worker", "mturk", "production", kept)[2:] not in kept

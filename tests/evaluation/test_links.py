@@ -1,0 +1,377 @@
+"""A study's link has as many places as its plan lacks, and every code is one person's."""
+
+import csv
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from evaluation.allocation import finish_session, get_worker, start_session
+from evaluation.cli import main
+from evaluation.codes import code_rows
+from evaluation.design import settings_of
+from evaluation.errors import NothingLeft, StudyFileError, UsageError
+from evaluation.invitations import find_invitation, make_invitations, revoke
+from evaluation.ledger import ledger
+from evaluation.links import (
+    LinkFull,
+    LinkOver,
+    claim_place,
+    completion_url,
+    link_settings,
+    publish_link,
+    published_link,
+    read_participant,
+    session_for,
+)
+from evaluation.schema import Assignment, Environment, Hit, Invitation, Study
+from evaluation.study import Link, Pay, Recruit, load_study
+from evaluation.withdrawing import withdraw
+
+START = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
+# Where the two databases cannot differ.
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+SANDBOX = Environment.SANDBOX
+URL = "http://localhost:8000"
+
+
+def now():
+    return START
+
+
+@pytest.fixture
+def linked(database, plan_study):
+    """A planned study with [recruit.link], its link open: four places for its sixteen trials."""
+
+    def make(*, link=None, reward=0, sessions=1, publish=True):
+        study = plan_study(database, sessions_per_worker=sessions)
+        with database.write() as unit:
+            row = unit.get_one(Study, study.id)
+            chosen = link or Link(participant="pid")
+            row.settings = {
+                "pay": asdict(Pay(reward_cents=reward)),
+                "recruit": asdict(Recruit(crowd="link", link=chosen)),
+            }
+        if publish:
+            publish_link(database, None, SANDBOX, URL, now=now)
+        return row
+
+    return make
+
+
+def come(database, participant, at=START):
+    """Open the link and start; returns the assignment's id."""
+    with database.write() as unit:
+        study = unit.scalars(select(Study)).one()
+        hit = published_link(unit, study, SANDBOX)
+        theirs = session_for(unit, study, hit, participant, at)
+        claim_place(unit, hit, participant, theirs, at)
+        worker = get_worker(unit, "link", SANDBOX, participant, at)
+        return start_session(unit, study, hit=hit, worker=worker, external_id=theirs, now=at).id
+
+
+def finish(database, assignment, answer_all):
+    with database.write() as unit:
+        one = unit.get_one(Assignment, assignment)
+        answer_all(unit, one)
+        return finish_session(unit, one, START + timedelta(minutes=5))
+
+
+def test_a_link_has_the_places_that_the_plan_lacks(database, linked):
+    linked(publish=False, reward=25)
+
+    plan = publish_link(database, None, SANDBOX, URL, now=now)
+
+    assert (plan.places, plan.taken, plan.open, plan.trials) == (4, 0, 4, 16)
+    assert plan.reward_cents == 25
+    assert plan.address.startswith(f"{URL}/link/")
+    assert plan.address.endswith("?pid=ID")
+    again = publish_link(database, None, SANDBOX, URL, now=now)
+    assert (again.places, again.trials, again.address) == (4, 0, plan.address)
+
+
+@on_sqlite
+def test_saying_no_publishes_nothing(database, linked):
+    linked(publish=False)
+
+    assert publish_link(database, None, SANDBOX, URL, confirm=lambda _: False, now=now) is None
+    with database.read() as session:
+        assert session.scalars(select(Hit)).all() == []
+
+
+def test_a_full_link_lets_nobody_new_in_and_everybody_inside_finish(database, linked, answer_all):
+    linked(link=Link(participant="pid", quota=2))
+    first, second = come(database, "a"), come(database, "b")
+
+    with pytest.raises(LinkFull):
+        come(database, "c")
+    assert come(database, "a") == first
+    assert finish(database, second, answer_all)
+    with pytest.raises(LinkFull):
+        come(database, "c")
+
+
+@on_sqlite
+def test_a_place_that_was_left_is_given_again(database, linked):
+    linked(link=Link(participant="pid", quota=1))
+    come(database, "a")
+
+    late = START + timedelta(minutes=36)
+
+    assert come(database, "b", late)
+
+
+@on_sqlite
+def test_a_link_that_is_over_keeps_those_inside(database, linked):
+    linked()
+    first = come(database, "a")
+    after = START + timedelta(hours=169)
+
+    with pytest.raises(LinkOver):
+        come(database, "b", after)
+    assert come(database, "a", after) == first
+
+
+def test_twelve_at_once_take_three_places_once(database, linked):
+    linked(link=Link(participant="pid", quota=3))
+    barrier = threading.Barrier(12)
+
+    def arrive(i):
+        barrier.wait(timeout=30)
+        try:
+            return come(database, f"p{i}")
+        except LinkFull:
+            return None
+
+    with ThreadPoolExecutor(12) as pool:
+        got = [one for one in pool.map(arrive, range(12)) if one is not None]
+
+    assert len(got) == len(set(got)) == 3
+
+
+@on_sqlite
+def test_a_participant_takes_part_once_and_sees_their_code_again(database, linked, answer_all):
+    study = linked()
+    first = come(database, "a")
+    finish(database, first, answer_all)
+
+    with database.read() as session:
+        hit = published_link(session, study, SANDBOX)
+        again = session_for(session, study, hit, "a", START)
+        assert again == session.get_one(Assignment, first).external_id
+    assert come(database, "a") == first
+
+
+@on_sqlite
+def test_a_second_session_is_another_one_where_the_study_allows_two(database, linked, answer_all):
+    linked(sessions=2)
+    first = come(database, "a")
+    finish(database, first, answer_all)
+
+    assert come(database, "a") != first
+
+
+@on_sqlite
+def test_nothing_left_is_said_before_anything_starts(database, linked, answer_all):
+    linked(link=Link(participant="pid"), sessions=9)
+    for _ in range(4):
+        finish(database, come(database, "a"), answer_all)
+    with database.write() as unit:
+        unit.scalars(select(Hit)).one().max_assignments = 99
+
+    with pytest.raises(NothingLeft):
+        come(database, "b")
+
+
+def test_every_code_is_one_sessions_own(database, linked, answer_all):
+    study = linked()
+    codes = {finish(database, come(database, who), answer_all) for who in ("a", "b")}
+    come(database, "c")
+
+    with database.read() as session:
+        rows = code_rows(session, study, SANDBOX)
+
+    assert [(row["participant"], row["status"]) for row in rows] == [
+        ("a", "submitted"), ("b", "submitted"), ("c", "accepted"),
+    ]  # fmt: skip
+    assert {row["code"] for row in rows} == codes | {""}
+    assert len(codes) == 2
+    assert [row["seconds"] for row in rows] == [300.0, 300.0, ""]
+
+
+@on_sqlite
+def test_the_completion_address_has_code_and_participant_set_in(database, linked, answer_all):
+    link = Link(participant="pid", completion="https://x.example/done?c={code}&p={participant}")
+    study = linked(link=link)
+    code = finish(database, come(database, "a b&c"), answer_all)
+
+    with database.read() as session:
+        one = session.scalars(select(Assignment)).one()
+        assert completion_url(study, one) == f"https://x.example/done?c={code}&p=a%20b%26c"
+
+
+def test_an_id_must_match_the_pattern_as_a_whole():
+    settings = Link(participant="id", pattern="[1-9][0-9]{1,6}")
+
+    assert read_participant(settings, "1234") == "1234"
+    for wrong in ("", "0123", "12345678", "12\n", "12 ", "9" * 300):
+        assert read_participant(settings, wrong) is None
+    assert read_participant(Link(), "1234") is None
+
+
+@on_sqlite
+def test_invitations_are_one_persons_and_can_be_revoked(database, linked, tmp_path):
+    study = linked(link=Link())
+    out = tmp_path / "links.csv"
+
+    assert make_invitations(database, None, SANDBOX, 3, out, START) == 3
+
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    ends = [row["link"].rsplit("/", 1)[-1] for row in rows]
+    assert [row["number"] for row in rows] == ["1", "2", "3"]
+    assert len(set(ends)) == 3
+    assert all(len(end) == 20 for end in ends)
+    come(database, ends[0])
+    assert revoke(database, None, SANDBOX, [rows[1]["link"]], START) == 1
+    assert revoke(database, None, SANDBOX, [], START, unused=True) == 1
+    with database.read() as session:
+        hit = published_link(session, study, SANDBOX)
+        gone = [find_invitation(session, hit, end).revoked_at is not None for end in ends]
+    assert gone == [False, True, True]
+    with pytest.raises(UsageError, match="no such link"):
+        revoke(database, None, SANDBOX, ["nonsense"], START)
+    with pytest.raises(UsageError, match="exists"):
+        make_invitations(database, None, SANDBOX, 3, out, START)
+
+
+@on_sqlite
+def test_withdrawing_forgets_the_link_too(database, linked, tmp_path):
+    linked(link=Link())
+    make_invitations(database, None, SANDBOX, 1, tmp_path / "links.csv", START)
+    with database.read() as session:
+        token = session.scalars(select(Invitation.token)).one()
+    come(database, token)
+
+    withdraw(database, token, key=b"k" * 32)
+
+    with database.read() as session:
+        left = session.scalars(select(Invitation)).one()
+    assert left.token != token
+    assert left.revoked_at is not None
+
+
+@on_sqlite
+def test_a_link_needs_publishing_before_invitations(database, linked, tmp_path):
+    linked(publish=False)
+
+    with pytest.raises(UsageError, match="publish --crowd link"):
+        make_invitations(database, None, SANDBOX, 3, tmp_path / "links.csv", START)
+    assert not (tmp_path / "links.csv").exists()
+
+
+@pytest.fixture
+def typed(database, capsys):
+    def run(*arguments):
+        capsys.readouterr()
+        code = main([*arguments, "--db", database.url])
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    return run
+
+
+def test_the_commands_publish_list_review_and_expire(database, linked, answer_all, typed, tmp_path):
+    study = linked(reward=25, publish=False)
+
+    code, printed = typed("publish", "--crowd", "link")
+    assert code == 0, printed
+    assert "lets in 4 more people" in printed
+    assert "1.00 USD for you to pay" in printed
+    assert "?pid=ID" in printed
+    finish(database, come(database, "a", datetime.now(UTC)), answer_all)
+    code, printed = typed("codes", "--out", str(tmp_path / "codes.csv"))
+    assert (code, printed.strip().split(": ")[1]) == (0, "1 submitted.")
+    assert typed("review", "--crowd", "link")[0] == 0
+    with database.read() as session:
+        assert [(line.kind, line.cents) for line in ledger(session, study)] == [
+            ("reward", 25), ("fee", 0),
+        ]  # fmt: skip
+    assert "1 were settled before" in typed("review", "--crowd", "link")[1]
+    assert typed("expire", "--crowd", "link")[0] == 0
+    with pytest.raises(LinkOver):
+        come(database, "b", datetime.now(UTC))
+
+
+@on_sqlite
+def test_production_needs_an_https_address(linked, typed):
+    linked(publish=False)
+
+    code, printed = typed("publish", "--crowd", "link", "--production", "--yes",
+                          "--url", "http://study.example")  # fmt: skip
+
+    assert code == 2
+    assert "https://" in printed
+
+
+@on_sqlite
+def test_withdraw_and_forget_are_typed(database, linked, answer_all, typed, monkeypatch):
+    linked()
+    monkeypatch.setenv("VGAN_EVAL_PSEUDONYM_KEY", "ab" * 32)
+    for who in ("PARTICIPANT1", "PARTICIPANT2"):
+        finish(database, come(database, who), answer_all)
+
+    dry = typed("withdraw", "PARTICIPANT1", "--dry-run")
+    assert (dry[0], "1 sessions with 4 judgments; 4 trials" in dry[1]) == (0, True), dry
+    assert "Removed." in typed("withdraw", "PARTICIPANT1", "--yes")[1]
+    assert "Nobody is stored" in typed("withdraw", "PARTICIPANT1", "--yes")[1]
+    assert "Forget the ids of 1 people" in typed("forget", "--older-than", "1", "--yes")[1]
+    assert typed("forget")[0] == 2
+
+
+LINK_TABLES = [
+    ('[recruit.link]\npreset = "connectx"\n', r":28: \[recruit.link\] preset: .*\"connect\"\?"),
+    ('[recruit.link]\nparticpant = "x"\n', r":28: .*did you mean \"participant\"\?"),
+    ('[recruit.link]\nparticipant = "a b"\n', r":28: .*'a b' is not a parameter's name"),
+    ('[recruit.link]\npattern = "["\n', r":28: .*pattern: is no regular expression"),
+    ('[recruit.link]\ncompletion = "done"\n', r":28: .*must be a web address"),
+    ('[recruit.link]\ncompletion = "https://{code}.x"\n', r":28: .*must be a web address"),
+    ('[recruit.link]\ncompletion = "https://x/{id}"\n', r":28: .*\{id\} is not known"),
+    ('[recruit.link]\npreset = "sona"\n', r":27: .*client-side completion URL"),
+    ("[recruit.link]\nquota = 0\n", r":28: .*quota: must be from 1"),
+    ("[recruit]\nlink = 3\n", r":28: \[recruit\] link: must be a table"),
+]
+
+
+@pytest.mark.parametrize(("extra", "message"), LINK_TABLES, ids=[t[0][15:45] for t in LINK_TABLES])
+def test_a_wrong_link_table_is_named_with_its_line(study_toml, extra, message):
+    with pytest.raises(StudyFileError, match=message):
+        load_study(study_toml(extra=extra, clips=False))
+
+
+def test_the_presets_know_their_sites(study_toml):
+    connect = '[recruit.link]\npreset = "connect"\n'
+    credit = "https://u.sona-systems.com/webstudy_credit.aspx?experiment_id=9&credit_token=f"
+    sona = f'[recruit.link]\npreset = "sona"\ncompletion = "{credit}&survey_code=XXXX"\n'
+
+    link = load_study(study_toml(extra=connect, clips=False)).recruit.link
+    assert link.participant == "participantId"
+    link = load_study(study_toml(extra=sona, clips=False)).recruit.link
+    assert link.participant == "survey_code"
+    assert link.completion == f"{credit}&survey_code={{participant}}"
+
+
+def test_what_the_study_file_says_reaches_the_link(study_toml):
+    table = '[recruit.link]\npreset = "connect"\nquota = 40\n[text.de]\n'
+    study = load_study(
+        study_toml(("seed = 7", "seed = 7\nretention_days = 90"), extra=table, clips=False)
+    )
+    settings = json.loads(json.dumps(settings_of(study)))
+
+    assert link_settings(Study(settings=settings)) == study.recruit.link
+    assert study.recruit.link == Link("connect", "participantId", "[A-Za-z0-9]{1,64}", "", 40)
+    assert settings["retention_days"] == 90
+    assert settings["text"] == {"de": {}}
