@@ -1,0 +1,28 @@
+"""Pause a study and let it go on: nobody new is let in meanwhile, who has started may finish."""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from evaluation import schema
+
+
+def set_paused(session: Session, study: schema.Study, now: datetime, *, paused: bool) -> bool:
+    """Pause or resume a study, and write down when.
+
+    Args:
+        session: of a write unit.
+        study: of that session.
+        now: aware.
+        paused: whether to pause; False resumes.
+
+    Returns:
+        Whether that changed anything: pausing twice is pausing once.
+    """
+    if study.paused == paused:
+        return False
+    study.paused = paused
+    kind = "paused" if paused else "resumed"
+    session.add(schema.Event(study_id=study.id, kind=kind, details={}, created_at=now))
+    session.flush()
+    return True

@@ -1,0 +1,267 @@
+"""What the dashboard says of a study made by hand, and of simulated ones, number by number."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event, select
+from sqlalchemy.engine import Engine
+
+from analysis.exclusions import repeat_agreement
+from analysis.load import load_judgments
+from evaluation import schema
+from evaluation.allocation import finish_session
+from evaluation.cli import cli
+from evaluation.closing import return_session
+from evaluation.database import find_study, open_database
+from evaluation.pseudonyms import pseudonym
+from evaluation.simulate import simulate
+from webapp import dashboard_workers
+from webapp.dashboard_counts import answers_by_time, pace, response_times
+from webapp.dashboard_snapshot import next_commands, recent, take_snapshot, time_left
+from webapp.dashboard_workers import worker_rows
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def snapshot(filled, moment):
+    """The numbers of the study made by hand."""
+    database = open_database(filled.url)
+    yield take_snapshot(database, "secret-study-name", b"k" * 32, moment)
+    database.close()
+
+
+def gold_of(stored):
+    """How many of Ann's and Bob's answers were to gold trials, and right."""
+    rows = stored(
+        select(schema.Judgment)
+        .join(schema.Showing)
+        .join(schema.Trial, schema.Trial.id == schema.Judgment.trial_id)
+        .where(schema.Trial.kind == schema.TrialKind.GOLD)
+    )
+    return len(rows)
+
+
+def test_cells_and_pace_have_the_known_numbers(snapshot, moment):
+    (cell,) = snapshot.cells
+
+    n = snapshot.counted
+    assert (cell.planned, cell.leased) == (6, 6 - n)
+    assert n in (4, 5)  # chance puts Bob's gold pair among his first two or not
+    assert sum(count for _, count in snapshot.slots) == n
+    # All within the last hour: n judgments in the time since the slot of the first one began.
+    since = snapshot.slots[0][0]
+    rate = n / ((moment - since) / timedelta(hours=1))
+    assert snapshot.pace.last_hour == pytest.approx(rate)
+    assert snapshot.pace.hours_left == pytest.approx((6 - n) / rate)
+    assert time_left(snapshot.pace).startswith("about")
+
+
+def test_response_times_fall_into_their_bars_with_the_exact_median(snapshot):
+    bobs = snapshot.counted - 3
+
+    # 2 s opens the bar from 2 to 2.8 s, 4 s the one from 4 to 5.7 s.
+    assert [n for n in snapshot.bars if n] == [3, bobs]
+    assert (snapshot.bars[6], snapshot.bars[8]) == (3, bobs)
+    assert snapshot.median_ms == pytest.approx(2025)
+
+
+def test_the_funnel_counts_every_step(snapshot):
+    assert dict(snapshot.sessions.steps) == {
+        "Started": 2, "First answer": 2, "A quarter answered": 2, "Half answered": 2,
+        "Three quarters": 1, "All answered": 1, "Handed in": 1, "Approved": 1, "Paid": 1,
+    }  # fmt: skip
+    assert dict(snapshot.sessions.ended)["At work now"] == snapshot.sessions.live == 1
+    assert snapshot.sessions.minutes == pytest.approx(4)
+
+
+def test_a_session_that_was_given_back_keeps_its_steps(filled, moment):
+    database = open_database(filled.url)
+    with database.write() as session:
+        bob = session.scalars(
+            select(schema.Assignment).where(schema.Assignment.external_id == "A1BOB")
+        ).one()
+        return_session(session, bob, moment)
+    found = take_snapshot(database, "secret-study-name", b"k" * 32, moment)
+    database.close()
+
+    assert dict(found.sessions.steps)["Half answered"] == 2
+    assert dict(found.sessions.ended)["Returned"] == 1
+    assert found.counted == 3
+
+
+def test_money_is_spent_committed_and_labelled(snapshot):
+    (money,) = snapshot.money
+
+    # Ann 50 + 10 paid; Bob 60 while he works; two free places of 60 each.
+    assert (money.environment, money.currency) == ("sandbox", "USD")
+    assert (money.paid, money.working, money.offered) == (60, 60, 120)
+    assert (money.written, money.owed, money.committed) == (0, 0, 240)
+
+
+def test_a_session_that_waits_for_review_is_owed(filled, moment):
+    database = open_database(filled.url)
+    with database.write() as session:
+        bob = session.scalars(
+            select(schema.Assignment).where(schema.Assignment.external_id == "A1BOB")
+        ).one()
+        bob.status, bob.submitted_at = schema.AssignmentStatus.SUBMITTED, moment
+    found = take_snapshot(database, "secret-study-name", b"k" * 32, moment)
+    database.close()
+
+    assert (found.money[0].owed, found.money[0].working, found.money[0].offered) == (60, 0, 120)
+    commands = [command for command, _ in next_commands(found, paused=False)]
+    assert commands[0] == "vgan-eval review --study secret-study-name"
+
+
+def test_workers_have_their_evidence_under_the_exports_pseudonyms(filled, stored, snapshot):
+    ann, bob = snapshot.workers
+
+    assert ann.worker == pseudonym(b"k" * 32, "worker", "mturk", "sandbox", "A1ANN")
+    assert (ann.judgments, ann.sided, ann.left, ann.answers) == (3, 3, 3, 4)
+    assert (ann.median_s, bob.median_s) == (2.0, 4.0)
+    assert (ann.sessions, ann.finished, bob.sessions, bob.finished) == (1, 1, 1, 0)
+    assert ann.gold + bob.gold == gold_of(stored)
+    assert bob.left == 0
+    assert ann.fast == 0
+
+
+def test_the_number_of_statements_does_not_depend_on_the_number_of_judgments(
+    make_study, rating_study, moment, rate_pairs
+):
+    built = make_study(rating_study.Recipe(trials=3, raters=2, gold=1))
+    database = open_database(built.url)
+    seen = []
+    listener = lambda *arguments: seen.append(arguments[2])  # noqa: E731
+    event.listen(Engine, "before_cursor_execute", listener)
+    try:
+        take_snapshot(database, "secret-study-name", b"k" * 32, moment)
+        empty, seen[:] = len(seen), []
+        with database.write() as session:
+            study = find_study(session, None)
+            for name in ("one", "two"):
+                hit = schema.Hit(
+                    study_id=study.id, crowd="mturk", environment=schema.Environment.SANDBOX,
+                    token=name, state=schema.CallState.DONE, reward_cents=5, created_at=moment,
+                )  # fmt: skip
+                session.add(hit)
+                session.flush()
+                rate_pairs(session, study, hit, name, moment, 4, "left", 900.0)
+        seen.clear()
+        take_snapshot(database, "secret-study-name", b"k" * 32, moment)
+    finally:
+        event.remove(Engine, "before_cursor_execute", listener)
+        database.close()
+
+    assert len(seen) == empty
+    assert empty < 40
+
+
+def test_workers_evidence_is_what_the_analysis_computes_from_the_same_judgments(initialised_study):
+    simulate(initialised_study.database, None, workers=12, seed=3)
+    url = initialised_study.database.url
+    judgments = load_judgments(url)
+    judgments = judgments[judgments["trial_kind"] != "practice"]
+    with initialised_study.database.read() as session:
+        study = find_study(session, None)
+        rows = worker_rows(session, study, study.secret.encode())
+        _, median_ms = response_times(session, study)
+        slots = answers_by_time(session, study)
+
+    assert [row.worker for row in rows if row.answers] != []
+    for row in rows:
+        theirs = judgments[judgments["worker"] == row.worker]
+        gold = theirs[theirs["trial_kind"] == "gold"]
+        sided = theirs[theirs["trial_kind"].isin(["test", "repeat", "identical"])]
+        agreed = repeat_agreement(theirs)["same"]
+        assert (row.answers, row.judgments) == (len(theirs), sum(theirs["trial_kind"] == "test"))
+        assert row.gold_right == sum(gold["choice"] == gold["correct_choice"])
+        assert (row.sided, row.left) == (len(sided), sum(sided["choice"] == "left"))
+        assert (row.repeats, row.same) == (len(agreed), sum(agreed))
+        assert row.fast == sum(theirs["rt_ms"] < theirs["clip_ms"])
+        assert row.median_s == pytest.approx(theirs["rt_ms"].median() / 1000)
+    tests = judgments[judgments["trial_kind"] == "test"]
+    assert abs(median_ms - tests["rt_ms"].median()) < 100
+    assert sum(n for _, n in slots) == len(tests) == 48
+    tens = tests["answered_at"].dt.floor("10min").value_counts()
+    assert dict(slots) == {at.to_pydatetime(): n for at, n in tens.items()}
+
+
+def test_pace_is_over_the_time_since_the_first_slot_of_the_window():
+    now = START + timedelta(hours=5, minutes=5)
+    slots = [(START, 300), (now - timedelta(minutes=45), 40), (now - timedelta(minutes=5), 10)]
+
+    found = pace(slots, 120, now)
+
+    # 50 judgments since 55 minutes ago; 350 since the first, 5 hours and 5 minutes ago.
+    assert found.last_hour == pytest.approx(50 / (55 / 60))
+    assert found.last_day == pytest.approx(350 / (5 + 5 / 60))
+    assert found.hours_left == pytest.approx(120 / found.last_hour)
+    assert pace([], 120, now).hours_left is None
+
+
+def test_bars_over_time_have_no_gaps_and_become_days_in_a_long_study():
+    later = [(START + timedelta(minutes=50), 2), (START + timedelta(hours=2), 1)]
+    hours = recent([(START, 5), *later])
+    days = recent([(START, 5), (START + timedelta(days=6), 1)])
+
+    assert [n for _, n in hours] == [7, 0, 1]
+    assert [n for _, n in days] == [5, 0, 0, 0, 0, 0, 1]
+
+
+def test_problems_name_what_went_wrong_and_the_command_that_helps(
+    make_study, rating_study, rate_pairs, moment
+):
+    built = make_study(rating_study.Recipe(trials=3, raters=2))
+    database = open_database(built.url)
+    details = {"stalls": 2, "start_offset_ms": 80, "largest_gap_ms": 10}
+    with database.write() as session:
+        study = find_study(session, None)
+        study.settings = {"pay": {"reward_cents": 50, "expected_minutes": 2, "currency": "USD"}}
+        hits = [
+            schema.Hit(
+                study_id=study.id, crowd="mturk", environment=environment, token=state,
+                state=schema.CallState(state), reward_cents=50, created_at=moment,
+            )
+            for environment, state in (("sandbox", "done"), ("production", "intended"))
+        ]  # fmt: skip
+        session.add_all(hits)
+        session.flush()
+        early = moment - timedelta(hours=3)
+        done = rate_pairs(session, study, hits[0], "one", early, 3, "left", 900.0)
+        finish_session(session, done, early + timedelta(minutes=5))
+        rate_pairs(session, study, hits[0], "two", early, 0, "left", 900.0)
+        for judgment in session.scalars(select(schema.Judgment)):
+            # The server is 40 seconds ahead of the rater.
+            said = 1000 * (judgment.answered_at.timestamp() - 40)
+            judgment.details = {**details, "client_time": said}
+    found = take_snapshot(database, "secret-study-name", b"k" * 32, moment)
+    database.close()
+
+    texts = [problem.text for problem in found.problems]
+    assert found.problems[0].serious
+    assert any("holds production and sandbox rows together" in text for text in texts)
+    assert "1 HITs were written down but are not known to be published." in texts
+    assert any(text.startswith("3 pairs are under leases that have run out") for text in texts)
+    assert any(text.startswith("In 100 % of the last 3 answers a player waited") for text in texts)
+    assert any("started more than 50 ms apart" in text for text in texts)
+    assert not any("stood still" in text for text in texts)
+    assert any("clock is 40 s ahead of" in text for text in texts)
+    assert any("Sessions take 5.0 minutes (median), not 2" in text for text in texts)
+    assert "vgan-eval publish" in [problem.command for problem in found.problems]
+
+
+def test_every_command_that_is_named_exists(filled, moment):
+    database = open_database(filled.url)
+    found = take_snapshot(database, "secret-study-name", b"k" * 32, moment)
+    database.close()
+    sources = Path(dashboard_workers.__file__).parent.glob("dashboard*.py")
+    named = {
+        name for path in sources for name in re.findall(r"vgan-eval ([a-z-]+)", path.read_text())
+    }
+
+    assert {"publish", "review", "pay", "status", "top-up"} <= named
+    assert named <= set(cli.commands)
+    assert next_commands(found, paused=True)[0][0].startswith("vgan-eval status")

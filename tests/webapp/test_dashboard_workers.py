@@ -1,0 +1,52 @@
+"""Which workers stand out, and how their list is sorted, filtered and cut into pages."""
+
+from datetime import UTC, datetime
+
+import pytest
+from scipy import stats
+
+from analysis.exclusions import LEAST_REPEATS, RULES
+from evaluation import schema
+from webapp import dashboard_workers
+from webapp.dashboard_workers import WorkerRow, worker_page
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def test_what_stands_out_follows_the_rules_own_thresholds():
+    assert RULES["gold"].threshold == dashboard_workers.LEAST_GOLD_RIGHT
+    assert RULES["too-fast"].threshold == dashboard_workers.MOST_FAST
+    assert RULES["repeats"].threshold == dashboard_workers.LEAST_REPEATS_SAME
+    assert dashboard_workers.LEAST_REPEATS == LEAST_REPEATS
+    fair = 2 * stats.norm.sf(dashboard_workers.SIDE_SIGMAS)
+    assert fair == pytest.approx(RULES["side-bias"].threshold, rel=0.01)
+
+
+def worker(name, **evidence):
+    return WorkerRow(name, "local", schema.Environment.SANDBOX, 1, 1, START, **evidence)
+
+
+def test_a_worker_stands_out_by_each_kind_of_evidence():
+    assert worker("w", gold=5, gold_right=4).flags == ()
+    assert worker("w", gold=5, gold_right=3).flags == ("gold",)
+    assert worker("w", sided=100, left=66).flags == ()
+    assert worker("w", sided=100, left=67).flags == ("one side",)
+    assert worker("w", answers=10, fast=1).flags == ()
+    assert worker("w", answers=10, fast=2).flags == ("fast",)
+    assert worker("w", repeats=3, same=0).flags == ()
+    assert worker("w", repeats=4, same=1).flags == ("repeats",)
+
+
+def test_workers_are_sorted_filtered_and_cut_into_pages():
+    crowd = [worker(f"w-{i:02d}", judgments=i, gold=2, gold_right=i % 3) for i in range(60)]
+    crowd.append(worker("w-none"))
+
+    first = worker_page(crowd)
+    assert (first.rows[0].worker, len(first.rows), first.pages) == ("w-59", 25, 3)
+    assert worker_page(crowd, number=9).rows[-1].worker == "w-none"
+    by_gold = worker_page(crowd, sort="gold", descending=False)
+    assert by_gold.rows[0].gold_share == 0
+    assert worker_page(crowd, sort="gold", descending=False, number=3).rows[-1].worker == "w-none"
+    assert worker_page(crowd, search="w-1").found == 10
+    assert worker_page(crowd, flagged=True).found == 40
+    assert worker_page([], sort="nonsense").pages == 1

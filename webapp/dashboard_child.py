@@ -1,0 +1,169 @@
+"""What takes the analysis or the whole data, in a process of its own: `python -m` this module.
+
+Table 1 and an export keep Python busy for as long as they take. In the server's process every
+rater would feel that; a child at low priority leaves the server its core, and gives its memory
+back. The request comes on standard input, because it may hold a database password; the reply is
+one JSON object on standard output.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Collection
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from evaluation.errors import EvaluationError
+from evaluation.schema import Study
+
+_LONGEST_S = 1800
+_NICE = 10
+
+
+def run_child(job: str, **request: Any) -> Any:
+    """Run a job of `JOBS` in a child process and return what it returns.
+
+    Raises:
+        EvaluationError: the job refused, crashed, or ran for half an hour.
+    """
+    command = [sys.executable, "-m", "webapp.dashboard_child"]
+    asked = json.dumps({"job": job, **request})
+    here = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    try:
+        done = subprocess.run(  # noqa: S603 (our own module; the request is not in the command)
+            command,
+            input=asked,
+            capture_output=True,
+            text=True,
+            timeout=_LONGEST_S,
+            check=False,
+            env=here,
+        )
+    except subprocess.TimeoutExpired:
+        raise EvaluationError(f"{job}: not done after {_LONGEST_S // 60} minutes") from None
+    try:
+        reply = json.loads(done.stdout)
+    except ValueError:
+        said = (done.stderr.strip().splitlines() or ["nothing"])[-1]
+        raise EvaluationError(f"{job}: the process ended with {done.returncode} ({said})") from None
+    if "error" in reply:
+        raise EvaluationError(reply["error"])
+    return reply["result"]
+
+
+def tables(db: str, study: str) -> dict[str, Any]:
+    """Return Table 1 of every question as JSON values.
+
+    Args:
+        db: database URL.
+        study: its name.
+
+    Returns:
+        `tables`, each as `analysis.data.to_dict` with `looks` (row to confidence sequence) where a
+        stopping rule is declared; `rule`, that rule as text; `empty`, questions without judgments.
+    """
+    from evaluation.database import find_study, open_database
+    from evaluation.progress import study_progress
+
+    database = open_database(db)
+    try:
+        with database.read() as session:
+            found = find_study(session, study)
+            counted: dict[str, int] = {}
+            categories = set()
+            for cell in study_progress(session, found):
+                counted[cell.question] = counted.get(cell.question, 0) + cell.counted
+                categories.add(cell.category)
+            rule = found.design.get("analysis", {}).get("stop_when")
+            planned = _planned(session, found) if rule else {}
+    finally:
+        database.close()
+    made = [
+        _table(db, study, question, rule, planned, categories)
+        for question, n in counted.items()
+        if n
+    ]
+    return {"tables": made, "rule": rule or "", "empty": [q for q, n in counted.items() if not n]}
+
+
+def _planned(session: Session, study: Study) -> dict[str, int]:
+    """Judgments of each row in the first plan, which the confidence sequences are tuned to."""
+    from analysis.stopping import first_plan
+
+    return first_plan(session, study)
+
+
+def _table(
+    db: str,
+    study: str,
+    question: str,
+    rule: str | None,
+    planned: dict[str, int],
+    categories: Collection[str],
+) -> dict[str, Any]:
+    from analysis.data import to_dict
+    from analysis.exclusions import exclude
+    from analysis.load import load_judgments
+    from analysis.preference import table_preferences
+    from analysis.sequential import looks, parse_stop
+    from analysis.table import build_table, rules_for
+
+    judgments = load_judgments(db, study=study, question=question)
+    rules = rules_for(judgments, ())
+    made = to_dict(build_table(judgments, rules))
+    if rule:
+        stop = parse_stop(rule)
+        kept, _ = exclude(judgments, rules)
+        made["looks"] = {
+            state.row: {"low": state.low, "high": state.high, "done": stop.done(state)}
+            for state in looks(table_preferences(kept), planned, categories=categories)
+        }
+    return made
+
+
+def export(db: str, study: str, out: str) -> dict[str, int]:
+    """Write a study's export as one zip file; returns how many judgments it has.
+
+    Args:
+        db: database URL.
+        study: its name.
+        out: the file, which must not be there yet.
+    """
+    from evaluation.database import open_database
+    from evaluation.export import export_study
+
+    database = open_database(db)
+    try:
+        with TemporaryDirectory(dir=Path(out).parent) as folder:
+            report = export_study(database, study, Path(folder) / study)
+            with zipfile.ZipFile(out, "x", zipfile.ZIP_DEFLATED) as packed:
+                for file in sorted(report.folder.iterdir()):
+                    packed.write(file, f"{study}/{file.name}")
+    finally:
+        database.close()
+    return {"judgments": report.judgments}
+
+
+JOBS: dict[str, Callable[..., Any]] = {"tables": tables, "export": export}
+
+
+def main() -> None:
+    """Do the job that standard input asks for."""
+    with contextlib.suppress(OSError):  # not allowed, or no such thing here: then as it is
+        os.nice(_NICE)
+    request = json.load(sys.stdin)
+    try:
+        reply = {"result": JOBS[request.pop("job")](**request)}
+    except EvaluationError as error:
+        reply = {"error": str(error)}
+    json.dump(reply, sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

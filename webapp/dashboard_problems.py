@@ -1,0 +1,203 @@
+"""What somebody should look at: one line each, with the command that helps where there is one."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import median
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from evaluation.schema import (
+    Assignment,
+    CallState,
+    Environment,
+    Hit,
+    Judgment,
+    Payment,
+    Question,
+    Review,
+    Showing,
+    ShowingStatus,
+    Study,
+)
+
+LAST_ANSWERS = 2000
+_SKEW = timedelta(seconds=30)
+_MUCH = 0.02  # of the last answers: fewer are somebody's slow machine
+_UNEVEN_MS = 50  # between the first frames of the two clips
+_CHOPPY_MS = 250  # between two drawn frames
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing to look at.
+
+    Args:
+        text: a sentence.
+        command: what to run; empty where no command helps.
+        serious: whether money or data may go wrong; else it is only worth knowing.
+    """
+
+    text: str
+    command: str = ""
+    serious: bool = False
+
+
+@dataclass(frozen=True)
+class Playback:
+    """How the clips played in the last answers.
+
+    Args:
+        answers: how many were looked at, at most `LAST_ANSWERS`.
+        stalled: of them, a player waited for data.
+        uneven: the two clips started more than 50 ms apart.
+        choppy: more than 250 ms passed between two drawn frames.
+        skew_s: median of the server's clock minus the raters', or None.
+    """
+
+    answers: int
+    stalled: int
+    uneven: int
+    choppy: int
+    skew_s: float | None
+
+
+def playback(session: Session, study: Study) -> Playback:
+    """Look at what the page measured in the last answers; reads at most 2,000 rows."""
+    questions = select(Question.id).where(Question.study_id == study.id)
+    rows = session.execute(
+        select(Judgment.details, Judgment.answered_at)
+        .where(Judgment.question_id.in_(questions))
+        .order_by(Judgment.id.desc())
+        .limit(LAST_ANSWERS)
+    ).all()
+    skews = [
+        at.timestamp() - said / 1000
+        for details, at in rows
+        if (said := _number(details, "client_time")) > 0
+    ]
+    return Playback(
+        answers=len(rows),
+        stalled=sum(_number(details, "stalls") > 0 for details, _ in rows),
+        uneven=sum(abs(_number(details, "start_offset_ms")) > _UNEVEN_MS for details, _ in rows),
+        choppy=sum(_number(details, "largest_gap_ms") > _CHOPPY_MS for details, _ in rows),
+        skew_s=median(skews) if skews else None,
+    )
+
+
+def _number(details: dict[str, Any], key: str) -> float:
+    """A measured number; 0 where the page sent none or something else."""
+    value = details.get(key)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def environments(session: Session, study: Study) -> list[Environment]:
+    """Return where the study's sessions and HITs are: sandbox, production, simulated."""
+    found = set(
+        session.scalars(
+            select(Assignment.environment).where(Assignment.study_id == study.id).distinct()
+        )
+    )
+    found |= set(
+        session.scalars(select(Hit.environment).where(Hit.study_id == study.id).distinct())
+    )
+    return sorted(found)
+
+
+def unfinished_calls(session: Session, study: Study) -> Iterator[Problem]:
+    """Yield what outside calls left behind: HITs, reviews and payments not known to be done."""
+    hits = _states(session, select(Hit.state, func.count()).where(Hit.study_id == study.id), Hit)
+    reviews = _states(
+        session,
+        select(Review.state, func.count())
+        .join(Assignment, Review.assignment_id == Assignment.id)
+        .where(Assignment.study_id == study.id),
+        Review,
+    )
+    payments = _states(
+        session, select(Payment.state, func.count()).where(Payment.study_id == study.id), Payment
+    )
+    for things, word, counts in (
+        ("HITs were written down but are not known to be published", "publish", hits),
+        ("reviews were decided but are not known to have reached the platform", "review", reviews),
+        ("payments were written down but are not known to be made", "pay", payments),
+    ):
+        if n := counts.get(CallState.INTENDED):
+            yield Problem(f"{n:,} {things}.", f"vgan-eval {word}", serious=True)
+    if n := hits.get(CallState.FAILED):
+        yield Problem(f"{n:,} HITs were refused by the platform.", "vgan-eval publish")
+    if n := reviews.get(CallState.FAILED, 0):
+        yield Problem(f"{n:,} reviews were refused by the platform.", "vgan-eval review", True)
+    if n := payments.get(CallState.FAILED, 0):
+        yield Problem(f"{n:,} payments came to nothing.", "vgan-eval status", serious=True)
+
+
+def _states(session: Session, query: Any, table: Any) -> dict[CallState, int]:
+    return {state: int(n) for state, n in session.execute(query.group_by(table.state))}
+
+
+def lapsed_leases(session: Session, study: Study, now: datetime) -> int:
+    """Count the showings whose lease is over and that nobody has ended yet."""
+    query = (
+        select(func.count())
+        .select_from(Showing)
+        .join(Assignment, Showing.assignment_id == Assignment.id)
+        .where(
+            Showing.status == ShowingStatus.LEASED,
+            Showing.expires_at < now,
+            Assignment.study_id == study.id,
+        )
+    )
+    return int(session.scalar(query) or 0)
+
+
+def playback_problems(seen: Playback) -> Iterator[Problem]:
+    """Yield what is wrong with how clips play, and with the server's clock."""
+    if not seen.answers:
+        return
+    for count, what in (
+        (seen.stalled, "a player waited for data; look at the network or make the clips smaller"),
+        (seen.uneven, "the two clips started more than 50 ms apart"),
+        (seen.choppy, "the clips stood still for more than a quarter of a second"),
+    ):
+        if count > _MUCH * seen.answers:
+            share = f"{100 * count / seen.answers:.0f} %"
+            yield Problem(f"In {share} of the last {seen.answers:,} answers {what}.")
+    if seen.skew_s is not None and abs(seen.skew_s) > _SKEW.total_seconds():
+        way = "ahead of" if seen.skew_s > 0 else "behind"
+        yield Problem(
+            f"The server's clock is {abs(seen.skew_s):,.0f} s {way} the raters' clocks (median). "
+            "Leases and times in the export follow it.",
+            serious=True,
+        )
+
+
+def mixture_problems(found: Sequence[Environment]) -> Iterator[Problem]:
+    """Warn where judgments of different worth stand in one study."""
+    if len(found) > 1:
+        names = " and ".join(found)
+        yield Problem(f"The study holds {names} rows together; their judgments mix.", serious=True)
+
+
+def clock_problems(last_slot: datetime | None, now: datetime) -> Iterator[Problem]:
+    """Warn of judgments that were given after now."""
+    if last_slot is not None and last_slot > now:
+        yield Problem(
+            "Some judgments have times that are still to come: the server's clock was wrong.",
+            serious=True,
+        )
+
+
+def pay_problems(minutes: float | None, pay: dict[str, Any]) -> Iterator[Problem]:
+    """Warn where sessions take much longer than the pay was calculated for."""
+    expected = float(pay.get("expected_minutes") or 0)
+    reward = int(pay.get("reward_cents") or 0)
+    if minutes and expected and reward and minutes > 1.25 * expected:
+        hourly = reward * 60 / minutes / 100
+        yield Problem(
+            f"Sessions take {minutes:.1f} minutes (median), not {expected:g}: the pay comes to "
+            f"{hourly:.2f} {pay.get('currency', '')} an hour. Think of a bonus.",
+            "vgan-eval pay",
+        )
