@@ -17,7 +17,9 @@ if not __package__:  # run as a file: import from the checkout, not from analysi
 import click
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
+from analysis.clusters import Codes, codes_of
 from analysis.command import Command, judgment_options, judgments_from
 from analysis.errors import AnalysisError, JudgmentsError
 from analysis.exclusions import exclude
@@ -38,12 +40,15 @@ class Agreement:
         by_row: the same for each row.
         people: of one worker by another on the same pair, or None where no pair was judged twice.
         pairs: how many pairs were judged by two workers or more.
+        alpha: Krippendorff's, of which clip of such a pair people chose; None as for `people`, or
+            where everybody chose alike.
     """
 
     metric: Estimate
     by_row: dict[str, Estimate]
     people: Estimate | None
     pairs: int
+    alpha: float | None
 
 
 def read_scores(path: Path) -> "tuple[str, pd.Series[float]]":
@@ -104,13 +109,15 @@ def agreement(
     better_left = np.where(left == right, 0.5, (left > right).astype(float))
     chose_left = (decided["choice"] == "left").to_numpy()
     hit = np.where(chose_left, better_left, 1 - better_left)
-    people, pairs = _between_people(decided)
+    pair, chosen = _choices_by_pair(decided)
+    people, pairs = _between_people(decided, pair, chosen)
     rows = {
         str(row): _estimate(decided[mine], hit[mine])
         for row in decided["row"].unique()
         if (mine := (decided["row"] == row).to_numpy()).any()
     }
-    return Agreement(_estimate(decided, hit), rows, people, pairs)
+    alpha = krippendorff_alpha(pair, chosen)
+    return Agreement(_estimate(decided, hit), rows, people, pairs, alpha)
 
 
 def _estimate(frame: pd.DataFrame, hit: np.ndarray) -> Estimate:
@@ -118,13 +125,43 @@ def _estimate(frame: pd.DataFrame, hit: np.ndarray) -> Estimate:
     return cell_interval(sample, row_correlations(sample)[0])
 
 
-def _between_people(frame: pd.DataFrame) -> tuple[Estimate | None, int]:
-    """For each judgment of a pair that others judged, the share of the others who agree."""
+def krippendorff_alpha(unit: ArrayLike, value: ArrayLike) -> float | None:
+    """Return Krippendorff's alpha of values of no order: agreement beyond that of chance.
+
+    Where nearly all values are alike, it is low however well people agree.
+
+    Args:
+        unit: what each value is about, (n,).
+        value: what somebody said of it, (n,).
+
+    Returns:
+        At most 1; None where no unit has two values, or all values of such units are alike.
+
+    Source:
+        Krippendorff, Content Analysis, 2013, chapter 12.
+    """
+    units, values = codes_of(unit), codes_of(value)
+    counts = np.zeros((units.max(initial=-1) + 1, values.max(initial=-1) + 1))
+    np.add.at(counts, (units, values), 1)
+    counts = counts[counts.sum(axis=1) > 1]
+    size, total = counts.sum(axis=1), counts.sum()
+    expected = total**2 - np.sum(counts.sum(axis=0) ** 2)
+    if not expected:
+        return None
+    observed = np.sum((size**2 - np.sum(counts**2, axis=1)) / (size - 1))
+    return float(1 - (total - 1) * observed / expected)
+
+
+def _choices_by_pair(frame: pd.DataFrame) -> tuple[Codes, Codes]:
+    """The pair of each judgment, whatever the sides, and 1 where clip A was chosen."""
     a_left = frame["a"] == frame["left_source"]
     first = frame["left_clip"].where(a_left, frame["right_clip"])
     second = frame["right_clip"].where(a_left, frame["left_clip"])
-    pair = pd.factorize(first + "\n" + second)[0]
-    y = frame["y"].to_numpy(dtype=float)
+    return codes_of(first + "\n" + second), frame["y"].to_numpy(dtype=np.int64)
+
+
+def _between_people(frame: pd.DataFrame, pair: Codes, y: Codes) -> tuple[Estimate | None, int]:
+    """For each judgment of a pair that others judged, the share of the others who agree."""
     n = np.bincount(pair)[pair]
     wins = np.bincount(pair, weights=y)[pair]
     shared = n > 1
@@ -178,7 +215,11 @@ def agreement_text(
     grid = [(name, percent_text(e.percent), interval_text(e), f"{e.n:,}") for name, e in lines]
     banner = f"{BANNER}\n" if judgments.attrs["simulated"] else ""
     title = "Percent of choices predicted (chance is 50)"
-    return banner + text_grid(title, ("by", "percent", "interval", "n"), grid)
+    text = banner + text_grid(title, ("by", "percent", "interval", "n"), grid)
+    if found.alpha is not None:
+        text += f"Krippendorff's alpha between people: {found.alpha:.2f} (low where most agree "
+        text += "on one source, however well they agree)\n"
+    return text
 
 
 if __name__ == "__main__":

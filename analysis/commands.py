@@ -12,11 +12,11 @@ from click.core import ParameterSource
 
 from analysis.command import judgments_from
 from evaluation.errors import UsageError
-from evaluation.options import Folder, database_option, study_option, study_options
+from evaluation.options import Folder, database_option, study_option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_question = click.option(
+question_option = click.option(
     "--question", metavar="ID", help="Which question, where several are asked."
 )
 _rules = click.option(
@@ -34,7 +34,7 @@ _file = click.option(
     type=Folder,
     help="judgments.csv of `vgan-eval export` or `vgan-eval import`, in place of a database.",
 )
-_simulated = click.option(
+simulated_option = click.option(
     "--include-simulated/--exclude-simulated",
     "simulated",
     default=None,
@@ -44,7 +44,7 @@ _simulated = click.option(
 
 def _judgment_options(function: F) -> F:
     """Add --db, --judgments, --study, --question, --exclude and the choice about simulated rows."""
-    for option in (_simulated, _rules, _question, study_option, _file, database_option):
+    for option in (simulated_option, _rules, question_option, study_option, _file, database_option):
         function = option(function)
     return function
 
@@ -72,6 +72,7 @@ def _database(db: str, file: Path | None) -> str | None:
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder with SOURCE/... clips, to show example pairs; a database knows where they are.",
 )
+@click.option("--survey", is_flag=True, help="Tabulate the survey's answers too.")
 def report(
     db: str,
     file: Path | None,
@@ -82,16 +83,20 @@ def report(
     out: Path,
     paper: bool,
     clips: Path | None,
+    survey: bool,
 ) -> None:
     """Write the report of a study: one HTML page, figures, tables, files for R."""
     from analysis.report import clip_finder
     from analysis.report import report as run
+    from analysis.sessions import read_sessions
     from analysis.table import rules_for
 
     url = _database(db, file)
     judgments = judgments_from(url, file, study, question, rules, simulated)
     find = clip_finder(url, judgments.attrs["study"], clips)
-    written = run(judgments, out, rules_for(judgments, rules), paper=paper, find_clip=find)
+    sessions = read_sessions(url, file, judgments.attrs["study"], survey=survey)
+    chosen = rules_for(judgments, rules)
+    written = run(judgments, out, chosen, paper=paper, find_clip=find, sessions=sessions)
     click.echo(f"wrote {written}")
 
 
@@ -125,9 +130,9 @@ def agreement(
 @click.argument("second", metavar="B")
 @click.option("--study-a", metavar="NAME", help="Which study of A, where it holds several.")
 @click.option("--study-b", metavar="NAME", help="Which study of B, where it holds several.")
-@_question
+@question_option
 @_rules
-@_simulated
+@simulated_option
 def compare(
     first: str,
     second: str,
@@ -173,6 +178,20 @@ def _place(text: str) -> tuple[str | None, Path | None]:
     multiple=True,
     help="One value for all rows, such as crowd=lab; may be repeated.",
 )
+@click.option(
+    "--answer",
+    "answers",
+    metavar="THEIRS=CHOICE",
+    multiple=True,
+    help="What the column mapped to choice has for left, right or tie, such as model_a=left; may "
+    "be repeated.",
+)
+@click.option(
+    "--ratings",
+    metavar="A,B,...",
+    default="",
+    help="Columns of a rating matrix, one per source: each two make a judgment, equal ones a tie.",
+)
 @click.option("--study", metavar="NAME", required=True, help="Name of the study.")
 @click.option(
     "--out",
@@ -183,7 +202,13 @@ def _place(text: str) -> tuple[str | None, Path | None]:
     help="The file to write.",
 )
 def import_(
-    table: Path, columns: tuple[str, ...], constants: tuple[str, ...], study: str, out: Path
+    table: Path,
+    columns: tuple[str, ...],
+    constants: tuple[str, ...],
+    answers: tuple[str, ...],
+    ratings: str,
+    study: str,
+    out: Path,
 ) -> None:
     """Turn TABLE, one row per judgment of a published study, into judgments.csv.
 
@@ -192,7 +217,7 @@ def import_(
 
     Nothing is guessed: what is missing is left empty and said, or refused.
     """
-    from analysis.importing import import_table, parse_assignments
+    from analysis.importing import import_table, parse_answers, parse_assignments
 
     found = import_table(
         table,
@@ -200,6 +225,8 @@ def import_(
         study,
         parse_assignments("--map", columns),
         parse_assignments("--set", constants),
+        answers=parse_answers(answers),
+        ratings=[name.strip() for name in ratings.split(",") if name.strip()],
     )
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
@@ -263,28 +290,4 @@ def plan(
     click.echo(text, nl=False)
 
 
-@click.command()
-@study_options
-@click.option(
-    "--stop-when",
-    metavar="RULE",
-    help="'decided' (50 % is excluded), 'half-width 3' (points), or both joined by 'or'. Default: "
-    "what the study file declares.",
-)
-@_question
-@_simulated
-def looks(
-    db: str, study: str | None, stop_when: str | None, question: str | None, simulated: bool | None
-) -> None:
-    """Look at a running study: intervals that hold at all looks together, rows not yet done.
-
-    Looking every day, or after every session, raises no false alarms.
-    """
-    from analysis.stopping import sequential_status_text
-
-    policy = {None: "refuse", True: "include", False: "exclude"}[simulated]
-    text = sequential_status_text(db, study, stop_when, question=question, simulated=policy)
-    click.echo(text, nl=False)
-
-
-COMMANDS = (plan, report, agreement, compare, import_, looks)
+COMMANDS = (plan, report, agreement, compare, import_)

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import select
 
-from analysis.declared import exclusions_of, primary_of
+from analysis.declared import comparisons_of, exclusions_of, primary_of
 from analysis.load import COLUMNS
 from evaluation.database import find_study, open_database
 from evaluation.export import judgment_rows
@@ -31,20 +31,23 @@ def read_database(url: str, study: str | None) -> pd.DataFrame:
             found = find_study(session, study)
             # Any key gives the same numbers: pseudonyms only tell workers apart.
             rows = [
-                [_text(row.get(column)) for column in COLUMNS]
+                [text_of(row.get(column)) for column in COLUMNS]
                 for row in judgment_rows(session, found, key=found.secret)
             ]
             frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=str)
             analysis = found.design.get("analysis", {})
             frame.attrs.update(
-                seed=found.seed, declared=exclusions_of(analysis), primary=primary_of(analysis)
+                seed=found.seed,
+                comparisons=comparisons_of(found.design.get("design", {}), ()),
+                declared=exclusions_of(analysis),
+                primary=primary_of(analysis),
             )
     finally:
         database.close()
     return frame
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """One field as the export writes it; missing is empty."""
     if value is None:
         return ""

@@ -1,6 +1,8 @@
 """What the study file declared about the analysis, read from the copy beside the judgments."""
 
 import tomllib
+from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,7 @@ from analysis.errors import JudgmentsError
 
 
 def read_declared(path: Path, study: str) -> dict[str, Any]:
-    """Return the seed, the exclusions and the primary rows that a study file declares.
+    """Return the seed, the rows, the exclusions and the primary rows that a study file declares.
 
     Only these keys are read: the file's clip folders need not exist where the analysis runs.
 
@@ -17,11 +19,52 @@ def read_declared(path: Path, study: str) -> dict[str, Any]:
         study: name of the study whose judgments are analysed.
 
     Returns:
-        `seed`, `declared` and `primary` where the file is there and is of this study, else nothing.
+        `seed`, `comparisons`, `declared` and `primary` where the file is there and is of this
+        study, else nothing.
 
     Raises:
         JudgmentsError: the file is not TOML.
     """
+    tables = _tables(path, study)
+    if not tables:
+        return {}
+    analysis, design = tables.get("analysis", {}), tables.get("design", {})
+    sources = tables.get("sources", {})
+    return {
+        "seed": tables["study"].get("seed"),
+        "comparisons": comparisons_of(design, list(sources) if isinstance(sources, dict) else []),
+        "declared": exclusions_of(analysis),
+        "primary": primary_of(analysis),
+    }
+
+
+def survey_choices(path: Path, study: str) -> dict[str, tuple[str, ...]]:
+    """Return the declared choices of each survey question by its id; empty for free text.
+
+    Args:
+        path: as in `read_declared`.
+        study: as in `read_declared`.
+
+    Raises:
+        JudgmentsError: the file is not TOML.
+    """
+    return choices_of(_tables(path, study).get("survey", ()))
+
+
+def choices_of(survey: Any) -> dict[str, tuple[str, ...]]:
+    """Return the declared choices by question id, of the questions of a study's [[survey]]."""
+    questions = survey if isinstance(survey, list | tuple) else ()
+    found = {}
+    for question in questions:
+        if isinstance(question, dict) and "id" in question:
+            choices = question.get("choices", ())
+            listed = choices if isinstance(choices, list | tuple) else ()
+            found[str(question["id"])] = tuple(map(str, listed))
+    return found
+
+
+def _tables(path: Path, study: str) -> dict[str, Any]:
+    """The tables of a study file; empty where it is missing or of another study."""
     try:
         with path.open("rb") as file:
             tables = tomllib.load(file)
@@ -30,14 +73,7 @@ def read_declared(path: Path, study: str) -> dict[str, Any]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise JudgmentsError(f"{path}: not a TOML file ({error})") from None
     about = tables.get("study", {})
-    if not isinstance(about, dict) or about.get("name") != study:
-        return {}
-    analysis = tables.get("analysis", {})
-    return {
-        "seed": about.get("seed"),
-        "declared": exclusions_of(analysis),
-        "primary": primary_of(analysis),
-    }
+    return tables if isinstance(about, dict) and about.get("name") == study else {}
 
 
 def exclusions_of(analysis: Any) -> tuple[str, ...]:
@@ -46,9 +82,18 @@ def exclusions_of(analysis: Any) -> tuple[str, ...]:
     return tuple(str(rule) for rule in rules) if isinstance(rules, list | tuple) else (str(rules),)
 
 
+def comparisons_of(design: Any, sources: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of sources in `comparisons` of a study's [design] table, in its order."""
+    rows = design.get("comparisons", ()) if isinstance(design, dict) else ()
+    return tuple(combinations(sources, 2)) if rows == "all" else _pairs(rows)
+
+
 def primary_of(analysis: Any) -> tuple[tuple[str, str], ...]:
     """Return the pairs of sources in `primary` of a study's [analysis] table."""
-    rows = analysis.get("primary", ()) if isinstance(analysis, dict) else ()
+    return _pairs(analysis.get("primary", ()) if isinstance(analysis, dict) else ())
+
+
+def _pairs(rows: Any) -> tuple[tuple[str, str], ...]:
     if not isinstance(rows, list | tuple):
         return ()
     pairs = [row for row in rows if isinstance(row, list | tuple) and len(row) == 2]

@@ -9,8 +9,9 @@ table names what is shown but not the files; `trial` from the row's line; `assig
 worker (or the worker and `session`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ _ESSENTIAL = {
 _CHOSEN = ("choice", "left_chosen", "winner")
 _DEFAULTS = {"trial_kind": "test", "category": "all", "crowd": "imported"}
 _TARGETS = (*COLUMNS, "left_chosen", "winner")
+_CHOICES = ("left", "right", "tie")
 _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 
 
@@ -73,10 +75,37 @@ def parse_assignments(option: str, values: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
+def parse_answers(values: tuple[str, ...]) -> dict[str, str]:
+    """Read `THEIRS=CHOICE` options: what a table writes for left, right and tie.
+
+    Raises:
+        UsageError: one is not of this form, or comes twice.
+    """
+    found: dict[str, str] = {}
+    for text in values:
+        theirs, equals, choice = (part.strip() for part in text.rpartition("="))
+        if not equals or choice not in _CHOICES:
+            raise UsageError(
+                f"--answer {text}: write THEIRS=left, THEIRS=right or THEIRS=tie, such as "
+                "model_a=left"
+            )
+        if theirs in found:
+            raise UsageError(f"--answer {text}: {theirs!r} is given twice")
+        found[theirs] = choice
+    return found
+
+
 def import_table(
-    path: Path, out: Path, study: str, columns: Mapping[str, str], constants: Mapping[str, str]
+    path: Path,
+    out: Path,
+    study: str,
+    columns: Mapping[str, str],
+    constants: Mapping[str, str],
+    *,
+    answers: Mapping[str, str] | None = None,
+    ratings: Sequence[str] = (),
 ) -> Imported:
-    """Turn a long pairwise table, one row per judgment, into judgments.csv.
+    """Turn a published table, one row per judgment, into judgments.csv.
 
     Args:
         path: CSV with a header, or tab-separated where its name ends in .tsv.
@@ -84,6 +113,9 @@ def import_table(
         study: name of the study.
         columns: column of the table by column of the contract, or by `left_chosen` or `winner`.
         constants: one value for all rows, by column of the contract.
+        answers: left, right or tie by what the column mapped to `choice` has.
+        ratings: columns of a rating matrix, each named after a source: every two of them make a
+            judgment, which the higher rating wins; equal ratings are a tie, empty ones nothing.
 
     Raises:
         UsageError: the mapping lacks what cannot be derived, or names a column that is not there.
@@ -93,14 +125,21 @@ def import_table(
     if out.resolve() == path.resolve():
         raise UsageError(f"--out {out}: this is the table itself; write to another file")
     table = _read(path)
+    columns = dict(columns)
+    if ratings:
+        table = _pairs_of_ratings(path, table, ratings)
+        columns |= {name: name for name in ("left_source", "right_source", "choice")}
     _check_mapping(path, table, columns, constants)
     frame = pd.DataFrame(index=table.index)
     for target, column in columns.items():
         frame[target] = table[column].str.strip()
+    if answers:
+        _translate(frame, path, answers)
     for target, value in {**_DEFAULTS, **constants, "study": study}.items():
         if target not in columns:
             frame[target] = value
-    notes = [f"{c} is `{v}` in all rows" for c, v in _DEFAULTS.items() if _free(c, frame, v)]
+    notes = [f"each two of {', '.join(ratings)} are a judgment"] if ratings else []
+    notes += [f"{c} is `{v}` in all rows" for c, v in _DEFAULTS.items() if _free(c, frame, v)]
     notes += _fill(frame, path)
     missing = [c for c in REQUIRED if (frame[c] == "").all()]
     if missing:
@@ -112,6 +151,52 @@ def import_table(
     check_judgments(frame, str(path))
     write_text(out, frame.to_csv(index=False, lineterminator="\n"))
     return Imported(len(frame), int(frame["worker"].nunique()), tuple(notes))
+
+
+def _pairs_of_ratings(path: Path, table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """Turn one row per worker and item, a rating per source, into one row per pair of sources."""
+    for name in names:
+        if name not in table.columns:
+            there = ", ".join(map(str, table.columns))
+            raise UsageError(f"--ratings {name}: {path} has no such column; it has {there}")
+    if len(set(names)) < 2:
+        raise UsageError("--ratings: name two columns or more, joined by commas")
+    values = {name: _ratings(path, table, name) for name in names}
+    others = table.drop(columns=list(names))
+    parts = []
+    for a, b in combinations(dict.fromkeys(names), 2):
+        difference = (values[a] - values[b]).to_numpy()
+        choice = np.select([difference > 0, difference < 0], ["left", "right"], "tie")
+        pair = others.assign(left_source=a, right_source=b, choice=choice)
+        parts.append(pair[~np.isnan(difference)])
+    pairs = pd.concat(parts, ignore_index=True)
+    if pairs.empty:
+        raise JudgmentsError(f"{path}: no row has two ratings to compare")
+    return pairs
+
+
+def _ratings(path: Path, table: pd.DataFrame, name: str) -> "pd.Series[float]":
+    text = table[name].str.strip()
+    numbers = pd.to_numeric(text.where(text != "", None), errors="coerce").astype(float)
+    bad = np.flatnonzero(((text != "") & numbers.isna()).to_numpy())
+    if len(bad):
+        raise JudgmentsError(
+            f"{path}:{bad[0] + 2}: column {name!r} is not a rating: {text.iloc[bad[0]]!r}"
+        )
+    return numbers
+
+
+def _translate(frame: pd.DataFrame, path: Path, answers: Mapping[str, str]) -> None:
+    """Write left, right and tie for what the table has, in place."""
+    if "choice" not in frame:
+        raise UsageError("--answer is for the column mapped to choice: --map choice=COLUMN")
+    bad = np.flatnonzero(~frame["choice"].isin(list(answers)).to_numpy())
+    if len(bad):
+        raise JudgmentsError(
+            f"{path}:{bad[0] + 2}: choice {frame['choice'].iloc[bad[0]]!r} is in no --answer; "
+            f"there is {', '.join(answers)}"
+        )
+    frame["choice"] = frame["choice"].map(dict(answers))
 
 
 def _free(column: str, frame: pd.DataFrame, value: str) -> bool:

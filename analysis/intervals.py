@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from analysis.clusters import kish
 from analysis.variance import (
     TYPICAL,
     Correlations,
     Sample,
     component_variance,
     correlations,
-    kish,
     multiway,
 )
 
@@ -24,6 +24,8 @@ LEVEL = 0.95
 # 92 of 95); the correlations pooled over the row take its place.
 FEW_WORKERS = 20.0
 LEAST_WORKERS = 5  # with fewer there is no telling how much workers differ
+
+ONE_CLIP = "one clip of a source in a category: the interval says nothing of its other clips"
 
 Bounds = tuple[float, float]
 
@@ -213,6 +215,8 @@ def _estimate(sample: Sample, spread: Spread | None, level: float) -> Estimate:
             else f"{workers} workers: too few for an interval (at least {LEAST_WORKERS}, or one)"
         )
         return Estimate(100 * rate, None, None, n, workers, note=why, **known)  # type: ignore[arg-type]
+    notes = [spread.note] if spread.note else []
+    notes += [ONE_CLIP] if _one_clip(sample) else []
     effective, deff = _effective(sample, spread.variance)
     low, high = korn_graubard(rate, n, effective, spread.df, level)
     return Estimate(
@@ -222,12 +226,18 @@ def _estimate(sample: Sample, spread: Spread | None, level: float) -> Estimate:
         n,
         workers,
         spread.method,
-        spread.note,
+        "; ".join(notes),
         deff,
         se=100 * float(np.sqrt(spread.variance)),
         df=spread.df,
         **known,  # type: ignore[arg-type]
     )
+
+
+def _one_clip(sample: Sample) -> bool:
+    """Whether a source shows one clip only in every cell, so that nothing is known of others."""
+    cells = len(sample.sizes)
+    return any(int(codes.max()) + 1 <= cells for codes in (sample.clip_a, sample.clip_b))
 
 
 def _effective(sample: Sample, variance: float) -> tuple[float, float]:

@@ -3,8 +3,8 @@
 `load_judgments` is the one door: whatever comes out of it has every column of the contract, no
 duplicate, no naive time, no label that is in neither clip, and one study. Notes about what was
 ignored or missing are in `frame.attrs["notes"]`; `frame.attrs` also has `study`, `study_hash`,
-`seed`, `declared` (the exclusions the study file declares, or None), `primary` (the rows it
-declares so) and `simulated`.
+`seed`, `comparisons` (the study file's rows in its order), `declared` (the exclusions it declares,
+or None), `primary` (the rows it declares so) and `simulated`.
 """
 
 from pathlib import Path
@@ -292,6 +292,7 @@ def _describe(frame: pd.DataFrame, file: Path | None) -> None:
     frame.attrs["study_hash"] = hashes[0] if hashes else ""
     frame.attrs["simulated"] = bool(frame["simulated"].any())
     frame.attrs.setdefault("seed", None)
+    frame.attrs.setdefault("comparisons", ())
     frame.attrs.setdefault("declared", None)
     frame.attrs.setdefault("primary", ())
     if file is not None:

@@ -4,17 +4,21 @@ A *row* is a comparison "A over B". A comes first as the study ordered the pair 
 `source_b`); where that is not recorded, alphabetically, with `static`, then `real`, always second.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from analysis.clusters import codes_of
 from analysis.errors import JudgmentsError
 from analysis.published import CATEGORY_ORDER, ROW_ORDER
 from analysis.variance import Sample
 
 MEAN = "Mean"
+# What the estimates of a row are made from, of the columns that `add_preferences` gives.
+NEEDED = ("row", "category", "y", "worker", "cluster_a", "cluster_b")
 # `real` is second to everything, `static` second to everything but `real`.
 _LAST = {"real": 2, "static": 1}
 
@@ -51,30 +55,53 @@ def add_preferences(judgments: pd.DataFrame) -> pd.DataFrame:
     Raises:
         JudgmentsError: one pair of sources is recorded in both orders.
     """
-    out = judgments.copy()
-    left, right = out["left_source"], out["right_source"]
-    recorded = out["source_a"] != ""
-    pairs = out[~recorded][["left_source", "right_source"]].drop_duplicates()
-    order = {(x, y): orient(x, y) for x, y in pairs.itertuples(index=False)}
-    guessed = [
-        order[pair].source_a if not known else ""
-        for pair, known in zip(zip(left, right, strict=True), recorded, strict=True)
-    ]
-    out["a"] = out["source_a"].where(recorded, guessed)
-    a_left = out["a"] == left
-    out["b"] = right.where(a_left, left)
-    out["row"] = out["a"] + " over " + out["b"]
+    out = judgments.copy(deep=False)
+    left, right = _objects(out, "left_source"), _objects(out, "right_source")
+    # Rows that show the same two sources are alike: work on one of each kind.
+    kind, kinds = _kinds(left, right, _objects(out, "source_a"))
+    rows = [_row_of(*key) for key in kinds]
+    out["a"] = np.array([row.source_a for row in rows], dtype=object)[kind]
+    out["b"] = np.array([row.source_b for row in rows], dtype=object)[kind]
+    out["row"] = np.array([row.label for row in rows], dtype=object)[kind]
+    on_left = [row.source_a == key[0] for row, key in zip(rows, kinds, strict=True)]
+    a_left = np.array(on_left, dtype=bool)[kind]
     _one_order(out)
-    chose_left = out["choice"] == "left"
-    out["y"] = np.where(out["choice"] == "tie", 0.5, (chose_left == a_left).astype(float))
+    choice = _objects(out, "choice")
+    out["y"] = np.where(choice == "tie", 0.5, ((choice == "left") == a_left).astype(float))
+    item = _objects(out, "item")
     for side, here in (("a", a_left), ("b", ~a_left)):
-        clip = out["left_clip"].where(here, out["right_clip"])
-        origin = out["left_origin"].where(here, out["right_origin"])
-        cluster = origin.where(origin != "", clip)
-        # Equal file names in two categories are two items.
-        item = out["category"] + "/" + out["item"]
-        out[f"cluster_{side}"] = item.where(out["item"] != "", cluster)
+        clip = np.where(here, _objects(out, "left_clip"), _objects(out, "right_clip"))
+        origin = np.where(here, _objects(out, "left_origin"), _objects(out, "right_origin"))
+        cluster = np.where(origin != "", origin, clip)
+        if (item != "").any():
+            # Equal file names in two categories are two items.
+            cluster = np.where(item != "", _objects(out, "category") + "/" + item, cluster)
+        out[f"cluster_{side}"] = cluster
     return out
+
+
+def _objects(frame: pd.DataFrame, column: str) -> NDArray[np.object_]:
+    return frame[column].to_numpy(dtype=object)
+
+
+def _kinds(
+    *columns: NDArray[np.object_],
+) -> tuple[NDArray[np.int64], list[tuple[str, ...]]]:
+    """Number the distinct combinations; return each row's number, and the combinations."""
+    joint = np.zeros(len(columns[0]), dtype=np.int64)
+    for column in columns:
+        codes, values = pd.factorize(column)
+        joint = joint * max(len(values), 1) + codes
+    codes, _ = pd.factorize(joint)
+    first = np.flatnonzero(~pd.Series(codes).duplicated().to_numpy())
+    return codes, [tuple(str(column[i]) for column in columns) for i in first]
+
+
+def _row_of(left: str, right: str, recorded_a: str) -> Comparison:
+    """The row that a judgment of these sources belongs to."""
+    if recorded_a == "":
+        return orient(left, right)
+    return Comparison(recorded_a, right if recorded_a == left else left)
 
 
 def _one_order(frame: pd.DataFrame) -> None:
@@ -95,24 +122,32 @@ def table_preferences(judgments: pd.DataFrame) -> pd.DataFrame:
 
 def sample_of(preferences: pd.DataFrame) -> Sample:
     """Code the judgments of one row; its cells are the categories in alphabetical order."""
-    # Sorted by category, so that the codes of the cells follow the alphabet.
-    ordered = preferences.sort_values("category", kind="stable")
-    return Sample.of(
-        ordered["y"],
-        ordered["worker"],
-        ordered["cluster_a"],
-        ordered["cluster_b"],
-        ordered["category"],
+    cells = pd.factorize(preferences["category"], sort=True)[0].astype(np.int64)
+    return Sample(
+        preferences["y"].to_numpy(dtype=np.float64),
+        cells,
+        *(codes_of(preferences[name]) for name in ("worker", "cluster_a", "cluster_b")),
     )
 
 
-def row_order(comparisons: Iterable[Comparison]) -> list[Comparison]:
-    """Order rows: the paper's as the paper has them, then the others, those over `real` last."""
-    known = {pair: i for i, pair in enumerate(ROW_ORDER)}
+def row_order(
+    comparisons: Iterable[Comparison], declared: Sequence[tuple[str, str]] = ()
+) -> list[Comparison]:
+    """Order rows as the study declares them.
+
+    What is not declared comes after: the paper's rows as the paper has them, then the others by
+    the alphabet, those over `real` last.
+
+    Args:
+        comparisons: the rows.
+        declared: the study file's pairs of sources, in its order.
+    """
+    order = [*map(frozenset, declared), *ROW_ORDER]
+    known = {pair: i for i, pair in reversed(list(enumerate(order)))}
 
     def key(row: Comparison) -> tuple[int, int, str, str]:
-        place = known.get(frozenset((row.source_a, row.source_b)), len(known))
-        last = _LAST.get(row.source_b, 0) if place == len(known) else 0
+        place = known.get(frozenset((row.source_a, row.source_b)), len(order))
+        last = _LAST.get(row.source_b, 0) if place == len(order) else 0
         return place, last, row.source_b, row.source_a
 
     return sorted(comparisons, key=key)
@@ -127,4 +162,5 @@ def category_order(categories: Iterable[str]) -> list[str]:
 def comparisons_in(preferences: pd.DataFrame) -> list[Comparison]:
     """Return the rows that have judgments, in printing order."""
     pairs = preferences[["a", "b"]].drop_duplicates().itertuples(index=False)
-    return row_order(Comparison(str(a), str(b)) for a, b in pairs)
+    declared = preferences.attrs.get("comparisons") or ()
+    return row_order((Comparison(str(a), str(b)) for a, b in pairs), declared)

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from analysis.clusters import Codes, Floats, codes_of, intersection, kish
 from analysis.errors import AnalysisError
 from analysis.intervals import LEVEL
 from analysis.significance import holm
@@ -19,7 +20,6 @@ from analysis.strengths import (
     goodness_of_fit,
     preference,
 )
-from analysis.variance import Codes, Floats, codes_of, intersection, kish
 
 
 @dataclass(frozen=True)

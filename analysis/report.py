@@ -43,6 +43,7 @@ from analysis.ranking import Ranking, rank
 from analysis.render import GRIDS, html_grid, render, to_html
 from analysis.rexport import write_r
 from analysis.sensitivity import sensitivity
+from analysis.sessions import devices, read_sessions, session_funnel, survey_answers
 from analysis.table import Table, build_table, rules_for
 from evaluation.columns import JUDGMENT_COLUMNS
 
@@ -54,6 +55,7 @@ def report(
     *,
     paper: bool = False,
     find_clip: Callable[[str], Path | None] | None = None,
+    sessions: pd.DataFrame | None = None,
 ) -> Path:
     """Write the report into a folder, made if needed.
 
@@ -63,6 +65,7 @@ def report(
         rules: the exclusions in force, from `rules_for`.
         paper: print the published Table 1 beside ours.
         find_clip: gives the file of a clip id; None: no example pairs.
+        sessions: from `read_sessions`; None: nothing is said of drop-outs, devices and survey.
 
     Returns:
         The HTML file.
@@ -85,6 +88,8 @@ def report(
     }
     if ranking is not None:
         grids["ranking"] = ranking_rows(ranking)
+    about = _session_grids(sessions)
+    grids |= {name.lower(): grid for name, grid in about.items()}
     shown, unseen = examples(preferences, find_clip) if find_clip else ([], [])
     page = _template().render(
         study=table.study,
@@ -103,6 +108,7 @@ def report(
         sensitivity=_grid("The Means under every exclusion rule", grids["sensitivity"]),
         sensitivity_remarks=sensitivity_remarks(found),
         quality=[*quality(judgments), *unseen],
+        sessions=[_grid(name, grid) for name, grid in about.items()],
         examples=shown,
         methods=methods(table, ranking, _share_left(preferences)),
         citations=CITATIONS,
@@ -114,6 +120,18 @@ def report(
     write_r(kept, out / "r")
     write_text(out / "report.html", page)
     return out / "report.html"
+
+
+def _session_grids(sessions: pd.DataFrame | None) -> dict[str, Grid]:
+    """The tables about sessions that have anything to say, by title."""
+    if sessions is None or sessions.empty:
+        return {}
+    made = {
+        "Sessions": session_funnel(sessions),
+        "Devices": devices(sessions),
+        "Survey": survey_answers(sessions),
+    }
+    return {name: grid for name, grid in made.items() if grid[1]}
 
 
 def _share_left(preferences: pd.DataFrame) -> float:
@@ -249,6 +267,7 @@ def clip_finder(
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder with SOURCE/... clips, to show example pairs. With --db they are found.",
 )
+@click.option("--survey", is_flag=True, help="Tabulate the survey's answers too.")
 def main(
     db: str | None,
     file: Path | None,
@@ -259,11 +278,14 @@ def main(
     out: Path,
     paper: bool,
     clips: Path | None,
+    survey: bool,
 ) -> None:
     """Write the report of a study: HTML, figures, tables, files for R."""
     judgments = judgments_from(db, file, study, question, rules, simulated)
     find = clip_finder(db, judgments.attrs["study"], clips)
-    written = report(judgments, out, rules_for(judgments, rules), paper=paper, find_clip=find)
+    sessions = read_sessions(db, file, judgments.attrs["study"], survey=survey)
+    chosen = rules_for(judgments, rules)
+    written = report(judgments, out, chosen, paper=paper, find_clip=find, sessions=sessions)
     click.echo(f"wrote {written}")
 
 

@@ -9,16 +9,17 @@ raise a false alarm in every seventh study; on this one in fewer than one of 20
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 from scipy import stats
 
+from analysis.clusters import kish
 from analysis.errors import UsageError
 from analysis.intervals import LEVEL, row_correlations, spread_of
 from analysis.preference import Comparison, comparisons_in, sample_of
-from analysis.variance import Sample, component_variance, kish
+from analysis.variance import Sample, component_variance
 
 
 def mixture_parameter(best_at: float, alpha: float) -> float:
@@ -49,7 +50,8 @@ class Look:
     Args:
         row: its name in data.
         percent: the Mean, 0..100.
-        low: lower bound of the confidence sequence, or None where workers are too few.
+        low: lower bound of the confidence sequence, or None where workers are too few or a
+            category has no judgments.
         high: its upper bound.
         n: judgments so far.
     """
@@ -100,17 +102,29 @@ def look(sample: Sample, planned: int, level: float = LEVEL) -> tuple[float, flo
     return max(rate - radius, 0.0), min(rate + radius, 1.0)
 
 
-def looks(preferences: pd.DataFrame, planned: dict[str, int], level: float = LEVEL) -> list[Look]:
+def looks(
+    preferences: pd.DataFrame,
+    planned: dict[str, int],
+    level: float = LEVEL,
+    *,
+    categories: Collection[str] = (),
+) -> list[Look]:
     """Return the state of every row that has judgments.
 
     Args:
         preferences: from `table_preferences`.
         planned: judgments planned per row, by its name in data.
         level: as in `look`; for each row.
+        categories: of the study; a row has no interval before it has judgments in all of them,
+            because its Mean is over all of them.
     """
     out = []
     for row in comparisons_in(preferences):
-        sample = sample_of(preferences[preferences["row"] == row.label])
+        own = preferences[preferences["row"] == row.label]
+        sample = sample_of(own)
+        if not set(categories) <= set(own["category"]):
+            out.append(Look(row.label, 100 * sample.mean, None, None, len(sample)))
+            continue
         bounds = look(sample, planned.get(row.label, len(sample)), level)
         low, high = (100 * bounds[0], 100 * bounds[1]) if bounds else (None, None)
         out.append(Look(row.label, 100 * sample.mean, low, high, len(sample)))
@@ -128,6 +142,14 @@ class StopRule:
 
     decided: bool
     half_width: float | None
+
+    @property
+    def text(self) -> str:
+        """The rule in words."""
+        parts = ["decided"] if self.decided else []
+        if self.half_width is not None:
+            parts.append(f"half-width at most {self.half_width:g} points")
+        return " or ".join(parts)
 
     def done(self, state: Look) -> bool:
         """Whether a row may stop."""
@@ -166,3 +188,29 @@ def rows_to_top_up(
     """Return the rows that still need judgments: those not done, and those without any."""
     done = {state.row for state in states if rule.done(state)}
     return [row for row in rows if row.label not in done]
+
+
+LEAST_GROWTH, MOST_GROWTH = 1.1, 2.0
+
+
+def growth(state: Look, rule: StopRule) -> float:
+    """Return how many times its judgments a row should have at the next look.
+
+    The half-width is taken to shrink as 1 / sqrt(n), which holds as long as new judgments come
+    from new workers. A guess is not trusted far: at least a tenth more, at most as many again.
+
+    Args:
+        state: of a row that is not done.
+        rule: when it would be.
+
+    Returns:
+        In [1.1, 2].
+    """
+    half = state.half_width
+    if half is None:
+        return MOST_GROWTH
+    goals = [abs(state.percent - 50)] if rule.decided else []
+    goals += [rule.half_width] if rule.half_width is not None else []
+    goal = max(goals)  # either is enough, so the wider interval decides
+    times = (half / goal) ** 2 if goal > 0 else math.inf
+    return min(max(times, LEAST_GROWTH), MOST_GROWTH)

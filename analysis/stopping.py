@@ -1,6 +1,9 @@
 """Where a running study stands by its stopping rule, as text: which rows still need judgments."""
 
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -40,38 +43,92 @@ def sequential_status_text(
         UsageError: there is no rule, or it cannot be read, or the study or question must be named.
         DatabaseError: the database is missing or of another version.
     """
-    asked = parse_stop(rule) if rule else None
+    found = look_at_question(db, study, rule, question=question, simulated=simulated)
+    text = look_text(found)
+    return f"{BANNER}\n{text}{BANNER}\n" if found.simulated else text
+
+
+@dataclass(frozen=True)
+class QuestionLook:
+    """Where a study stands at one look, for one question.
+
+    Args:
+        study: its name.
+        cells: its progress, of the question.
+        states: the rows that have judgments.
+        stop: the rule.
+        notes: what the exclusions left out.
+        simulated: whether any judgment is simulated.
+    """
+
+    study: str
+    cells: tuple[CellProgress, ...]
+    states: tuple[Look, ...]
+    stop: StopRule
+    notes: tuple[str, ...]
+    simulated: bool
+
+    @property
+    def rows(self) -> list[Comparison]:
+        """The planned rows, in the order of the plan."""
+        return list(dict.fromkeys(Comparison(c.source_a, c.source_b) for c in self.cells))
+
+
+def declared_rule(db: str, study: str | None) -> str | None:
+    """Return `stop_when` of the study file's [analysis], or None where there is none."""
+    with _reading(db, study) as (_, found):
+        rule = found.design.get("analysis", {}).get("stop_when")
+    return None if rule is None else str(rule)
+
+
+def questions_of(db: str, study: str | None) -> list[str]:
+    """Return the names of a study's questions, in order."""
+    with _reading(db, study) as (_, found):
+        return [question.name for question in found.questions]
+
+
+@contextmanager
+def _reading(db: str, study: str | None) -> Iterator[tuple[Session, Study]]:
     database = open_database(db)
     try:
         with database.read() as session:
-            found = find_study(session, study)
-            name = found.name
-            declared = found.design.get("analysis", {}).get("stop_when")
-            cells = study_progress(session, found)
-            planned = _first_plan(session, found)
+            yield session, find_study(session, study)
     finally:
         database.close()
+
+
+def look_at_question(
+    db: str,
+    study: str | None,
+    rule: str | None,
+    *,
+    question: str | None = None,
+    simulated: str = "refuse",
+) -> QuestionLook:
+    """Look at a study; the arguments and errors are those of `sequential_status_text`."""
+    asked = parse_stop(rule) if rule else None
+    declared = declared_rule(db, study)
     if asked is None and not declared:
         raise UsageError(
             "no stopping rule: say --stop-when 'decided or half-width 3', or write stop_when under "
             "[analysis] of the study file"
         )
-    stop = asked or parse_stop(declared)
-    cells = _of_question(cells, question)
-    states: list[Look] = []
-    notes: list[str] = []
-    marked = False
-    if any(cell.counted for cell in cells):
-        judgments = load_judgments(db, study=name, question=question, simulated=simulated)
-        kept, dropped = exclude(judgments, rules_for(judgments, ()))
-        notes = [f"left out by {d.rule}: {d.judgments:,} judgments" for d in dropped]
-        states = looks(table_preferences(kept), planned)
-        marked = judgments.attrs["simulated"]
-    text = _text(name, cells, states, stop, notes)
-    return f"{BANNER}\n{text}{BANNER}\n" if marked else text
+    stop = asked or parse_stop(str(declared))
+    with _reading(db, study) as (session, found):
+        name = found.name
+        cells = _of_question(study_progress(session, found), question)
+        planned = first_plan(session, found)
+    if not any(cell.counted for cell in cells):
+        return QuestionLook(name, tuple(cells), (), stop, (), False)
+    judgments = load_judgments(db, study=name, question=question, simulated=simulated)
+    kept, dropped = exclude(judgments, rules_for(judgments, ()))
+    notes = tuple(f"left out by {d.rule}: {d.judgments:,} judgments" for d in dropped)
+    categories = {cell.category for cell in cells}
+    states = tuple(looks(table_preferences(kept), planned, categories=categories))
+    return QuestionLook(name, tuple(cells), states, stop, notes, judgments.attrs["simulated"])
 
 
-def _first_plan(session: Session, study: Study) -> dict[str, int]:
+def first_plan(session: Session, study: Study) -> dict[str, int]:
     """Judgments of each row in the first plan: what was fixed before the first look."""
     test = (Trial.study_id == study.id, Trial.kind == TrialKind.TEST)
     rows = session.execute(
@@ -94,17 +151,15 @@ def _of_question(cells: list[CellProgress], question: str | None) -> list[CellPr
     return [cell for cell in cells if question in (None, cell.question)]
 
 
-def _text(
-    name: str, cells: list[CellProgress], states: list[Look], stop: StopRule, notes: list[str]
-) -> str:
+def look_text(found: QuestionLook) -> str:
+    """Return a look as text, without the banner of simulated raters."""
     planned: Counter[str] = Counter()
     counted: Counter[str] = Counter()
-    rows = list(dict.fromkeys(Comparison(c.source_a, c.source_b) for c in cells))
-    for cell in cells:
+    for cell in found.cells:
         label = Comparison(cell.source_a, cell.source_b).label
         planned[label] += cell.planned
         counted[label] += cell.counted
-    by_row = {state.row: state for state in states}
+    by_row, stop = {state.row: state for state in found.states}, found.stop
     grid = [
         (
             row.label,
@@ -113,15 +168,15 @@ def _text(
             f"{planned[row.label]:,}",
             _state(by_row.get(row.label), stop),
         )
-        for row in rows
+        for row in found.rows
     ]
     header = ("row", "percent", "at all looks", "half-width", "counted", "planned", "state")
-    text = text_grid(f"{name}: 95 % confidence sequences, stop when {_words(stop)}", header, grid)
-    needy = [row.label for row in rows_to_top_up(states, stop, rows)]
-    notes = [f"{note}\n" for note in notes]
+    title = f"{found.study}: 95 % confidence sequences, stop when {stop.text}"
+    text = text_grid(title, header, grid) + "".join(f"{note}\n" for note in found.notes)
+    needy = [row.label for row in rows_to_top_up(found.states, stop, found.rows)]
     if not needy:
-        return text + "".join(notes) + "Every row is done: the study may stop.\n"
-    return text + "".join(notes) + f"Rows that still need judgments: {'; '.join(needy)}.\n"
+        return text + "Every row is done: the study may stop.\n"
+    return text + f"Rows that still need judgments: {'; '.join(needy)}.\n"
 
 
 def _numbers(state: Look | None) -> tuple[str, str, str]:
@@ -137,14 +192,7 @@ def _state(state: Look | None, stop: StopRule) -> str:
     if state is None:
         return "no judgments yet"
     if state.low is None:
-        return "too few workers"
+        return "too few workers, or an empty category"
     if not stop.done(state):
         return "needs judgments"
     return "done: decided" if stop.decided and state.decided else "done: short enough"
-
-
-def _words(stop: StopRule) -> str:
-    parts = ["decided"] if stop.decided else []
-    if stop.half_width is not None:
-        parts.append(f"half-width at most {stop.half_width:g} points")
-    return " or ".join(parts)

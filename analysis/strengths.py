@@ -14,8 +14,8 @@ from scipy import special, stats
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
+from analysis.clusters import Codes, Floats, codes_of
 from analysis.errors import ConvergenceError
-from analysis.variance import Codes, Floats, codes_of
 
 LINKS = ("bradley-terry", "thurstone")
 JOD = float(stats.norm.ppf(0.75))  # one just objectionable difference is a preference of 75 %

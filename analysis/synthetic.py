@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from scipy import optimize
 from scipy.special import expit
 
-from analysis.variance import Floats, Sample
+from analysis.clusters import Floats
+from analysis.variance import Sample
 
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(61)
 _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()

@@ -17,6 +17,7 @@ from analysis.intervals import (
 )
 from analysis.preference import (
     MEAN,
+    NEEDED,
     Comparison,
     category_order,
     comparisons_in,
@@ -114,11 +115,11 @@ def build_table(
     if everything.empty:
         raise AnalysisError("no counted test judgments: nothing to put in a table")
     kept, dropped = exclude(judgments, rules)
-    preferences = table_preferences(kept)
+    preferences = everything if len(kept) == len(judgments) else table_preferences(kept)
     if preferences.empty:
         raise AnalysisError("the exclusion rules leave no judgments at all")
     categories = tuple(category_order(everything["category"].unique()))
-    groups = dict(list(preferences.groupby("row", sort=False)))
+    groups = dict(list(preferences[list(NEEDED)].groupby("row", sort=False)))
     rows = [
         _row(row, groups.get(row.label), categories, partial_mean, level)
         for row in comparisons_in(everything)
@@ -157,7 +158,7 @@ def _row(
     present = sorted(preferences["category"].unique())
     found = {
         category: cell_interval(cell, within, level)
-        for category, cell in zip(present, sample.cells(), strict=True)
+        for category, cell in zip(present, sample.cells, strict=True)
     }
     cells = {category: found.get(category, NOTHING) for category in categories}
     whole = len(present) == len(categories)

@@ -8,23 +8,17 @@ jackknife, and design effects from pooled intraclass correlations for when worke
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from functools import cached_property
+from itertools import combinations, zip_longest
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.float64]
-Codes = NDArray[np.int64]
+from analysis.clusters import Codes, Floats, codes_of, intersection, kish, sum_squares
 
 # Above any intraclass correlation of forced choices we have seen; keeps one odd cell from taking
 # over a row.
 MAX_CORRELATION = 0.6
-
-
-def codes_of(labels: ArrayLike) -> Codes:
-    """Number the distinct labels 0, 1, ... in order of appearance."""
-    return pd.factorize(np.asarray(labels))[0].astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -62,12 +56,12 @@ class Sample:
     def __len__(self) -> int:
         return len(self.y)
 
-    @property
+    @cached_property
     def sizes(self) -> Floats:
         """(C,), judgments per cell."""
         return np.bincount(self.cell).astype(np.float64)
 
-    @property
+    @cached_property
     def rates(self) -> Floats:
         """(C,), share preferring A per cell."""
         return np.asarray(np.bincount(self.cell, weights=self.y) / self.sizes)
@@ -82,7 +76,7 @@ class Sample:
         """The three clusterings: worker, clip of A, clip of B."""
         return self.worker, self.clip_a, self.clip_b
 
-    @property
+    @cached_property
     def influence(self) -> Floats:
         """(n,), what each judgment's residual contributes to the mean of the cell rates."""
         sizes = self.sizes
@@ -95,9 +89,30 @@ class Sample:
             self.y[keep], self.worker[keep], self.clip_a[keep], self.clip_b[keep], self.cell[keep]
         )
 
-    def cells(self) -> "list[Sample]":
-        """Return one sample per cell, in the order of the codes."""
-        return [self.take(self.cell == c) for c in range(len(self.sizes))]
+    @cached_property
+    def cells(self) -> "tuple[Sample, ...]":
+        """One sample per cell, in the order of the codes."""
+        return tuple(self.take(self.cell == c) for c in range(len(self.sizes)))
+
+    @cached_property
+    def joint(self) -> dict[tuple[int, ...], Codes]:
+        """The clusterings that agree in two or all three of `factors`, by their places there."""
+        found: dict[tuple[int, ...], Codes] = {
+            (i, j): intersection((self.factors[i], self.factors[j]))
+            for i, j in combinations(range(3), 2)
+        }
+        found[0, 1, 2] = intersection((found[0, 1], self.clip_b))
+        return found
+
+    @cached_property
+    def multiway(self) -> "Multiway":
+        """The variance over all three factors; see `multiway`."""
+        return _multiway(self, _distinct(self.factors))
+
+    @cached_property
+    def products(self) -> "tuple[Floats, Floats]":
+        """What correlations are estimated from; see `correlations`."""
+        return _products(self)
 
 
 @dataclass(frozen=True)
@@ -120,29 +135,6 @@ class Multiway:
     def design_effect(self) -> float:
         """How many times the independent variance; 1 where there is no variance at all."""
         return self.variance / self.independent if self.independent > 0 else 1.0
-
-
-def kish(codes: Codes) -> float:
-    """Return the effective number of clusters, (sum m)^2 / sum m^2 for cluster sizes m.
-
-    Source:
-        Kish, Survey Sampling, 1965: equal shares give the number of clusters, one giant gives 1.
-    """
-    sizes = np.bincount(codes).astype(np.float64)
-    return float(sizes.sum() ** 2 / np.sum(sizes**2))
-
-
-def sum_squares(values: Floats, codes: Codes) -> float:
-    """Return the sum over clusters of the squared within-cluster sum."""
-    return float(np.sum(np.bincount(codes, weights=values) ** 2))
-
-
-def intersection(parts: Sequence[Codes]) -> Codes:
-    """Return the clustering whose clusters agree in all of `parts`."""
-    joint = parts[0]
-    for part in parts[1:]:
-        joint = np.unique(joint * (int(part.max()) + 1) + part, return_inverse=True)[1]
-    return joint
 
 
 def jackknife(sample: Sample, codes: Codes) -> float:
@@ -196,14 +188,25 @@ def multiway(sample: Sample, factors: Sequence[Codes] | None = None) -> Multiway
         Cameron, Gelbach and Miller, JBES 29 (2011), with CR3 for the one-way terms; floors as the
         max of standard errors in MacKinnon, Nielsen and Webb, arXiv 2406.08880.
     """
-    parts = _distinct(sample.factors if factors is None else factors)
+    return sample.multiway if factors is None else _multiway(sample, _distinct(factors))
+
+
+def _multiway(sample: Sample, parts: list[Codes]) -> Multiway:
+    ready = all(
+        part is own for part, own in zip_longest(parts, sample.factors)
+    )  # so the intersections are at hand
     influence = sample.influence
     independent = float(np.sum(influence**2))
     single = [jackknife(sample, codes) for codes in parts]
     variance = sum(single)
     for size in range(2, len(parts) + 1):
+        subsets = combinations(range(len(parts)), size)
         joint = sum(
-            sum_squares(influence, intersection(subset)) for subset in combinations(parts, size)
+            sum_squares(
+                influence,
+                sample.joint[which] if ready else intersection([parts[i] for i in which]),
+            )
+            for which in subsets
         )
         variance += joint if size % 2 else -joint
     variance = max(variance, single[0], independent)
@@ -253,14 +256,14 @@ def correlations(sample: Sample, *, across: bool = False) -> Correlations | None
     """
     products, shared = np.zeros(3), np.zeros((3, 3))
     usable = (sample.rates > 0) & (sample.rates < 1)
-    for cell in (sample.take(sample.cell == c) for c in np.flatnonzero(usable)):
-        more, counts = _products(cell)
+    for cell in (sample.cells[c] for c in np.flatnonzero(usable)):
+        more, counts = cell.products
         products += more
         shared += counts
     if not shared.any():
         return None
     if across:
-        more, counts = _products(sample.take(usable[sample.cell]))
+        more, counts = (sample if usable.all() else sample.take(usable[sample.cell])).products
         products[0], shared[0, 0] = more[0], counts[0, 0]
     rho = np.linalg.lstsq(shared, products, rcond=1e-10)[0].clip(0, MAX_CORRELATION)
     return Correlations(float(rho[0]), float(rho[1]), float(rho[2]))
@@ -274,8 +277,8 @@ def _products(sample: Sample) -> tuple[Floats, NDArray[np.float64]]:
     shift = multiway(sample).variance / float(np.mean(spread))
     products, counts = np.zeros(3), np.zeros((3, 3))
     for i, first in enumerate(sample.factors):
-        for j, second in enumerate(sample.factors[: i + 1]):
-            joint = first if i == j else intersection((first, second))
+        for j in range(i + 1):
+            joint = first if i == j else sample.joint[j, i]
             sizes = np.bincount(joint).astype(np.float64)
             counts[i, j] = counts[j, i] = float(np.sum(sizes * sizes - sizes))
         total = sum_squares(centred, first) - float(np.sum(centred**2))

@@ -1,6 +1,8 @@
 """How often do nominal 95 % intervals of a preference table cover the truth?
 
     python benchmarks/coverage.py [--reps 400] [--seed 1] [--processes 2] [--out coverage.md]
+    python benchmarks/coverage.py --setting "tail 1.6" --reps 2500
+    python benchmarks/coverage.py --resample --reps 100    # with the two bootstraps, which are slow
 
 Every setting is a row of four cells (see `analysis.synthetic`); the base is shaped like the
 paper's study: 541 judgments a cell, 150 workers of unequal activity, 200 clips per source.
@@ -20,6 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one core per process
 import click
 import numpy as np
 
+from analysis.clusters import Floats, kish
 from analysis.intervals import (
     Bounds,
     cell_interval,
@@ -30,7 +33,7 @@ from analysis.intervals import (
     wilson,
 )
 from analysis.synthetic import Setting, draw_row
-from analysis.variance import Sample, component_variance, kish, multiway
+from analysis.variance import Sample, component_variance, multiway
 
 BASE = Setting()
 TRUTHS = {f"p={rate}": replace(BASE, rate=rate) for rate in (0.82, 0.53, 0.18, 0.03)}
@@ -47,6 +50,7 @@ STRESS = {
     "eye per category": replace(BASE, shared_eye=False),
     "40 per cell": replace(BASE, per_cell=40, workers=40, clips=30),
 }
+DRAWS = 400
 Found = tuple[str, str, float, float]
 
 
@@ -64,17 +68,47 @@ def naive_and_parts(sample: Sample, scope: str) -> Iterator[Found]:
         yield scope, "multiway CR3", *korn_graubard(rate, n, spread / jack.variance, jack.df)
 
 
-def replicate(setting: Setting, seed: int) -> list[Found]:
+def resampled(sample: Sample, scope: str, rng: np.random.Generator) -> Iterator[Found]:
+    """Yield percentile intervals of the worker bootstrap and of the pigeonhole bootstrap.
+
+    The second draws workers, clips of A and clips of B, and weights a judgment by the product
+    (Owen and Eckles, Annals of Applied Statistics 6, 2012).
+    """
+    weights = np.ones((DRAWS, len(sample)))
+    for name, codes in zip(("worker bootstrap", "", "pigeonhole"), sample.factors, strict=True):
+        clusters = int(codes.max()) + 1
+        drawn = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=DRAWS)
+        weights = weights * drawn[:, codes]
+        if name:
+            low, high = np.nanpercentile(_weighted_means(sample, weights), (2.5, 97.5))
+            yield scope, name, float(low), float(high)
+
+
+def _weighted_means(sample: Sample, weights: Floats) -> Floats:
+    """The mean of the cell rates under each draw's weights, (draws, n); NaN for an empty cell."""
+    rates = []
+    for cell in range(len(sample.sizes)):
+        own = sample.cell == cell
+        total = weights[:, own].sum(axis=1)
+        with np.errstate(invalid="ignore"):
+            rates.append(weights[:, own] @ sample.y[own] / total)
+    return np.asarray(np.mean(rates, axis=0))
+
+
+def replicate(setting: Setting, seed: int, *, resample: bool = False) -> list[Found]:
     """Return every interval of one drawn row, in shares."""
     row = draw_row(setting, np.random.default_rng(seed))
+    chance = np.random.default_rng([seed, 1])
     within, across = row_correlations(row)
     out: list[Found] = []
-    for cell in row.cells():
+    for cell in row.cells:
         out += naive_and_parts(cell, "cell")
+        out += resampled(cell, "cell", chance) if resample else ()
         out.append(("cell", "pooled ICC", *_pooled(cell, component_variance(cell, within))))
         ours = cell_interval(cell, within)
         out.append(("cell", "**ours**", ours.low / 100, ours.high / 100))
     out += naive_and_parts(row, "mean")
+    out += resampled(row, "mean", chance) if resample else ()
     out.append(("mean", "pooled ICC", *_pooled(row, component_variance(row, across))))
     ours = mean_interval(row, across)
     out.append(("mean", "**ours**", ours.low / 100, ours.high / 100))
@@ -87,16 +121,18 @@ def _pooled(sample: Sample, variance: float) -> Bounds:
     return korn_graubard(rate, n, effective, max(kish(sample.worker) - 1, 1))
 
 
-def _job(arguments: tuple[Setting, int]) -> list[Found]:
-    return replicate(*arguments)
+def _job(arguments: tuple[Setting, int, bool]) -> list[Found]:
+    setting, seed, resample = arguments
+    return replicate(setting, seed, resample=resample)
 
 
 def coverage(
-    pool: Pool, setting: Setting, reps: int, seed: int
+    pool: Pool, setting: Setting, reps: int, seed: int, *, resample: bool = False
 ) -> dict[tuple[str, str], tuple[float, float]]:
     """Return coverage and mean width, in percent, by (scope, method)."""
     seen: dict[tuple[str, str], list[tuple[bool, float]]] = defaultdict(list)
-    for found in pool.imap_unordered(_job, [(setting, seed + i) for i in range(reps)], 4):
+    jobs = [(setting, seed + i, resample) for i in range(reps)]
+    for found in pool.imap_unordered(_job, jobs, 4):
         for scope, method, low, high in found:
             seen[scope, method].append((low <= setting.rate <= high, high - low))
     return {
@@ -123,8 +159,18 @@ def markdown(
 @click.option("--seed", default=1, show_default=True)
 @click.option("--processes", default=os.cpu_count(), show_default=True)
 @click.option("--only", type=click.Choice(("truths", "stress")), help="One of the two tables.")
+@click.option("--setting", type=click.Choice((*TRUTHS, *STRESS)), help="One column.")
+@click.option("--resample", is_flag=True, help="Add the worker and the pigeonhole bootstrap.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write the tables to a file.")
-def main(reps: int, seed: int, processes: int, only: str | None, out: Path | None) -> None:
+def main(
+    reps: int,
+    seed: int,
+    processes: int,
+    only: str | None,
+    setting: str | None,
+    resample: bool,
+    out: Path | None,
+) -> None:
     """Measure the coverage of the intervals of cells and Means."""
     start, text = time.monotonic(), ""
     error = 100 * (0.95 * 0.05 / reps) ** 0.5
@@ -133,8 +179,12 @@ def main(reps: int, seed: int, processes: int, only: str | None, out: Path | Non
             if only not in (None, name):
                 continue
             results = {}
-            for i, (label, setting) in enumerate(settings.items()):
-                results[label] = coverage(pool, setting, reps, seed + 1_000_000 * i)
+            for i, (label, column) in enumerate(settings.items()):
+                if setting in (None, label):
+                    start_at = seed + 1_000_000 * i
+                    results[label] = coverage(pool, column, reps, start_at, resample=resample)
+            if not results:
+                continue
             at = "" if name == "truths" else "; p=0.82 unless said"
             text += markdown(
                 f"Cells, coverage % / width ({reps} rows, MC s.e. {error / 2:.1f}{at})",

@@ -3,8 +3,9 @@
 Two columns of a trial carry the answer, so that leasing reads one index however large the plan:
 `turn` orders the trials in laps, each lap taking one trial of every cell, so that the cell with
 the fewest judgments given or being given is always served next; `free` says that a trial is
-neither under a live lease nor counted for every question. The unique indices on live showings and
-on counted judgments hold the same rules whatever this module does.
+neither under a live lease, nor counted for every question, nor of a row that was stopped
+(`evaluation.stopped`). The unique indices on live showings and on counted judgments hold the first
+two rules whatever this module does.
 """
 
 import random
@@ -38,6 +39,7 @@ from evaluation.schema import (
     Trial,
     TrialKind,
 )
+from evaluation.stopped import of_rows, stopped_rows
 
 _PRIME = 2_147_483_647
 _NO_TURN = -1
@@ -166,6 +168,7 @@ def has_free_trial(session: Session, study: Study, worker_id: int | None, now: d
             Trial.kind == TrialKind.TEST,
             Showing.status == ShowingStatus.LEASED,
             Showing.expires_at < now,
+            ~of_rows(stopped_rows(session, study)),
         )
     )
     for query in (free, stale):
@@ -216,7 +219,7 @@ def counted_for_all(study_id: int) -> ColumnElement[bool]:
 
 
 def free_trials(session: Session, study: Study, trial_ids: Collection[int]) -> None:
-    """Free those of the trials that are test trials, under no lease, and not counted."""
+    """Free those of the trials that are test trials, under no lease, not counted, not stopped."""
     leased = exists().where(Showing.trial_id == Trial.id, Showing.status == ShowingStatus.LEASED)
     session.execute(
         update(Trial)
@@ -225,6 +228,7 @@ def free_trials(session: Session, study: Study, trial_ids: Collection[int]) -> N
             Trial.kind == TrialKind.TEST,
             ~leased,
             ~counted_for_all(study.id),
+            ~of_rows(stopped_rows(session, study)),
         )
         .values(free=True),
         execution_options={"synchronize_session": False},

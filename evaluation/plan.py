@@ -17,19 +17,17 @@ trials from them, with a random side. `correct` of a template is the side of its
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import gcd
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.drawing import Indices, balance_sides, draw_pairs
 from evaluation.errors import UsageError
 from evaluation.schema import TrialKind
 from evaluation.study import Comparison, Design
-
-Indices = NDArray[np.int64]
 
 
 class PlannedClip(NamedTuple):
@@ -75,91 +73,31 @@ def generator(seed: int, *names: str) -> np.random.Generator:
     return np.random.default_rng([seed, *np.frombuffer(digest, np.uint32).tolist()])
 
 
-def draw_pairs(n_a: int, n_b: int, n: int, rng: np.random.Generator) -> tuple[Indices, Indices]:
-    """Draw n pairs of n_a and n_b clips, evenly on both sides and fresh as long as can be.
+class CellSteps(NamedTuple):
+    """Which part of a cell's walk through its pairs a batch takes."""
 
-    The pairs walk along the diagonals of the n_a x n_b grid, which meet every square once before
-    any square twice, with rows and columns in random order.
-
-    Returns:
-        Indices of clips A and of clips B, (n,) each.
-    """
-    steps = np.arange(n, dtype=np.int64)
-    diagonal = n_a * n_b // gcd(n_a, n_b)  # steps until the walk would meet its first square again
-    a = steps % n_a
-    b = (steps + steps // diagonal) % n_b
-    return rng.permutation(n_a)[a], rng.permutation(n_b)[b]
+    comparison: Comparison
+    category: str
+    start: int  # trials of the cell in earlier batches
+    n: int  # even, so that the sides can be balanced
 
 
-def balance_sides(a: Indices, b: Indices, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Choose for every pair whether clip A is on the left.
+class _Drawn(NamedTuple):
+    """A cell's pairs, the pair and the side of every trial, and the chance it was drawn by."""
 
-    Each clip's trials are linked in twos that must differ. The links form paths and, because a
-    link through a clip A is always followed by one through a clip B, only even cycles: both can be
-    coloured alternately. Paths of odd length tip the balance by one each, and take turns.
-
-    Args:
-        a: index of clip A of every trial, (n,); n is even.
-        b: index of clip B, (n,).
-        rng: chooses which trials are linked, and the first side.
-
-    Returns:
-        (n,), exactly half of them True; for every clip the two sides differ by at most one.
-    """
-    n = len(a)
-    links = _links(a, rng), _links(b, rng)
-    first = rng.integers(2, size=n).astype(bool)
-    left = np.zeros(n, dtype=bool)
-    done = bytearray(n)
-    ends = [i for i in range(n) if links[0][i] < 0 or links[1][i] < 0]
-    surplus = bool(rng.integers(2))  # the side that the next odd path favours
-    for start in [*ends, *range(n)]:  # paths first; what is left after them are cycles
-        if done[start]:
-            continue
-        members = _component(start, links, done)
-        side = bool(first[start])
-        if len(members) % 2:
-            side, surplus = surplus, not surplus
-        left[members[::2]] = side
-        left[members[1::2]] = not side
-    return left
-
-
-def _component(start: int, links: tuple[list[int], list[int]], done: bytearray) -> list[int]:
-    """Follow the links from an end of a path, or around a cycle, through A and B in turn."""
-    members = []
-    through = 0 if links[0][start] >= 0 else 1
-    here = start
-    while here >= 0 and not done[here]:
-        done[here] = 1
-        members.append(here)
-        here = links[through][here]
-        through = 1 - through
-    return members
-
-
-def _links(clips: Indices, rng: np.random.Generator) -> list[int]:
-    """Link the trials of every clip in random twos; -1 for the odd one out."""
-    links = [-1] * len(clips)
-    waiting: dict[int, int] = {}
-    for trial in rng.permutation(len(clips)).tolist():
-        clip = int(clips[trial])
-        other = waiting.pop(clip, -1)
-        if other < 0:
-            waiting[clip] = trial
-        else:
-            links[trial], links[other] = other, trial
-    return links
+    pairs: list[PlannedPair]
+    shown: Indices
+    left: NDArray[np.bool_]
+    rng: np.random.Generator
 
 
 def _random_cell(
-    cell: tuple[Comparison, str], design: Design, clips: Clips, rng: np.random.Generator
-) -> tuple[list[PlannedPair], Indices, NDArray[np.bool_]]:
-    comparison, category = cell
+    cell: CellSteps, clips: Clips, walk: np.random.Generator, rng: np.random.Generator
+) -> _Drawn:
+    comparison, category = cell.comparison, cell.category
     side_a = clips[comparison.source_a, category]
     side_b = clips[comparison.source_b, category]
-    assert design.judgments_per_cell is not None
-    a, b = draw_pairs(len(side_a), len(side_b), design.judgments_per_cell, rng)
+    a, b = draw_pairs(len(side_a), len(side_b), cell.n, walk, cell.start)
     left = balance_sides(a, b, rng)
     unique, index = np.unique(a * len(side_b) + b, return_inverse=True)
     pairs = [
@@ -172,7 +110,7 @@ def _random_cell(
         )
         for code in unique.tolist()
     ]
-    return pairs, index, left
+    return _Drawn(pairs, index, left, rng)
 
 
 def partners(
@@ -206,9 +144,22 @@ def partners(
 
 
 def _item_cell(
-    cell: tuple[Comparison, str], design: Design, clips: Clips, rng: np.random.Generator
-) -> tuple[list[PlannedPair], Indices, NDArray[np.bool_]]:
-    comparison, category = cell
+    cell: CellSteps, clips: Clips, walk: np.random.Generator, rng: np.random.Generator
+) -> _Drawn:
+    comparison, category = cell.comparison, cell.category
+    matched = partners(comparison, category, clips)
+    steps = np.arange(cell.start, cell.start + cell.n, dtype=np.int64)
+    items = walk.permutation(len(matched))[steps % len(matched)]
+    left = balance_sides(items, items, rng)
+    pairs = [
+        PlannedPair(comparison.source_a, comparison.source_b, category, a.name, b.name, a.item)
+        for a, b in matched
+    ]
+    return _Drawn(pairs, items, left, rng)
+
+
+def _item_trials(comparison: Comparison, category: str, design: Design, clips: Clips) -> int:
+    """How many trials a cell of matched items has; an odd number is refused."""
     matched = partners(comparison, category, clips)
     n = design.judgments_per_cell or (design.judgments_per_pair or 0) * len(matched)
     if n % 2:
@@ -217,13 +168,29 @@ def _item_cell(
             f"times judgments_per_pair {design.judgments_per_pair} is odd, so the sides cannot be "
             "balanced; make one of the two even"
         )
-    items = rng.permutation(len(matched))[np.arange(n, dtype=np.int64) % len(matched)]
-    left = balance_sides(items, items, rng)
-    pairs = [
-        PlannedPair(comparison.source_a, comparison.source_b, category, a.name, b.name, a.item)
-        for a, b in matched
-    ]
-    return pairs, items, left
+    return n
+
+
+def _in_rounds(drawn: Iterable[_Drawn], order_rng: np.random.Generator) -> Plan:
+    """Order the trials of all cells in rounds that take one trial of every cell."""
+    pairs: list[PlannedPair] = []
+    chosen, sides, rounds = [], [], []
+    for cell in drawn:
+        order = cell.rng.permutation(len(cell.shown))
+        used, index = np.unique(cell.shown[order], return_inverse=True)
+        chosen.append(index + len(pairs))
+        sides.append(cell.left[order])
+        rounds.append(np.arange(len(order)))
+        pairs += [cell.pairs[i] for i in used.tolist()]
+    turn = np.concatenate(rounds)
+    order = np.lexsort((order_rng.random(len(turn)), turn))
+    pair_of, left_of = np.concatenate(chosen)[order], np.concatenate(sides)[order]
+    trials = map(PlannedTrial, pair_of.tolist(), left_of.tolist())
+    return Plan(tuple(pairs), tuple(trials))
+
+
+def _stream(seed: int, purpose: str, comparison: Comparison, category: str) -> np.random.Generator:
+    return generator(seed, purpose, comparison.source_a, comparison.source_b, category)
 
 
 def plan_trials(design: Design, clips: Clips, seed: int) -> Plan:
@@ -237,22 +204,45 @@ def plan_trials(design: Design, clips: Clips, seed: int) -> Plan:
     Raises:
         UsageError: with pairing by item, an item lacks a partner or the sides cannot be balanced.
     """
-    make = _item_cell if design.pairing == "item" else _random_cell
-    pairs: list[PlannedPair] = []
-    chosen, sides, rounds = [], [], []
+    by_item = design.pairing == "item"
+    make = _item_cell if by_item else _random_cell
+    drawn = []
     for comparison in design.comparisons:
         for category in design.categories:
-            name = (comparison.source_a, comparison.source_b, category)
-            rng = generator(seed, "cell", *name)
-            cell_pairs, index, left = make((comparison, category), design, clips, rng)
-            order = rng.permutation(len(index))
-            used, index = np.unique(index[order], return_inverse=True)
-            chosen.append(index + len(pairs))
-            sides.append(left[order])
-            rounds.append(np.arange(len(order)))
-            pairs += [cell_pairs[i] for i in used.tolist()]
-    turn = np.concatenate(rounds)
-    order = np.lexsort((generator(seed, "order").random(len(turn)), turn))
-    pair_of, left_of = np.concatenate(chosen)[order], np.concatenate(sides)[order]
-    trials = map(PlannedTrial, pair_of.tolist(), left_of.tolist())
-    return Plan(tuple(pairs), tuple(trials))
+            n = design.judgments_per_cell or 0
+            if by_item:
+                n = _item_trials(comparison, category, design, clips)
+            rng = _stream(seed, "cell", comparison, category)
+            drawn.append(make(CellSteps(comparison, category, 0, n), clips, rng, rng))
+    return _in_rounds(drawn, generator(seed, "order"))
+
+
+def plan_more(
+    cells: Sequence[CellSteps], pairing: str, clips: Clips, seed: int, batch: int
+) -> Plan:
+    """Plan a later batch: every cell's walk goes on where the batches before it ended.
+
+    So clips stay evenly used over all batches, and no pair comes twice while a fresh one exists.
+
+    Args:
+        cells: those that get trials, each with an even number; at least one.
+        pairing: `random` or `item`, as in the design.
+        clips: as given to `plan_trials`, in the same order.
+        seed: of the study.
+        batch: number of the batch, which draws its own sides and order.
+
+    Raises:
+        UsageError: with pairing by item, an item lacks a partner.
+    """
+    make = _item_cell if pairing == "item" else _random_cell
+    name = f"batch {batch}"
+    drawn = [
+        make(
+            cell,
+            clips,
+            _stream(seed, "cell", cell.comparison, cell.category),
+            _stream(seed, name, cell.comparison, cell.category),
+        )
+        for cell in cells
+    ]
+    return _in_rounds(drawn, generator(seed, name, "order"))

@@ -109,7 +109,7 @@ class StudyRows:
             for i, q in enumerate(self.study.questions)
         )
         sources = self._add_sources(session, row)
-        _insert(
+        insert_rows(
             session,
             schema.Clip,
             (
@@ -141,7 +141,7 @@ class StudyRows:
                 select(schema.Clip.id, schema.Clip.name).where(schema.Clip.study_id == row.id)
             )
         }
-        _insert(
+        insert_rows(
             session,
             schema.Pair,
             (
@@ -194,7 +194,7 @@ class StudyRows:
             }
             for number, (kind, pair) in enumerate(self.pool)
         )
-        _insert(session, schema.Trial, templates)
+        insert_rows(session, schema.Trial, templates)
         ids = [pairs[pair.clip_a, pair.clip_b] for pair in self.plan.pairs]
         planned = (
             {
@@ -207,9 +207,10 @@ class StudyRows:
             }
             for number, trial in enumerate(self.plan.trials)
         )
-        _insert(session, schema.Trial, planned)
+        insert_rows(session, schema.Trial, planned)
 
 
-def _insert(session: Session, table: type[schema.Base], rows: Iterator[dict[str, Any]]) -> None:
+def insert_rows(session: Session, table: type[schema.Base], rows: Iterator[dict[str, Any]]) -> None:
+    """Add rows to a table in an open write unit, a chunk at a time."""
     while chunk := list(islice(rows, _CHUNK)):
         session.execute(insert(table), chunk)

@@ -1,7 +1,7 @@
 """How a study stands: its cells against the plan, its HITs, its sessions, and the money."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -11,6 +11,7 @@ from evaluation.ledger import LedgerLine, ledger
 from evaluation.offers import open_sessions
 from evaluation.progress import CellProgress, StarvedTrial, starved_trials, study_progress
 from evaluation.schema import Assignment, CallState, Hit, Study
+from evaluation.stopped import stopped_rows
 
 _CALLS = {
     CallState.INTENDED: "not known to be published; run publish again",
@@ -41,6 +42,7 @@ class Status:
         sessions: how many by crowd, environment and status.
         ledger: what was paid and what is only intended.
         starved: free trials that had many leases and no judgment.
+        stopped: rows that are settled and handed out no longer.
     """
 
     study: str
@@ -50,6 +52,7 @@ class Status:
     sessions: dict[tuple[str, str, str], int]
     ledger: list[LedgerLine]
     starved: list[StarvedTrial]
+    stopped: list[str] = field(default_factory=list)
 
 
 def study_status(session: Session, study: Study, now: datetime) -> Status:
@@ -78,6 +81,7 @@ def study_status(session: Session, study: Study, now: datetime) -> Status:
         sessions=sessions,
         ledger=ledger(session, study),
         starved=starved_trials(session, study),
+        stopped=sorted(f"{r.source_a} over {r.source_b}" for r in stopped_rows(session, study)),
     )
 
 
@@ -103,6 +107,8 @@ def status_lines(status: Status) -> Iterator[str]:
         name += f", {cell.question}" if several else ""
         leased = f", {cell.leased} being given" if cell.leased else ""
         yield f"  {name}: {cell.counted} of {cell.planned}{leased}"
+    for row in status.stopped:
+        yield f"  {row} is settled and handed out no longer"
     for hits in status.hits:
         yield (
             f"{hits.crowd} ({hits.environment}): {hits.hits} HITs of {hits.assignments} "

@@ -8,7 +8,7 @@ sizes, so neither a file's name nor its length tells the sides apart.
 import hashlib
 import hmac
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple
 from pathlib import Path
@@ -162,6 +162,43 @@ def _established_kind(session: Session, study: schema.Study) -> str | None:
     return str(first.layout["kind"]) if first else None
 
 
+def _target(session: Session, study: schema.Study, display: Display) -> tuple[Format, int | None]:
+    """Return the study's format, and the size of a sheet above which it may still change."""
+    target = common_format(_study_clips(session, study), display)
+    kind = _established_kind(session, study)
+    if kind == "video" and target.kind == "sprite":
+        target = as_video(target, display)
+    return target, None if kind == "sprite" else SPRITE_LIMIT
+
+
+def encode_ahead(
+    session: Session,
+    study: schema.Study,
+    names: Collection[str],
+    display: Display,
+    store: MediaStore,
+    progress: Progress = _silent,
+) -> None:
+    """Encode clips of a frozen study into the scratch folder; only reads the database.
+
+    `prepare_stimuli` finds them there, so that nobody waits for its write unit meanwhile.
+
+    Args:
+        session: of any unit.
+        study: the study.
+        names: clip ids.
+        display: the study file's [display].
+        store: whose scratch folder is used.
+        progress: called with the stage, how many are done, and of how many.
+
+    Raises:
+        ClipError: a clip cannot be decoded or has changed since it was imported.
+    """
+    target, limit = _target(session, study, display)
+    wanted = [clip for clip in _study_clips(session, study) if clip.name in names]
+    encode_clips(wanted, target, display, store.scratch(), progress, limit=limit)
+
+
 def prepare_stimuli(
     session: Session,
     study: schema.Study,
@@ -190,13 +227,9 @@ def prepare_stimuli(
     pairs = _unprepared_pairs(session, study)
     if not pairs:
         return
-    target = common_format(_study_clips(session, study), display)
-    kind = _established_kind(session, study)
-    if kind == "video" and target.kind == "sprite":
-        target = as_video(target, display)
+    target, limit = _target(session, study, display)
     clips = {clip.id: clip for pair in pairs for clip in (pair.clip_a, pair.clip_b)}
     wanted = [clips[key] for key in sorted(clips)]
-    limit = None if kind == "sprite" else SPRITE_LIMIT
     target, encoded = encode_clips(wanted, target, display, store.scratch(), progress, limit=limit)
     files = {clip.id: file for clip, file in zip(wanted, encoded, strict=True)}
     stored = _add_rows(session, study, pairs, files, target)

@@ -1,9 +1,11 @@
+import evalica
 import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 
-from analysis.agreement import agreement, main, read_scores
+from analysis.agreement import agreement, krippendorff_alpha, main, read_scores
 from analysis.errors import AnalysisError, JudgmentsError
 from analysis.load import check_judgments
 from analysis.preference import table_preferences
@@ -52,7 +54,39 @@ def test_people_agree_with_each_other_on_pairs_judged_twice(judgments_text):
     assert found.pairs == 60
     assert found.people.percent == pytest.approx(75)
     alone = agreement(preferences_of(frame), "source", scores)
-    assert (alone.people, alone.pairs) == (None, 0)
+    assert (alone.people, alone.pairs, alone.alpha) == (None, 0, None)
+    # A quarter of the pairs has one vote each way; chance is what the votes were in all.
+    share = preferences_of(pd.concat([frame, second]))["y"].mean()
+    chance = 2 * share * (1 - share) * 120 / 119
+    assert found.alpha == pytest.approx(1 - 0.25 / chance)
+
+
+# Krippendorff's worked example: four people code twelve units on a scale of 5; "-" is missing.
+CODINGS = ("123321412---", "1233224125--", "-33323422513", "12332441251-")
+
+
+def test_alpha_of_krippendorffs_worked_example():
+    unit = [i for row in CODINGS for i, code in enumerate(row) if code != "-"]
+    value = [code for row in CODINGS for code in row if code != "-"]
+    table = pd.DataFrame([[np.nan if c == "-" else float(c) for c in row] for row in CODINGS])
+
+    assert krippendorff_alpha(unit, value) == pytest.approx(0.743421, abs=5e-7)
+    assert krippendorff_alpha(unit, value) == pytest.approx(evalica.alpha(table).alpha, abs=1e-12)
+
+
+def test_alpha_of_full_tables_is_fleiss_kappa_without_its_small_sample_bias():
+    rng = np.random.default_rng(3)
+    table = np.where(rng.random((50, 4)) < 0.6, rng.integers(0, 3, (50, 1)), 2)
+    kappa = fleiss_kappa(aggregate_raters(table)[0])
+    unit = np.repeat(np.arange(50), 4)
+
+    assert krippendorff_alpha(unit, table.ravel()) == pytest.approx(1 - (1 - kappa) * 199 / 200)
+
+
+def test_alpha_is_missing_where_nothing_can_disagree():
+    assert krippendorff_alpha([1, 2, 3], ["a", "b", "a"]) is None
+    assert krippendorff_alpha([1, 1, 2, 2], ["a", "a", "a", "a"]) is None
+    assert krippendorff_alpha([], []) is None
 
 
 def test_a_clip_without_a_score_is_named(judgments_text):

@@ -133,7 +133,7 @@ def coverage(setting, replicates, seed):
     for _ in range(replicates):
         row = draw_row(setting, rng)
         within, across = row_correlations(row)
-        for cell in row.cells():
+        for cell in row.cells:
             found = cell_interval(cell, within)
             cells.append(found.low <= truth <= found.high)
             naive.append(found.naive[0] <= truth <= found.naive[1])

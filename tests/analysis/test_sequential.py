@@ -104,3 +104,13 @@ def test_every_row_is_looked_at(judgments_text):
     assert [state.row for state in found][-1] == "autoencoder-gmm over real"
     assert all(state.low < state.percent < state.high for state in found)
     assert found[0].decided
+
+
+def test_a_row_is_not_decided_before_all_its_categories_are_judged(judgments_text):
+    preferences = table_preferences(check_judgments(judgments_text(per_cell=50)))
+    three = preferences[preferences["category"] != "golf"]
+    found = looks(three, {}, categories=("golf", "beach", "train", "baby"))
+
+    assert looks(three, {})[0].decided
+    assert [(state.low, state.high, state.decided) for state in found] == [(None, None, False)] * 6
+    assert looks(preferences, {}, categories=("golf", "beach"))[0].decided

@@ -3,18 +3,16 @@ import pytest
 import statsmodels.api as sm
 from statsmodels.stats.sandwich_covariance import cov_cluster
 
+from analysis.clusters import intersection, kish, sum_squares
 from analysis.synthetic import Setting, draw_row, marginal_rate, mu_for
 from analysis.variance import (
     Correlations,
     Sample,
     component_variance,
     correlations,
-    intersection,
     jackknife,
-    kish,
     multiway,
     sandwich,
-    sum_squares,
 )
 
 

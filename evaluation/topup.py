@@ -1,0 +1,272 @@
+"""Top-up: a later plan batch for the cells that need more judgments, and for no others.
+
+Who needs how many is decided elsewhere (`analysis.topping_up`) and comes in as a `Need`. It says
+how many trials *without an answer* a cell shall have, so the same need twice adds nothing twice,
+whoever ran in between. One transaction writes everything: the batch, its stimuli, and which rows
+are settled and handed out no more.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from evaluation import schema
+from evaluation.clips import Progress, silent
+from evaluation.database import Database, find_study
+from evaluation.errors import UsageError
+from evaluation.freeze import Prepare
+from evaluation.leases import free_trials, lock_study, order_trials
+from evaluation.plan import CellSteps, Clips, Plan, PlannedClip, plan_more
+from evaluation.plan_rows import insert_rows
+from evaluation.progress import study_progress
+from evaluation.schema import Pair, PlanBatch, Trial, TrialKind
+from evaluation.stopped import of_rows, record_stopped, stopped_rows
+from evaluation.storage import MediaStore
+from evaluation.study import Comparison, Display
+
+TOP_UP_RULE = "top-up"
+_CHUNK = 10_000  # ids in one statement; both databases have a limit
+
+Cell = tuple[Comparison, str]  # a row and a category
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a running study still needs.
+
+    Args:
+        settled: rows that need nothing more; their unanswered trials are handed out no longer.
+        unanswered: how many trials without an answer each cell shall have; rounded up to even
+            numbers, so that the sides can be balanced.
+        reason: stored with the batch.
+    """
+
+    settled: frozenset[Comparison]
+    unanswered: Mapping[Cell, int]
+    reason: str
+
+
+@dataclass(frozen=True)
+class TopUp:
+    """What a top-up did, or would do.
+
+    Args:
+        added: new trials by cell; empty where nothing was lacking.
+        stopped: unanswered trials of settled rows that are handed out no longer.
+        closed: rows that were handed out before, and are settled now.
+        opened: rows that were settled before, and are handed out again.
+        batch: number of the new plan batch; None where no trial was added.
+    """
+
+    added: dict[Cell, int]
+    stopped: int
+    closed: frozenset[Comparison] = frozenset()
+    opened: frozenset[Comparison] = frozenset()
+    batch: int | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is added, and every row is handed out, or not, as before."""
+        return not (self.added or self.stopped or self.closed or self.opened)
+
+    @property
+    def trials(self) -> int:
+        """How many trials were added."""
+        return sum(self.added.values())
+
+
+def preview(session: Session, study: schema.Study, need: Need) -> TopUp:
+    """Say what `top_up` would do; only reads."""
+    steps = _lacking(session, study, need)
+    added = {(cell.comparison, cell.category): cell.n for cell in steps}
+    query = select(func.count()).where(
+        Trial.study_id == study.id,
+        Trial.kind == TrialKind.TEST,
+        Trial.free,
+        of_rows(need.settled),
+    )
+    before = stopped_rows(session, study)
+    stopped = session.scalar(query) or 0
+    return TopUp(added, stopped, need.settled - before, before - need.settled)
+
+
+def top_up(
+    db: Database,
+    study_name: str | None,
+    need: Need,
+    store: MediaStore,
+    now: datetime,
+    *,
+    progress: Progress = silent,
+    prepare: Prepare | None = None,
+) -> TopUp:
+    """Plan the trials that are lacking as one more batch, and stop the settled rows.
+
+    Args:
+        db: the study database.
+        study_name: slug; None where there is one study.
+        need: the decision.
+        store: where the clips of new pairs go.
+        now: aware.
+        progress: called with the stage, how many are done, and of how many.
+        prepare: puts the stimuli into the store; `stimuli.prepare_stimuli` unless a test gives its
+            own.
+
+    Raises:
+        UsageError: a cell is not one of the study's.
+        ClipError: a clip cannot be decoded or has changed since it was imported.
+    """
+    if prepare is None:
+        from evaluation.stimuli import prepare_stimuli
+
+        prepare = prepare_stimuli
+        _encode_ahead(db, study_name, need, store, progress)
+    with db.write() as session:
+        study = find_study(session, study_name)
+        lock_study(session, study)
+        found = preview(session, study, need)
+        _hand_out(session, study, need, now)
+        plan, number = _plan(session, study, need)
+        if not plan.trials:
+            return found
+        batch = _add_batch(session, study, number, need.reason, now)
+        _add_trials(session, batch, plan, _add_pairs(session, study, plan))
+        prepare(session, study, Display(**study.design["display"]), store, progress)
+        order_trials(session, study)
+        return replace(found, batch=number)
+
+
+def _encode_ahead(
+    db: Database, study_name: str | None, need: Need, store: MediaStore, progress: Progress
+) -> None:
+    from evaluation.stimuli import encode_ahead
+
+    with db.read() as session:
+        study = find_study(session, study_name)
+        plan, _ = _plan(session, study, need)
+        if plan.trials:
+            names = {name for pair in plan.pairs for name in (pair.clip_a, pair.clip_b)}
+            display = Display(**study.design["display"])
+            encode_ahead(session, study, names, display, store, progress)
+
+
+def _plan(session: Session, study: schema.Study, need: Need) -> tuple[Plan, int]:
+    """The trials that are lacking, and the number of the batch they would be; only reads."""
+    last = session.scalar(select(func.max(PlanBatch.number)).where(PlanBatch.study_id == study.id))
+    number = (last or 0) + 1
+    steps = _lacking(session, study, need)
+    if not steps:
+        return Plan((), ()), number
+    pairing = study.design["design"]["pairing"]
+    return plan_more(steps, pairing, _clips(session, study), study.seed, number), number
+
+
+def _lacking(session: Session, study: schema.Study, need: Need) -> list[CellSteps]:
+    """The cells with fewer unanswered trials than they shall have, in the order of the plan."""
+    planned: dict[Cell, int] = {}
+    unanswered: dict[Cell, int] = {}
+    for cell in study_progress(session, study):
+        key = Comparison(cell.source_a, cell.source_b), cell.category
+        planned[key] = cell.planned
+        # Of several questions the one with the fewest answers says what is open.
+        unanswered[key] = max(unanswered.get(key, 0), cell.planned - cell.counted)
+    unknown = [key for key in need.unanswered if key not in planned]
+    if unknown:
+        row, category = unknown[0]
+        raise UsageError(
+            f"study `{study.name}` has no cell {row.source_a} over {row.source_b}, {category}"
+        )
+    steps = []
+    for key, start in planned.items():
+        lack = need.unanswered.get(key, 0) - unanswered[key]
+        if lack > 0:
+            steps.append(CellSteps(*key, start, lack + lack % 2))
+    return steps
+
+
+def _hand_out(session: Session, study: schema.Study, need: Need, now: datetime) -> None:
+    """Stop the settled rows and open again those that were stopped and need more."""
+    before = stopped_rows(session, study)
+    if need.settled == before:
+        return
+    record_stopped(session, study, need.settled, need.reason, now)
+    tests = (Trial.study_id == study.id, Trial.kind == TrialKind.TEST)
+    session.execute(
+        update(Trial).where(*tests, Trial.free, of_rows(need.settled)).values(free=False),
+        execution_options={"synchronize_session": False},
+    )
+    again = session.scalars(select(Trial.id).where(*tests, of_rows(before - need.settled))).all()
+    for start in range(0, len(again), _CHUNK):
+        free_trials(session, study, again[start : start + _CHUNK])
+
+
+def _add_batch(
+    session: Session, study: schema.Study, number: int, reason: str, now: datetime
+) -> PlanBatch:
+    batch = PlanBatch(
+        study_id=study.id,
+        number=number,
+        seed=study.seed,
+        rule=TOP_UP_RULE,
+        reason=reason,
+        created_at=now,
+    )
+    session.add(batch)
+    session.flush()
+    return batch
+
+
+def _clips(session: Session, study: schema.Study) -> Clips:
+    """The clips as the first plan saw them: they were written in its order."""
+    found: dict[tuple[str, str], list[PlannedClip]] = {}
+    rows = session.execute(
+        select(schema.Source.name, schema.Clip.category, schema.Clip.name, schema.Clip.item)
+        .join(schema.Source, schema.Clip.source_id == schema.Source.id)
+        .where(schema.Clip.study_id == study.id)
+        .order_by(schema.Clip.id)
+    )
+    for source, category, name, item in rows:
+        found.setdefault((source, category), []).append(PlannedClip(name, item))
+    return found
+
+
+def _add_pairs(session: Session, study: schema.Study, plan: Plan) -> list[int]:
+    """Return the id of every pair of the plan, adding those that the study lacks."""
+    clips = select(schema.Clip.name, schema.Clip.id).where(schema.Clip.study_id == study.id)
+    ids = {row.name: row.id for row in session.execute(clips)}
+    stored = select(Pair.clip_a_id, Pair.clip_b_id, Pair.id).where(Pair.study_id == study.id)
+    known = {(a, b): key for a, b, key in session.execute(stored)}
+    new = (
+        {
+            "study_id": study.id,
+            "clip_a_id": ids[pair.clip_a],
+            "clip_b_id": ids[pair.clip_b],
+            "source_a": pair.source_a,
+            "source_b": pair.source_b,
+            "category": pair.category,
+            "item": pair.item,
+        }
+        for pair in plan.pairs
+        if (ids[pair.clip_a], ids[pair.clip_b]) not in known
+    )
+    insert_rows(session, Pair, new)
+    known = {(a, b): key for a, b, key in session.execute(stored)}
+    return [known[ids[pair.clip_a], ids[pair.clip_b]] for pair in plan.pairs]
+
+
+def _add_trials(session: Session, batch: PlanBatch, plan: Plan, pairs: list[int]) -> None:
+    def rows() -> Iterator[dict[str, object]]:
+        for number, trial in enumerate(plan.trials):
+            yield {
+                "study_id": batch.study_id,
+                "batch_id": batch.id,
+                "number": number,
+                "pair_id": pairs[trial.pair],
+                "kind": trial.kind,
+                "a_is_left": trial.a_is_left,
+            }
+
+    insert_rows(session, Trial, rows())
