@@ -11,6 +11,7 @@ from evaluation.schema import Choice
 _MAX_DETAILS = 16_000  # characters of JSON
 _MAX_MS = 7 * 24 * 3600 * 1000.0
 _MAX_ANSWER = 5000
+_MAX_POSITION = 100_000
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Started:
 
     ticket: str
     consent: str | None
+    language: str
     device: dict[str, Any]
 
 
@@ -41,9 +43,14 @@ def text_field(body: dict[str, Any], key: str, longest: int) -> str:
         EvaluationError: it is missing, of another type or too long.
     """
     value = body.get(key)
-    if not isinstance(value, str) or len(value) > longest:
+    if not isinstance(value, str) or len(value) > longest or not _storable(value):
         raise EvaluationError(f"{key}: must be a text of at most {longest} characters")
     return value
+
+
+def _storable(text: str) -> bool:
+    """Tell whether both databases can hold a text: PostgreSQL takes no NUL, UTF-8 no half pair."""
+    return "\x00" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def _milliseconds(body: dict[str, Any], key: str) -> float:
@@ -57,7 +64,12 @@ def _milliseconds(body: dict[str, Any], key: str) -> float:
 
 def _measurements(body: dict[str, Any], key: str) -> dict[str, Any]:
     value = body.get(key, {})
-    if not isinstance(value, dict) or len(json.dumps(value)) > _MAX_DETAILS:
+    try:
+        plain = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # NaN and infinity are no JSON, though Python reads them
+        raise EvaluationError(f"{key}: a number in it is not finite") from None
+    is_plain = _storable(plain) and "\\u0000" not in plain
+    if not isinstance(value, dict) or len(plain) > _MAX_DETAILS or not is_plain:
         raise EvaluationError(f"{key}: must be an object of at most {_MAX_DETAILS} characters")
     return value
 
@@ -68,6 +80,7 @@ def read_started(body: dict[str, Any]) -> Started:
     return Started(
         ticket=text_field(body, "ticket", 2000),
         consent=None if consent is None else text_field(body, "consent", 64),
+        language=text_field(body, "language", 35) if "language" in body else "",
         device=_measurements(body, "device"),
     )
 
@@ -75,7 +88,7 @@ def read_started(body: dict[str, Any]) -> Started:
 def read_judgment(body: dict[str, Any]) -> Judged:
     """Check the body of a judgment. Raises EvaluationError."""
     position = body.get("position")
-    if type(position) is not int:
+    if type(position) is not int or not 0 <= position <= _MAX_POSITION:
         raise EvaluationError("position: must be a whole number")
     try:
         choice = Choice(text_field(body, "choice", 8))
