@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, joinedload
 
 from evaluation.arrivals import get_worker, local_hit
 from evaluation.closing import finish_session, return_session, withdraw_session
-from evaluation.errors import NothingLeft, SessionLimit, UsageError
+from evaluation.errors import NothingLeft, SessionLimit, StudyPaused, UsageError
 from evaluation.leases import (
     expire_leases,
     has_free_trial,
@@ -82,7 +82,8 @@ def start_session(
         rng: source of chance for order and sides; by default seeded by the study and these ids.
 
     Raises:
-        NothingLeft: no free trial shows a pair that is new to this worker, or the study is paused.
+        StudyPaused: the study takes nobody new for now.
+        NothingLeft: no free trial shows a pair that is new to this worker.
         SessionLimit: the worker has had all sessions that the study allows.
         UsageError: the same worker has this assignment id in another study.
     """
@@ -135,7 +136,7 @@ def start_session(
 
 def _check_may_start(session: Session, study: Study, worker: Worker) -> None:
     if study.paused:
-        raise NothingLeft(f"study `{study.name}` is paused; come back later")
+        raise StudyPaused(f"study `{study.name}` is paused; come back later")
     allowed = study.design["workers"]["sessions_per_worker"]
     had = session.scalar(
         select(func.count()).where(

@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from evaluation.leases import has_free_trial
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
@@ -118,3 +119,68 @@ def sessions_had(session: Session, study: Study, hit: Hit, worker: str) -> int:
         )
     )
     return int(count or 0)
+
+
+def sessions_started(session: Session, study: Study, worker_id: int) -> int:
+    """Count the sessions that a worker has had or is in, but returned ones; only reads."""
+    count = session.scalar(
+        select(func.count(Assignment.id)).where(
+            Assignment.study_id == study.id,
+            Assignment.status != AssignmentStatus.RETURNED,
+            Assignment.worker_id == worker_id,
+        )
+    )
+    return int(count or 0)
+
+
+def being_published(session: Session, study: Study, crowd: str) -> bool:
+    """Whether a HIT of a study is being written down on a crowd at this moment; only reads."""
+    query = select(Hit.id).where(
+        Hit.study_id == study.id, Hit.crowd == crowd, Hit.state == CallState.INTENDED
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def why_not(
+    session: Session, study: Study, hit: Hit, worker: str, external_id: str, now: datetime
+) -> str | None:
+    """Say why a worker cannot work on a HIT, or None. Who has a session may always go on.
+
+    Args:
+        session: only reads.
+        study: of the HIT.
+        hit: under which the worker comes.
+        worker: the platform's id.
+        external_id: the platform's id of the assignment.
+        now: aware.
+
+    Returns:
+        `limit`, `paused` or `nothing-left`.
+    """
+    rows = session.execute(
+        select(Assignment.external_id, Worker.id)
+        .join(Worker, Assignment.worker_id == Worker.id)
+        .where(
+            Assignment.study_id == study.id,
+            Worker.crowd == hit.crowd,
+            Worker.environment == hit.environment,
+            Worker.external_id == worker,
+        )
+    ).all()
+    if any(known == external_id for known, _ in rows):
+        return None
+    given_back = superseded_sessions(session, hit, worker, external_id)
+    had = sessions_had(session, study, hit, worker) - len(given_back)
+    if had >= study.design["workers"]["sessions_per_worker"]:
+        return "limit"
+    # Pairs of a session that was given back have been seen, so they are not new to the worker.
+    return nothing_to_do(session, study, rows[0][1] if rows else None, now)
+
+
+def nothing_to_do(
+    session: Session, study: Study, worker_id: int | None, now: datetime
+) -> str | None:
+    """Say why nobody, or not this worker, can begin a session now, or None; only reads."""
+    if study.paused:
+        return "paused"
+    return None if has_free_trial(session, study, worker_id, now) else "nothing-left"

@@ -15,9 +15,14 @@ from pathlib import Path
 import click
 
 from analysis.commands import COMMANDS as ANALYSIS_COMMANDS
+from analysis.look_commands import COMMANDS as LOOK_COMMANDS
 from evaluation.crowd_commands import COMMANDS as CROWD_COMMANDS
+from evaluation.doctor_commands import COMMANDS as DOCTOR_COMMANDS
 from evaluation.errors import EvaluationError
+from evaluation.link_commands import COMMANDS as LINK_COMMANDS
 from evaluation.options import media_options, media_store, port_option, study_options
+from evaluation.people_commands import COMMANDS as PEOPLE_COMMANDS
+from evaluation.sandbox_commands import COMMANDS as SANDBOX_COMMANDS
 from evaluation.study_commands import COMMANDS as STUDY_COMMANDS
 from vgan.data.manifest import ManifestError
 
@@ -32,7 +37,16 @@ def cli() -> None:
     """Ask people which video is more realistic, and count the answers honestly."""
 
 
-for command in (*STUDY_COMMANDS, *CROWD_COMMANDS, *ANALYSIS_COMMANDS):
+for command in (
+    *STUDY_COMMANDS,
+    *CROWD_COMMANDS,
+    *SANDBOX_COMMANDS,
+    *ANALYSIS_COMMANDS,
+    *LOOK_COMMANDS,
+    *LINK_COMMANDS,
+    *PEOPLE_COMMANDS,
+    *DOCTOR_COMMANDS,
+):
     cli.add_command(command)
 
 
@@ -70,9 +84,36 @@ def rate(
     "frame_ancestors",
     multiple=True,
     metavar="ORIGIN",
+    envvar="VGAN_EVAL_FRAME_ANCESTORS",
     default=SANDBOX_SITES,
     show_default=True,
-    help="A site that may show the pages in a frame and receive finished sessions.",
+    help="A site that may show the pages in a frame and receive finished sessions. "
+    "[env: VGAN_EVAL_FRAME_ANCESTORS]",
+)
+@click.option(
+    "--dashboard",
+    is_flag=True,
+    help="Also print the address of a live dashboard; its token is VGAN_EVAL_DASHBOARD_TOKEN, "
+    "or a new one each time.",
+)
+@click.option(
+    "--trusted-proxies",
+    type=click.IntRange(0, 5),
+    metavar="N",
+    envvar="VGAN_EVAL_TRUSTED_PROXIES",
+    default=0,
+    show_default=True,
+    help="How many proxies of yours are in front; their X-Forwarded-For and -Proto are believed. "
+    "[env: VGAN_EVAL_TRUSTED_PROXIES]",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 64),
+    metavar="N",
+    envvar="VGAN_EVAL_THREADS",
+    default=8,
+    show_default=True,
+    help="Requests answered at once. [env: VGAN_EVAL_THREADS]",
 )
 def serve(
     db: str,
@@ -82,9 +123,26 @@ def serve(
     host: str,
     port: int,
     frame_ancestors: tuple[str, ...],
+    dashboard: bool,
+    trusted_proxies: int,
+    threads: int,
 ) -> None:
     """Serve a room of raters: everyone who opens the printed link rates one session."""
-    _serve(db, study, (files, media), host, port, path=None, frame_ancestors=frame_ancestors)
+    from webapp.dashboard import dashboard_token
+
+    token = dashboard_token() if dashboard else None
+    _serve(
+        db,
+        study,
+        (files, media),
+        host,
+        port,
+        path=None,
+        frame_ancestors=frame_ancestors,
+        token=token,
+        trusted_proxies=trusted_proxies,
+        threads=threads,
+    )
 
 
 def _serve(
@@ -97,6 +155,9 @@ def _serve(
     path: str | None,
     open_browser: bool = False,
     frame_ancestors: tuple[str, ...] = (),
+    token: str | None = None,
+    trusted_proxies: int = 0,
+    threads: int = 8,
 ) -> None:
     """Run the web application; `path` None lets people in by the join link only."""
     from evaluation.storage import S3Store, open_store
@@ -112,10 +173,20 @@ def _serve(
         open_door=path is not None,
         frame_ancestors=frame_ancestors,
         form_hosts=frame_ancestors,
+        dashboard_token=token,
+        trusted_proxies=trusted_proxies,
     )
-    with listen(app, host, port) as server:
+    with listen(app, host, port, threads=threads, behind_proxy=trusted_proxies > 0) as server:
         address = f"{server.url}{path or join_address(app)}"
-        click.echo(f"Rating page: {address}\nPress Ctrl-C to stop.")
+        if token is not None:
+            click.echo(
+                f"Dashboard (keep this address to yourself): {server.url}/dashboard/{token}/"
+            )
+        if "rating" in app.blueprints:
+            click.echo(f"Rating page: {address}")
+        else:
+            click.echo("The raters of this study are simulated: nobody is let in beside them.")
+        click.echo("Press Ctrl-C to stop.")
         if isinstance(store, S3Store):
             rule = json.dumps(store.cors_rule(server.url))
             click.echo(f"The bucket's CORS rule, with the address that raters use: {rule}")

@@ -1,9 +1,10 @@
-"""The commands about crowds: publish, watch, review, pay, and the bundled service. No logic."""
+"""The commands about crowds: publish, watch, review, pay. No logic."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -20,7 +21,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 SERVE_URL = "http://localhost:8000"  # where `vgan-eval serve` is on this machine
 
 crowd_option = click.option(
-    "--crowd", default="mturk", show_default=True, metavar="NAME", help="The platform."
+    "--crowd",
+    metavar="NAME",
+    help="The platform (default: crowd in [recruit] of the study file, else mturk).",
 )
 environment_option = click.option(
     "--sandbox/--production",
@@ -39,12 +42,21 @@ url_option = click.option(
 )
 
 
-def _crowd_options(function: F) -> F:
+def crowd_options(function: F) -> F:
     """Add --db, --study, --crowd and --sandbox/--production."""
-    return study_options(crowd_option(environment_option(function)))
+
+    @wraps(function)
+    def with_crowd(**options: Any) -> Any:
+        from evaluation.crowd.open import study_crowd
+
+        crowd = options.pop("crowd") or study_crowd(options["db"], options["study"])
+        return function(crowd=crowd, **options)
+
+    return study_options(crowd_option(environment_option(cast(F, with_crowd))))
 
 
-def _environment(sandbox: bool) -> "Environment":
+def environment_of(sandbox: bool) -> "Environment":
+    """Return what --sandbox or --production means."""
     from evaluation.schema import Environment
 
     return Environment.SANDBOX if sandbox else Environment.PRODUCTION
@@ -57,12 +69,12 @@ def _opened(db: str, crowd: str, sandbox: bool) -> Iterator[tuple["Database", "C
 
     database = open_database(db)
     try:
-        yield database, open_crowd(crowd, _environment(sandbox))
+        yield database, open_crowd(crowd, environment_of(sandbox), database)
     finally:
         database.close()
 
 
-def _agreed(text: str, yes: bool, dry_run: bool) -> bool:
+def agreed(text: str, yes: bool, dry_run: bool) -> bool:
     """Show what is about to happen; ask unless told not to."""
     click.echo(text)
     if dry_run or not (yes or click.confirm("Go on?", default=False)):
@@ -75,7 +87,7 @@ def _money(cents: int, currency: str) -> str:
     return f"{cents / 100:,.2f} {currency}"
 
 
-def _publish(
+def publish_lacking(
     db: str,
     study: str | None,
     crowd: str,
@@ -84,21 +96,32 @@ def _publish(
     yes: bool,
     dry_run: bool,
 ) -> None:
+    """Publish what the plan lacks; the options are those of `publish`."""
     from evaluation.offers import Publication
     from evaluation.publish import check_public_url
     from evaluation.publish import publish as run
 
     if url is None and not sandbox:
         raise UsageError("--url is missing: the address at which workers reach `vgan-eval serve`")
-    check_public_url(url or SERVE_URL, _environment(sandbox))
+    check_public_url(url or SERVE_URL, environment_of(sandbox))
+    if crowd == "link":
+        from evaluation.link_commands import publish_link
+
+        publish_link(db, study, sandbox, url or SERVE_URL, yes, dry_run)
+        return
 
     def confirm(plan: Publication) -> bool:
-        hits = "HIT" if len(plan.hits) == 1 else "HITs"
+        hits = f"{len(plan.hits):,} {'HIT' if len(plan.hits) == 1 else 'HITs'}"
+        if plan.grown:
+            hits = f"the published HIT, which gets {plan.places:,} places"
         reward, fee = (_money(c, plan.currency) for c in (plan.reward_cents, plan.fee_cents))
         left = f" {plan.unfinished} HITs are left of an interrupted run." if plan.unfinished else ""
-        return _agreed(
+        if plan.kept_cents:
+            kept = _money(plan.kept_cents, plan.currency)
+            left += f" {kept} are kept for people who find nothing left."
+        return agreed(
             f"{plan.trials:,} trials lack a worker: {plan.sessions:,} sessions in "
-            f"{len(plan.hits):,} {hits}, {reward} and {fee} fee each."
+            f"{hits}, {reward} and {fee} fee each."
             f"{left}\nIn all {_money(plan.total_cents, plan.currency)} on {crowd}, "
             f"{'sandbox' if sandbox else 'PRODUCTION'}.",
             yes,
@@ -116,7 +139,7 @@ def _publish(
 
 
 @click.command()
-@_crowd_options
+@crowd_options
 @url_option
 @yes_option
 @dry_run_option
@@ -125,7 +148,7 @@ def publish(**options: Any) -> None:
 
     Interrupted at any point and run again, it publishes nothing twice.
     """
-    _publish(**options)
+    publish_lacking(**options)
 
 
 @click.command("publish-hits")
@@ -136,21 +159,11 @@ def publish(**options: Any) -> None:
 @dry_run_option
 def publish_hits(**options: Any) -> None:
     """Publish HITs on a service that speaks the MTurk API: `publish --crowd mturk`."""
-    _publish(crowd="mturk", **options)
-
-
-@click.command("top-up")
-@_crowd_options
-@url_option
-@yes_option
-@dry_run_option
-def top_up(**options: Any) -> None:
-    """Publish again to exactly the judgments that the plan still lacks, after people left."""
-    _publish(**options)
+    publish_lacking(crowd="mturk", **options)
 
 
 @click.command()
-@_crowd_options
+@crowd_options
 @click.option(
     "--hours",
     type=click.FloatRange(min=0, min_open=True, max=8760),
@@ -168,7 +181,7 @@ def extend(db: str, study: str | None, crowd: str, sandbox: bool, hours: float) 
 
 
 @click.command()
-@_crowd_options
+@crowd_options
 def expire(db: str, study: str | None, crowd: str, sandbox: bool) -> None:
     """Stop offering the published HITs; workers who have accepted may finish and are paid."""
     from evaluation.publish import expire as run
@@ -179,7 +192,7 @@ def expire(db: str, study: str | None, crowd: str, sandbox: bool) -> None:
 
 
 @click.command()
-@_crowd_options
+@crowd_options
 @click.option(
     "--reject-unfinished",
     is_flag=True,
@@ -209,7 +222,7 @@ def review(
     def confirm(plan: ReviewPlan) -> bool:
         if plan.is_empty:
             return not dry_run
-        return _agreed(
+        return agreed(
             f"Approve {plan.approve} assignments (rewards of {plan.reward_cents / 100:,.2f}), "
             f"reject {plan.reject}, note {plan.noted} that were decided on the platform.",
             yes or (sandbox and not plan.reject),
@@ -227,7 +240,7 @@ def review(
 
 
 @click.command()
-@_crowd_options
+@crowd_options
 @click.option(
     "--cents",
     type=click.IntRange(1),
@@ -258,7 +271,7 @@ def pay(
     from evaluation.payments import pay_bonuses as run
 
     def confirm(plan: BonusPlan) -> bool:
-        return _agreed(
+        return agreed(
             f"{plan.bonuses} bonuses of {_money(plan.cents, plan.currency)} together and "
             f"{_money(plan.fee_cents, plan.currency)} in fees: "
             f"{_money(plan.total_cents, plan.currency)} on {crowd}, "
@@ -274,29 +287,4 @@ def pay(
         click.echo("Nothing to pay: every approved assignment has had this bonus.")
 
 
-@click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option(
-    "--port", type=click.IntRange(1, 65535), default=8900, show_default=True, help="Its port."
-)
-@click.option(
-    "--db",
-    metavar="URL",
-    default="sqlite:///vgan-eval-sandbox.db",
-    show_default=True,
-    help="The service's own database: sqlite:///FILE or postgresql://USER@HOST/NAME.",
-)
-@click.option("--public-url", metavar="URL", help="Where workers reach it, if not there.")
-def sandbox(host: str, port: int, db: str, public_url: str | None) -> None:
-    """Run the bundled service: the MTurk requester API and a site where workers work.
-
-    It keeps the books of what is owed and moves no money. boto3 programs find it by
-    AWS_ENDPOINT_URL_MTURK=http://127.0.0.1:8900.
-    """
-    from evaluation.sandbox.service import serve_sandbox
-
-    click.echo(f"Workers and the requester API: http://{host}:{port}\nPress Ctrl-C to stop.")
-    serve_sandbox(host, port, db, public_url=public_url)
-
-
-COMMANDS = (publish, publish_hits, top_up, extend, expire, review, pay, sandbox)
+COMMANDS = (publish, publish_hits, extend, expire, review, pay)

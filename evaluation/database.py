@@ -31,7 +31,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from evaluation import schema
-from evaluation.errors import DatabaseError, UsageError
+from evaluation.errors import DatabaseError, DatabaseOlder, UsageError
 
 BUSY_TIMEOUT_S = 15.0
 _MIGRATION_LOCK = 0x7667616E  # any fixed number: two programs that upgrade at once take turns
@@ -194,9 +194,10 @@ def _check_revision(connection: Connection, where: str) -> None:
             f"{where}: made by a newer version of vgan-eval (revision {revision}; this one knows "
             f"up to {head}); install that version"
         )
-    raise DatabaseError(
+    raise DatabaseOlder(
         f"{where}: made by an older version of vgan-eval (revision {revision}, not {head}); "
-        "keep a copy, then run `vgan-eval init` with its study file, which upgrades it"
+        "keep a copy, then run `vgan-eval upgrade`",
+        str(revision),
     )
 
 

@@ -105,6 +105,7 @@ def settings_of(study: Study) -> dict[str, Any]:
                 for s in study.sources
             },
             "expected_workers": study.workers.workers,
+            "retention_days": study.retention_days,
         }
     )
     return settings

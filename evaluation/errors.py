@@ -29,12 +29,29 @@ class DatabaseError(EvaluationError):
     """The database is missing, older or newer than this program, or not ours."""
 
 
+class DatabaseOlder(DatabaseError):
+    """The database is of an earlier version; `vgan-eval upgrade` brings it up to date.
+
+    Args:
+        message: one line.
+        revision: of its schema.
+    """
+
+    def __init__(self, message: str, revision: str) -> None:
+        super().__init__(message)
+        self.revision = revision
+
+
 class NothingLeft(EvaluationError):
     """No trial is left for this worker: every planned judgment is given or being given."""
 
 
 class SessionClosed(EvaluationError):
     """The assignment was returned, withdrawn or already submitted; it takes no more judgments."""
+
+
+class StudyPaused(NothingLeft):
+    """The study takes nobody new for now; who has started may finish."""
 
 
 class SessionLimit(NothingLeft):

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from evaluation import schema
 from evaluation.budget import Cost, check_pay, check_workers, plan_cost
 from evaluation.clips import Progress, equal_files, silent
+from evaluation.consents import check_version
 from evaluation.database import Database
 from evaluation.design import changed_keys, design_hash, design_of, settings_of
 from evaluation.errors import DesignChanged
@@ -178,6 +179,8 @@ def init_study(
     digest = design_hash(design)
     with db.read() as session:
         row = _existing(session, study.name)
+        if row is not None:
+            check_version(session, row, settings)
         if row is not None and row.design_hash != digest:
             _refuse_change(session, row, design)
     plan = plan_trials(

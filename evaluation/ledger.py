@@ -85,7 +85,8 @@ def intend_reward(
 ) -> None:
     """Write down the reward of an assignment, and the crowd's fee on it."""
     hit = session.get_one(Hit, assignment.hit_id)
-    fee = crowd_fee_cents(hit.crowd, hit.reward_cents)
+    # What the platform said when it was asked goes before our price list.
+    fee = int(hit.details.get("fee_cents", crowd_fee_cents(hit.crowd, hit.reward_cents)))
     intend_payment(session, study, assignment, PaymentKind.REWARD, hit.reward_cents, now)
     intend_payment(session, study, assignment, PaymentKind.FEE, fee, now)
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
@@ -27,6 +27,7 @@ from evaluation.study import Pay
 
 LONGEST_TITLE = 128
 LONGEST_KEYWORDS = 1000
+PROLIFIC = "prolific"
 _UNTITLED = "Compare short video clips"
 _DESCRIPTION = "Watch pairs of short video clips and choose one clip of each pair."
 
@@ -37,13 +38,16 @@ class Publication:
 
     Args:
         sessions: how many new assignments in all.
-        hits: assignments of each new HIT, at most nine each.
+        hits: assignments of each new HIT; on MTurk at most nine each.
         trials: test trials that the plan still lacks and no open HIT covers.
         reward_cents: for one session.
         fee_cents: the platform's, for one session.
         currency: ISO 4217.
         unfinished: HITs that an interrupted run wrote down, and may have created or not.
         unfinished_cents: what those cost, rewards and fees.
+        grown: our id of the published HIT that takes the new sessions; 0 where new HITs do.
+        places: how many that one is to have then.
+        quoted_cents: what the platform itself says that the new sessions cost, where it does.
     """
 
     sessions: int
@@ -54,16 +58,31 @@ class Publication:
     currency: str
     unfinished: int = 0
     unfinished_cents: int = 0
+    grown: int = 0
+    places: int = 0
+    quoted_cents: int | None = None
+
+    @property
+    def new_cents(self) -> int:
+        """Rewards and fees of the new sessions."""
+        if self.quoted_cents is not None:
+            return self.quoted_cents
+        return self.sessions * (self.reward_cents + self.fee_cents)
+
+    @property
+    def kept_cents(self) -> int:
+        """What the platform keeps beside the sessions, for people who find nothing left."""
+        return max(0, self.new_cents - self.sessions * (self.reward_cents + self.fee_cents))
 
     @property
     def total_cents(self) -> int:
         """Rewards and fees of all sessions, with those of the unfinished HITs."""
-        return self.sessions * (self.reward_cents + self.fee_cents) + self.unfinished_cents
+        return self.new_cents + self.unfinished_cents
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing to create."""
-        return not self.hits and not self.unfinished
+        """Whether there is nothing to create or enlarge."""
+        return not (self.hits or self.unfinished or self.grown)
 
 
 def split_sessions(sessions: int) -> tuple[int, ...]:
@@ -88,19 +107,27 @@ def once_group(study: schema.Study) -> str:
     return f"Took part in study {study_key(study)}"
 
 
-def open_sessions(session: Session, study: schema.Study, now: datetime) -> int:
-    """Count the assignments still on offer on any crowd: published, not expired, not taken.
+def takes_a_place(now: datetime) -> ColumnElement[bool]:
+    """The condition that an assignment holds one of its HIT's places.
 
     A session whose lease ran out without being handed in is abandoned on the platform, and its
-    place is offered again.
+    place is offered again. Prolific offers that of a rejected one again too.
     """
+    left = (AssignmentStatus.RETURNED, AssignmentStatus.ACCEPTED)
+    return or_(
+        and_(
+            Assignment.status.not_in(left),
+            or_(Assignment.status != AssignmentStatus.REJECTED, Assignment.crowd != PROLIFIC),
+        ),
+        and_(Assignment.status == AssignmentStatus.ACCEPTED, Assignment.lease_until > now),
+    )
+
+
+def open_sessions(session: Session, study: schema.Study, now: datetime) -> int:
+    """Count the assignments still on offer on any crowd: published, not expired, not taken."""
     taken = (
         select(func.count())
-        .where(
-            Assignment.hit_id == Hit.id,
-            Assignment.status != AssignmentStatus.RETURNED,
-            or_(Assignment.status != AssignmentStatus.ACCEPTED, Assignment.lease_until > now),
-        )
+        .where(Assignment.hit_id == Hit.id, takes_a_place(now))
         .correlate(Hit)
         .scalar_subquery()
     )
@@ -132,7 +159,9 @@ def plan_publication(
     )
     per_session = int(study.design["session"]["trials"])
     missing = max(0, int(free or 0) - open_sessions(session, study, now) * per_session)
-    hits = split_sessions(math.ceil(missing / per_session))
+    wanted = math.ceil(missing / per_session)
+    # Only MTurk's fee asks for small HITs; elsewhere one has all the places.
+    hits = split_sessions(wanted) if crowd == "mturk" or not wanted else (wanted,)
     reward = int(study.settings["pay"]["reward_cents"])
     left = session.scalars(
         select(Hit).where(
@@ -227,6 +256,11 @@ def make_offer(
         minimum_hits=workers["minimum_hits"],
         countries=tuple(workers["countries"]),
         once_group=once_group(study),
+        minutes=float(study.settings["pay"]["expected_minutes"]),
+        devices=tuple(workers["devices"]),
+        sessions_per_worker=workers["sessions_per_worker"],
+        project=recruit.get("prolific", {}).get("project", ""),
+        filters=tuple(recruit.get("prolific", {}).get("filters", ())),
     )
 
 
@@ -243,6 +277,6 @@ def restored(stored: dict[str, Any]) -> Offer:
     values: dict[str, Any] = dict(stored)
     for key in ("lifetime", "duration", "auto_approval"):
         values[key] = timedelta(seconds=values[key])
-    for key in ("keywords", "countries"):
-        values[key] = tuple(values[key])
+    for key in ("keywords", "countries", "devices", "filters"):
+        values[key] = tuple(values.get(key, ()))
     return Offer(**values)

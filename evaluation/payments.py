@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from evaluation import schema
 from evaluation.budget import crowd_fee_cents
-from evaluation.crowd.base import Crowd, CrowdError
+from evaluation.bulk_bonuses import Bonus, pay_in_bulk
+from evaluation.crowd.base import BulkBonuses, Crowd, CrowdError, TokenBonuses
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
 from evaluation.ledger import intend_payment, payment_token
@@ -131,6 +132,8 @@ def pay_bonuses(
         UsageError: no amount or no reason.
         CrowdError: no funds, refused, or no answer; run it again.
     """
+    if not isinstance(crowd, BulkBonuses | TokenBonuses):
+        raise UsageError(f"the crowd {crowd.name} pays no bonuses; pay them by hand")
     with db.read() as session:
         study = find_study(session, study_name)
         plan = plan_bonuses(session, study, crowd, cents, reason)
@@ -145,28 +148,25 @@ def pay_bonuses(
     with db.write() as session:
         study = find_study(session, study_name)
         wanted = _intend(session, study, crowd, cents, reason, now())
-    for payments, assignment, worker, amount, token in wanted:
-        if token not in crowd.bonus_tokens(assignment):
-            crowd.bonus(assignment, worker, amount, reason, token)
+        study_id = study.id
+    if isinstance(crowd, BulkBonuses):
+        pay_in_bulk(db, study_id, crowd, [bonus for bonus, _ in wanted], now)
+        return plan
+    for bonus, worker in wanted:
+        if bonus.token not in crowd.bonus_tokens(bonus.assignment):
+            crowd.bonus(bonus.assignment, worker, bonus.cents, reason, bonus.token)
         with db.write() as session:
-            for payment_id in payments:
+            for payment_id in bonus.payments:
                 payment = session.get_one(Payment, payment_id)
                 payment.state, payment.done_at = CallState.DONE, now()
     return plan
 
 
-_Wanted = tuple[tuple[int, int], str, str, int, str]
-
-
 def _intend(
     session: Session, study: schema.Study, crowd: Crowd, cents: int, reason: str, now: datetime
-) -> list[_Wanted]:
-    """Write down every bonus still to pay, and its fee.
-
-    Returns:
-        The ids of both rows, the platform's assignment and worker, cents, and token.
-    """
-    wanted: list[_Wanted] = []
+) -> list[tuple[Bonus, str]]:
+    """Write down every bonus still to pay, and its fee; return it with the platform's worker."""
+    wanted: list[tuple[Bonus, str]] = []
     for assignment, worker in _approved(session, study, crowd):
         bonus = intend_payment(
             session, study, assignment, PaymentKind.BONUS, cents, now, what=reason
@@ -177,7 +177,8 @@ def _intend(
         )
         if bonus.state is CallState.INTENDED:
             ids = (bonus.id, fee.id)
-            wanted.append((ids, assignment.external_id, worker, bonus.cents, bonus.token))
+            row = Bonus(ids, assignment.external_id, bonus.cents, bonus.token)
+            wanted.append((row, worker))
     return wanted
 
 

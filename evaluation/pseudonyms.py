@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import hmac
 import os
+import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from evaluation.schema import Study
 
 KEY_VARIABLE = "VGAN_EVAL_PSEUDONYM_KEY"
 _KEY_BYTES = 32
+_FORGOTTEN = re.compile(r"~(?P<key>[0-9a-f]{12})~(?P<name>[a-z]-[a-z2-7]{16})")
 _LENGTH = 16  # base32 digits, 80 bits: a million workers collide with a chance below 1e-12
 
 
@@ -62,10 +64,38 @@ def pseudonym(key: bytes, kind: str, *identity: str) -> str:
         kind: `worker`, `assignment` or `hit`; equal ids of two kinds get unrelated names.
         identity: what makes it unique: crowd, environment, the platform's id.
     """
+    if kept := next(filter(None, (_kept(key, kind, part) for part in identity)), None):
+        return kept
     # Lengths are part of the message: ("ab", "c") and ("a", "bc") must differ.
     message = "".join(f"{len(part)}:{part}" for part in (kind, *identity))
     digest = hmac.digest(key, message.encode(), hashlib.sha256)
     return f"{kind[0]}-{base64.b32encode(digest).decode()[:_LENGTH].lower()}"
+
+
+def forgotten_id(key: bytes, kind: str, *identity: str) -> str:
+    """Return what stands in the place of a platform's id that is to be forgotten.
+
+    It carries the pseudonym under this key, which `pseudonym` then finds in it, so that exports
+    made before and after name the same worker. Under another key it is an id like any other.
+    """
+    return f"~{_fingerprint(key)}~{pseudonym(key, kind, *identity)}"
+
+
+def is_forgotten(external_id: str) -> bool:
+    """Tell whether an id was made by `forgotten_id`."""
+    return _FORGOTTEN.fullmatch(external_id) is not None
+
+
+def _fingerprint(key: bytes) -> str:
+    return hmac.digest(key, b"fingerprint", hashlib.sha256).hex()[:12]
+
+
+def _kept(key: bytes, kind: str, part: str) -> str | None:
+    """Return the pseudonym that a forgotten id of this kind carries, if it is this key's."""
+    found = _FORGOTTEN.fullmatch(part)
+    if found is None or found["name"][0] != kind[0] or found["key"] != _fingerprint(key):
+        return None
+    return found["name"]
 
 
 def _parsed(text: str, where: str) -> bytes:

@@ -7,7 +7,7 @@ is `failed`, and the next run plans its sessions anew.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -15,9 +15,20 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
-from evaluation.crowd.base import Crowd, CrowdError, CrowdUnreachable
+from evaluation.crowd.base import Crowd, CrowdError, CrowdUnreachable, Growing
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
+from evaluation.growing import (
+    NO_END,
+    close_returned,
+    forget_growth,
+    growing_details,
+    intend_growth,
+    no_more_than,
+    quoted,
+    with_codes,
+    with_growth,
+)
 from evaluation.leases import lock_study
 from evaluation.offers import Publication, make_offer, plan_publication, restored, stored, study_key
 from evaluation.offers import check_publishable as check_publishable
@@ -74,9 +85,18 @@ def publish(
     with db.write() as session:
         study = find_study(session, study_name)
         check_publishable(session, study, crowd.name, crowd.environment)
-        publication = plan_publication(session, study, crowd.name, crowd.environment, now())
+    close_returned(db, study_name, crowd, now)
+    with db.write() as session:
+        publication = _planned(session, study_name, crowd, now())
     if publication.is_empty:
         return publication
+    if isinstance(crowd, Growing):
+        with db.read() as session:
+            study = find_study(session, study_name)
+            which = (crowd.environment, 0)
+            offer = make_offer(study, publication, publication.sessions, which, public_url)
+            offer = with_codes(study, offer)
+        publication = quoted(crowd, publication, offer)
     if not confirm(publication):
         return None
     _recover(db, study_name, crowd, now())
@@ -84,12 +104,17 @@ def publish(
     with db.write() as session:
         study = find_study(session, study_name)
         lock_study(session, study)
-        again = plan_publication(session, study, crowd.name, crowd.environment, now())
-        if again.sessions < publication.sessions:  # somebody else published, or workers came
-            publication = replace(publication, sessions=again.sessions, hits=again.hits)
+        # Somebody else published, or workers came, meanwhile.
+        publication = no_more_than(publication, _planned(session, study_name, crowd, now()))
         _intend(session, study, crowd, publication, public_url, now())
     _create_intended(db, study_name, crowd, now)
     return publication
+
+
+def _planned(session: Session, study_name: str | None, crowd: Crowd, now: datetime) -> Publication:
+    study = find_study(session, study_name)
+    plan = plan_publication(session, study, crowd.name, crowd.environment, now)
+    return with_growth(session, study, plan, crowd, now) if isinstance(crowd, Growing) else plan
 
 
 def _check_funds(
@@ -98,8 +123,7 @@ def _check_funds(
     balance = crowd.balance_cents()
     with db.read() as session:
         left = _hits(session, find_study(session, study_name), crowd, CallState.INTENDED)
-    each = publication.fee_cents + publication.reward_cents
-    needed = publication.sessions * each + sum(int(hit.details["cost_cents"]) for hit in left)
+    needed = publication.new_cents + sum(int(hit.details["cost_cents"]) for hit in left)
     if balance is not None and balance < needed:
         raise CrowdError(
             f"publishing costs {needed / 100:,.2f} {publication.currency} and the account holds "
@@ -115,14 +139,20 @@ def _intend(
     public_url: str,
     now: datetime,
 ) -> None:
-    """Write down the HITs that are about to be created."""
-    if not publication.hits:
+    """Write down the HITs that are about to be created or enlarged."""
+    if publication.grown:
+        intend_growth(session, publication, now)
+    elif not publication.hits:
         return
     before = session.scalar(select(func.count()).where(Hit.study_id == study.id)) or 0
     url = f"{public_url.rstrip('/')}/{crowd.name}/{study_key(study)}"
     each = publication.reward_cents + publication.fee_cents
     for number, size in enumerate(publication.hits, before):
         offer = make_offer(study, publication, size, (crowd.environment, number), url)
+        details = {"offer": stored(offer), "cost_cents": size * each}
+        if isinstance(crowd, Growing):
+            offer = with_codes(study, offer)
+            details = growing_details(crowd, offer, publication)
         session.add(
             Hit(
                 study_id=study.id,
@@ -135,15 +165,15 @@ def _intend(
                 currency=offer.currency,
                 expires_at=now + offer.lifetime,
                 created_at=now,
-                details={"offer": stored(offer), "cost_cents": size * each},
+                details=details,
             )
         )
-    details = {"crowd": crowd.name, "environment": crowd.environment.value}
+    where = {"crowd": crowd.name, "environment": crowd.environment.value}
     session.add(
         schema.Event(
             study_id=study.id,
             kind="publish",
-            details=details | asdict(publication),
+            details=where | asdict(publication),
             created_at=now,
         )
     )
@@ -168,11 +198,16 @@ def _recover(
     """
     with db.read() as session:
         left = _hits(session, find_study(session, study_name), crowd, CallState.INTENDED)
-    if not left:
-        return
-    found = crowd.find([hit.token for hit in left])
-    with db.write() as session:
+    if give_up and isinstance(crowd, Growing):
         for row in left:
+            if row.external_id is not None:
+                forget_growth(db, crowd, row)
+    made = [hit for hit in left if hit.external_id is None]  # the others are only to be enlarged
+    if not made:
+        return
+    found = crowd.find([hit.token for hit in made])
+    with db.write() as session:
+        for row in made:
             hit = session.get_one(Hit, row.id)
             over = hit.expires_at is not None and hit.expires_at <= now
             if hit.token in found:
@@ -187,12 +222,15 @@ def _create_intended(db: Database, study_name: str | None, crowd: Crowd, now: Cl
     for number, row in enumerate(intended):
         offer = restored(row.details["offer"])
         try:
-            external_id = crowd.create(offer)
+            if row.external_id is not None and isinstance(crowd, Growing):
+                external_id = row.external_id
+                crowd.grow(external_id, row.max_assignments)
+            else:
+                external_id = crowd.create(offer)
         except CrowdUnreachable:
             raise
         except CrowdError as error:
-            with db.write() as session:
-                session.get_one(Hit, row.id).state = CallState.FAILED
+            _mark_refused(db, row)
             raise CrowdError(
                 f"{error}; {number} of {len(intended)} HITs were published before; put it right, "
                 "then run the same command again for the others"
@@ -201,6 +239,16 @@ def _create_intended(db: Database, study_name: str | None, crowd: Crowd, now: Cl
             hit = session.get_one(Hit, row.id)
             hit.external_id, hit.state = external_id, CallState.DONE
             hit.expires_at = now() + offer.lifetime
+
+
+def _mark_refused(db: Database, row: Hit) -> None:
+    """Note that the platform refused: a HIT is not there, or has its places of before."""
+    with db.write() as session:
+        hit = session.get_one(Hit, row.id)
+        if hit.external_id is None:
+            hit.state = CallState.FAILED
+        else:
+            hit.max_assignments, hit.state = int(hit.details["places_before"]), CallState.DONE
 
 
 def extend(
@@ -212,11 +260,13 @@ def extend(
 ) -> int:
     """Offer every published HIT for some time from now, the expired ones too; return how many.
 
+    A HIT that grows has no end: it is offered until it is full or `expire` pauses it.
+
     Raises:
         CrowdError: refused or no answer; run it again.
     """
     _recover(db, study_name, crowd, now())
-    until = now() + time
+    until = now() + (NO_END if isinstance(crowd, Growing) else time)
     with db.read() as session:
         hits = _hits(session, find_study(session, study_name), crowd, CallState.DONE)
     for hit in hits:

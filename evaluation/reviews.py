@@ -15,8 +15,9 @@ from sqlalchemy.orm import Session
 
 from evaluation import schema
 from evaluation.arrivals import get_worker
-from evaluation.crowd.base import Crowd, PlatformAssignment
+from evaluation.crowd.base import Crowd, Growing, PlatformAssignment
 from evaluation.database import Database, find_study
+from evaluation.growing import close_returned
 from evaluation.ledger import intend_reward, settle_reward
 from evaluation.offers import once_group
 from evaluation.policy import JUDGED, Policy, decide
@@ -106,6 +107,9 @@ def review(
         CrowdError: the platform refused or did not answer; run it again.
     """
     policy = policy or Policy()
+    if policy.reject_unfinished and isinstance(crowd, Growing):
+        crowd.check_rejection(policy.reason)
+    close_returned(db, study_name, crowd, now)
     with db.read() as session:
         study = find_study(session, study_name)
         hits = [(hit.id, str(hit.external_id)) for hit in _published(session, study, crowd)]

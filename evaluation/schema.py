@@ -487,6 +487,19 @@ class Consent(Base):
     given_at: Mapped[datetime]
 
 
+class Invitation(Base):
+    """A link that lets one person in: `token` is its unguessable end, and then the worker's id."""
+
+    __tablename__ = "invitation"
+    __table_args__ = (UniqueConstraint("token"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    hit_id: Mapped[int] = mapped_column(ForeignKey("hit.id"), index=True)
+    token: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    revoked_at: Mapped[datetime | None]
+
+
 class Review(Base):
     """An approval or rejection, written before and after the platform is told."""
 

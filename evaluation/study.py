@@ -157,6 +157,34 @@ class Analysis:
 
 
 @dataclass(frozen=True)
+class Link:
+    """[recruit.link]: how the site that sends people names them, and how they go back to it.
+
+    Without `participant` only links made for one person each let anybody in.
+    """
+
+    preset: Annotated[str | None, OneOf(("connect", "sona"))] = None
+    participant: Annotated[
+        str, Matches(r"([A-Za-z][A-Za-z0-9_-]{0,63})?", "a parameter's name such as participantId")
+    ] = ""
+    pattern: Annotated[str, Length(200)] = "[A-Za-z0-9_-]{1,64}"
+    completion: Annotated[str, Length(1000, empty=True)] = ""  # {code} and {participant} are set in
+    quota: Annotated[int | None, Range(1, 1_000_000)] = None
+
+
+@dataclass(frozen=True)
+class Prolific:
+    """[recruit.prolific]: what only Prolific has."""
+
+    project: Annotated[str, Length(64, empty=True)] = ""  # its id; empty is the first
+    filters: Annotated[
+        tuple[str, ...],
+        Matches(r"[\w-]+=[\w.,-]+", 'a condition such as "fluent-languages=19"'),
+    ] = ()
+    screen_out_cents: Annotated[int, Range(0, 100_000)] = 20  # who finds nothing left; 0: unpaid
+
+
+@dataclass(frozen=True)
 class Recruit:
     """[recruit]: where workers come from; not part of the design hash."""
 
@@ -166,6 +194,8 @@ class Recruit:
     keywords: Annotated[tuple[str, ...], Length(1000, empty=True)] = ()
     lifetime_hours: Annotated[float, Range(0.01, 8760)] = 168.0
     auto_approval_hours: Annotated[float, Range(0, 720)] = 72.0
+    link: Link = Link()
+    prolific: Prolific = Prolific()
 
 
 @dataclass(frozen=True)
@@ -190,6 +220,7 @@ class Study:
     survey: tuple[SurveyQuestion, ...] = ()
     analysis: Analysis = Analysis()
     recruit: Recruit = Recruit()
+    retention_days: int | None = None  # then `vgan-eval forget` takes the platforms' ids away
 
 
 def load_study(path: Path) -> Study:

@@ -6,6 +6,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any
 
+from evaluation.recruit_reader import read_recruit
 from evaluation.study import (
     HIDDEN_SOURCES,
     RESERVED,
@@ -17,7 +18,6 @@ from evaluation.study import (
     Gold,
     Pay,
     Question,
-    Recruit,
     Session,
     Slug,
     Source,
@@ -34,15 +34,14 @@ from evaluation.study_file import (
     did_you_mean,
     read_table,
 )
+from evaluation.text_reader import read_texts
 
 TABLES = (
     "study", "questions", "sources", "categories", "design", "session", "gold", "display", "pay",
     "workers", "text", "consent", "survey", "analysis", "recruit",
 )  # fmt: skip
-TEXT_KEYS = ("instructions", "thanks")
 PAY_PRESETS = ("paper",)  # one cent per comparison shown
 _LANGUAGE = Matches(r"[a-z]{2,3}(-[A-Za-z0-9]+)*", "a language code such as en")
-_TEXT = Length(20_000)
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,7 @@ class _Head:
     title: Annotated[str, Length(200)] = ""
     # PostgreSQL's integers end here.
     seed: Annotated[int, Range(0, 2**31 - 1)] = 1
+    retention_days: Annotated[int | None, Range(1, 36_500)] = None
 
 
 def read_study(path: Path) -> Study:
@@ -88,7 +88,8 @@ def read_study(path: Path) -> Study:
         consent=None if consent is None else read_table(file, "consent", consent, Consent),
         survey=_survey(file),
         analysis=_analysis(file, design),
-        recruit=read_table(file, "recruit", file.table("recruit") or {}, Recruit),
+        recruit=read_recruit(file),
+        retention_days=head.retention_days,
     )
 
 
@@ -281,13 +282,7 @@ def _texts(file: TomlFile) -> dict[str, dict[str, str]]:
             raise file.error("text", language, complaint)
         if not isinstance(table, dict):
             raise file.error("text", language, f"must be a table; write [text.{language}]")
-        file.check_keys(f"text.{language}", table, TEXT_KEYS)
-        for key, value in table.items():
-            if not isinstance(value, str):
-                raise file.error(f"text.{language}", key, f"must be text in quotes, got {value!r}")
-            if complaint := _TEXT.complaint(value):
-                raise file.error(f"text.{language}", key, complaint)
-        texts[language] = dict(table)
+        texts[language] = read_texts(file, language, table)
     return texts
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from flask import Flask, Response, current_app
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from evaluation import schema
 from evaluation.database import Database, find_study, open_database
@@ -61,8 +62,13 @@ def create_app(
     open_door: bool = True,
     frame_ancestors: Sequence[str] = (),
     form_hosts: Sequence[str] = (),
+    dashboard_token: str | None = None,
+    trusted_proxies: int = 0,
 ) -> Flask:
     """Make the application for one study.
+
+    A study that simulated raters have answered is not served to people: with a dashboard, the
+    application is that alone.
 
     Args:
         database_url: as for `open_database`.
@@ -72,18 +78,24 @@ def create_app(
         open_door: whether anyone who reaches `/` may rate; False leaves only the join link.
         frame_ancestors: sites that may show the pages in a frame, such as `https://*.mturk.com`.
         form_hosts: sites that a finished session may be submitted to.
+        dashboard_token: shows the dashboard at `/dashboard/TOKEN/`; None: there is none.
+        trusted_proxies: how many proxies of the operator's are in front, whose X-Forwarded-For and
+            X-Forwarded-Proto are believed; 0 believes nobody.
 
     Raises:
         DatabaseError: the database cannot be opened, or holds no study.
-        UsageError: no study of that name, several and no name, or simulated judgments in it.
+        UsageError: no study of that name, several and no name, simulated judgments and no
+            dashboard to show them, or the token is none.
     """
-    from webapp import health, local, media, mturk, rating  # the views import `services` from here
+    # The views import `services` from here.
+    from webapp import doctor, health, link, local, media, mturk, prolific, rating
 
     database = open_database(database_url)
     with database.read() as session:
         found = find_study(session, study)
         name = found.name
-        if has_simulated(session, found):
+        simulated = has_simulated(session, found)
+        if simulated and dashboard_token is None:
             raise UsageError(
                 f"study `{name}` holds simulated judgments; people's must not mix with them: "
                 "init the study in another database and serve that one"
@@ -93,14 +105,21 @@ def create_app(
     app.extensions["vgan_eval"] = Services(
         database, store, name, environment, open_door, tuple(form_hosts)
     )
-    for module in (rating, local, mturk, media, health):
+    pages = (rating, local, link, mturk, prolific, media, health, doctor)
+    for module in (health,) if simulated else pages:
         app.register_blueprint(module.blueprint)
+    if dashboard_token is not None:
+        from webapp.dashboard import install
+
+        install(app, database, name, dashboard_token)
+    if trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=trusted_proxies, x_proto=trusted_proxies)  # type: ignore[method-assign]
     policy = _content_policy(store.origin(), frame_ancestors, form_hosts)
 
     @app.after_request
     def protect(response: Response) -> Response:
         """Send the same protective headers with every response."""
-        response.headers["Content-Security-Policy"] = policy
+        response.headers.setdefault("Content-Security-Policy", policy)
         response.headers["X-Content-Type-Options"] = "nosniff"
         # URLs carry a rater's ticket: no other site may learn them.
         response.headers["Referrer-Policy"] = "no-referrer"

@@ -5,18 +5,18 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp import services
+from webapp import now, services
 
 blueprint = Blueprint("health", __name__)
 
 
 @blueprint.get("/healthz")
 def health() -> ResponseReturnValue:
-    """Tell whether the database answers, and its schema revision."""
+    """Tell whether the database answers, its schema revision, and the app's clock."""
     try:
         with services().database.read() as session:
             revision = session.scalar(text("SELECT version_num FROM alembic_version"))
     except SQLAlchemyError:
         # The reason may hold a host name or a password; the server's log has it.
         return {"status": "database unreachable"}, 503
-    return {"status": "ok", "revision": revision}
+    return {"status": "ok", "revision": revision, "time": now().isoformat()}

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from evaluation import schema
 from evaluation.database import find_study
 from webapp import services
+from webapp.settings import page_wording
 from webapp.tickets import Ticket, sign_ticket
 
 blueprint = Blueprint("local", __name__)
@@ -31,6 +32,11 @@ def join_address(app: Flask) -> str:
     """Return the path of an application's join link."""
     with app.app_context(), services().database.read() as session:
         return join_path(find_study(session, services().study))
+
+
+def closed(study: schema.Study) -> tuple[str, int]:
+    """Answer an address that lets nobody in."""
+    return render_template("rating/closed.html", wording=page_wording(study)), 404
 
 
 def _open_session(session: Session, rater: str) -> str | None:
@@ -59,7 +65,8 @@ def _to_page(session: Session, rater: str) -> ResponseReturnValue:
     """
     study = find_study(session, services().study)
     ticket = Ticket(CROWD, rater, _open_session(session, rater) or secrets.token_hex(16))
-    return redirect(url_for("rating.page", ticket=sign_ticket(study.secret, ticket)))
+    signed = sign_ticket(study.secret, ticket)
+    return redirect(url_for("rating.page", ticket=signed, lang=request.args.get("lang")))
 
 
 @blueprint.get("/")
@@ -67,7 +74,8 @@ def _to_page(session: Session, rater: str) -> ResponseReturnValue:
 def local() -> ResponseReturnValue:
     """Let a rater of this machine in, under `?rater=NAME` or a new id."""
     if not services().open_door:
-        return render_template("rating/closed.html"), 404
+        with services().database.read() as session:
+            return closed(find_study(session, services().study))
     rater = request.args.get("rater") or f"rater-{secrets.token_hex(6)}"
     if not _NAME.fullmatch(rater):
         abort(400, "a rater's name has 1 to 64 letters, digits or . _ @ + -")
@@ -81,5 +89,5 @@ def join(code: str) -> ResponseReturnValue:
     with services().database.read() as session:
         study = find_study(session, services().study)
         if not hmac.compare_digest(f"/join/{code}".encode(), join_path(study).encode()):
-            return render_template("rating/closed.html"), 404
+            return closed(study)
         return _to_page(session, f"rater-{secrets.token_hex(6)}")

@@ -12,17 +12,16 @@ from urllib.parse import urljoin, urlsplit
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
-from evaluation.allocation import has_free_trial
-from evaluation.arrivals import published_hit, sessions_had, superseded_sessions
+from evaluation.arrivals import being_published, nothing_to_do, published_hit, why_not
 from evaluation.database import find_study
 from evaluation.offers import study_key
-from evaluation.schema import Assignment, CallState, Hit, Study, Worker
+from evaluation.schema import Study
 from webapp import now, services
-from webapp.settings import rating_settings
+from webapp.local import closed
+from webapp.settings import page_wording, rating_settings
 from webapp.showings import sample_pair
 from webapp.tickets import Ticket, sign_ticket
 
@@ -105,20 +104,21 @@ def entry(key: str) -> ResponseReturnValue:
     """Show the preview, or send a worker who accepted on to the rating page; writes nothing."""
     arrival = read_arrival(request.args)
     if arrival is None:
-        return _notice("parameters", 400)
+        with services().database.read() as session:
+            return _notice(find_study(session, services().study), "parameters", 400)
     with services().database.read() as session:
         study = find_study(session, services().study)
         if not hmac.compare_digest(key.encode(), study_key(study).encode()):
-            return render_template("rating/closed.html"), 404
+            return closed(study)
         if not arrival.assignment:
             return _preview(session, study, arrival)
         hit = published_hit(session, study, CROWD, arrival.hit)
         if hit is None:
             return _unknown_hit(session, study)
         if not may_submit_to(arrival.submit_to, services().form_hosts):
-            return _notice("site", 403, site=arrival.submit_to.removesuffix(SUBMIT_PATH))
-        if reason := _why_not(session, study, hit, arrival):
-            return _notice(reason, 409)
+            return _notice(study, "site", 403, arrival.submit_to.removesuffix(SUBMIT_PATH))
+        if reason := why_not(session, study, hit, arrival.worker, arrival.assignment, now()):
+            return _notice(study, reason, 409)
         ticket = Ticket(
             CROWD,
             arrival.worker,
@@ -127,61 +127,35 @@ def entry(key: str) -> ResponseReturnValue:
             arrival.submit_to,
             hit.environment.value,
         )
-        return redirect(url_for("rating.page", ticket=sign_ticket(study.secret, ticket)))
+        signed = sign_ticket(study.secret, ticket)
+        return redirect(url_for("rating.page", ticket=signed, lang=request.args.get("lang")))
 
 
-def _notice(word: str, status: int, **values: str) -> ResponseReturnValue:
-    return render_template("mturk/notice.html", word=word, **values), status
+def _notice(study: Study, word: str, status: int, site: str = "") -> ResponseReturnValue:
+    wording = page_wording(study)
+    return render_template("mturk/notice.html", wording=wording, word=word, site=site), status
 
 
 def _unknown_hit(session: Session, study: Study) -> ResponseReturnValue:
     """Refuse a HIT that we do not know; ask for patience while one is being written down."""
-    being_made = select(Hit.id).where(
-        Hit.study_id == study.id, Hit.crowd == CROWD, Hit.state == CallState.INTENDED
-    )
-    if session.scalar(being_made.limit(1)) is not None:
-        return _notice("not-ready", 503)
-    return _notice("unknown-hit", 404)
-
-
-def _why_not(session: Session, study: Study, hit: Hit, arrival: Arrival) -> str | None:
-    """Say why a worker cannot work on this HIT, or None. Who has a session may always go on."""
-    rows = session.execute(
-        select(Assignment.external_id, Worker.id)
-        .join(Worker, Assignment.worker_id == Worker.id)
-        .where(
-            Assignment.study_id == study.id,
-            Worker.crowd == hit.crowd,
-            Worker.environment == hit.environment,
-            Worker.external_id == arrival.worker,
-        )
-    ).all()
-    if any(external_id == arrival.assignment for external_id, _ in rows):
-        return None
-    given_back = superseded_sessions(session, hit, arrival.worker, arrival.assignment)
-    had = sessions_had(session, study, hit, arrival.worker) - len(given_back)
-    if had >= study.design["workers"]["sessions_per_worker"]:
-        return "limit"
-    # Pairs of a session that was given back have been seen, so they are not new to the worker.
-    worker_id = rows[0][1] if rows else None
-    if study.paused or not has_free_trial(session, study, worker_id, now()):
-        return "nothing-left"
-    return None
+    if being_published(session, study, CROWD):
+        return _notice(study, "not-ready", 503)
+    return _notice(study, "unknown-hit", 404)
 
 
 def _preview(session: Session, study: Study, arrival: Arrival) -> ResponseReturnValue:
     """Show what the work is, before it is accepted; say so if there is none for this worker."""
     settings = rating_settings(session, study)
     hit = published_hit(session, study, CROWD, arrival.hit) if arrival.hit else None
-    reason = None
     if hit is not None and arrival.worker:
-        reason = _why_not(session, study, hit, arrival)
-    elif study.paused or not has_free_trial(session, study, None, now()):
-        reason = "nothing-left"
+        reason = why_not(session, study, hit, arrival.worker, arrival.assignment, now())
+    else:
+        reason = nothing_to_do(session, study, None, now())
     return render_template(
         "mturk/preview.html",
         settings=settings,
+        wording=settings.wording,
         reason=reason,
         sample=None if reason else sample_pair(session, study, services().store, root="../"),
-        question=study.questions[0].text,
+        question=settings.questions[study.questions[0].name],
     )

@@ -4,7 +4,6 @@ Every request can be repeated: a reload, a lost reply or a double click changes 
 brings back the signed token it was given, instead of a cookie.
 """
 
-import hashlib
 from datetime import timedelta
 from typing import Any
 
@@ -22,8 +21,9 @@ from evaluation.allocation import (
     local_hit,
     start_session,
 )
-from evaluation.arrivals import published_hit, superseded_sessions
+from evaluation.arrivals import published_hit, sessions_started, superseded_sessions
 from evaluation.closing import return_session
+from evaluation.consents import note_consent
 from evaluation.database import find_study
 from evaluation.errors import (
     DatabaseError,
@@ -32,15 +32,18 @@ from evaluation.errors import (
     SessionClosed,
     SessionIncomplete,
     SessionLimit,
+    StudyPaused,
     TokenError,
 )
 from evaluation.judgments import record_judgment
+from evaluation.links import CROWD as LINK
+from evaluation.links import LinkFull, LinkOver, check_place, claim_place, completion_url
 from evaluation.schema import Assignment, Study
 from evaluation.tokens import PageToken, read_token, sign_token
 from webapp import now, services
 from webapp.receipts import receipt
 from webapp.requests import Judged, read_judgment, read_started, read_survey, text_field
-from webapp.settings import RatingSettings, rating_settings
+from webapp.settings import RatingSettings, page_wording, rating_settings
 from webapp.showings import session_state
 from webapp.tickets import Ticket, read_ticket
 
@@ -51,6 +54,9 @@ _TOKEN_LIFE = timedelta(days=14)
 # What each refusal is called on the page. Our own messages name the study, so they stay here.
 _REFUSALS: tuple[tuple[type[EvaluationError], str, int], ...] = (
     (SessionLimit, "limit", 409),
+    (LinkFull, "full", 409),
+    (LinkOver, "over", 409),
+    (StudyPaused, "paused", 409),
     (NothingLeft, "nothing-left", 409),
     (SessionClosed, "closed", 409),
     (SessionIncomplete, "incomplete", 409),
@@ -68,7 +74,7 @@ def page() -> ResponseReturnValue:
         try:
             ticket = read_ticket(study.secret, request.args.get("ticket", ""))
         except TokenError:
-            return render_template("rating/closed.html"), 404
+            return render_template("rating/closed.html", wording=page_wording(study)), 404
     config = {
         "ticket": request.args["ticket"],
         "layout": settings.layout,
@@ -76,6 +82,10 @@ def page() -> ResponseReturnValue:
         "allowTie": settings.allow_tie,
         "consentVersion": settings.consent["version"] if settings.consent else None,
         "submitTo": ticket.submit_to or None,
+        "crowd": ticket.crowd,
+        "questions": settings.questions,
+        "text": settings.wording.texts,
+        "thanks": "thanks" in settings.wording.own,
     }
     return render_template("rating/page.html", settings=settings, config=config)
 
@@ -90,11 +100,22 @@ def open_session() -> ResponseReturnValue:
         assignment = _assignment_of(session, ticket)
         if assignment is not None:
             return _with_token(session, study, assignment)
-        return {"stage": "new" if _may_start(session, study, ticket) else "nothing-left"}
+        try:
+            _check_may_start(session, study, ticket)
+        except NothingLeft as error:
+            return {"stage": _word(error)[0]}
+        return {"stage": "new"}
 
 
-def _may_start(session: Session, study: Study, ticket: Ticket) -> bool:
-    """Look whether anything is left for this worker, so that they learn it before they agree."""
+def _check_may_start(session: Session, study: Study, ticket: Ticket) -> None:
+    """Refuse a worker for whom there is nothing to do, so that they learn it before they agree.
+
+    Raises:
+        NothingLeft: no trial, no place or no session is left for them.
+    """
+    hit = published_hit(session, study, ticket.crowd, ticket.hit) if ticket.hit else None
+    if hit is not None and hit.crowd == LINK:
+        check_place(session, hit, now())
     worker_id = session.scalar(
         select(schema.Worker.id).where(
             schema.Worker.crowd == ticket.crowd,
@@ -102,7 +123,15 @@ def _may_start(session: Session, study: Study, ticket: Ticket) -> bool:
             schema.Worker.external_id == ticket.worker,
         )
     )
-    return not study.paused and has_free_trial(session, study, worker_id, now())
+    if worker_id is not None:
+        given_back = superseded_sessions(session, hit, ticket.worker, ticket.session) if hit else []
+        had = sessions_started(session, study, worker_id) - len(given_back)
+        if had >= study.design["workers"]["sessions_per_worker"]:
+            raise SessionLimit(f"study `{study.name}`: this worker has had {had} sessions")
+    if study.paused:
+        raise StudyPaused(f"study `{study.name}` is paused")
+    if not has_free_trial(session, study, worker_id, now()):
+        raise NothingLeft(f"study `{study.name}`: nothing is left for this worker")
 
 
 @blueprint.post("/api/start")
@@ -111,7 +140,7 @@ def start() -> ResponseReturnValue:
     started = read_started(_body())
     with services().database.write() as session:
         study = find_study(session, services().study)
-        settings = rating_settings(session, study)
+        settings = rating_settings(session, study, started.language)
         ticket = read_ticket(study.secret, started.ticket)
         if settings.consent and started.consent != str(settings.consent["version"]):
             raise EvaluationError("the consent was not given")
@@ -124,7 +153,8 @@ def start() -> ResponseReturnValue:
             agent = request.headers.get("User-Agent", "")[:400]
             assignment.environment_details = {**started.device, "user_agent": agent}
         if settings.consent:
-            _note_consent(session, assignment, settings.consent)
+            version, text = str(settings.consent["version"]), str(settings.consent["text"])
+            note_consent(session, assignment, version, text, now())
         session.flush()
         return _with_token(session, study, assignment, settings)
 
@@ -140,6 +170,9 @@ def _hit(session: Session, study: Study, ticket: Ticket) -> schema.Hit:
     hit = published_hit(session, study, ticket.crowd, ticket.hit)
     if hit is None:
         raise TokenError("the HIT is not of this study")
+    if hit.crowd == LINK:
+        claim_place(session, hit, ticket.worker, ticket.session, now())
+        return hit
     for earlier in superseded_sessions(session, hit, ticket.worker, ticket.session):
         return_session(session, earlier, now())
     return hit
@@ -174,6 +207,8 @@ def _record(session: Session, assignment: Assignment, judged: Judged) -> bool | 
             schema.Showing.position == judged.position,
         )
     )
+    if assignment.status is schema.AssignmentStatus.WITHDRAWN:
+        raise SessionClosed("this session was withdrawn")
     if showing_id is None:
         raise EvaluationError("position: the session has no such pair")
     recorded = record_judgment(
@@ -202,7 +237,7 @@ def finish() -> ResponseReturnValue:
         code = finish_session(session, assignment, now())
         if first and answers:
             assignment.survey = answers
-        return {"stage": "done", "code": code, "receipt": receipt(session, study, assignment)}
+        return {"stage": "done", "code": code, **_ending(session, study, assignment)}
 
 
 def _body() -> dict[str, Any]:
@@ -242,31 +277,33 @@ def _with_token(
     token = PageToken(study.id, assignment.id, assignment.worker_id, now() + _TOKEN_LIFE)
     state = session_state(session, study, assignment, settings, services().store)
     if state["stage"] == "done":
-        state["receipt"] = receipt(session, study, assignment)
+        state |= _ending(session, study, assignment)
     return {**state, "token": sign_token(study.secret, token)}
 
 
-def _note_consent(session: Session, assignment: Assignment, consent: dict[str, Any]) -> None:
-    version = str(consent["version"])
-    given = select(schema.Consent.id).where(
-        schema.Consent.assignment_id == assignment.id, schema.Consent.version == version
-    )
-    if session.scalar(given) is None:
-        digest = hashlib.sha256(str(consent["text"]).encode()).hexdigest()
-        session.add(
-            schema.Consent(
-                assignment_id=assignment.id, version=version, text_sha256=digest, given_at=now()
-            )
-        )
+def _ending(session: Session, study: Study, assignment: Assignment) -> dict[str, Any]:
+    """Return what a finished session hands in, and where its worker goes to be paid, if anywhere.
+
+    Only here, and only now: who knew a platform's completion address before could use it at once.
+    """
+    ending: dict[str, Any] = {"receipt": receipt(session, study, assignment)}
+    url = assignment.hit.details.get("completion_url") or completion_url(study, assignment)
+    if url:
+        ending["redirect"] = url
+    return ending
 
 
 @blueprint.errorhandler(EvaluationError)
 def refuse(error: EvaluationError) -> tuple[Response, int]:
     """Answer with a word that the page understands; never with a message that names the study."""
-    for kind, word, status in _REFUSALS:
-        if isinstance(error, kind):
-            return jsonify(error=word), status
-    return jsonify(error="invalid"), 400
+    word, status = _word(error)
+    return jsonify(error=word), status
+
+
+def _word(error: EvaluationError) -> tuple[str, int]:
+    """Return what a refusal is called on the page, and its status."""
+    found = ((word, status) for kind, word, status in _REFUSALS if isinstance(error, kind))
+    return next(found, ("invalid", 400))
 
 
 @blueprint.errorhandler(OperationalError)

@@ -4,16 +4,20 @@ Waitress, because it keeps answering when browsers hold silent or slow connectio
 with one connection per worker process does not.
 """
 
+import signal
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 from flask import Flask
 
 from evaluation.errors import EvaluationError
 
-_THREADS = 8
+THREADS = 8
 
 
 @dataclass(frozen=True)
@@ -28,18 +32,28 @@ class Server:
     _server: Any
 
     def run(self) -> None:
-        """Answer until interrupted."""
+        """Answer until interrupted, or until SIGTERM; requests that are being answered end well."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, _stop)
         self._server.run()
 
 
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)  # waitress takes it as the sign to finish what runs and return
+
+
 @contextmanager
-def listen(app: Flask, host: str, port: int) -> Iterator[Server]:
+def listen(
+    app: Flask, host: str, port: int, *, threads: int = THREADS, behind_proxy: bool = False
+) -> Iterator[Server]:
     """Bind a server for an application; closed at the end.
 
     Args:
         app: from `create_app`.
         host: address to listen on; 0.0.0.0 for all.
         port: 0 takes a free one.
+        threads: that answer; each may hold a connection to the database.
+        behind_proxy: keep X-Forwarded headers for the application, which decides on them.
 
     Raises:
         EvaluationError: the address is taken or not ours.
@@ -47,7 +61,14 @@ def listen(app: Flask, host: str, port: int) -> Iterator[Server]:
     import waitress
 
     try:
-        server = waitress.create_server(app, host=host, port=port, threads=_THREADS, ident=None)
+        server = waitress.create_server(
+            app,
+            host=host,
+            port=port,
+            threads=threads,
+            ident=None,
+            clear_untrusted_proxy_headers=not behind_proxy,
+        )
     except OSError as error:
         raise EvaluationError(
             f"{host}:{port}: cannot listen there ({error.strerror or error}); choose another --port"

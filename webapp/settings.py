@@ -3,13 +3,15 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from flask import request
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
+from evaluation.languages import Texts, Wording, choose
+from evaluation.study import Question
 
 _SHOWN = ("trials", "practice", "gold", "repeats", "identical")
-UNTITLED = "Comparing pairs of clips"
 
 
 @dataclass(frozen=True)
@@ -18,10 +20,10 @@ class RatingSettings:
 
     Args:
         title: shown at the top.
-        language: of the texts, as a language code.
-        text: the study's own `instructions` and `thanks`, where it has them.
+        wording: every text of the page, in the page's language.
+        questions: what the study asks of a pair, by name, in the page's language.
         consent: `text`, `version`, `irb_id` and `contact`, or None.
-        survey: questions after the last trial.
+        survey: questions after the last trial, with the `labels` of their choices.
         devices: of `desktop`, `tablet` and `phone`, those that may take part.
         allow_tie: whether "no difference" is an answer.
         show_prompt: whether the pair's prompt is shown.
@@ -31,8 +33,8 @@ class RatingSettings:
     """
 
     title: str
-    language: str
-    text: dict[str, str]
+    wording: Wording
+    questions: dict[str, str]
     consent: dict[str, Any] | None
     survey: list[dict[str, Any]]
     devices: list[str]
@@ -43,15 +45,53 @@ class RatingSettings:
     trials: int = 0
 
 
-def rating_settings(session: Session, study: schema.Study) -> RatingSettings:
-    """Read a study's settings for its page."""
+def _table(study: schema.Study, name: str) -> Any:
+    """Return a table of the study file, frozen in the design or kept beside it."""
+    return study.design.get(name, study.settings.get(name))
+
+
+def page_wording(study: schema.Study, language: str | None = None) -> Wording:
+    """Return the texts for whoever sent this request, or in a language that a page had before."""
+    texts: Texts = _table(study, "text") or {}
+    asked = language if language is not None else request.args.get("lang", "")
+    chosen = choose(texts, asked, list(request.accept_languages.values()))
+    return Wording(chosen, texts.get(chosen, {}))
+
+
+def _translated_consent(consent: dict[str, Any] | None, wording: Wording) -> dict[str, Any] | None:
+    return consent and {**consent, "text": wording.own.get("consent", consent["text"])}
+
+
+def _translated_question(question: schema.Question, wording: Wording) -> str:
+    default = question.text == Question().text
+    text = wording.say("trial.question") if default else question.text
+    return wording.translated("questions", question.name, text)
+
+
+def _translated_survey(question: dict[str, Any], wording: Wording) -> dict[str, Any]:
+    labels = {
+        choice: wording.translated("choices", choice, choice)
+        for choice in question.get("choices", ())
+    }
+    text = wording.translated("survey", question["id"], question["text"])
+    return {**question, "text": text, "labels": labels}
+
+
+def rating_settings(
+    session: Session, study: schema.Study, language: str | None = None
+) -> RatingSettings:
+    """Read a study's settings for its page.
+
+    Args:
+        session: of any unit.
+        study: the study.
+        language: that the page is in already; None chooses by the request.
+    """
+    wording = page_wording(study, language)
 
     def table(name: str) -> Any:
-        """Return a table of the study file, frozen in the design or kept beside it."""
-        return study.design.get(name, study.settings.get(name))
+        return _table(study, name)
 
-    texts: dict[str, dict[str, str]] = table("text") or {}
-    language = next(iter(texts), "en")
     parts = table("session") or {}
     design = table("design") or {}
     layout = session.scalar(
@@ -62,11 +102,14 @@ def rating_settings(session: Session, study: schema.Study) -> RatingSettings:
     )
     return RatingSettings(
         # A study without a title has its name there, which may name a model.
-        title=UNTITLED if study.title == study.name else study.title,
-        language=language,
-        text=texts.get(language, {}),
-        consent=table("consent"),
-        survey=list(table("survey") or []),
+        title=wording.own.get("title")
+        or (wording.say("page.untitled") if study.title == study.name else study.title),
+        wording=wording,
+        questions={
+            question.name: _translated_question(question, wording) for question in study.questions
+        },
+        consent=_translated_consent(table("consent"), wording),
+        survey=[_translated_survey(question, wording) for question in table("survey") or []],
         devices=list((table("workers") or {}).get("devices", ["desktop"])),
         allow_tie=bool(design.get("allow_tie", False)),
         show_prompt=bool(design.get("show_prompt", False)),

@@ -2,13 +2,14 @@
 
 The money calls are idempotent in the only way that survives a crash: `evaluation.publish` and
 `evaluation.payments` write down the call and its token before making it, and `find`, the status
-in `assignments`, and `bonus_tokens` say afterwards whether a call whose reply was lost happened.
+in `assignments`, and `bonus_tokens` (or `bonuses_paid`) say afterwards whether a call whose reply
+was lost happened. What only some platforms can do is a protocol of its own at the end.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from evaluation.errors import EvaluationError
 from evaluation.schema import AssignmentStatus, Environment
@@ -43,6 +44,15 @@ class Offer:
         countries: ISO 3166 codes; empty is everywhere.
         once_group: name of the group of workers who may not take it, because they have had all
             their sessions; empty asks for nothing.
+        minutes: that one session is expected to take; 0 is not said.
+        devices: of `desktop`, `tablet` and `phone`; empty is any.
+        sessions_per_worker: how often one worker may take it, where a platform counts that.
+        completion_code: proves a finished session where workers bring back a code.
+        screen_out_code: the code of those who found nothing left to do.
+        screen_out_cents: what that pays; 0 pays nothing.
+        screen_out_places: how many may be paid so.
+        project: the platform's own place for it; empty is the account's first.
+        filters: the platform's own conditions on workers, `name=value,value` or `name=low..high`.
     """
 
     token: str
@@ -60,6 +70,15 @@ class Offer:
     minimum_hits: int = 0
     countries: tuple[str, ...] = ()
     once_group: str = ""
+    minutes: float = 0.0
+    devices: tuple[str, ...] = ()
+    sessions_per_worker: int = 1
+    completion_code: str = ""
+    screen_out_code: str = ""
+    screen_out_cents: int = 0
+    screen_out_places: int = 0
+    project: str = ""
+    filters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,7 +89,7 @@ class PlatformAssignment:
         external_id: the platform's id of the assignment.
         hit: the platform's id of its HIT.
         worker: the platform's id of its worker.
-        status: `submitted`, `approved` or `rejected`.
+        status: `submitted`, `approved` or `rejected`; others only from `Growing.returned`.
         submitted_at: aware; None where the platform does not say.
     """
 
@@ -109,12 +128,6 @@ class Crowd(Protocol):
     def reject(self, assignment: str, reason: str) -> None:
         """Reject, with the reason that the worker reads; again is harmless."""
 
-    def bonus(self, assignment: str, worker: str, cents: int, reason: str, token: str) -> None:
-        """Pay a bonus; again with the same token pays nothing more."""
-
-    def bonus_tokens(self, assignment: str) -> set[str]:
-        """Return the tokens of the bonuses already paid for one assignment."""
-
     def bar(self, group: str, worker: str) -> None:
         """Put a worker into the group that may not take the next HITs; again is harmless."""
 
@@ -123,3 +136,62 @@ class Crowd(Protocol):
 
     def expire(self, hit: str) -> None:
         """Stop offering a HIT; workers already inside may finish. Again is harmless."""
+
+
+@runtime_checkable
+class TokenBonuses(Protocol):
+    """A platform whose bonuses carry a token, so that a lost reply can be looked up."""
+
+    def bonus(self, assignment: str, worker: str, cents: int, reason: str, token: str) -> None:
+        """Pay a bonus; again with the same token pays nothing more."""
+
+    def bonus_tokens(self, assignment: str) -> set[str]:
+        """Return the tokens of the bonuses already paid for one assignment."""
+
+
+@runtime_checkable
+class BulkBonuses(Protocol):
+    """A platform that pays many bonuses by one call, which is not idempotent and says nothing.
+
+    `evaluation.bulk_bonuses` makes it safe: it writes down what had been paid before.
+    """
+
+    def bonuses_paid(self, assignment: str) -> list[int]:
+        """Return the bonuses already paid for one assignment, in cents; late by some minutes."""
+
+    def set_up_bonuses(self, hit: str, lines: Sequence[tuple[str, int]]) -> str:
+        """Prepare bonuses (assignment, cents) of a HIT and return their id; pays nothing yet."""
+
+    def pay_bonuses(self, prepared: str) -> None:
+        """Pay what was prepared. Again pays AGAIN: call it once, whatever becomes of the reply."""
+
+
+@runtime_checkable
+class Growing(Protocol):
+    """A platform where one HIT is enlarged as a study goes on, and workers bring back a code."""
+
+    def quote(self, offer: Offer) -> int:
+        """Return what an offer's places cost in all, rewards, fees and taxes, in cents.
+
+        Raises:
+            CrowdError: the platform would refuse the offer; the message has the numbers.
+        """
+
+    def places(self, hit: str) -> int:
+        """Return how many places a published HIT has."""
+
+    def grow(self, hit: str, places: int) -> None:
+        """Enlarge a HIT to so many places and offer it; again, or to fewer, is harmless."""
+
+    def returned(self, hit: str) -> Iterator[PlatformAssignment]:
+        """Yield the assignments given back (`withdrawn`) and those out of time (`returned`)."""
+
+    def completion_url(self, code: str) -> str:
+        """Return where a worker takes a code, to be paid."""
+
+    def check_rejection(self, reason: str) -> None:
+        """Refuse a reason that the platform would refuse.
+
+        Raises:
+            CrowdError: the message says what it must be like.
+        """

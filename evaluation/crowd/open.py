@@ -5,14 +5,20 @@ import socket
 from urllib.parse import urlsplit
 
 from evaluation.crowd.base import Crowd, CrowdError, CrowdUnreachable
+from evaluation.database import Database, find_study, open_database
 from evaluation.errors import UsageError
 from evaluation.schema import Environment
 
-CROWDS = ("mturk",)
+CROWDS = ("mturk", "link", "prolific")
 SANDBOX_PORT = 8900
 SANDBOX_URL = f"http://127.0.0.1:{SANDBOX_PORT}"
 SANDBOX_KEY = "VGANEVALSANDBOX"  # the requester's account there, the same on every run
 ENDPOINT = "AWS_ENDPOINT_URL_MTURK"
+PROLIFIC_URL = "https://api.prolific.com/api/v1/"
+PROLIFIC_SANDBOX_PORT = 8910
+PROLIFIC_SANDBOX_URL = f"http://127.0.0.1:{PROLIFIC_SANDBOX_PORT}/api/v1/"
+PROLIFIC_SANDBOX_TOKEN = "vgan-eval-sandbox"  # noqa: S105 (known to everybody)
+PROLIFIC_ENDPOINT = "PROLIFIC_API_URL"
 _CLOSED = (
     "Amazon closed Mechanical Turk on 30 September 2026, so there is no production endpoint. Use "
     "another crowd (prolific, link), the bundled service (--sandbox), or set "
@@ -20,12 +26,13 @@ _CLOSED = (
 )
 
 
-def open_crowd(name: str, environment: Environment) -> Crowd:
+def open_crowd(name: str, environment: Environment, database: Database | None = None) -> Crowd:
     """Return a platform, ready to be called.
 
     Args:
         name: of `CROWDS`.
         environment: sandbox or production.
+        database: of the study; the crowd `link` has no other books.
 
     Raises:
         UsageError: no such crowd, or no production endpoint.
@@ -36,7 +43,51 @@ def open_crowd(name: str, environment: Environment) -> Crowd:
             f"crowd {name!r} takes no HITs; publish on {', '.join(CROWDS)}, or let raters in by "
             "link with `vgan-eval serve`"
         )
+    if name == "link" and database is not None:
+        from evaluation.crowd.link import LinkCrowd
+
+        return LinkCrowd(database, environment)
+    if name == "prolific":
+        return _open_prolific(environment)
     return _open_mturk(environment)
+
+
+def study_crowd(database_url: str, study_name: str | None) -> str:
+    """Return the crowd that a study's file names, or mturk where that is none of `CROWDS`.
+
+    Raises:
+        DatabaseError: the database cannot be opened, or holds no such study.
+    """
+    database = open_database(database_url)
+    try:
+        with database.read() as session:
+            settings = find_study(session, study_name).settings
+    finally:
+        database.close()
+    named = settings.get("recruit", {}).get("crowd")
+    return named if named in CROWDS else "mturk"
+
+
+def _open_prolific(environment: Environment) -> Crowd:
+    from evaluation.crowd.prolific import Prolific
+    from evaluation.crowd.prolific_calls import Calls, host_of
+
+    given = os.environ.get(PROLIFIC_ENDPOINT)
+    if environment is Environment.PRODUCTION:
+        token = os.environ.get("PROLIFIC_TOKEN", "")
+        if not token:
+            raise UsageError(
+                "PROLIFIC_TOKEN is missing: make a token on Prolific (Settings, API tokens) and "
+                "export PROLIFIC_TOKEN=...; it is read from the environment only"
+            )
+        workspace = os.environ.get("PROLIFIC_WORKSPACE", "")
+        return Prolific(Calls(given or PROLIFIC_URL, token), environment, workspace)
+    endpoint = given or PROLIFIC_SANDBOX_URL
+    host_of(endpoint)
+    start = ("vgan-eval sandbox --crowd prolific", PROLIFIC_SANDBOX_PORT)
+    _require_up(endpoint, PROLIFIC_ENDPOINT, start)
+    # The real token stays here, wherever the sandbox is.
+    return Prolific(Calls(endpoint, PROLIFIC_SANDBOX_TOKEN), environment)
 
 
 def _open_mturk(environment: Environment) -> Crowd:
@@ -45,7 +96,7 @@ def _open_mturk(environment: Environment) -> Crowd:
         raise UsageError(_CLOSED)
     endpoint = given or SANDBOX_URL
     if environment is Environment.SANDBOX:
-        _require_up(endpoint)
+        _require_up(endpoint, ENDPOINT, ("vgan-eval sandbox", SANDBOX_PORT))
     try:
         from evaluation.crowd.mturk import MTurk, connect
     except ImportError:
@@ -56,19 +107,25 @@ def _open_mturk(environment: Environment) -> Crowd:
     return MTurk(connect(endpoint, SANDBOX_KEY if sandbox else None), environment)
 
 
-def _require_up(endpoint: str) -> None:
-    """Look whether something listens, before boto3 spends half a minute on retries."""
+def _require_up(endpoint: str, variable: str, bundled: tuple[str, int]) -> None:
+    """Look whether something listens, before a client spends half a minute on retries.
+
+    Args:
+        endpoint: of the service.
+        variable: of the environment, that may name it.
+        bundled: the command that starts the bundled one, and the port it takes by itself.
+    """
     parts = urlsplit(endpoint)
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise CrowdError(f"{ENDPOINT}={endpoint} is not a URL; write http://HOST:PORT")
+            raise CrowdError(f"{variable}={endpoint} is not a URL; write http://HOST:PORT")
         socket.create_connection((parts.hostname, port), timeout=5).close()
     except ValueError:
-        raise CrowdError(f"{ENDPOINT}={endpoint} is not a URL; write http://HOST:PORT") from None
+        raise CrowdError(f"{variable}={endpoint} is not a URL; write http://HOST:PORT") from None
     except OSError:
-        start = "vgan-eval sandbox"
-        if parts.hostname in ("127.0.0.1", "localhost") and port != SANDBOX_PORT:
+        start, usual = bundled
+        if parts.hostname in ("127.0.0.1", "localhost") and port != usual:
             start += f" --port {port}"
         raise CrowdUnreachable(
             f"nothing answers at {endpoint}; start the bundled service in another terminal: {start}"

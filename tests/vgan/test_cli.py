@@ -127,7 +127,7 @@ def test_ingest_cuts_videos_and_names_the_bad_ones(tmp_path, capsys):
     (tmp_path / "videos/beach/text.mp4").write_text("not a video")
     out = tmp_path / "clips"
 
-    assert main(["ingest", str(tmp_path / "videos"), "--out", str(out), "--workers", "1"]) == 0
+    assert main(["ingest", str(tmp_path / "videos"), "--out", str(out), "--workers", "1"]) == 1
     assert {record.category for record in read_manifest(out)} == {"beach"}
     said = capsys.readouterr()
     assert "2 clips" in said.out

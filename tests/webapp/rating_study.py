@@ -39,6 +39,7 @@ class Recipe:
     sessions: int = 3
     raters: int = 2
     display: Display = field(default_factory=Display)
+    text: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
 @dataclass
@@ -95,7 +96,7 @@ def _add_study(session, recipe: Recipe) -> schema.Study:
             "consent": asdict(recipe.consent) if recipe.consent else None,
             "survey": [asdict(question) for question in recipe.survey],
         },
-        settings={},
+        settings={"text": recipe.text},
         study_file="",
         secret="5" * 64,
         created_at=MADE,

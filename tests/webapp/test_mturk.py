@@ -153,7 +153,7 @@ def test_preview_says_that_nothing_is_left_before_anybody_accepts(client, publis
     reply = app.get(preview(key))
 
     assert heading(reply) == "Nothing is left to rate"
-    assert "do not\n    accept this HIT" in reply.text
+    assert "do not accept this HIT" in reply.text
 
 
 def test_preview_tells_a_worker_who_took_part(client, publish, change):
@@ -289,7 +289,12 @@ def test_paused_study_lets_nobody_begin_and_everybody_finish(client, publish, ch
     change(lambda session: session.execute(update(schema.Study).values(paused=True)))
 
     assert app.get(frame(key)).status_code == 302
-    assert heading(app.get(frame(key, "3OTHER", "A2"))) == "Nothing is left to rate"
+    refused = app.get(frame(key, "3OTHER", "A2"))
+    assert (refused.status_code, heading(refused)) == (409, "This study is taking a break")
+    assert "come back later, or return this HIT" in refused.text
+    preview = app.get(frame(key, "ASSIGNMENT_ID_NOT_AVAILABLE", None))
+    assert heading(preview) == "This study is taking a break"
+    assert "do not accept this HIT now" in preview.text
 
 
 def test_unknown_hit_is_refused(client, publish):

@@ -89,7 +89,7 @@ def same_end(first: Path, second: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "recipe", "trainer"),
     [("two-stream", "stabilised", "GameTrainer"), ("one-stream", "paper", "GameTrainer"),
-     ("autoencoder", "stabilised", "AutoencoderTrainer")],
+     ("autoencoder", "stabilised", "AutoencoderTrainer"), ("future", "stabilised", "GameTrainer")],
 )  # fmt: skip
 def test_a_run_killed_at_any_step_and_resumed_ends_bit_identical(
     model, recipe, trainer, drawn, tmp_path
