@@ -1,0 +1,34 @@
+"""The note that shows the app that whoever examines it holds the study's database.
+
+It opens `webapp.doctor`, which writes nothing, for a few minutes.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from itsdangerous import BadData, URLSafeSerializer
+
+from evaluation.errors import TokenError
+
+_SALT = "doctor"
+# Wide, and to both sides: a skewed clock is to be named as such, not as a wrong note.
+_LIFE = timedelta(hours=1)
+
+
+def sign_note(secret: str, now: datetime) -> str:
+    """Return a note for now, signed with the study's secret."""
+    return str(URLSafeSerializer(secret, salt=_SALT).dumps(int(now.timestamp())))
+
+
+def read_note(secret: str, text: str, now: datetime) -> None:
+    """Check a note.
+
+    Raises:
+        TokenError: forged, of another study or database, or not of this hour.
+    """
+    try:
+        signed = URLSafeSerializer(secret, salt=_SALT).loads(text)
+        made = datetime.fromtimestamp(signed, UTC)
+    except (BadData, TypeError, ValueError, OverflowError, OSError):
+        raise TokenError("the note is not valid") from None
+    if abs(now - made) > _LIFE:
+        raise TokenError("the note is not of this hour")

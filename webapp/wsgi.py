@@ -1,0 +1,59 @@
+"""The application for other WSGI servers, set by the environment alone.
+
+    gunicorn --worker-class gthread --workers 2 --threads 8 'webapp.wsgi:app()'
+
+Only threaded workers, and PostgreSQL when there are several: browsers hold silent connections
+open, which block a worker that has one at a time.
+"""
+
+import os
+from pathlib import Path
+
+from flask import Flask
+
+from evaluation.errors import UsageError
+from evaluation.options import media_store
+from evaluation.storage import open_store
+from webapp import create_app
+from webapp.dashboard import TOKEN_VARIABLE, dashboard_token
+
+_MOST_PROXIES = 5
+
+
+def app() -> Flask:
+    """Make the application that `vgan-eval serve` runs.
+
+    Reads VGAN_EVAL_DB, VGAN_EVAL_MEDIA (or VGAN_EVAL_FILES), VGAN_EVAL_STUDY,
+    VGAN_EVAL_FRAME_ANCESTORS (origins with spaces between), VGAN_EVAL_TRUSTED_PROXIES and
+    VGAN_EVAL_DASHBOARD_TOKEN (without it there is no dashboard).
+
+    Raises:
+        UsageError: a variable is missing or wrong.
+        DatabaseError: the database cannot be opened.
+    """
+    database = os.environ.get("VGAN_EVAL_DB")
+    if not database:
+        raise UsageError("VGAN_EVAL_DB is missing: the study database, postgresql://...")
+    files = os.environ.get("VGAN_EVAL_FILES")
+    media = media_store(database, Path(files) if files else None, os.environ.get("VGAN_EVAL_MEDIA"))
+    token = os.environ.get(TOKEN_VARIABLE)
+    sites = tuple(os.environ.get("VGAN_EVAL_FRAME_ANCESTORS", "").split())
+    return create_app(
+        database,
+        open_store(media),
+        study=os.environ.get("VGAN_EVAL_STUDY") or None,
+        open_door=False,
+        frame_ancestors=sites,
+        form_hosts=sites,
+        dashboard_token=dashboard_token() if token else None,
+        trusted_proxies=_count("VGAN_EVAL_TRUSTED_PROXIES"),
+    )
+
+
+def _count(variable: str) -> int:
+    given = os.environ.get(variable) or "0"
+    if not given.isdecimal() or int(given) > _MOST_PROXIES:
+        raise UsageError(
+            f"{variable}={given}: write how many proxies of yours are in front, 0 to 5"
+        )
+    return int(given)
