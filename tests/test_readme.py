@@ -21,6 +21,7 @@ SMALLER = {
     "vgan train": ["--steps", "2", "--width", "8", "--batch", "2"],
     "vgan generate": ["--n", "3"],
     "vgan measure": ["--n", "2"],
+    "vgan figures": ["--n", "2"],
 }
 
 
