@@ -20,6 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vgan.data.dataset import ClipDataset, open_dataset, to_model_range, to_uint8
+from vgan.data.feed import Feed
 from vgan.data.files import write_atomic
 from vgan.errors import DataError, TrainingError, VganError
 from vgan.metrics.stillness import diversity
@@ -88,18 +89,22 @@ def train(
     """
     device = device or torch.device("cpu")
     folder = RunFolder(out)
+    if not world.is_first:
+        world.wait()  # until the first has begun or opened the run, and decoded its clips
+        resume = True
     config = open_folder(folder, config, resume)
-    if finished(folder, config):
+    is_finished = finished(folder, config)
+    if not is_finished:
+        world.rows(config.batch)  # before anything is written
+        dataset = open_dataset(data, config.category, root=root, progress=world.is_first)
+        if world.is_first:
+            check_data(folder, config, data, dataset, root)
+            write_settings(folder, config, device)
+    if world.is_first:
+        world.wait()
+    if is_finished:
         logger.info("%s: already finished at step %d; nothing to do", out, config.steps)
         return out
-    world.rows(config.batch)  # before anything is written
-    if not world.is_first:
-        world.wait()  # until the first has decoded the clips and begun the run folder
-    dataset = open_dataset(data, config.category, root=root, progress=world.is_first)
-    if world.is_first:
-        check_data(folder, config, data, dataset, root)
-        write_settings(folder, config, device)
-        world.wait()
     with arithmetic(device):
         session = _Session(config, folder, dataset, device, world)
         session.run()
@@ -157,11 +162,17 @@ class _Session:
 
     def _train(self, log: MetricsLog | None, stopped: Callable[[], bool], bar: "tqdm[Any]") -> None:
         """Train to the last step; a process without a log only lends its hands."""
+        batch, rows = self.config.batch, self.rows
+        with Feed(self.dataset, batch, self.clip_order, rows, self.device) as feed:
+            self._train_on(feed, log, stopped, bar)
+
+    def _train_on(
+        self, feed: Feed, log: MetricsLog | None, stopped: Callable[[], bool], bar: "tqdm[Any]"
+    ) -> None:
         config = self.config
         while self.step < config.steps:
             self.step += 1
-            batch = self.dataset.batch(config.batch, self.clip_order, self.rows).to(self.device)
-            self.window.add(self.step, self.trainer.step(to_model_range(batch)))
+            self.window.add(self.step, self.trainer.step(to_model_range(feed.take())))
             bar.update()
             leave = self._is_stopped(stopped)
             last = self.step == config.steps
