@@ -15,6 +15,13 @@ def codes_of(labels: ArrayLike) -> Codes:
     return pd.factorize(np.asarray(labels))[0].astype(np.int64)
 
 
+def renumbered(codes: Codes) -> Codes:
+    """Close the gaps that leaving out judgments made in their codes; the order stays."""
+    present = np.zeros(codes.max(initial=-1) + 1, dtype=np.int64)
+    present[codes] = 1
+    return np.asarray((np.cumsum(present) - 1)[codes])
+
+
 def kish(codes: Codes) -> float:
     """Return the effective number of clusters, (sum m)^2 / sum m^2 for cluster sizes m.
 

@@ -9,8 +9,9 @@ raise a false alarm in every seventh study; on this one in fewer than one of 20
 
 import math
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import pandas as pd
 from scipy import stats
@@ -107,7 +108,7 @@ def looks(
     planned: dict[str, int],
     level: float = LEVEL,
     *,
-    categories: Collection[str] = (),
+    categories: Mapping[str, Collection[str]] = MappingProxyType({}),
 ) -> list[Look]:
     """Return the state of every row that has judgments.
 
@@ -115,14 +116,14 @@ def looks(
         preferences: from `table_preferences`.
         planned: judgments planned per row, by its name in data.
         level: as in `look`; for each row.
-        categories: of the study; a row has no interval before it has judgments in all of them,
-            because its Mean is over all of them.
+        categories: planned per row, by its name in data; a row has no interval before it has
+            judgments in all of them, because its Mean is over all of them.
     """
     out = []
     for row in comparisons_in(preferences):
         own = preferences[preferences["row"] == row.label]
         sample = sample_of(own)
-        if not set(categories) <= set(own["category"]):
+        if not set(categories.get(row.label, ())) <= set(own["category"]):
             out.append(Look(row.label, 100 * sample.mean, None, None, len(sample)))
             continue
         bounds = look(sample, planned.get(row.label, len(sample)), level)

@@ -128,8 +128,7 @@ def survey_answers(sessions: pd.DataFrame) -> Grid:
     rows: list[tuple[str, ...]] = []
     for question, counts in _answers(sessions["survey"]).items():
         declared, total = choices.get(question, ()), counts.total()
-        for choice in declared:
-            rows.append((question, choice, f"{counts[choice]:,}", _share(counts[choice], total)))
+        rows += [(question, c, f"{counts[c]:,}", _share(counts[c], total)) for c in declared]
         others = total - sum(counts[choice] for choice in declared)
         if others:
             what = _NOT_DECLARED if declared else _FREE if question in choices else _NO_FILE

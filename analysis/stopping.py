@@ -1,7 +1,7 @@
 """Where a running study stands by its stopping rule, as text: which rows still need judgments."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -123,7 +123,7 @@ def look_at_question(
     judgments = load_judgments(db, study=name, question=question, simulated=simulated)
     kept, dropped = exclude(judgments, rules_for(judgments, ()))
     notes = tuple(f"left out by {d.rule}: {d.judgments:,} judgments" for d in dropped)
-    categories = {cell.category for cell in cells}
+    categories = planned_categories(cells)
     states = tuple(looks(table_preferences(kept), planned, categories=categories))
     return QuestionLook(name, tuple(cells), states, stop, notes, judgments.attrs["simulated"])
 
@@ -140,6 +140,15 @@ def first_plan(session: Session, study: Study) -> dict[str, int]:
         .order_by(PlanBatch.number.desc())
     )
     return {Comparison(a, b).label: int(n) for a, b, _, n in rows}
+
+
+def planned_categories(cells: Iterable[CellProgress]) -> dict[str, set[str]]:
+    """Return the categories that each row is planned in, by its name in data."""
+    found: dict[str, set[str]] = {}
+    for cell in cells:
+        label = Comparison(cell.source_a, cell.source_b).label
+        found.setdefault(label, set()).add(cell.category)
+    return found
 
 
 def _of_question(cells: list[CellProgress], question: str | None) -> list[CellProgress]:

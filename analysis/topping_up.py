@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from analysis.errors import UsageError
 from analysis.layout import BANNER
 from analysis.preference import Comparison
-from analysis.sequential import growth
+from analysis.sequential import MOST_GROWTH, growth
 from analysis.stopping import QuestionLook, look_at_question, look_text, questions_of
 from evaluation import study as plan
 from evaluation.progress import CellProgress
@@ -88,11 +88,11 @@ def _planned(row: Comparison) -> plan.Comparison:
 
 
 def _factor(look: QuestionLook, row: Comparison) -> float:
-    """How many times its judgments a row should have; 0: it is done; 1: wait for the first."""
+    """How many times its judgments a row should have; 0: it is done."""
     for state in look.states:
         if state.row == row.label:
             return 0.0 if look.stop.done(state) else growth(state, look.stop)
-    return 1.0
+    return MOST_GROWTH  # nobody has judged it, or only people who were left out
 
 
 def _cells(look: QuestionLook, row: Comparison, per_cell: int | None) -> dict[str, int]:

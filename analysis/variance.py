@@ -14,7 +14,7 @@ from itertools import combinations, zip_longest
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.clusters import Codes, Floats, codes_of, intersection, kish, sum_squares
+from analysis.clusters import Codes, Floats, codes_of, intersection, kish, renumbered, sum_squares
 
 # Above any intraclass correlation of forced choices we have seen; keeps one odd cell from taking
 # over a row.
@@ -85,9 +85,13 @@ class Sample:
 
     def take(self, keep: NDArray[np.bool_]) -> "Sample":
         """Return the judgments where `keep` is true, coded anew."""
-        return Sample.of(
-            self.y[keep], self.worker[keep], self.clip_a[keep], self.clip_b[keep], self.cell[keep]
+        taken = Sample(
+            self.y[keep], *(renumbered(codes[keep]) for codes in (self.cell, *self.factors))
         )
+        # Making these from the factors costs the most of all, and a part needs them too.
+        joint = {which: renumbered(codes[keep]) for which, codes in self.joint.items()}
+        vars(taken)["joint"] = joint
+        return taken
 
     @cached_property
     def cells(self) -> "tuple[Sample, ...]":

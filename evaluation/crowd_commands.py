@@ -14,6 +14,7 @@ from evaluation.options import study_options
 if TYPE_CHECKING:
     from evaluation.crowd.base import Crowd
     from evaluation.database import Database
+    from evaluation.offers import Publication
     from evaluation.schema import Environment
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -87,6 +88,34 @@ def _money(cents: int, currency: str) -> str:
     return f"{cents / 100:,.2f} {currency}"
 
 
+def checked_url(url: str | None, sandbox: bool) -> str:
+    """Return the address of the web app; one that workers cannot reach is refused."""
+    from evaluation.publish import check_public_url
+
+    if url is None and not sandbox:
+        raise UsageError("--url is missing: the address at which workers reach `vgan-eval serve`")
+    check_public_url(url or SERVE_URL, environment_of(sandbox))
+    return url or SERVE_URL
+
+
+def publication_text(plan: "Publication", crowd: str, sandbox: bool) -> str:
+    """Say what would be published, and what it costs."""
+    hits = f"{len(plan.hits):,} {'HIT' if len(plan.hits) == 1 else 'HITs'}"
+    if plan.grown:
+        hits = f"the published HIT, which gets {plan.places:,} places"
+    reward, fee = (_money(c, plan.currency) for c in (plan.reward_cents, plan.fee_cents))
+    left = f" {plan.unfinished} HITs are left of an interrupted run." if plan.unfinished else ""
+    if plan.kept_cents:
+        kept = _money(plan.kept_cents, plan.currency)
+        left += f" {kept} are kept for people who find nothing left."
+    return (
+        f"{plan.trials:,} trials lack a worker: {plan.sessions:,} sessions in "
+        f"{hits}, {reward} and {fee} fee each."
+        f"{left}\nIn all {_money(plan.total_cents, plan.currency)} on {crowd}, "
+        f"{'sandbox' if sandbox else 'PRODUCTION'}."
+    )
+
+
 def publish_lacking(
     db: str,
     study: str | None,
@@ -95,47 +124,34 @@ def publish_lacking(
     url: str | None,
     yes: bool,
     dry_run: bool,
+    agreed_cents: int | None = None,
 ) -> None:
-    """Publish what the plan lacks; the options are those of `publish`."""
-    from evaluation.offers import Publication
-    from evaluation.publish import check_public_url
+    """Publish what the plan lacks; the options are those of `publish`.
+
+    Who has agreed to a cost before is asked again only where it has become more.
+    """
     from evaluation.publish import publish as run
 
-    if url is None and not sandbox:
-        raise UsageError("--url is missing: the address at which workers reach `vgan-eval serve`")
-    check_public_url(url or SERVE_URL, environment_of(sandbox))
+    url = checked_url(url, sandbox)
     if crowd == "link":
         from evaluation.link_commands import publish_link
 
-        publish_link(db, study, sandbox, url or SERVE_URL, yes, dry_run)
+        publish_link(db, study, sandbox, url, yes, dry_run)
         return
 
-    def confirm(plan: Publication) -> bool:
-        hits = f"{len(plan.hits):,} {'HIT' if len(plan.hits) == 1 else 'HITs'}"
-        if plan.grown:
-            hits = f"the published HIT, which gets {plan.places:,} places"
-        reward, fee = (_money(c, plan.currency) for c in (plan.reward_cents, plan.fee_cents))
-        left = f" {plan.unfinished} HITs are left of an interrupted run." if plan.unfinished else ""
-        if plan.kept_cents:
-            kept = _money(plan.kept_cents, plan.currency)
-            left += f" {kept} are kept for people who find nothing left."
-        return agreed(
-            f"{plan.trials:,} trials lack a worker: {plan.sessions:,} sessions in "
-            f"{hits}, {reward} and {fee} fee each."
-            f"{left}\nIn all {_money(plan.total_cents, plan.currency)} on {crowd}, "
-            f"{'sandbox' if sandbox else 'PRODUCTION'}.",
-            yes,
-            dry_run,
-        )
+    def confirm(plan: "Publication") -> bool:
+        if not dry_run and agreed_cents is not None and plan.total_cents <= agreed_cents:
+            return True
+        return agreed(publication_text(plan, crowd, sandbox), yes, dry_run)
 
     with _opened(db, crowd, sandbox) as (database, platform):
-        done = run(database, study, platform, url or SERVE_URL, confirm=confirm)
+        done = run(database, study, platform, url, confirm=confirm)
     if done is None:
         return
     if done.is_empty:
         click.echo("Nothing to publish: every planned judgment is given, being given or on offer.")
     else:
-        click.echo(f"Published. Serve the pages with `vgan-eval serve` at {url or SERVE_URL}.")
+        click.echo(f"Published. Serve the pages with `vgan-eval serve` at {url}.")
 
 
 @click.command()

@@ -6,9 +6,10 @@ whoever ran in between. One transaction writes everything: the batch, its stimul
 are settled and handed out no more.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
@@ -31,6 +32,7 @@ TOP_UP_RULE = "top-up"
 _CHUNK = 10_000  # ids in one statement; both databases have a limit
 
 Cell = tuple[Comparison, str]  # a row and a category
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -128,15 +130,52 @@ def top_up(
         study = find_study(session, study_name)
         lock_study(session, study)
         found = preview(session, study, need)
-        _hand_out(session, study, need, now)
-        plan, number = _plan(session, study, need)
-        if not plan.trials:
+        number = _write(session, study, need, now)
+        if number is None:
             return found
-        batch = _add_batch(session, study, number, need.reason, now)
-        _add_trials(session, batch, plan, _add_pairs(session, study, plan))
         prepare(session, study, Display(**study.design["display"]), store, progress)
         order_trials(session, study)
         return replace(found, batch=number)
+
+
+def rehearse(
+    db: Database,
+    study_name: str | None,
+    need: Need,
+    now: datetime,
+    then: Callable[[Session, schema.Study], T],
+) -> T:
+    """Return what `then` finds in the study as `top_up` would leave it; nothing is kept.
+
+    Args:
+        db: the study database.
+        study_name: slug; None where there is one study.
+        need: the decision.
+        now: aware.
+        then: what it changes is undone too.
+
+    Raises:
+        UsageError: a cell is not one of the study's.
+    """
+    with db.write() as session:
+        study = find_study(session, study_name)
+        lock_study(session, study)
+        with session.begin_nested() as kept:
+            _write(session, study, need, now)
+            found = then(session, study)
+            kept.rollback()
+    return found
+
+
+def _write(session: Session, study: schema.Study, need: Need, now: datetime) -> int | None:
+    """Write the decision and its batch, without stimuli; the batch's number, if there is one."""
+    _hand_out(session, study, need, now)
+    plan, number = _plan(session, study, need)
+    if not plan.trials:
+        return None
+    batch = _add_batch(session, study, number, need.reason, now)
+    _add_trials(session, batch, plan, _add_pairs(session, study, plan))
+    return number
 
 
 def _encode_ahead(
@@ -190,11 +229,11 @@ def _lacking(session: Session, study: schema.Study, need: Need) -> list[CellStep
 def _hand_out(session: Session, study: schema.Study, need: Need, now: datetime) -> None:
     """Stop the settled rows and open again those that were stopped and need more."""
     before = stopped_rows(session, study)
-    if need.settled == before:
-        return
-    record_stopped(session, study, need.settled, need.reason, now)
+    if need.settled != before:
+        record_stopped(session, study, need.settled, need.reason, now)
     tests = (Trial.study_id == study.id, Trial.kind == TrialKind.TEST)
     session.execute(
+        # Also where the rows are as before: a session that ended meanwhile may have freed some.
         update(Trial).where(*tests, Trial.free, of_rows(need.settled)).values(free=False),
         execution_options={"synchronize_session": False},
     )

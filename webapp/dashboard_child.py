@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from evaluation.errors import EvaluationError
+from evaluation.progress import CellProgress
 from evaluation.schema import Study
 
 _LONGEST_S = 1800
@@ -76,18 +77,15 @@ def tables(db: str, study: str) -> dict[str, Any]:
         with database.read() as session:
             found = find_study(session, study)
             counted: dict[str, int] = {}
-            categories = set()
-            for cell in study_progress(session, found):
+            cells = study_progress(session, found)
+            for cell in cells:
                 counted[cell.question] = counted.get(cell.question, 0) + cell.counted
-                categories.add(cell.category)
             rule = found.design.get("analysis", {}).get("stop_when")
             planned = _planned(session, found) if rule else {}
     finally:
         database.close()
     made = [
-        _table(db, study, question, rule, planned, categories)
-        for question, n in counted.items()
-        if n
+        _table(db, study, question, rule, planned, cells) for question, n in counted.items() if n
     ]
     return {"tables": made, "rule": rule or "", "empty": [q for q, n in counted.items() if not n]}
 
@@ -105,13 +103,14 @@ def _table(
     question: str,
     rule: str | None,
     planned: dict[str, int],
-    categories: Collection[str],
+    cells: list[CellProgress],
 ) -> dict[str, Any]:
     from analysis.data import to_dict
     from analysis.exclusions import exclude
     from analysis.load import load_judgments
     from analysis.preference import table_preferences
     from analysis.sequential import looks, parse_stop
+    from analysis.stopping import planned_categories
     from analysis.table import build_table, rules_for
 
     judgments = load_judgments(db, study=study, question=question)
@@ -120,6 +119,7 @@ def _table(
     if rule:
         stop = parse_stop(rule)
         kept, _ = exclude(judgments, rules)
+        categories = planned_categories(cells)
         made["looks"] = {
             state.row: {"low": state.low, "high": state.high, "done": stop.done(state)}
             for state in looks(table_preferences(kept), planned, categories=categories)

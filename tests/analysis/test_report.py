@@ -10,7 +10,7 @@ from analysis.exclusions import parse_rules
 from analysis.load import check_judgments, load_judgments
 from analysis.quality import funnel_steps, quality
 from analysis.report import clips_in, main, report
-from analysis.rexport import long_table
+from analysis.rexport import long_table, write_r
 
 
 @pytest.fixture
@@ -149,9 +149,9 @@ def test_long_table_for_r_names_a_and_b_whatever_their_side(loaded):
 
 
 def test_r_script_reads_only_columns_that_are_written(loaded, tmp_path):
-    report(loaded(per_cell=10), tmp_path)
-    script = (tmp_path / "r" / "analysis.R").read_text()
-    columns = set(pd.read_csv(tmp_path / "r" / "judgments_long.csv").columns)
+    write_r(loaded(per_cell=10), tmp_path)
+    script = (tmp_path / "analysis.R").read_text()
+    columns = set(pd.read_csv(tmp_path / "judgments_long.csv").columns)
 
     assert set(re.findall(r"\bd\$(\w+)", script)) - {"cell"} <= columns
     assert script.count("{") == script.count("}")

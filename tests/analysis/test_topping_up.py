@@ -1,9 +1,12 @@
 """A look tops up the rows that are not done, and only those."""
 
+from dataclasses import replace
+
 import pytest
 
 from analysis.preference import Comparison
 from analysis.sequential import Look, growth, parse_stop
+from analysis.stopping import look_at_question
 from analysis.topping_up import decide
 from evaluation import study as plan
 from evaluation.cli import main
@@ -69,6 +72,17 @@ def test_only_rows_that_are_not_done_get_more_and_all_their_cells_alike(judged):
         (TIED, "golf"): 30,
         (TIED, "beach"): 30,
     }
+
+
+def test_a_row_whose_judgments_were_all_left_out_gets_as_many_again(recorded, monkeypatch):
+    def left_out(*arguments, **options):
+        return replace(look_at_question(*arguments, **options), states=())
+
+    monkeypatch.setattr("analysis.topping_up.look_at_question", left_out)
+    need = decide(recorded(pairs=4), None, "decided").need
+
+    assert need.settled == frozenset()
+    assert need.unanswered == {(plan.Comparison("mine", "real"), "all"): 16}
 
 
 def top_up(url, *arguments):

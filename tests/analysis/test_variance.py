@@ -3,7 +3,7 @@ import pytest
 import statsmodels.api as sm
 from statsmodels.stats.sandwich_covariance import cov_cluster
 
-from analysis.clusters import intersection, kish, sum_squares
+from analysis.clusters import codes_of, intersection, kish, sum_squares
 from analysis.synthetic import Setting, draw_row, marginal_rate, mu_for
 from analysis.variance import (
     Correlations,
@@ -140,3 +140,16 @@ def test_no_correlation_can_be_told_from_unanimous_judgments():
 
 def test_planted_marginal_rate_is_exact():
     assert marginal_rate(mu_for(0.82, 0.75), 0.75) == pytest.approx(0.82, abs=1e-10)
+
+
+def test_a_part_of_a_row_is_what_its_own_labels_would_give():
+    row = draw_row(Setting(rate=0.4, per_cell=80, workers=12, clips=9), np.random.default_rng(5))
+    keep = np.random.default_rng(6).random(len(row)) < 0.3
+    part = row.take(keep)
+    labels = (codes[keep] for codes in (row.worker, row.clip_a, row.clip_b, row.cell))
+    afresh = Sample.of(row.y[keep], *labels)
+
+    for which, codes in afresh.joint.items():
+        assert np.array_equal(codes_of(part.joint[which]), codes_of(codes))
+    assert part.worker.max() + 1 == len(np.unique(row.worker[keep]))
+    assert multiway(part).variance == pytest.approx(multiway(afresh).variance, rel=1e-12)

@@ -1,13 +1,19 @@
 """The commands about crowds, as a user types them."""
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
 from evaluation import schema
 from evaluation.cli import main
+from evaluation.freeze import init_study
+from evaluation.offers import plan_publication
 from evaluation.progress import StarvedTrial
 from evaluation.sandbox import store
 from evaluation.status import Status, status_lines
+from evaluation.storage import LocalStore
+from evaluation.study import load_study
 
 
 @pytest.fixture
@@ -61,6 +67,64 @@ def test_top_up_of_a_covered_plan_has_nothing_to_publish(run):
     run("publish", "--yes")
 
     assert "Nothing to publish" in run("top-up", "--yes")[1]
+
+
+@pytest.fixture
+def second_study(crowded, study_toml, tmp_path):
+    """Another study beside the crowded one, of real clips: 48 trials in sessions of six."""
+    path = study_toml(extra="[pay]\nreward_cents = 100\n")
+    store = LocalStore(tmp_path / "study.files" / "media")
+    init_study(crowded.database, load_study(path), store, tmp_path / "assets")
+    return load_study(path).name
+
+
+def test_top_up_by_a_rule_asks_once_with_the_cost_of_what_it_adds(
+    run, crowded, second_study, monkeypatch
+):
+    asked = []
+    monkeypatch.setattr("click.confirm", lambda *_, **__: asked.append(True) or True)
+    rule = ("top-up", "--study", second_study, "--stop-when", "decided", "--per-cell", "14")
+
+    dry = run(*rule, "--dry-run")[1]
+    assert len(crowded.service_rows(store.Hit)) == 0
+    printed = run(*rule)[1]
+    again = run(*rule)[1]
+
+    cost = "84 trials lack a worker: 14 sessions in 2 HITs, 1.00 USD and 0.20 USD fee each."
+    assert cost in dry
+    assert asked == [True]
+    assert printed.count(cost) == 1
+    assert "Planned 36 trials as batch 2.\nPublished." in printed
+    assert len(crowded.service_rows(store.Hit)) == 2
+    assert "Nothing to add" in again
+    assert "Nothing to publish" in again
+
+
+def test_top_up_asks_again_where_the_cost_has_grown(run, crowded, second_study, monkeypatch):
+    answers = iter((True, False))
+    monkeypatch.setattr("click.confirm", lambda *_, **__: next(answers))
+    monkeypatch.setattr("evaluation.publish.plan_publication", dearer)
+
+    printed = run(
+        "top-up", "--study", second_study, "--stop-when", "decided", "--per-cell", "14"
+    )[1]  # fmt: skip
+
+    assert "In all 16.80 USD on mturk, sandbox." in printed
+    assert "In all 30.80 USD on mturk, sandbox." in printed
+    assert printed.endswith("Nothing was done.\n")
+    assert crowded.service_rows(store.Hit) == []
+
+
+def dearer(*arguments):
+    """The same publication, for a dollar more each."""
+    found = plan_publication(*arguments)
+    return replace(found, reward_cents=found.reward_cents + 100)
+
+
+def test_the_address_is_checked_before_anything_is_planned(run, second_study):
+    code, printed = run("top-up", "--study", second_study, "--stop-when", "decided", "--production")
+
+    assert (code, "--url is missing" in printed) == (2, True)
 
 
 def test_production_needs_the_public_address(run):

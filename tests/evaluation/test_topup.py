@@ -12,9 +12,9 @@ from evaluation.errors import NothingLeft, UsageError
 from evaluation.offers import plan_publication
 from evaluation.plan import CellSteps, PlannedClip, plan_more, plan_trials
 from evaluation.schema import Environment, Pair, PlanBatch, Trial, TrialKind
-from evaluation.stopped import stopped_rows
+from evaluation.stopped import STOPPING, stopped_rows
 from evaluation.study import Comparison, Design
-from evaluation.topup import Need, preview, top_up
+from evaluation.topup import Need, preview, rehearse, top_up
 
 NOW = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
 ROW = Comparison("a", "b")
@@ -192,7 +192,7 @@ def test_a_row_that_is_only_opened_again_is_something_to_do(initialised_study):
 
 
 def test_a_row_is_closed_even_where_all_its_trials_are_being_judged(initialised_study):
-    database, store, *_ = initialised_study
+    database = initialised_study[0]
     with database.write() as unit:
         study = unit.scalars(select(schema.Study)).one()
         unit.execute(
@@ -203,6 +203,38 @@ def test_a_row_is_closed_even_where_all_its_trials_are_being_judged(initialised_
         seen = preview(unit, study, need({}, [OURS_THEIRS]))
 
     assert (seen.stopped, seen.closed, seen.is_empty) == (0, {OURS_THEIRS}, False)
+
+
+def test_a_trial_that_was_freed_while_its_row_was_stopped_is_stopped_by_the_next_run(
+    initialised_study,
+):
+    database, store, *_ = initialised_study
+    top_up(database, None, need({}, [OURS_THEIRS]), store, NOW)
+    with database.write() as unit:
+        late = next(trial.id for trial, pair, _ in planned(unit) if pair.source_b == "theirs")
+        unit.execute(update(Trial).where(Trial.id == late).values(free=True))
+
+    assert top_up(database, None, need({}, [OURS_THEIRS]), store, NOW).stopped == 1
+
+    with database.read() as unit:
+        assert OURS_THEIRS not in free_rows(unit)
+        decisions = select(func.count()).where(schema.Event.kind == STOPPING)
+        assert unit.scalar(decisions) == 1
+
+
+def test_a_rehearsal_sees_the_study_as_it_would_be_and_keeps_nothing(initialised_study):
+    database = initialised_study[0]
+    wanted = need({(OURS_REAL, "golf"): 12}, [OURS_THEIRS])
+    with database.read() as unit:
+        before, free = rows_of(unit), free_rows(unit)
+
+    found = rehearse(database, None, wanted, NOW, lambda unit, _: (rows_of(unit), free_rows(unit)))
+
+    assert len(found[0]) == len(before) + 4
+    assert found[1] == {OURS_REAL: 20, THEIRS_REAL: 16}
+    with database.read() as unit:
+        assert (rows_of(unit), free_rows(unit)) == (before, free)
+        assert stopped_rows(unit, unit.scalars(select(schema.Study)).one()) == frozenset()
 
 
 def test_a_study_whose_rows_are_all_settled_has_nothing_left(initialised_study, begin):
