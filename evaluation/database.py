@@ -6,10 +6,10 @@ the timeout, because it would have to upgrade a stale snapshot; so `read` sessio
 all, on either database. The schema is only ever built by Alembic, from `migrations/`.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from sqlite3 import Connection as SqliteConnection
 from typing import Any
 
 from alembic import command
@@ -20,17 +20,15 @@ from sqlalchemy import (
     URL,
     Connection,
     Engine,
-    create_engine,
-    event,
     inspect,
-    make_url,
     select,
     text,
 )
-from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
 
 from evaluation import schema
+from evaluation.engine import make_engine, parsed_url, shown
 from evaluation.errors import DatabaseError, DatabaseOlder, UsageError
 
 BUSY_TIMEOUT_S = 15.0
@@ -40,8 +38,10 @@ _MIGRATION_LOCK = 0x7667616E  # any fixed number: two programs that upgrade at o
 class Database:
     """An open study database; threads may share it, each unit has a connection of its own."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self._engine = engine
+        self._busy_timeout_s = busy_timeout_s
+        self._turn = threading.Lock()
         self.dialect: str = engine.dialect.name
         self.url: str = engine.url.render_as_string(hide_password=False)
         self._writer = engine.execution_options(unit="write")
@@ -75,80 +75,41 @@ class Database:
         Raises:
             DatabaseError: another program kept the SQLite file locked for the whole busy timeout.
         """
-        with Session(self._writer, expire_on_commit=False) as session:
+        with self._in_turn(), Session(self._writer, expire_on_commit=False) as session:
             try:
                 with session.begin():
                     yield session
             except OperationalError as error:
                 if self.dialect == "sqlite" and "locked" in str(error.orig):
-                    raise DatabaseError(
-                        f"{_shown(self._engine.url)}: another program keeps the database locked; "
-                        "try again, or use PostgreSQL for many writers"
-                    ) from error
+                    raise self._locked() from error
                 raise
+
+    @contextmanager
+    def _in_turn(self) -> Iterator[None]:
+        """Let the threads of this program write one after the other on SQLite.
+
+        It has one writer at a time, and who waits for it sleeps and tries again, up to 100 ms
+        each; a lock wakes the next one at once.
+        """
+        if self.dialect != "sqlite":
+            yield
+            return
+        if not self._turn.acquire(timeout=self._busy_timeout_s):
+            raise self._locked()
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def _locked(self) -> DatabaseError:
+        return DatabaseError(
+            f"{shown(self._engine.url)}: another program keeps the database locked; "
+            "try again, or use PostgreSQL for many writers"
+        )
 
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
-
-
-def _shown(url: URL) -> str:
-    """The database as a user would recognise it: the file, or the URL without its password."""
-    if url.get_backend_name() == "sqlite":
-        return str(url.database)
-    return url.render_as_string(hide_password=True)
-
-
-def _parsed(url: str) -> URL:
-    if "://" not in url:
-        url = f"sqlite:///{url}"
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):
-        raise DatabaseError(
-            "the database URL cannot be read; write sqlite:///study.db or "
-            "postgresql://user:password@host/name"
-        ) from None
-    if parsed.drivername in ("postgres", "postgresql"):
-        parsed = parsed.set(drivername="postgresql+psycopg")
-    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise DatabaseError(
-            f"{parsed.get_backend_name()} databases are not supported; "
-            "write sqlite:///study.db or postgresql://..."
-        )
-    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise DatabaseError("the database must be a file: write sqlite:///study.db")
-    return parsed
-
-
-def _engine(url: URL, busy_timeout_s: float) -> Engine:
-    if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": busy_timeout_s})
-        event.listen(engine, "connect", _on_sqlite_connect)
-        event.listen(engine, "begin", _on_sqlite_begin)
-        return engine
-    try:
-        return create_engine(url, pool_pre_ping=True)
-    except ModuleNotFoundError as error:
-        raise DatabaseError(
-            f"PostgreSQL needs the package {error.name}: pip install 'vgan-eval[postgres]'"
-        ) from None
-
-
-def _on_sqlite_connect(connection: SqliteConnection, _record: Any) -> None:
-    # The driver must not begin by itself: `_on_sqlite_begin` says which kind of unit it is.
-    connection.isolation_level = None
-    connection.execute("PRAGMA synchronous = FULL")  # judgments are paid for
-    connection.execute("PRAGMA foreign_keys = ON")
-
-
-def _on_sqlite_begin(connection: Connection) -> None:
-    unit = connection.get_execution_options().get("unit", "read")
-    connection.exec_driver_sql(f"PRAGMA query_only = {'OFF' if unit == 'write' else 'ON'}")
-    if unit == "write":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-    elif unit == "snapshot":
-        connection.exec_driver_sql("BEGIN")
 
 
 def migrations_folder() -> Path:
@@ -208,7 +169,7 @@ def _explained(url: URL) -> Iterator[None]:
         yield
     except DBAPIError as error:
         reason = " ".join(str(error.orig).split())
-        raise DatabaseError(f"{_shown(url)}: the database cannot be used ({reason})") from error
+        raise DatabaseError(f"{shown(url)}: the database cannot be used ({reason})") from error
 
 
 def open_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Database:
@@ -221,16 +182,16 @@ def open_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Databa
     Raises:
         DatabaseError: missing, unreachable, empty, not ours, older or newer than this program.
     """
-    parsed = _parsed(url)
+    parsed = parsed_url(url)
     _require_file(parsed)
-    engine = _engine(parsed, busy_timeout_s)
+    engine = make_engine(parsed, busy_timeout_s)
     try:
         with _explained(parsed), engine.connect() as connection:
-            _check_revision(connection, _shown(parsed))
+            _check_revision(connection, shown(parsed))
     except DatabaseError:
         engine.dispose()
         raise
-    return Database(engine)
+    return Database(engine, busy_timeout_s=busy_timeout_s)
 
 
 def _upgrade(engine: Engine, where: str) -> None:
@@ -254,23 +215,23 @@ def create_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Data
     Raises:
         DatabaseError: unreachable, not ours, newer than this program, or the folder is missing.
     """
-    parsed = _parsed(url)
+    parsed = parsed_url(url)
     file = Path(str(parsed.database)) if parsed.get_backend_name() == "sqlite" else None
     if file is not None and not file.parent.is_dir():
         raise DatabaseError(f"{file}: the folder {file.parent} does not exist; make it first")
     is_new = file is not None and not file.exists()
-    engine = _engine(parsed, busy_timeout_s)
+    engine = make_engine(parsed, busy_timeout_s)
     try:
         with _explained(parsed):
             if file is not None and is_new:
                 _make_wal(engine)
-            _upgrade(engine, _shown(parsed))
+            _upgrade(engine, shown(parsed))
     except BaseException:
         engine.dispose()
         if file is not None and is_new:
             _remove(file)
         raise
-    return Database(engine)
+    return Database(engine, busy_timeout_s=busy_timeout_s)
 
 
 @contextmanager
@@ -279,7 +240,7 @@ def database_to_fill(url: str) -> Iterator[Database]:
 
     A new SQLite file in which no study could be made is removed again.
     """
-    parsed = _parsed(url)
+    parsed = parsed_url(url)
     file = Path(str(parsed.database)) if parsed.get_backend_name() == "sqlite" else None
     is_new = file is not None and not file.exists()
     database = create_database(url)
@@ -313,6 +274,10 @@ def find_study(session: Session, name: str | None) -> schema.Study:
         UsageError: no study of that name, or several and no name.
         DatabaseError: the database holds no study at all.
     """
+    if name is not None:
+        named = session.scalar(select(schema.Study).where(schema.Study.name == name))
+        if named is not None:
+            return named
     studies = {s.name: s for s in session.scalars(select(schema.Study).order_by(schema.Study.id))}
     if not studies:
         raise DatabaseError("the database holds no study; run `vgan-eval init STUDY.toml`")
@@ -321,6 +286,4 @@ def find_study(session: Session, name: str | None) -> schema.Study:
     known = ", ".join(studies)
     if name is None:
         raise UsageError(f"the database holds several studies; say which with --study: {known}")
-    if name not in studies:
-        raise UsageError(f"no study `{name}` in the database; it holds: {known}")
-    return studies[name]
+    raise UsageError(f"no study `{name}` in the database; it holds: {known}")

@@ -5,20 +5,23 @@ browser storage, because in another site's frame neither works: the state is the
 signed token, and the database.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
-from flask import Flask, Response, current_app
+from flask import Flask, Response, current_app, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from evaluation import schema
 from evaluation.database import Database, find_study, open_database
 from evaluation.errors import UsageError
 from evaluation.progress import has_simulated
-from evaluation.storage import MediaStore
+from evaluation.storage import IMMUTABLE, MediaStore
 
 _MAX_BODY = 64 * 1024  # a judgment has about 2 kB
+_STATIC = Path(__file__).with_name("static")
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Services:
         study: its name.
         environment: that local and link raters are recorded under.
         open_door: whether anyone who reaches `/` may rate; else only by the join link.
+        frozen: the study with its questions, as the application found it: for what never changes.
         form_hosts: sites that a finished session may be submitted to.
     """
 
@@ -39,6 +43,7 @@ class Services:
     study: str
     environment: schema.Environment
     open_door: bool
+    frozen: schema.Study
     form_hosts: tuple[str, ...] = ()
 
 
@@ -94,16 +99,17 @@ def create_app(
     with database.read() as session:
         found = find_study(session, study)
         name = found.name
+        session.refresh(found, ["questions"])
         simulated = has_simulated(session, found)
         if simulated and dashboard_token is None:
             raise UsageError(
                 f"study `{name}` holds simulated judgments; people's must not mix with them: "
                 "init the study in another database and serve that one"
             )
-    app = Flask(__name__)
+    app = Flask(__name__, static_url_path=f"/static/{_static_version()}")
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     app.extensions["vgan_eval"] = Services(
-        database, store, name, environment, open_door, tuple(form_hosts)
+        database, store, name, environment, open_door, found, tuple(form_hosts)
     )
     pages = (rating, local, link, mturk, prolific, media, health, doctor)
     for module in (health,) if simulated else pages:
@@ -123,10 +129,23 @@ def create_app(
         response.headers["X-Content-Type-Options"] = "nosniff"
         # URLs carry a rater's ticket: no other site may learn them.
         response.headers["Referrer-Policy"] = "no-referrer"
+        if request.endpoint == "static" and response.status_code < 400:
+            response.headers["Cache-Control"] = IMMUTABLE
         response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     return app
+
+
+def _static_version() -> str:
+    """Return a name for these scripts and styles; they are cached for ever under it.
+
+    It is in the path, so that what a module imports from beside it has it too.
+    """
+    digest = hashlib.sha256()
+    for file in sorted(_STATIC.rglob("*.*")):
+        digest.update(file.relative_to(_STATIC).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def _content_policy(

@@ -26,7 +26,6 @@ from evaluation.errors import EvaluationError, NothingLeft, StudyPaused, TokenEr
 from evaluation.judgments import record_judgment
 from evaluation.schema import Assignment, Choice, Study
 from webapp import now, services
-from webapp.settings import rating_settings
 from webapp.showings import session_state
 from webapp.tickets import Ticket, sign_ticket
 
@@ -36,7 +35,9 @@ CROWD = "doctor"
 _RT_MS = 1000.0
 
 
-class _Undone(Exception):  # noqa: N818 (not an error: it carries the answer past the rollback)
+class _Undone(Exception):
+    """Not an error: it carries the answer past the rollback that it causes."""
+
     def __init__(self, answer: dict[str, Any]) -> None:
         super().__init__()
         self.answer = answer
@@ -54,7 +55,6 @@ def seen() -> ResponseReturnValue:
             "scheme": request.scheme,
             "client": request.remote_addr or "",
             "page": page,
-            "crowd": study.settings.get("recruit", {}).get("crowd", ""),
             "database": _database(session),
         }
 
@@ -97,9 +97,7 @@ def _rehearse(session: Session, answers: int) -> dict[str, Any]:
     assignment = start_session(session, study, hit=hit, worker=worker, external_id=CROWD, now=now())
     session.flush()
     _answer(session, assignment, answers)
-    following = session_state(
-        session, study, assignment, rating_settings(session, study), services().store
-    )
+    following = session_state(session, study, assignment, services().store)
     if following["stage"] not in ("survey", "finish"):
         return following
     code = finish_session(session, assignment, now())

@@ -4,6 +4,8 @@ Waitress, because it keeps answering when browsers hold silent or slow connectio
 with one connection per worker process does not.
 """
 
+import logging
+import resource
 import signal
 import sys
 import threading
@@ -18,6 +20,12 @@ from flask import Flask
 from evaluation.errors import EvaluationError
 
 THREADS = 8
+# A browser keeps up to six connections open. Waitress stops accepting at 100 by default, where the
+# 17th rater would wait for somebody to leave.
+_MOST_CONNECTIONS = 10_000
+_OTHER_FILES = 256  # that the process may have open beside its connections
+# Idle connections cost every turn of its loop, and a browser opens a new one unasked.
+_IDLE_S = 30
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,14 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(0)  # waitress takes it as the sign to finish what runs and return
 
 
+def _connection_limit() -> int:
+    """Return how many connections fit beside the other files that this process may open."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return _MOST_CONNECTIONS
+    return max(100, min(_MOST_CONNECTIONS, files - _OTHER_FILES))
+
+
 @contextmanager
 def listen(
     app: Flask, host: str, port: int, *, threads: int = THREADS, behind_proxy: bool = False
@@ -60,12 +76,17 @@ def listen(
     """
     import waitress
 
+    # It would warn of every request that waits for a thread, which a room of raters makes normal.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     try:
         server = waitress.create_server(
             app,
             host=host,
             port=port,
             threads=threads,
+            connection_limit=_connection_limit(),
+            channel_timeout=_IDLE_S,
+            asyncore_use_poll=True,  # select() ends at 1024 connections
             ident=None,
             clear_untrusted_proxy_headers=not behind_proxy,
         )

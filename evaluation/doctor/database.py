@@ -22,7 +22,7 @@ def check_health(health: Reply) -> list[Finding]:
         version = warn("schema", f"revision {revision}; this program has {ours}", mend)
     else:
         version = ok("schema", f"revision {revision}")
-    return [ok("database", f"answers, with the page in {health.ms:.0f} ms"), version]
+    return [ok("database", f"answers, {health.ms:.0f} ms on the whole way"), version]
 
 
 def check_settings(told: dict[str, Any]) -> Finding:

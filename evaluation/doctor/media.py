@@ -63,14 +63,20 @@ def _check_whole(clip: Reply, n_bytes: int) -> Finding:
     name = "media whole"
     kind = clip.header("Content-Type")
     if clip.status != 200:
-        return fail(name, f"a clip answers {clip.status}",
-                    "give the app the folder or bucket (--media) that `vgan-eval init` filled")  # fmt: skip
+        return fail(
+            name,
+            f"a clip answers {clip.status}",
+            "give the app the folder or bucket (--media) that `vgan-eval init` filled",
+        )
     if not kind.startswith(_TYPES):
         return fail(name, f"Content-Type: {kind or 'missing'}", "let the proxy leave types alone")
     length = clip.header("Content-Length")
     if not clip.header("Content-Encoding") and len(clip.body) != n_bytes:
-        return fail(name, f"{len(clip.body)} bytes of {n_bytes}",
-                    "the store is not the study's, or the proxy cuts or rewrites files")  # fmt: skip
+        return fail(
+            name,
+            f"{len(clip.body)} bytes of {n_bytes}",
+            "the store is not the study's, or the proxy cuts or rewrites files",
+        )
     if not length:
         return warn(name, "no Content-Length", "let the proxy pass it, for loading in one go")
     return ok(name, f"{n_bytes:,} bytes of {kind}")
@@ -81,8 +87,11 @@ def _check_encoding(left: Reply, right: Reply) -> Finding:
     used = {reply.header("Content-Encoding") for reply in (left, right)} - {"", "identity"}
     if used:
         # Equal files would shrink to unequal sizes, which tells sources apart on the wire.
-        return fail(name, f"clips are sent with {', '.join(sorted(used))}",
-                    "switch compression off for /media/ (or for image/ and video/ types)")  # fmt: skip
+        return fail(
+            name,
+            f"clips are sent with {', '.join(sorted(used))}",
+            "switch compression off for /media/ (or for image/ and video/ types)",
+        )
     return ok(name, "clips are sent as they are")
 
 
@@ -97,8 +106,11 @@ def _check_alike(left: Reply, again: Reply, right: Reply) -> Finding:
         if sides[0].get(key) != sides[2].get(key) and key not in noise
     }
     if unequal:
-        return fail(name, f"the two sides of a pair differ in {', '.join(sorted(unequal))}",
-                    "let the proxy or bucket send nothing that depends on the file")  # fmt: skip
+        return fail(
+            name,
+            f"the two sides of a pair differ in {', '.join(sorted(unequal))}",
+            "let the proxy or bucket send nothing that depends on the file",
+        )
     return ok(name, "both sides of a pair have equal headers and lengths")
 
 
@@ -112,8 +124,11 @@ def _check_range(part: Reply) -> Finding:
     if part.status == 206 and len(part.body) == 10:
         return ok(name, "parts can be asked for")
     if part.status == 200:
-        return warn(name, "a part was asked for, the whole came",
-                    "some browsers play no video so; let the proxy pass Range")  # fmt: skip
+        return warn(
+            name,
+            "a part was asked for, the whole came",
+            "some browsers play no video so; let the proxy pass Range",
+        )
     return fail(name, f"a part was asked for: {part.status}", "let the proxy pass Range")
 
 
@@ -121,8 +136,11 @@ def _check_cache(clip: Reply) -> Finding:
     rule = clip.header("Cache-Control")
     if "immutable" in rule or "max-age" in rule:
         return ok("cache of media", rule)
-    return warn("cache of media", f"Cache-Control: {rule or 'missing'}",
-                "let clips be cached: public, max-age=31536000, immutable")  # fmt: skip
+    return warn(
+        "cache of media",
+        f"Cache-Control: {rule or 'missing'}",
+        "let clips be cached: public, max-age=31536000, immutable",
+    )
 
 
 def _check_time(left: Reply, right: Reply) -> Finding:
@@ -137,8 +155,11 @@ def _check_cors(site: Site, clip: Reply) -> Finding:
     allowed = clip.header("Access-Control-Allow-Origin")
     if allowed in ("*", site.origin):
         return ok("media cors", f"pages of {site.origin} may read the pixels")
-    return fail("media cors", f"Access-Control-Allow-Origin: {allowed or 'missing'}",
-                f"give the bucket the rule that `vgan-eval serve` prints, for {site.origin}")  # fmt: skip
+    return fail(
+        "media cors",
+        f"Access-Control-Allow-Origin: {allowed or 'missing'}",
+        f"give the bucket the rule that `vgan-eval serve` prints, for {site.origin}",
+    )
 
 
 def _check_presigned(url: str) -> list[Finding]:
@@ -146,6 +167,11 @@ def _check_presigned(url: str) -> list[Finding]:
     if not lives.isdigit():
         return []
     if int(lives) < _SESSION_S:
-        return [fail("media presigned", f"addresses work for {lives} s only",
-                     "let them outlive a session's lease")]  # fmt: skip
+        return [
+            fail(
+                "media presigned",
+                f"addresses work for {lives} s only",
+                "let them outlive a session's lease",
+            )
+        ]
     return [ok("media presigned", f"addresses work for {int(lives) / 3600:.0f} hours")]

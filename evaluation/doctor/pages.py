@@ -66,8 +66,11 @@ def check_cookies(replies: Sequence[Reply]) -> Finding:
     """Look whether anything sets a cookie: the app does not, and consent texts say so."""
     names = {value.partition("=")[0] for reply in replies for value in reply.all("Set-Cookie")}
     if names:
-        return fail("cookies", f"set on the way: {', '.join(sorted(names))}",
-                    "switch off what adds them in the proxy or CDN (stickiness, bot checks)")  # fmt: skip
+        return fail(
+            "cookies",
+            f"set on the way: {', '.join(sorted(names))}",
+            "switch off what adds them in the proxy or CDN (stickiness, bot checks)",
+        )
     return ok("cookies", "none")
 
 
@@ -85,12 +88,18 @@ def check_framing(pages: Sequence[Reply], wanted: Sequence[str]) -> Finding:
         if allowed is None:
             return fail(name, "any site may show the pages in a frame", _THROUGH)
         if _ANYBODY.intersection(allowed):
-            return fail(name, f"frame-ancestors {' '.join(allowed)} lets any site in",
-                        "name the crowd's site with `vgan-eval serve --frame-ancestor`")  # fmt: skip
+            return fail(
+                name,
+                f"frame-ancestors {' '.join(allowed)} lets any site in",
+                "name the crowd's site with `vgan-eval serve --frame-ancestor`",
+            )
         missing = [origin for origin in wanted if not _lets(allowed, origin)]
         if missing:
-            return fail(name, f"{', '.join(missing)} cannot show the pages",
-                        f"start `vgan-eval serve --frame-ancestor {missing[0]}`")  # fmt: skip
+            return fail(
+                name,
+                f"{', '.join(missing)} cannot show the pages",
+                f"start `vgan-eval serve --frame-ancestor {missing[0]}`",
+            )
     return ok(name, "only " + " ".join(allowed or []))
 
 

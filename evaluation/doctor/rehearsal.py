@@ -40,12 +40,18 @@ def ask_app(site: Site, note: str) -> Examined:
         return Examined(reply.json(), [])
     name = "session"
     if reply.status == 401:
-        finding = fail(name, "the app does not take the note signed with --db",
-                       "give --db and --study of the running app; see its clock, and whether the "
-                       "proxy passes the Authorization header")  # fmt: skip
+        finding = fail(
+            name,
+            "the app does not take the note signed with --db",
+            "give --db and --study of the running app; see its clock, and whether the "
+            "proxy passes the Authorization header",
+        )
     elif reply.status == 404:
-        finding = fail(name, "the app knows no rehearsal",
-                       "it is older than this program, or serves a study of simulated raters")  # fmt: skip
+        finding = fail(
+            name,
+            "the app knows no rehearsal",
+            "it is older than this program, or serves a study of simulated raters",
+        )
     else:
         finding = fail(name, f"the app answers {reply.status}", "look at its log")
     return Examined({}, [finding])
@@ -72,21 +78,29 @@ def check_proxy(site: Site, note: str, told: Mapping[str, Any]) -> list[Finding]
 def _check_scheme(site: Site, told: Mapping[str, Any], lied: Mapping[str, Any]) -> Finding:
     name = "proxy scheme"
     if lied.get("scheme") == "gopher":
-        return fail(name, "X-Forwarded-Proto is believed from outside",
-                    "let the proxy overwrite it, and count proxies in --trusted-proxies")  # fmt: skip
+        return fail(
+            name,
+            "X-Forwarded-Proto is believed from outside",
+            "let the proxy overwrite it, and count proxies in --trusted-proxies",
+        )
     if told.get("scheme") != site.scheme:
-        return fail(name, f"the app takes {site.scheme} for {told.get('scheme')}",
-                    "let the proxy send X-Forwarded-Proto, and start "
-                    "`vgan-eval serve --trusted-proxies 1`")  # fmt: skip
+        return fail(
+            name,
+            f"the app takes {site.scheme} for {told.get('scheme')}",
+            "let the proxy send X-Forwarded-Proto, and start `vgan-eval serve --trusted-proxies 1`",
+        )
     return ok(name, f"the app knows that it is {site.scheme}")
 
 
 def _check_spoof(answer: Mapping[str, Any]) -> Finding:
     name = "proxy spoofing"
     if answer.get("client") == _SPOOFED:
-        return fail(name, "X-Forwarded-For is believed from outside",
-                    "set --trusted-proxies to the number of proxies of yours, and let the first "
-                    "one overwrite the header")  # fmt: skip
+        return fail(
+            name,
+            "X-Forwarded-For is believed from outside",
+            "set --trusted-proxies to the number of proxies of yours, and let the first "
+            "one overwrite the header",
+        )
     return ok(name, "a made-up X-Forwarded-For is not believed")
 
 
@@ -95,11 +109,17 @@ def _check_client(site: Site, told: Mapping[str, Any]) -> Finding:
     try:
         seen = ipaddress.ip_address(str(told.get("client")))
     except ValueError:
-        return warn(name, f"the app sees no address ({told.get('client')!r})",
-                    "let the proxy send X-Forwarded-For")  # fmt: skip
+        return warn(
+            name,
+            f"the app sees no address ({told.get('client')!r})",
+            "let the proxy send X-Forwarded-For",
+        )
     if seen.is_private and not _is_near(site.host):
-        return warn(name, "the app sees a private address, perhaps the proxy's",
-                    "let the proxy send X-Forwarded-For; --trusted-proxies counts proxies")  # fmt: skip
+        return warn(
+            name,
+            "the app sees a private address, perhaps the proxy's",
+            "let the proxy send X-Forwarded-For; --trusted-proxies counts proxies",
+        )
     return ok(name, "the app sees an address of the kind that this machine has")
 
 
@@ -123,13 +143,14 @@ def check_session(site: Site, note: str, told: Mapping[str, Any]) -> list[Findin
     if stopped is not None:
         return [*findings, stopped]
     state = opened.json()
-    findings.append(ok("session start", f"{state['progress']['total']} pairs, practice apart"))
+    findings.append(ok("session start", "a session starts, and its first pair is there"))
     findings += check_media(site, state["showing"])
     done = site.post(REHEARSAL, {"answers": _ALL}, **_signed(note))
     stopped = _refusal("session finish", done)
     if stopped is None and done.json().get("code_characters") != _CODE_CHARACTERS:
-        stopped = fail("session finish", "all pairs were answered, but no code came",
-                       "look at the app's log")  # fmt: skip
+        stopped = fail(
+            "session finish", "all pairs were answered, but no code came", "look at the app's log"
+        )
     told_ms = f"every pair rated and handed in, {done.ms:.0f} ms; then undone"
     return [*findings, stopped or ok("session finish", told_ms)]
 
@@ -168,5 +189,8 @@ def _check_closed(site: Site, path: str) -> Finding:
     reply = site.post("/api/start", {"ticket": ticket, "device": {}})
     if 400 <= reply.status < 500 and reply.json().get("error"):
         return ok("session refusal", "a session that was not offered cannot be started")
-    return fail("session refusal", f"the app answers {reply.status}",
-                "let the proxy pass the app's answers, of 4xx too")  # fmt: skip
+    return fail(
+        "session refusal",
+        f"the app answers {reply.status}",
+        "let the proxy pass the app's answers, of 4xx too",
+    )

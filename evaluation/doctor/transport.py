@@ -23,8 +23,11 @@ def check_https(site: Site) -> Finding:
     """Look whether the pages come over TLS with a certificate that browsers take."""
     name = "https certificate"
     if site.scheme == "http":
-        return fail(name, "the address is http: tickets and answers travel in the clear",
-                    "put a proxy with a certificate in front, as deploy/compose.yaml does")  # fmt: skip
+        return fail(
+            name,
+            "the address is http: tickets and answers travel in the clear",
+            "put a proxy with a certificate in front, as deploy/compose.yaml does",
+        )
     try:
         days = _days_left(site)
     except CertificateRefused as error:
@@ -67,8 +70,11 @@ def check_redirect(site: Site, http_port: int | None) -> Finding:
         if target.hostname == site.host:
             return ok(name, f"http answers {reply.status} to https")
         return warn(name, f"http leads to {target.hostname}", f"let it lead to {site.host}")
-    return fail(name, f"http answers {reply.status} in the clear",
-                f"let the proxy redirect every http address to {site.origin}")  # fmt: skip
+    return fail(
+        name,
+        f"http answers {reply.status} in the clear",
+        f"let the proxy redirect every http address to {site.origin}",
+    )
 
 
 def check_hsts(site: Site) -> Finding:
@@ -78,10 +84,16 @@ def check_hsts(site: Site) -> Finding:
         return skip(name, "only https can say so")
     rule = site.request(HEALTH).header("Strict-Transport-Security")
     if not rule:
-        return fail(name, "no Strict-Transport-Security header",
-                    "let the proxy send: Strict-Transport-Security: max-age=31536000")  # fmt: skip
-    ages = [part.partition("=")[2] for part in rule.replace('"', "").replace(" ", "").split(";")
-            if part.lower().startswith("max-age=")]  # fmt: skip
+        return fail(
+            name,
+            "no Strict-Transport-Security header",
+            "let the proxy send: Strict-Transport-Security: max-age=31536000",
+        )
+    ages = [
+        part.partition("=")[2]
+        for part in rule.replace('"', "").replace(" ", "").split(";")
+        if part.lower().startswith("max-age=")
+    ]
     if not ages or not ages[0].isdigit():
         return fail(name, f"unreadable: {rule}", "write max-age=31536000")
     if int(ages[0]) < _HSTS_S:
@@ -100,7 +112,7 @@ def check_sizes(site: Site) -> list[Finding]:
                 "body of an answer",
                 f"{_JUDGMENT_BYTES // 1000} kB: {passed.status}",
                 "let the proxy pass bodies of at least 64 kB",
-            )  # fmt: skip
+            )
         )
     except SiteError as error:
         small = fail("body of an answer", str(error), "let the proxy pass bodies of 64 kB")
@@ -110,8 +122,14 @@ def check_sizes(site: Site) -> list[Finding]:
         return [small, ok("body of a flood", "the connection is cut")]
     if status == 413:
         return [small, ok("body of a flood", f"{_FLOOD_BYTES // 1000} kB are refused")]
-    return [small, warn("body of a flood", f"{_FLOOD_BYTES // 1000} kB: {status}, not 413",
-                        "limit bodies in the proxy, to 256 kB")]  # fmt: skip
+    return [
+        small,
+        warn(
+            "body of a flood",
+            f"{_FLOOD_BYTES // 1000} kB: {status}, not 413",
+            "limit bodies in the proxy, to 256 kB",
+        ),
+    ]
 
 
 def check_speed(site: Site) -> list[Finding]:
@@ -120,11 +138,14 @@ def check_speed(site: Site) -> list[Finding]:
     median = statistics.median(reply.ms for reply in replies[1:])
     told = f"median {median:.0f} ms of {_ASKED - 1}"
     return [
-        warn("keep-alive", "the server closes the connection after each answer",
-             "let the proxy keep connections of browsers open")
+        warn(
+            "keep-alive",
+            "the server closes the connection after each answer",
+            "let the proxy keep connections of browsers open",
+        )
         if any(reply.closes for reply in replies[:-1])
         else ok("keep-alive", f"{_ASKED} answers on one connection"),
         warn("latency", told, "run the app nearer to the raters, or see docs/performance.md")
         if median > _SLOW_MS
         else ok("latency", told),
-    ]  # fmt: skip
+    ]

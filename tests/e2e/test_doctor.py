@@ -36,7 +36,7 @@ tls_proxy = _load(LIBRARY)
 
 @pytest.fixture(scope="module")
 def served(rating_study, study_template, tmp_path_factory):
-    """`vgan-eval serve` in a process of its own, with one trusted proxy; yields process and port."""
+    """`vgan-eval serve` with one trusted proxy; yields its process, port and database."""
     folder, _ = study_template(rating_study.Recipe(practice=1, gold=1))
     here = tmp_path_factory.mktemp("served")
     shutil.copy(folder / "study.db", here)

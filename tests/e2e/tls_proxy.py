@@ -109,6 +109,7 @@ class Proxy:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def log_message(self, *arguments) -> None:
                 """Say nothing: the test says what went wrong."""

@@ -193,14 +193,16 @@ def test_a_database_of_an_older_version_is_refused_until_upgraded(
 ):
     folder = tmp_path / "migrations"
     shutil.copytree(migrations_folder(), folder)
-    (folder / "versions" / "0002_next.py").write_text(
+    newest = max(file.name[:4] for file in (folder / "versions").glob("0*.py"))
+    (folder / "versions" / "9999_next.py").write_text(
         '"""Next."""\nfrom alembic import op\nimport sqlalchemy as sa\n'
-        'revision = "0002"\ndown_revision = "0001"\nbranch_labels = None\ndepends_on = None\n'
+        f'revision = "9999"\ndown_revision = "{newest}"\nbranch_labels = None\n'
+        "depends_on = None\n"
         'def upgrade():\n    op.add_column("study", sa.Column("note", sa.Text()))\n'
     )
     monkeypatch.setattr(database_module, "migrations_folder", lambda: folder)
 
-    with pytest.raises(DatabaseError, match=r"older version of vgan-eval \(revision 0001"):
+    with pytest.raises(DatabaseError, match=rf"older version of vgan-eval \(revision {newest}"):
         open_database(database_url)
     create_database(database_url).close()
     open_database(database_url).close()
