@@ -45,7 +45,7 @@ docs: install
 	$(BIN)/cog -r docs/cli.md
 
 bench: install
-	$(BIN)/python benchmarks/train_step.py
+	$(BIN)/python benchmarks/run_all.py --out performance.md
 
 clean:
 	rm -rf $(VENV) demo demo-full build dist

@@ -4,9 +4,10 @@
     python benchmarks/rating_load.py --postgres              # the same on a PostgreSQL of its own
     python benchmarks/rating_load.py --pace 0 --raters 16    # as fast as they can: the capacity
 
-Every rater opens the page, starts, fetches the clips of each pair and answers it every 3 to 5
-seconds, as the page does. The server is `vgan-eval serve` in a process of its own, and the load
-comes from one more on the same machine: the times include what they take from each other.
+Within a third of the time all have come. Each opens the page, starts, fetches the clips of each
+pair and answers it every 3 to 5 seconds, as the page does. The server is `vgan-eval serve` in a
+process of its own, and the load comes from one more on the same machine: the times include what
+they take from each other.
 """
 
 import argparse
@@ -15,10 +16,7 @@ import json
 import os
 import platform
 import random
-import re
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.parse
@@ -27,34 +25,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
+from rating_server import TRIALS, build, postgres, served
 
 from evaluation import schema
-from evaluation.clips import write_frames
 from evaluation.database import open_database
 
-TRIALS = 30  # a session's; long enough that nobody finishes within the minute
-CLIPS = 60  # of each source
-STUDY = """
-[study]
-name = "load"
-title = "Which video is more realistic?"
-seed = 1
-
-[sources]
-real = "real"
-drawn = "drawn"
-
-[design]
-comparisons = [["drawn", "real"]]
-judgments_per_cell = {judgments}
-
-[session]
-trials = {trials}
-practice = 0
-gold = 0
-repeats = 0
-"""
+MOST_A_SECOND = 300  # judgments that a server could take, for a plan that does not end too early
 
 
 @dataclass
@@ -65,11 +41,19 @@ class Log:
         milliseconds: of every answered request, by what it was for.
         errors: answers other than 200, and broken connections.
         answered: judgments that the server acknowledged.
+        seconds: until the last rater had the last reply.
+        server_cpu_s: processor time of the server meanwhile.
     """
 
     milliseconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     errors: Counter[str] = field(default_factory=Counter)
     answered: int = 0
+    seconds: float = 0.0
+    server_cpu_s: float = 0.0
+
+
+class Broken(Exception):
+    """A rater cannot go on; what happened is in the log."""
 
 
 class Connection:
@@ -93,10 +77,10 @@ class Connection:
         begun = time.perf_counter()
         try:
             status, headers, answer = await self._exchange("\r\n".join(head).encode() + data)
-        except (OSError, asyncio.IncompleteReadError, ValueError) as error:
+        except (OSError, EOFError, ValueError, IndexError) as error:
             self.log.errors[f"{what}: {type(error).__name__}"] += 1
             self.streams = None
-            raise
+            raise Broken from error
         self.log.milliseconds[what].append(1000 * (time.perf_counter() - begun))
         if status >= 400:
             self.log.errors[f"{what}: {status}"] += 1
@@ -133,12 +117,29 @@ class Connection:
 
 
 async def rate(
-    connection: Connection, join: str, pace: tuple[float, float], until: float, seed: int
+    connection: Connection,
+    join: str,
+    pace: tuple[float, float],
+    until: float,
+    seed: int,
+    arrival_s: float,
 ) -> None:
-    """Be one rater until the time is up."""
+    """Be one rater after the other until the time is up."""
     chance = random.Random(seed)
+    await asyncio.sleep(arrival_s)
+    while time.perf_counter() < until:
+        await one_session(connection, join, pace, until, chance)
+
+
+async def one_session(
+    connection: Connection,
+    join: str,
+    pace: tuple[float, float],
+    until: float,
+    chance: random.Random,
+) -> None:
+    """Be a new rater until the session or the time is over."""
     log = connection.log
-    await asyncio.sleep(chance.uniform(0, pace[1]))  # people do not arrive on one stroke
     _, headers, _ = await connection.ask("join", "GET", join)
     page = urllib.parse.urlsplit(headers["location"])
     ticket = urllib.parse.parse_qs(page.query)["ticket"][0]
@@ -147,7 +148,9 @@ async def rate(
     body = {"ticket": ticket, "device": {"screen": [1920, 1080]}}
     status, _, answer = await connection.ask("start", "POST", "/api/start", body)
     state = json.loads(answer)
-    token = state.get("token", "")
+    if status != 200:
+        raise Broken
+    token = state["token"]
     while status == 200 and state["stage"] == "trials" and time.perf_counter() < until:
         for side in ("left", "right"):
             await connection.ask("media", "GET", "/" + state["showing"][side]["url"].lstrip("/"))
@@ -171,47 +174,22 @@ async def run(url: str, raters: int, seconds: float, pace: tuple[float, float]) 
     parts = urllib.parse.urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None
-    log, until = Log(), time.perf_counter() + seconds
+    begun = time.perf_counter()
+    log, until = Log(), begun + seconds
+    arriving = seconds / 3 if pace[1] else 0.0  # people do not arrive on one stroke
     everyone = [
-        rate(Connection(parts.hostname, parts.port, log), parts.path, pace, until, seed)
+        rate(
+            Connection(parts.hostname, parts.port, log), parts.path, pace, until, seed,
+            arriving * seed / raters,
+        )
         for seed in range(raters)
-    ]
-    await asyncio.gather(*everyone, return_exceptions=True)
+    ]  # fmt: skip
+    ends = await asyncio.gather(*everyone, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, BaseException) and not isinstance(end, Broken):
+            raise end  # a mistake of this program, not a failure of the server
+    log.seconds = time.perf_counter() - begun
     return log
-
-
-def build(folder: Path, database: str, judgments: int) -> None:
-    """Draw clips of 64x64 and 32 frames and init a study of them."""
-    chance = np.random.default_rng(0)
-    for source in ("real", "drawn"):
-        for number in range(CLIPS):
-            coarse = chance.integers(40, 216, (9, 9, 3), np.uint8).repeat(8, 0).repeat(8, 1)
-            clip = np.stack([np.roll(coarse, 2 * t, axis=1)[:64, :64] for t in range(32)])
-            clip += chance.integers(0, 8, clip.shape, np.uint8)
-            (folder / source / "all").mkdir(parents=True, exist_ok=True)
-            write_frames(folder / source / "all" / f"{number:03}.mp4", clip, 25.0)
-    text = STUDY.format(judgments=judgments, trials=TRIALS)
-    (folder / "study.toml").write_text(text)
-    command("init", str(folder / "study.toml"), "--db", database, "--files", str(folder / "files"))
-
-
-def command(*arguments: str) -> None:
-    """Run `vgan-eval`."""
-    subprocess.run([sys.executable, "-m", "evaluation.cli", *arguments], check=True)
-
-
-def served(folder: Path, database: str) -> tuple[subprocess.Popen[str], str]:
-    """Start `vgan-eval serve`; return the process and its join link."""
-    line = ["serve", "--db", database, "--files", str(folder / "files")]
-    process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "evaluation.cli", *line, "--host", "127.0.0.1", "--port", "0"],
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    for text in process.stdout:
-        if found := re.search(r"http://\S+", text):
-            return process, found[0]
-    raise SystemExit("the server did not start")
 
 
 def counted(database: str) -> tuple[int, int]:
@@ -226,6 +204,12 @@ def counted(database: str) -> tuple[int, int]:
     return len(rows), sum(count > 1 for count in per_trial.values())
 
 
+def processor_seconds(process: int) -> float:
+    """Return the processor time that a process has used; Linux only."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def percentile(values: list[float], share: float) -> float:
     """Return a percentile, the next value above where it falls between two."""
     ordered = sorted(values)
@@ -236,8 +220,8 @@ def report(log: Log, args: argparse.Namespace, stored: tuple[int, int]) -> str:
     """Return what was measured, as text."""
     where = "PostgreSQL" if args.postgres else "SQLite"
     lines = [
-        f"{args.raters} raters, {args.pace:g} s a judgment, {args.seconds:g} s, {where}, "
-        f"{os.cpu_count()} cores, Python {platform.python_version()}",
+        f"{args.raters} raters, {args.pace:g} s a judgment, {log.seconds:.0f} s, {where}, "
+        f"{args.threads} threads, {os.cpu_count()} cores, Python {platform.python_version()}",
         f"{'':10} {'requests':>9} {'median ms':>10} {'p99 ms':>8} {'worst ms':>9}",
     ]
     for what, values in log.milliseconds.items():
@@ -246,12 +230,14 @@ def report(log: Log, args: argparse.Namespace, stored: tuple[int, int]) -> str:
             f"{percentile(values, 0.99):8.1f} {max(values):9.1f}"
         )
     total = [ms for values in log.milliseconds.values() for ms in values]
-    rate_ = log.answered / args.seconds
+    rate_ = log.answered / log.seconds
     lines += [
         f"{'all':10} {len(total):9,} {statistics.median(total):10.1f} "
         f"{percentile(total, 0.99):8.1f} {max(total):9.1f}",
         f"{log.answered:,} judgments acknowledged ({rate_:.1f} a second), {stored[0]:,} stored, "
         f"{stored[1]} trials counted twice, errors: {dict(log.errors) or 'none'}",
+        f"server: {1000 * log.server_cpu_s / len(total):.2f} ms of processor time a request, "
+        f"{log.server_cpu_s / log.seconds:.0%} of a core",
     ]
     return "\n".join(lines)
 
@@ -262,6 +248,7 @@ def main() -> None:
     parser.add_argument("--raters", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--pace", type=float, default=4.0, help="mean seconds per judgment")
+    parser.add_argument("--threads", type=int, default=8, help="of the server")
     parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL of its own")
     args = parser.parse_args()
     pace = (0.75 * args.pace, 1.25 * args.pace)
@@ -269,15 +256,13 @@ def main() -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         database = f"sqlite:///{folder / 'study.db'}"
         if args.postgres:
-            import pgserver
-
-            server = stack.enter_context(pgserver.get_server(folder / "postgres"))
-            database = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-        build(folder, database, args.raters * TRIALS)
-        process, url = served(folder, database)
-        stack.callback(process.wait)
-        stack.callback(process.terminate)
+            database = stack.enter_context(postgres(folder / "postgres"))
+        most = int(MOST_A_SECOND * args.seconds) if args.pace == 0 else 0
+        build(folder, database, args.raters * TRIALS + most)
+        process, url = stack.enter_context(served(folder, database, args.threads))
+        before = processor_seconds(process)
         log = asyncio.run(run(url, args.raters, args.seconds, pace))
+        log.server_cpu_s = processor_seconds(process) - before
         stored = counted(database)
     print(report(log, args, stored))
     if log.errors or stored != (log.answered, 0):

@@ -22,7 +22,6 @@ from evaluation.schema import (
     Choice,
     Judgment,
     JudgmentStatus,
-    Question,
     Showing,
     ShowingStatus,
     Side,
@@ -144,18 +143,12 @@ def record_judgments(
 ) -> list[Recorded]:
     """Record several answers of one session by the rules of `record_judgment`, all or none."""
     study = session.get_one(Study, assignment.study_id)
-    questions = {
-        row.name: row.id
-        for row in session.execute(
-            select(Question.id, Question.name).where(Question.study_id == study.id)
-        )
-    }
+    questions = {question.name: question.id for question in study.questions}
     choices = _offered(study)
     for answer in answers:
         _check(answer, questions, choices)
     shown = _locked_showings(session, assignment, answers)
-    kept = _kept_choices(session, shown)
-    counted = _counted(session, shown)
+    kept, counted = _given(session, shown)
     recorded: list[Recorded] = []
     rows: list[dict[str, Any]] = []
     for answer in answers:
@@ -235,23 +228,28 @@ def _locked_showings(
     return shown
 
 
-def _kept_choices(session: Session, shown: Mapping[int, _Shown]) -> dict[tuple[int, int], Choice]:
-    rows = session.execute(
-        select(Judgment.showing_id, Judgment.question_id, Judgment.choice).where(
-            Judgment.showing_id.in_(sorted(shown))
-        )
-    )
-    return {(row.showing_id, row.question_id): row.choice for row in rows}
+def _given(
+    session: Session, shown: Mapping[int, _Shown]
+) -> tuple[dict[tuple[int, int], Choice], set[tuple[int, int]]]:
+    """Return the choices that these showings have, and which of their trials are counted.
 
-
-def _counted(session: Session, shown: Mapping[int, _Shown]) -> set[tuple[int, int]]:
-    rows = session.execute(
-        select(Judgment.trial_id, Judgment.question_id).where(
-            Judgment.trial_id.in_(sorted({s.trial_id for s in shown.values()})),
-            Judgment.status == JudgmentStatus.COUNTED,
-        )
+    Keys are showing or trial, and question.
+    """
+    counts = (Judgment.status == JudgmentStatus.COUNTED) & Judgment.trial_id.in_(
+        sorted({s.trial_id for s in shown.values()})
     )
-    return {(row.trial_id, row.question_id) for row in rows}
+    rows = session.execute(
+        select(
+            Judgment.showing_id,
+            Judgment.trial_id,
+            Judgment.question_id,
+            Judgment.choice,
+            Judgment.status,
+        ).where(Judgment.showing_id.in_(sorted(shown)) | counts)
+    ).all()
+    kept = {(r.showing_id, r.question_id): r.choice for r in rows if r.showing_id in shown}
+    counted = {(r.trial_id, r.question_id) for r in rows if r.status is JudgmentStatus.COUNTED}
+    return kept, counted
 
 
 def _row(answer: Answer, showing: _Shown, question_id: int, *, late: bool) -> dict[str, Any]:

@@ -7,9 +7,8 @@ same, byte for byte, whether ten clips are asked for or a thousand, at once or w
 import json
 import logging
 import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vgan.data.dataset import to_uint8
+from vgan.data.encoding import Film, open_encoders, write_film
+from vgan.data.executors import run_all
 from vgan.data.files import write_atomic
 from vgan.data.manifest import (
     MANIFEST_NAME,
@@ -28,7 +29,6 @@ from vgan.data.manifest import (
     sha256_of,
     write_manifest,
 )
-from vgan.data.videos import write_clip
 from vgan.errors import DataError, UsageError
 from vgan.models.layers import CLIP_FRAMES, CLIP_SIZE, Streams
 from vgan.training.checkpoint import Run, load_run
@@ -78,6 +78,7 @@ def generate(
     streams: bool = False,
     category: str | None = None,
     device: torch.device | None = None,
+    workers: int | None = None,
 ) -> Path:
     """Write clips of a trained run into a clip folder.
 
@@ -90,6 +91,8 @@ def generate(
             layout under `out/streams` and outside the manifest.
         category: of the clips in the manifest; by default what the run was trained on.
         device: where the network runs, the CPU by default.
+        workers: processes that encode; by default one per core beside a GPU, and this one alone
+            on the CPU, whose cores the network itself takes. The files are the same however many.
 
     Returns:
         The clip folder.
@@ -99,6 +102,7 @@ def generate(
             holds clips of other parameters.
         CheckpointError: the run cannot be loaded.
         DataError: a clip cannot be written.
+        WorkerError: an encoding process died.
     """
     device = device or torch.device("cpu")
     if n < 1 or seed < 0:
@@ -116,8 +120,8 @@ def generate(
     if not missing and _listed(order):
         logger.info("%s: the %d clips are there already; nothing to do", out, n)
         return out
-    _write_clips(order, loaded, missing, device)
-    _write_manifest(order, loaded)
+    checksums = _write_clips(order, loaded, missing, device, workers)
+    _write_manifest(order, loaded, checksums)
     logger.info("%s: %d clips of %s", out, n, loaded.config.source)
     return out
 
@@ -204,23 +208,41 @@ def _listed(order: _Order) -> bool:
     return all(order.clip(index) in listed for index in range(order.n))
 
 
-def _write_clips(order: _Order, run: Run, missing: list[int], device: torch.device) -> None:
-    """Write the clips that are not there yet, whole chunks at a time."""
+def _write_clips(
+    order: _Order, run: Run, missing: list[int], device: torch.device, workers: int | None
+) -> dict[Path, str]:
+    """Write the clips that are not there yet; return their files' checksums."""
+    checksums: dict[Path, str] = {}
+    per_clip = len(order.files(0))
+    files = len(missing) * per_clip
+    title = f"{run.config.source} {order.category}"
+    with (
+        tqdm(total=files, desc=title, unit="file") as bar,
+        open_encoders(files, CHUNK * per_clip, workers or _encoders_for(device)) as encoders,
+    ):
+        for path, checksum in run_all(encoders, write_film, _made(order, run, missing, device)):
+            checksums[path] = checksum
+            bar.update()
+    return checksums
+
+
+def _encoders_for(device: torch.device) -> int:
+    return (os.cpu_count() or 1) if device.type == "cuda" else 1
+
+
+def _made(order: _Order, run: Run, missing: list[int], device: torch.device) -> Iterator[Film]:
+    """Make the missing clips, whole chunks at a time."""
     network: Any = run.network
     wanted = set(missing)
-    title = f"{run.config.source} {order.category}"
-    bar = tqdm(total=len(missing) * len(order.files(0)), desc=title, unit="file")
-    with bar, ThreadPoolExecutor(os.cpu_count()) as encoders:
-        for chunk in sorted({index // CHUNK for index in missing}):
-            indices = range(chunk * CHUNK, (chunk + 1) * CHUNK)
-            with torch.no_grad():
-                made = network.streams(latents(run, order.seed, indices, device))
-            films = _films(made, order.streams)
-            rows = [(row, index) for row, index in enumerate(indices) if index in wanted]
-            paths = [path for _, index in rows for path in order.files(index)]
-            frames = [film[row] for row, _ in rows for film in films]
-            for _ in encoders.map(write_clip, paths, frames, repeat(run.data.fps)):
-                bar.update()
+    for chunk in sorted({index // CHUNK for index in missing}):
+        indices = range(chunk * CHUNK, (chunk + 1) * CHUNK)
+        with torch.no_grad():
+            made = network.streams(latents(run, order.seed, indices, device))
+        films = _films(made, order.streams)
+        for row, index in enumerate(indices):
+            if index in wanted:
+                for path, film in zip(order.files(index), films, strict=True):
+                    yield Film(path, film[row], run.data.fps)
 
 
 def _films(made: Streams, streams: bool) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
@@ -236,15 +258,15 @@ def _films(made: Streams, streams: bool) -> list[np.ndarray[Any, np.dtype[np.uin
     return films
 
 
-def _write_manifest(order: _Order, run: Run) -> None:
-    """List the clips; those of other categories stay."""
+def _write_manifest(order: _Order, run: Run, checksums: dict[Path, str]) -> None:
+    """List the clips, with the checksums of those just written; other categories' clips stay."""
     others: list[ClipRecord] = []
     if (order.out / MANIFEST_NAME).is_file():
         others = [r for r in read_manifest(order.out) if r.category != order.category]
     records = [
         ClipRecord(
             clip=order.clip(index),
-            sha256=sha256_of(order.out / order.clip(index)),
+            sha256=checksums.get(path) or sha256_of(path),
             source=run.config.source,
             category=order.category,
             frames=CLIP_FRAMES,
@@ -254,6 +276,7 @@ def _write_manifest(order: _Order, run: Run) -> None:
             seed=order.seed,
         )
         for index in range(order.n)
+        for path in order.files(index)[:1]
     ]
     try:
         write_manifest(order.out, others + records)

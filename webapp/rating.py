@@ -43,7 +43,7 @@ from evaluation.tokens import PageToken, read_token, sign_token
 from webapp import now, services
 from webapp.receipts import receipt
 from webapp.requests import Judged, read_judgment, read_started, read_survey, text_field
-from webapp.settings import RatingSettings, page_wording, rating_settings
+from webapp.settings import page_wording, rating_settings
 from webapp.showings import session_state
 from webapp.tickets import Ticket, read_ticket
 
@@ -156,7 +156,7 @@ def start() -> ResponseReturnValue:
             version, text = str(settings.consent["version"]), str(settings.consent["text"])
             note_consent(session, assignment, version, text, now())
         session.flush()
-        return _with_token(session, study, assignment, settings)
+        return _with_token(session, study, assignment)
 
 
 def _environment(ticket: Ticket) -> schema.Environment:
@@ -182,9 +182,9 @@ def _hit(session: Session, study: Study, ticket: Ticket) -> schema.Hit:
 def state() -> ResponseReturnValue:
     """Return where the session stands."""
     with services().database.read() as session:
-        study, assignment = _authorised(session, request.headers.get("Authorization", ""))
-        settings = rating_settings(session, study)
-        return session_state(session, study, assignment, settings, services().store)
+        study = _frozen_study(session)
+        assignment = _authorised(session, study)
+        return session_state(session, study, assignment, services().store)
 
 
 @blueprint.post("/api/judgment")
@@ -192,10 +192,12 @@ def judge() -> ResponseReturnValue:
     """Record one answer and return where the session stands after it."""
     judged = read_judgment(_body())
     with services().database.write() as session:
-        study, assignment = _authorised(session, request.headers.get("Authorization", ""))
-        settings = rating_settings(session, study)
+        study = _frozen_study(session)
+        assignment = _authorised(session, study)
         correct = _record(session, assignment, judged)
-        following = session_state(session, study, assignment, settings, services().store)
+    # After the commit, so that on SQLite, which has one writer, the next rater waits no longer.
+    with services().database.read() as session:
+        following = session_state(session, study, assignment, services().store)
     return {"correct": correct, "state": following}
 
 
@@ -230,7 +232,8 @@ def finish() -> ResponseReturnValue:
     """Store the survey, close the session and return its completion code."""
     body = _body()
     with services().database.write() as session:
-        study, assignment = _authorised(session, request.headers.get("Authorization", ""))
+        study = find_study(session, services().study)
+        assignment = _authorised(session, study)
         settings = rating_settings(session, study)
         answers = read_survey(body, settings.survey)
         first = assignment.status is schema.AssignmentStatus.ACCEPTED
@@ -260,22 +263,27 @@ def _assignment_of(session: Session, ticket: Ticket) -> Assignment | None:
     )
 
 
-def _authorised(session: Session, header: str) -> tuple[Study, Assignment]:
-    """Return study and assignment of the token in an Authorization header."""
-    study = find_study(session, services().study)
+def _frozen_study(session: Session) -> Study:
+    """Return the study without reading it again: its design, questions and secret never change.
+
+    Its `paused` and `settings` may be old.
+    """
+    return session.merge(services().frozen, load=False)
+
+
+def _authorised(session: Session, study: Study) -> Assignment:
+    """Return the assignment of the token in the request's Authorization header."""
+    header = request.headers.get("Authorization", "")
     token = read_token(study.secret, header.removeprefix("Bearer "), now())
     assignment = session.get(Assignment, token.assignment)
     if assignment is None or token.study != study.id:
         raise TokenError("the token is of another study")
-    return study, assignment
+    return assignment
 
 
-def _with_token(
-    session: Session, study: Study, assignment: Assignment, settings: RatingSettings | None = None
-) -> dict[str, Any]:
-    settings = settings or rating_settings(session, study)
+def _with_token(session: Session, study: Study, assignment: Assignment) -> dict[str, Any]:
     token = PageToken(study.id, assignment.id, assignment.worker_id, now() + _TOKEN_LIFE)
-    state = session_state(session, study, assignment, settings, services().store)
+    state = session_state(session, study, assignment, services().store)
     if state["stage"] == "done":
         state |= _ending(session, study, assignment)
     return {**state, "token": sign_token(study.secret, token)}

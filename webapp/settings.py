@@ -26,7 +26,6 @@ class RatingSettings:
         survey: questions after the last trial, with the `labels` of their choices.
         devices: of `desktop`, `tablet` and `phone`, those that may take part.
         allow_tie: whether "no difference" is an answer.
-        show_prompt: whether the pair's prompt is shown.
         layout: of one clip; all clips of a study have the same size.
         minutes: that a session is expected to take.
         trials: that a session has, practice and checks included.
@@ -39,7 +38,6 @@ class RatingSettings:
     survey: list[dict[str, Any]]
     devices: list[str]
     allow_tie: bool
-    show_prompt: bool
     layout: dict[str, Any] = field(default_factory=dict)
     minutes: float = 0
     trials: int = 0
@@ -48,6 +46,16 @@ class RatingSettings:
 def _table(study: schema.Study, name: str) -> Any:
     """Return a table of the study file, frozen in the design or kept beside it."""
     return study.design.get(name, study.settings.get(name))
+
+
+def has_survey(study: schema.Study) -> bool:
+    """Tell whether a session ends with questions."""
+    return bool(_table(study, "survey"))
+
+
+def shows_prompt(study: schema.Study) -> bool:
+    """Tell whether the pair's prompt is shown."""
+    return bool((_table(study, "design") or {}).get("show_prompt", False))
 
 
 def page_wording(study: schema.Study, language: str | None = None) -> Wording:
@@ -112,7 +120,6 @@ def rating_settings(
         survey=[_translated_survey(question, wording) for question in table("survey") or []],
         devices=list((table("workers") or {}).get("devices", ["desktop"])),
         allow_tie=bool(design.get("allow_tie", False)),
-        show_prompt=bool(design.get("show_prompt", False)),
         layout=layout or {},
         minutes=float((table("pay") or {}).get("expected_minutes", 0)),
         trials=sum(int(parts.get(kind, 0)) for kind in _SHOWN),

@@ -7,13 +7,14 @@ showing's id could tell a gold trial from a test trial, because they are made at
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session, joinedload, selectinload
 
 from evaluation.allocation import POOL_RULE
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
+    Clip,
     Pair,
     PlanBatch,
     Showing,
@@ -24,7 +25,7 @@ from evaluation.schema import (
     TrialKind,
 )
 from evaluation.storage import MediaStore
-from webapp.settings import RatingSettings
+from webapp.settings import has_survey, shows_prompt
 
 _OPEN = (ShowingStatus.LEASED, ShowingStatus.EXPIRED)
 _LIVE = (AssignmentStatus.ACCEPTED, AssignmentStatus.SUBMITTED, AssignmentStatus.APPROVED)
@@ -34,10 +35,9 @@ def session_state(
     session: Session,
     study: Study,
     assignment: Assignment,
-    settings: RatingSettings,
     store: MediaStore,
 ) -> dict[str, Any]:
-    """Return where a session stands.
+    """Return where a session stands; as much work for a session of ten pairs as of a thousand.
 
     Returns:
         `stage` (`trials`, `survey`, `finish`, `done` or `closed`), and for `trials` the `progress`,
@@ -47,42 +47,48 @@ def session_state(
         return {"stage": "closed"}
     if assignment.status is not AssignmentStatus.ACCEPTED:
         return {"stage": "done", "code": assignment.completion_code}
-    showings = _showings(session, assignment)
-    left = [showing for showing in showings if showing.status in _OPEN]
-    if not left:
-        return {"stage": "survey" if settings.survey else "finish"}
-    stimuli = _stimuli(session, [showing.trial.pair for showing in left[:2]])
-    described = [_described(showing, study, settings, store, stimuli) for showing in left[:2]]
+    following = _following(session, study, assignment)
+    if not following:
+        return {"stage": "survey" if has_survey(study) else "finish"}
+    stimuli = _stimuli(session, [showing.trial.pair for showing in following])
+    described = [_described(showing, study, store, stimuli) for showing in following]
     return {
         "stage": "trials",
-        "progress": _progress(showings, left[0]),
+        "progress": _progress(session, following[0]),
         "showing": described[0],
         "after": described[1] if len(described) > 1 else None,
     }
 
 
-def _showings(session: Session, assignment: Assignment) -> list[Showing]:
+def _following(session: Session, study: Study, assignment: Assignment) -> list[Showing]:
+    """Return the showing to answer and the one after it, as far as there are any."""
+    pair = joinedload(Showing.trial).joinedload(Trial.pair)
+    # Of a single question, an open showing has no answer.
+    given = [selectinload(Showing.judgments)] if len(study.questions) > 1 else []
     chosen = (
         select(Showing)
-        .where(Showing.assignment_id == assignment.id)
-        .options(
-            joinedload(Showing.trial).joinedload(Trial.pair).joinedload(Pair.clip_a),
-            selectinload(Showing.judgments),
-        )
+        .where(Showing.assignment_id == assignment.id, Showing.status.in_(_OPEN))
+        .options(pair.joinedload(Pair.clip_a).load_only(Clip.prompt), *given)
         .order_by(Showing.position)
+        .limit(2)
         .execution_options(populate_existing=True)
     )
     return list(session.scalars(chosen))
 
 
-def _progress(showings: Sequence[Showing], current: Showing) -> dict[str, Any]:
+def _progress(session: Session, current: Showing) -> dict[str, Any]:
     """Return number and total of the part that is running: practice, or the trials proper.
 
     Gold, repeats and identical pairs count as trials: nobody can tell them apart.
     """
     practice = current.trial.kind is TrialKind.PRACTICE
-    part = [s for s in showings if (s.trial.kind is TrialKind.PRACTICE) == practice]
-    return {"practice": practice, "number": part.index(current) + 1, "total": len(part)}
+    of_part = Trial.kind == TrialKind.PRACTICE if practice else Trial.kind != TrialKind.PRACTICE
+    number, total = session.execute(
+        select(func.count().filter(Showing.position <= current.position), func.count())
+        .join(Trial, Showing.trial_id == Trial.id)
+        .where(Showing.assignment_id == current.assignment_id, of_part)
+    ).one()
+    return {"practice": practice, "number": number, "total": total}
 
 
 def _stimuli(session: Session, pairs: Sequence[Pair]) -> dict[tuple[int, int], Stimulus]:
@@ -94,17 +100,17 @@ def _stimuli(session: Session, pairs: Sequence[Pair]) -> dict[tuple[int, int], S
 def _described(
     showing: Showing,
     study: Study,
-    settings: RatingSettings,
     store: MediaStore,
     stimuli: dict[tuple[int, int], Stimulus],
 ) -> dict[str, Any]:
     pair = showing.trial.pair
     left, right = _sides(showing.trial)
-    answered = {judgment.question_id for judgment in showing.judgments}
+    several = len(study.questions) > 1
+    answered = {judgment.question_id for judgment in showing.judgments} if several else ()
     return {
         "position": showing.position,
         "practice": showing.trial.kind is TrialKind.PRACTICE,
-        "prompt": pair.clip_a.prompt if settings.show_prompt else "",
+        "prompt": pair.clip_a.prompt if shows_prompt(study) else "",
         "questions": [
             {"name": question.name, "text": question.text}
             for question in study.questions

@@ -12,6 +12,13 @@ mkdir -p "$out"
   echo "commit $(git rev-parse HEAD)"
   "$bin/python" -c 'import torch; print("torch", torch.__version__, "cudnn", torch.backends.cudnn.version())'
 } | tee "$out/about.txt"
+"$bin/python" benchmarks/gpu/check.py --product 8192 | tee "$out/check.txt"
+"$bin/python" benchmarks/gpu/check.py --compile | tee "$out/check-compiled.txt" || true
+"$bin/python" benchmarks/input.py --clips 5000 | tee "$out/input.txt"
+"$bin/python" benchmarks/generate.py --width 64 --clips 10000 --turns 1 | tee "$out/generate.txt"
+for width in 32 128; do
+  "$bin/python" benchmarks/train_step.py --width "$width" --batch 64 --steps 20 | tee "$out/step-width-$width.txt"
+done
 for batch in 16 32 64 128; do
   "$bin/python" benchmarks/train_step.py --width 64 --batch "$batch" --steps 20 | tee "$out/step-$batch.txt"
 done

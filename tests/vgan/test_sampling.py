@@ -6,10 +6,11 @@ import shutil
 import numpy as np
 import pytest
 
+from vgan.data import encoding
 from vgan.data.manifest import read_manifest, sha256_of
 from vgan.data.videos import read_video
 from vgan.errors import CheckpointError, DataError, UsageError
-from vgan.sampling import CHUNK, generate
+from vgan.sampling import CHUNK, PARAMETERS_NAME, generate
 
 
 def checksums(folder):
@@ -161,3 +162,24 @@ def test_the_parameters_name_the_weights(runs, clips):
     checkpoint = runs["two-stream"] / "checkpoints/step-0000004.pt"
 
     assert held["checkpoint_sha256"] == sha256_of(checkpoint)
+
+
+def test_processes_write_the_same_files_as_one_and_continue_them(
+    runs, clips, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(encoding, "_WORTH_STARTING", 2)
+    out = generate(runs["two-stream"], tmp_path / "out", 3, 7, streams=True, workers=2)
+    for lost in ("manifest.jsonl", "beach/00001.mp4", "beach/00002.mp4"):
+        (out / lost).unlink()
+    generate(runs["two-stream"], out, 3, 7, streams=True, workers=2)
+
+    assert files_of(out) == files_of(clips)
+
+
+def test_a_clip_that_a_process_cannot_write_is_named(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(encoding, "_WORTH_STARTING", 2)
+    (tmp_path / "out" / "beach" / "00001.mp4").mkdir(parents=True)
+    (tmp_path / "out" / PARAMETERS_NAME).write_text("{}")
+
+    with pytest.raises(DataError, match=r"00001\.mp4"):
+        generate(runs["two-stream"], tmp_path / "out", 3, 7, workers=2)

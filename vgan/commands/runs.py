@@ -129,16 +129,30 @@ def train(
 @option("--out", type=Folder, required=True, metavar="DIR", help="The clip folder to make.")
 @option("--streams", is_flag=True, help="Also write foreground, mask and background as clips.")
 @option("--category", metavar="NAME", help="In the manifest (default: what RUN was trained on).")
+@option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Processes that encode (default: one per core beside a GPU, else none).",
+)
 @device_option
 def generate(
-    run: Path, n: int, seed: int, out: Path, streams: bool, category: str | None, device: str
+    run: Path,
+    n: int,
+    seed: int,
+    out: Path,
+    streams: bool,
+    category: str | None,
+    workers: int | None,
+    device: str,
 ) -> None:
     """Generate clips from the trained run in folder RUN; the same seed gives the same bytes."""
     from vgan.sampling import generate as generate_clips
 
     generate_clips(
-        run, out, n, seed, streams=streams, category=category, device=choose_device(device)
-    )
+        run, out, n, seed, streams=streams, category=category, device=choose_device(device),
+        workers=workers,
+    )  # fmt: skip
 
 
 @click.command(cls=GroupedCommand)

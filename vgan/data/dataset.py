@@ -70,16 +70,21 @@ class ClipDataset:
     def __len__(self) -> int:
         return len(self.records)
 
-    def batch(self, batch_size: int, rng: np.random.Generator, rows: slice | None = None) -> Tensor:
-        """Draw clips with replacement, as the paper's loader does; uint8 (B, T, H, W, 3).
+    def draw(
+        self, batch_size: int, rng: np.random.Generator, rows: slice | None = None
+    ) -> NDArray[np.int64]:
+        """Draw the numbers of a batch's clips, with replacement, as the paper's loader does.
 
         Args:
             batch_size: clips drawn.
             rng: of the draw.
             rows: which of those drawn are returned; all when None.
         """
-        chosen = rng.integers(len(self.records), size=batch_size)[rows or slice(None)]
-        return torch.from_numpy(np.asarray(self.clips[chosen]))
+        return rng.integers(len(self.records), size=batch_size)[rows or slice(None)]
+
+    def batch(self, batch_size: int, rng: np.random.Generator, rows: slice | None = None) -> Tensor:
+        """Return the clips that `draw` draws, uint8 (B, T, H, W, 3)."""
+        return torch.from_numpy(np.asarray(self.clips[self.draw(batch_size, rng, rows)]))
 
     def mean_frame(self) -> Tensor:
         """Mean picture over all frames of (at most 2048 evenly spaced) clips, (3, H, W)."""

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
+from vgan.models.strided import DoublingConv3d, HalvingConv3d
+
 CLIP_FRAMES = 32
 CLIP_SIZE = 64
 PAPER_SPREAD = 0.01  # of every layer's starting weights
@@ -134,7 +136,7 @@ class Readout(nn.Module):
 
 def enlarge3d(inputs: int, outputs: int) -> nn.ConvTranspose3d:
     """Double T, H and W: kernel 4, stride 2, padding 1."""
-    return nn.ConvTranspose3d(inputs, outputs, kernel_size=4, stride=2, padding=1)
+    return DoublingConv3d(inputs, outputs)
 
 
 def enlarge2d(inputs: int, outputs: int) -> nn.ConvTranspose2d:
@@ -144,7 +146,7 @@ def enlarge2d(inputs: int, outputs: int) -> nn.ConvTranspose2d:
 
 def shrink3d(inputs: int, outputs: int) -> nn.Conv3d:
     """Halve T, H and W: kernel 4, stride 2, padding 1."""
-    return nn.Conv3d(inputs, outputs, kernel_size=4, stride=2, padding=1)
+    return HalvingConv3d(inputs, outputs)
 
 
 def initialise_paper(network: nn.Module) -> None:

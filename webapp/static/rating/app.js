@@ -13,6 +13,7 @@ const FEEDBACK_MS = 1200;
 const config = JSON.parse(document.getElementById('config').dataset.config);
 const api = new Api();
 const pairs = new Pairs();
+const refresh = refreshInterval(); // measured while the server is asked
 const handIn = config.submitTo ? new HandIn(config.submitTo) : null;
 const byId = (id) => document.getElementById(id);
 const slot = (screen, name) => byId(screen).querySelector(`[data-slot=${name}]`);
@@ -72,9 +73,8 @@ async function instruct() {
   window.addEventListener('resize', check);
   check();
   show('instructions');
-  const [refreshMs] = await Promise.all([refreshInterval(), pressed('instructions')]);
+  await pressed('instructions');
   window.removeEventListener('resize', check);
-  return refreshMs;
 }
 
 /** Before the first trial: the device, consent, instructions. */
@@ -96,13 +96,13 @@ async function begin() {
       return null;
     }
   }
-  const refreshMs = await instruct();
+  await instruct();
   show('loading');
   const body = {
     ticket: config.ticket,
     consent: config.consentVersion,
     language: document.documentElement.lang,
-    device: describe(refreshMs),
+    device: describe(await refresh),
   };
   return api.post('start', body);
 }
@@ -210,7 +210,8 @@ async function run() {
       if (state.stage === 'new') state = await begin();
       if (state === null) return;
       const { allowTie, questions } = config;
-      trial ??= new TrialScreen({ allowTie, questions, refreshMs: await refreshInterval(8) });
+      if (state.stage === 'trials') pairs.fetch(state.showing).catch(() => {}); // as above
+      trial ??= new TrialScreen({ allowTie, questions, refreshMs: await refresh });
       await proceed(state);
       return;
     } catch (error) {

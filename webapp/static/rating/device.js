@@ -47,7 +47,7 @@ export function tooSmall(layout) {
 }
 
 /** Median time between two animation frames, in ms. */
-export async function refreshInterval(frames = 20) {
+export async function refreshInterval(frames = 12) {
   const times = [];
   await new Promise((done) => {
     const tick = (now) => {

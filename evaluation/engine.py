@@ -1,0 +1,83 @@
+"""The connections to a study database: which URLs there are, and how SQLite is set up."""
+
+from sqlite3 import Connection as SqliteConnection
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from evaluation.errors import DatabaseError
+
+_POOL_SIZE = 64  # one for each thread of the largest server; made as they are needed, then kept
+
+
+def shown(url: URL) -> str:
+    """The database as a user would recognise it: the file, or the URL without its password."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return url.render_as_string(hide_password=True)
+
+
+def parsed_url(url: str) -> URL:
+    """Read a database URL, or the bare path of a SQLite file.
+
+    Raises:
+        DatabaseError: it cannot be read, or names another kind of database.
+    """
+    if "://" not in url:
+        url = f"sqlite:///{url}"
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise DatabaseError(
+            "the database URL cannot be read; write sqlite:///study.db or "
+            "postgresql://user:password@host/name"
+        ) from None
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() not in ("sqlite", "postgresql"):
+        raise DatabaseError(
+            f"{parsed.get_backend_name()} databases are not supported; "
+            "write sqlite:///study.db or postgresql://..."
+        )
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise DatabaseError("the database must be a file: write sqlite:///study.db")
+    return parsed
+
+
+def make_engine(url: URL, busy_timeout_s: float) -> Engine:
+    """Return an engine for a parsed URL; it connects when it is first used.
+
+    Raises:
+        DatabaseError: the driver of PostgreSQL is not installed.
+    """
+    if url.get_backend_name() == "sqlite":
+        arguments = {"timeout": busy_timeout_s}
+        engine = create_engine(url, connect_args=arguments, pool_size=_POOL_SIZE)
+        event.listen(engine, "connect", _on_sqlite_connect)
+        event.listen(engine, "begin", _on_sqlite_begin)
+        return engine
+    try:
+        return create_engine(url, pool_pre_ping=True, pool_size=_POOL_SIZE)
+    except ModuleNotFoundError as error:
+        raise DatabaseError(
+            f"PostgreSQL needs the package {error.name}: pip install 'vgan-eval[postgres]'"
+        ) from None
+
+
+def _on_sqlite_connect(connection: SqliteConnection, _record: Any) -> None:
+    # The driver must not begin by itself: `_on_sqlite_begin` says which kind of unit it is.
+    connection.isolation_level = None
+    connection.execute("PRAGMA synchronous = FULL")  # judgments are paid for
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _on_sqlite_begin(connection: Connection) -> None:
+    unit = connection.get_execution_options().get("unit", "read")
+    # Straight to the driver: it is sent with every unit, and cannot fail.
+    driver: Any = connection.connection.driver_connection
+    driver.execute(f"PRAGMA query_only = {'OFF' if unit == 'write' else 'ON'}")
+    if unit == "write":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    elif unit == "snapshot":
+        connection.exec_driver_sql("BEGIN")

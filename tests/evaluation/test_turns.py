@@ -1,0 +1,45 @@
+"""The threads of one program write to SQLite one after the other, without polling for its lock."""
+
+import threading
+
+import pytest
+from sqlalchemy import event, text
+
+from evaluation.database import open_database
+from evaluation.errors import DatabaseError
+
+
+def test_a_thread_waits_for_its_turn_without_asking_sqlite(sqlite_database):
+    opened = open_database(sqlite_database.url, busy_timeout_s=0.02)
+    refused, sent = [], []
+
+    @event.listens_for(opened._engine, "before_cursor_execute")
+    def note(_connection, _cursor, statement, *_):
+        sent.append(statement)
+
+    def write():
+        try:
+            with opened.write():
+                refused.append(False)
+        except DatabaseError as error:
+            refused.append("keeps the database locked" in str(error))
+
+    with opened.write() as session:
+        session.execute(text("SELECT 'first'"))
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+    assert (refused, sent) == ([True], ["BEGIN IMMEDIATE", "SELECT 'first'"])
+    with opened.write():  # the turn was given back
+        pass
+    opened.close()
+
+
+def test_a_failed_unit_gives_its_turn_back(sqlite_database):
+    opened = open_database(sqlite_database.url, busy_timeout_s=0.02)
+
+    with pytest.raises(ZeroDivisionError), opened.write():
+        raise ZeroDivisionError
+    with opened.write() as session:
+        assert session.is_active
+    opened.close()

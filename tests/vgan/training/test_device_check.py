@@ -1,0 +1,34 @@
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+
+PATH = Path(__file__).parents[3] / "benchmarks" / "gpu" / "check.py"
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def device_check():
+    spec = importlib.util.spec_from_file_location("device_check", PATH)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_bfloat16_of_this_processor_is_within_the_tolerance(device_check, capsys):
+    assert device_check.check(2, 2, CPU, compiled=False)
+    assert capsys.readouterr().out.count("ok") == 4
+
+
+def test_a_wrong_kernel_is_found(device_check, monkeypatch, capsys):
+    plain = device_check.results
+
+    def wrong(network, given, dtype, pull):
+        found = plain(network, given, dtype, pull)
+        return found if dtype == torch.float32 else found | {"output": found["output"].roll(1)}
+
+    monkeypatch.setattr(device_check, "results", wrong)
+
+    assert not device_check.check(2, 2, CPU, compiled=False)
+    assert "TOO FAR" in capsys.readouterr().out
