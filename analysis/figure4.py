@@ -10,6 +10,7 @@ import csv
 import io
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 
 if not __package__:  # run as a file: import from the checkout, not from analysis/ itself
@@ -36,7 +37,7 @@ from analysis.table_a import TITLES
 # Colours that the colour-blind tell apart (Okabe and Ito), and markers beside them.
 _MARKS = (
     ("#0072b2", "o"), ("#d55e00", "s"), ("#009e73", "^"), ("#cc79a7", "D"), ("#e69f00", "v"),
-    ("#56b4e9", "P"), ("#222222", "X"), ("#888888", "*"), ("#f0e442", "<"), ("#7f3c8d", ">"),
+    ("#56b4e9", "P"), ("#222222", "X"), ("#888888", "*"), ("#8c6d1f", "<"), ("#7f3c8d", ">"),
 )  # fmt: skip
 FINE, RANDOM = "vgan-finetune", "vgan-random"
 
@@ -123,7 +124,7 @@ def figure_c(results: Sequence[Result]) -> Figure:
                 if e.low is not None and e.high is not None:
                     axes.plot([share, share], [e.low, e.high], color=color, lw=0.8)
         _share_axis(axes, results)
-        axes.set_ylabel("fine-tuned accuracy / accuracy from random weights")
+        axes.set_ylabel("accuracy, fine-tuned / random init")
         axes.legend(fontsize=7)
     return made
 
@@ -153,7 +154,7 @@ def confusion(results: Sequence[Result], method: str) -> Figure:
 
 def _share_axis(axes: mpl.axes.Axes, results: Sequence[Result]) -> None:
     shares = sorted({r.fraction for r in results})
-    names = [f"1/{round(1 / share)}" if share < 1 else "1" for share in shares]
+    names = [str(Fraction(share).limit_denominator(64)) for share in shares]
     axes.set_xscale("log", base=2)
     axes.set_xticks(shares, names)
     axes.minorticks_off()

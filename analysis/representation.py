@@ -1,7 +1,8 @@
 """Accuracies of `vgan represent`: read, averaged over splits, with intervals by test group.
 
 Videos of one group look alike (one film, one person), so the groups are what was sampled: the
-interval is a jackknife over them, with Student's t on as many groups as there are, less one.
+interval is a jackknife over them, with Student's t on as many groups as there are, less one. It is
+never narrower than that of independent videos: a few groups may agree by chance.
 """
 
 import json
@@ -60,6 +61,14 @@ class Tally:
             if group != without:
                 sums[split] += count
         return float(np.mean([right / of for right, of in sums.values()])) if sums else np.nan
+
+    def independent_error(self) -> float:
+        """Return the standard error that the accuracy would have if videos were independent."""
+        sums: dict[str, NDArray[np.int64]] = defaultdict(lambda: np.zeros(2, np.int64))
+        for (split, _), count in self.counts.items():
+            sums[split] += count
+        variances = [right / of * (1 - right / of) / of for right, of in sums.values()]
+        return float(np.sqrt(sum(variances)) / len(variances))
 
     @property
     def groups(self) -> set[str]:
@@ -144,6 +153,7 @@ def jackknife(
     statistic: Callable[[Sequence[float]], float],
     *,
     bounds: tuple[float, float] = (-np.inf, np.inf),
+    least_error: float = 0.0,
     level: float = LEVEL,
 ) -> Interval:
     """Estimate a function of several methods' accuracies, leaving out one group at a time.
@@ -152,7 +162,12 @@ def jackknife(
         tallies: of methods tested on the same groups.
         statistic: of their accuracies.
         bounds: that the interval cannot leave.
+        least_error: standard error under which none is believed.
         level: of the interval.
+
+    Returns:
+        The estimate; its bounds are None where there are too few groups, or where all groups agree
+        so that nothing is known of their spread.
     """
     estimate = statistic([t.accuracy() for t in tallies])
     groups = sorted(set.union(*(t.groups for t in tallies)))
@@ -167,7 +182,9 @@ def jackknife(
         hidden = ((1 - level) / 2) ** (1 / count)
         low, high = (hidden, 1.0) if estimate else (0.0, 1 - hidden)
         return Interval(estimate, low, high)
-    error = np.sqrt((count - 1) / count * ((left - left.mean()) ** 2).sum())
+    error = max(least_error, np.sqrt((count - 1) / count * ((left - left.mean()) ** 2).sum()))
+    if error < 1e-12:
+        return Interval(estimate, None, None)
     half = float(stats.t.ppf((1 + level) / 2, count - 1) * error)
     low, high = max(bounds[0], estimate - half), min(bounds[1], estimate + half)
     return Interval(estimate, float(low), float(high))
@@ -175,7 +192,9 @@ def jackknife(
 
 def accuracy_of(results: Sequence[Result]) -> Interval:
     """Return one method's accuracy, mean over splits, 0..1."""
-    return jackknife([tally(results)], lambda a: a[0], bounds=(0.0, 1.0))
+    counted = tally(results)
+    least = counted.independent_error()
+    return jackknife([counted], lambda a: a[0], bounds=(0.0, 1.0), least_error=least)
 
 
 def rows(results: Sequence[Result]) -> list[Row]:

@@ -39,14 +39,22 @@ def write(tmp_path):
 
 
 def test_the_interval_is_the_jackknife_over_groups(write):
-    found = accuracy_of(read_results(write(line())))
-    left = np.asarray([3 / 4, 5 / 6, 4 / 6])  # without ann, bob, cat
+    groups = {"ann": [7, 10], "bob": [3, 10], "cat": [5, 10]}
+    found = accuracy_of(read_results(write(line(groups=groups))))
+    left = np.asarray([8 / 20, 12 / 20, 10 / 20])  # without ann, bob, cat
     error = np.sqrt(2 / 3 * ((left - left.mean()) ** 2).sum())
-    half = stats.t.ppf(0.975, 2) * error
 
-    assert found.estimate == 6 / 8
-    assert found.low == pytest.approx(6 / 8 - half)
-    assert found.high == pytest.approx(min(1, 6 / 8 + half))
+    assert found.estimate == 0.5
+    assert found.low == pytest.approx(0.5 - stats.t.ppf(0.975, 2) * error)
+
+
+def test_the_interval_is_never_narrower_than_that_of_independent_videos(write):
+    groups = {name: [9, 10] for name in "abcdef"}  # all alike, by chance
+    found = accuracy_of(read_results(write(line(groups=groups))))
+    half = stats.t.ppf(0.975, 5) * np.sqrt(0.9 * 0.1 / 60)
+
+    assert found.low == pytest.approx(0.9 - half)
+    assert found.high == pytest.approx(min(1, 0.9 + half))
 
 
 def test_accuracy_is_the_mean_over_splits_not_over_videos(write):
@@ -127,6 +135,23 @@ def test_other_formats_hold_the_same_rows(write, form):
 
     assert "STIP features" in text
     assert "75.0" in text
+
+
+def test_a_ratio_on_whose_size_all_groups_agree_has_no_interval(write):
+    groups = {name: [2, 4] for name in "abc"}
+    results = read_results(
+        write(line("vgan-finetune", groups=groups), line("vgan-random", groups=groups))
+    )
+    ((_, found),) = gains(results, "vgan-random")
+
+    assert (found.estimate, found.low, found.high) == (1.0, None, None)
+
+
+def test_shares_are_named_as_fractions(write):
+    results = read_results(write(line(fraction=2 / 3), line(fraction=1 / 16)))
+    (axes,) = figure4.figure_b(results).axes
+
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1/16", "2/3"]
 
 
 def test_figure_4b_has_a_point_for_every_share(write):
