@@ -48,7 +48,7 @@ def _rating(database: str, *arguments: str) -> tuple[Benchmark, Benchmark]:
     limit = "Python's own lock: SQLAlchemy and Flask are most of the processor time"
     pace = (
         Row(f"200 raters, {database}: judgment, p99", rf"^judgment .* {NUMBER} +\S+$", "ms",
-            limit="74 and 100 on a quiet machine; queueing where something else takes the cores"),
+            limit="queueing for two cores; see docs/performance.md"),
         Row(f"200 raters, {database}: judgment, median", rf"^judgment +\S+ +{NUMBER}", "ms"),
         Row(f"200 raters, {database}: server's processor time", rf"^server: {NUMBER}",
             "ms a request", limit=limit),
