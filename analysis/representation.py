@@ -56,19 +56,21 @@ class Tally:
 
         A split with no other group is left out as well; NaN where nothing remains.
         """
+        sums = self._by_split(without)
+        return float(np.mean([right / of for right, of in sums])) if sums else np.nan
+
+    def independent_error(self) -> float:
+        """Return the standard error that the accuracy would have if videos were independent."""
+        variances = [right / of * (1 - right / of) / of for right, of in self._by_split()]
+        return float(np.sqrt(sum(variances)) / len(variances))
+
+    def _by_split(self, without: str | None = None) -> list[NDArray[np.int64]]:
+        """Return [right, videos] of each split, one group left out."""
         sums: dict[str, NDArray[np.int64]] = defaultdict(lambda: np.zeros(2, np.int64))
         for (split, group), count in self.counts.items():
             if group != without:
                 sums[split] += count
-        return float(np.mean([right / of for right, of in sums.values()])) if sums else np.nan
-
-    def independent_error(self) -> float:
-        """Return the standard error that the accuracy would have if videos were independent."""
-        sums: dict[str, NDArray[np.int64]] = defaultdict(lambda: np.zeros(2, np.int64))
-        for (split, _), count in self.counts.items():
-            sums[split] += count
-        variances = [right / of * (1 - right / of) / of for right, of in sums.values()]
-        return float(np.sqrt(sum(variances)) / len(variances))
+        return list(sums.values())
 
     @property
     def groups(self) -> set[str]:

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url
+from sqlalchemy import Connection, Engine, inspect, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from evaluation.errors import DatabaseError
 from evaluation.prolific_sandbox.store import VERSION, Base, Service, new_id
+from evaluation.sandbox.store.engine import sqlite_engine
 
 
 @dataclass(frozen=True)
@@ -95,18 +95,4 @@ def _engine(url: str) -> Engine:
         raise DatabaseError("the sandbox keeps its state in a file, such as sqlite:///sandbox.db")
     if not Path(str(parsed.database)).absolute().parent.is_dir():
         raise DatabaseError(f"no folder for the sandbox database {parsed.database}")
-    engine = create_engine(parsed, connect_args={"timeout": 30})
-
-    @event.listens_for(engine, "connect")
-    def _configure(connection: Any, _record: object) -> None:
-        # The driver must not begin by itself: a SELECT before BEGIN IMMEDIATE would read a
-        # snapshot that cannot be upgraded to a write.
-        connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}").close()
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
+    return sqlite_engine(parsed, synchronous="NORMAL")

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,26 @@ def base_url() -> None:
 class _Quiet(WSGIRequestHandler):
     def log(self, kind, message, *args):
         """Say nothing: the test says what went wrong."""
+
+
+@contextmanager
+def _running(app):
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def running():
+    """Serve an application: `with running(app) as port`."""
+    return _running
 
 
 class Live:

@@ -7,7 +7,6 @@ does goes through the commands.
 
 import csv
 import shutil
-import threading
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from analysis import table1
 from evaluation import schema
@@ -27,25 +25,6 @@ from evaluation.study import Consent, Display, Pay, Recruit
 from webapp import create_app
 
 pytestmark = pytest.mark.browser
-
-
-class _Quiet(WSGIRequestHandler):
-    def log(self, kind, message, *args):
-        """Say nothing: the test says what went wrong."""
-
-
-@contextmanager
-def _running(app):
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @dataclass
@@ -86,16 +65,16 @@ def _can_be_published(database) -> None:
 
 
 @pytest.fixture
-def start_loop(rating_study, study_template, tmp_path, monkeypatch):
+def start_loop(running, rating_study, study_template, tmp_path, monkeypatch):
     """Start both servers for a study of two workers with two pairs each: `start_loop(url)`."""
-    with ExitStack() as running:
-        yield lambda url: running.enter_context(
-            _looping(url, rating_study, study_template, tmp_path, monkeypatch)
+    with ExitStack() as stack:
+        yield lambda url: stack.enter_context(
+            _looping(url, running, rating_study, study_template, tmp_path, monkeypatch)
         )
 
 
 @contextmanager
-def _looping(database_url, rating_study, study_template, tmp_path, monkeypatch):
+def _looping(database_url, running, rating_study, study_template, tmp_path, monkeypatch):
     consent = Consent(text="You may stop at any time.")
     # Small clips: in a frame of another site, headless Chromium's screen has 800 x 600 pixels.
     recipe = rating_study.Recipe(
@@ -117,7 +96,7 @@ def _looping(database_url, rating_study, study_template, tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     service = create_service(f"sqlite:///{tmp_path / 'service.db'}")
     cookies: list[str] = []
-    with _running(service) as port:
+    with running(service) as port:
         site = f"http://127.0.0.1:{port}"
         monkeypatch.setenv("AWS_ENDPOINT_URL_MTURK", site)
         app = create_app(
@@ -130,7 +109,7 @@ def _looping(database_url, rating_study, study_template, tmp_path, monkeypatch):
             return inner(environ, start_response)
 
         app.wsgi_app = listening
-        with _running(app) as pages:
+        with running(app) as pages:
             yield Loop(database_url, site, f"http://localhost:{pages}", cookies)
         app.extensions["vgan_eval"].database.close()
     service.extensions["sandbox"].close()

@@ -2,15 +2,12 @@
 
 import csv
 import shutil
-import threading
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 from analysis import table1
 from evaluation import schema
@@ -24,27 +21,8 @@ from webapp import create_app
 pytestmark = pytest.mark.browser
 
 
-class _Quiet(WSGIRequestHandler):
-    def log(self, kind, message, *args):
-        """Say nothing: the test says what went wrong."""
-
-
-@contextmanager
-def _running(app):
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.fixture
-def loop(rating_study, study_template, tmp_path, monkeypatch):
+def loop(running, rating_study, study_template, tmp_path, monkeypatch):
     """Both servers for a study of two workers with two pairs each; yields both addresses."""
     recipe = rating_study.Recipe(
         frames=4, trials=2, raters=2, sessions=1, consent=Consent(text="You may stop."),
@@ -64,10 +42,10 @@ def loop(rating_study, study_template, tmp_path, monkeypatch):
     database.close()
     monkeypatch.setenv("VGAN_EVAL_DB", url)
     service = create_service(f"sqlite:///{tmp_path / 'service.db'}")
-    with _running(service) as site_port:
+    with running(service) as site_port:
         monkeypatch.setenv("PROLIFIC_API_URL", f"http://127.0.0.1:{site_port}/api/v1/")
         app = create_app(url, LocalStore(tmp_path / "media"))
-        with _running(app) as port:
+        with running(app) as port:
             yield f"http://127.0.0.1:{site_port}", f"http://localhost:{port}"
         app.extensions["vgan_eval"].database.close()
     service.extensions["prolific_sandbox"].close()

@@ -145,26 +145,43 @@ def _check_layers(path: Path, wanted: dict[str, Tensor], found: dict[str, Tensor
 
 
 def load_place_network(path: Path) -> ResNet:
+    """Build the Places365 network that a file of weights is for, and load them.
+
+    ResNet-18 and ResNet-50 are the published ones.
+
+    Returns:
+        The network, ready to score; see `load_resnet`.
+
+    Raises:
+        DataError: see `load_resnet`; or the classes are not Places365's.
+    """
+    return load_resnet(path, CLASSES)
+
+
+def load_resnet(path: Path, wanted: int | None = None) -> ResNet:
     """Build the network that a file of weights is for, and load them.
 
-    The number of blocks, their kind and the width follow from the layers' names and shapes:
-    ResNet-18 and ResNet-50 are the published ones.
+    The number of blocks, their kind and the width follow from the layers' names and shapes.
+
+    Args:
+        path: of the file.
+        wanted: classes that it must tell apart, which are Places365's; None takes any.
 
     Returns:
         The network, ready to score: in evaluation mode, on the CPU, without gradients.
 
     Raises:
         DataError: see `read_place_weights`; a layer is missing, has another shape, or is one that
-            a ResNet does not have; or the classes are not Places365's.
+            a ResNet does not have; or the classes are not those wanted.
     """
     found = read_place_weights(path)
     for name in ("conv1.weight", "fc.weight"):
         if name not in found or found[name].ndim < 2:
             raise DataError(f"{path}: layer {name} is missing; the weights of a ResNet are needed")
     classes = len(found["fc.weight"])
-    if classes != CLASSES:
+    if wanted is not None and classes != wanted:
         raise DataError(
-            f"{path}: layer fc tells {classes} classes apart, Places365 has {CLASSES}: these are "
+            f"{path}: layer fc tells {classes} classes apart, Places365 has {wanted}: these are "
             f"other weights; {_WEIGHTS_FROM}"
         )
     blocks, width, bottleneck = resnet_shape(list(found), len(found["conv1.weight"]))

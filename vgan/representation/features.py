@@ -4,23 +4,21 @@ Each layer's map is averaged over time and space in a few cells, so that a clip 
 manageable length whatever the layer.
 """
 
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import cast
 
-import numpy as np
 import pandas as pd
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from tqdm import tqdm
 
-from vgan.data.dataset import open_dataset, to_model_range
+from vgan.data.dataset import open_dataset
 from vgan.data.files import write_atomic
 from vgan.data.manifest import ManifestError, read_manifest
 from vgan.errors import DataError, UsageError
 from vgan.models.discriminator import Discriminator
+from vgan.representation.batches import over_clips
 from vgan.training.checkpoint import load_run
 from vgan.training.config import TrainConfig
 
@@ -64,7 +62,10 @@ def write_features(
         named = pd.DataFrame(
             {"clip": [r.clip for r in dataset.records], "category": category, "split": split}
         )
-        values = np.concatenate(list(_values(network, dataset.clips, layer, device)))
+        values = over_clips(
+            partial(_layer, network, layer), dataset.clips, _AT_ONCE, device,
+            title="features", leave=True,
+        )  # fmt: skip
         columns = [f"f{i}" for i in range(values.shape[1])]
         frames.append(pd.concat([named, pd.DataFrame(values, columns=columns)], axis=1))
     table = pd.concat(frames, ignore_index=True)
@@ -94,16 +95,7 @@ def _encoder(run: Path, device: torch.device) -> tuple[Discriminator, bool]:
     return encoder, True
 
 
-def _values(
-    network: Discriminator, clips: NDArray[np.uint8], layer: str, device: torch.device
-) -> Iterator[NDArray[np.float32]]:
-    with torch.no_grad():
-        for start in tqdm(range(0, len(clips), _AT_ONCE), desc="features", unit="batch"):
-            batch = torch.from_numpy(clips[start : start + _AT_ONCE].copy()).to(device)
-            yield _layer(network, to_model_range(batch), layer).float().cpu().numpy()
-
-
-def _layer(network: Discriminator, clips: Tensor, layer: str) -> Tensor:
+def _layer(network: Discriminator, layer: str, clips: Tensor) -> Tensor:
     if layer == "code":
         return cast(Tensor, network(clips))
     if layer == "layer4":

@@ -12,12 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
-from tqdm import tqdm
 
-from vgan.data.dataset import to_model_range
-from vgan.data.place_weights import read_place_weights
-from vgan.errors import DataError
-from vgan.models.resnet import ResNet, resnet_shape
+from vgan.data.place_weights import load_resnet
+from vgan.representation.batches import over_clips
 from vgan.representation.cache import cached
 from vgan.representation.classifier import count_parameters
 from vgan.representation.linear import fit_logistic
@@ -63,14 +60,10 @@ class ImageNet:
 
     def _features(self, data: ActionData) -> NDArray[np.float32]:
         network = self.network.to(data.device).eval()
-        found = []
-        with torch.no_grad():
-            starts = range(0, len(data.windows.owner), _AT_ONCE)
-            for start in tqdm(starts, desc="imagenet features", unit="batch", leave=False):
-                clips = torch.from_numpy(data.windows.clips[start : start + _AT_ONCE].copy())
-                frames = _frames(to_model_range(clips.to(data.device)))
-                found.append(network(frames).float().unflatten(0, (-1, FRAMES)).mean(1).cpu())
-        return torch.cat(found).numpy()
+        return over_clips(
+            lambda clips: network(_frames(clips)).float().unflatten(0, (-1, FRAMES)).mean(1),
+            data.windows.clips, _AT_ONCE, data.device, title="imagenet features",
+        )  # fmt: skip
 
 
 def load_features(path: Path) -> nn.Module:
@@ -85,17 +78,9 @@ def load_features(path: Path) -> nn.Module:
     Raises:
         DataError: the file cannot be read safely, or is of another network.
     """
-    found = read_place_weights(path)
-    try:
-        width, classes = len(found["conv1.weight"]), len(found["fc.weight"])
-        blocks, _, bottleneck = resnet_shape(list(found), width)
-        network = ResNet(blocks, width, classes, bottleneck)
-        network.load_state_dict(found)
-    except (KeyError, RuntimeError) as error:
-        why = str(error).strip().splitlines()[0]
-        raise DataError(f"{path}: not the weights of a ResNet ({why})") from None
+    network = load_resnet(path)
     network.fc = nn.Identity()  # type: ignore[assignment]
-    return network.eval().requires_grad_(False)
+    return network
 
 
 def _frames(clips: Tensor) -> Tensor:

@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from tqdm import tqdm
 
-from vgan.data.dataset import to_model_range
 from vgan.models.discriminator import Discriminator
+from vgan.representation.batches import over_clips
 from vgan.representation.cache import cached
 from vgan.representation.classifier import (
     ClipClassifier,
@@ -137,14 +136,10 @@ def layer4_features(network: Discriminator, data: ActionData, cache: Path) -> ND
     """
 
     def make() -> NDArray[np.float32]:
-        found = []
         placed = network.to(data.device).eval()
-        starts = range(0, len(data.windows.owner), _AT_ONCE)
-        with torch.no_grad():
-            for start in tqdm(starts, desc="features", unit="batch", leave=False):
-                clips = torch.from_numpy(data.windows.clips[start : start + _AT_ONCE].copy())
-                maps = placed.features(to_model_range(clips.to(data.device)))
-                found.append(maps.flatten(1).float().cpu().numpy())
-        return np.concatenate(found)
+        return over_clips(
+            lambda clips: placed.features(clips).flatten(1),
+            data.windows.clips, _AT_ONCE, data.device, title="features",
+        )  # fmt: skip
 
     return cached(cache, make)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -104,14 +104,24 @@ def _engine(url: str) -> Engine:
         raise DatabaseError("the sandbox needs a file, for example sqlite:///sandbox.db")
     if not Path(parsed.database).absolute().parent.is_dir():
         raise DatabaseError(f"no folder for the sandbox database {parsed.database}")
-    engine = create_engine(parsed, connect_args={"timeout": 30})
+    return sqlite_engine(parsed, synchronous="FULL")
+
+
+def sqlite_engine(url: URL, *, synchronous: str) -> Engine:
+    """Return an engine for a SQLite file whose transactions take the write lock when they begin.
+
+    Args:
+        url: of the file.
+        synchronous: SQLite's word for how sure a commit is to be on the disk.
+    """
+    engine = create_engine(url, connect_args={"timeout": 30})
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: object) -> None:
         # The driver must not begin by itself: a SELECT before BEGIN IMMEDIATE would read a
         # snapshot that cannot be upgraded to a write.
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in ("journal_mode=WAL", f"synchronous={synchronous}", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}").close()
 
     @event.listens_for(engine, "begin")

@@ -1,0 +1,40 @@
+"""Run a network over many clips, a batch at a time."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from vgan.data.dataset import to_model_range
+
+
+def over_clips(
+    function: Callable[[Tensor], Tensor],
+    clips: NDArray[np.uint8],
+    at_once: int,
+    device: torch.device,
+    *,
+    title: str,
+    leave: bool = False,
+) -> NDArray[np.float32]:
+    """Return what a function makes of clips, (N, D), without gradients.
+
+    Args:
+        function: gives (B, D) of clips (B, 3, T, H, W), RGB in [-1, 1], on the device.
+        clips: (N, T, H, W, 3), uint8 RGB.
+        at_once: clips in a batch.
+        device: where the function runs.
+        title: of the progress bar.
+        leave: keep the bar on the screen.
+    """
+    found = []
+    starts = range(0, len(clips), at_once)
+    with torch.no_grad():
+        for start in tqdm(starts, desc=title, unit="batch", leave=leave):
+            # A copy: the clips are mapped from a file that may only be read.
+            batch = torch.from_numpy(clips[start : start + at_once].copy()).to(device)
+            found.append(function(to_model_range(batch)).float().cpu().numpy())
+    return np.concatenate(found)
