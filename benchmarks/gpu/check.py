@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from vgan.models.discriminator import Discriminator
 from vgan.models.generator import TwoStreamGenerator
-from vgan.models.layers import prefer_channels_last
+from vgan.models.layers import lay_out
 from vgan.training.steps import autocast
 
 # Relative to the float32 result's norm. bfloat16 keeps 8 bits (0.4 %), batch norm over a batch of
@@ -40,7 +40,7 @@ def networks(width: int, device: torch.device) -> dict[str, tuple[nn.Module, tup
         for weight in network.parameters():
             if weight.ndim > 2:
                 nn.init.kaiming_normal_(weight)
-        prefer_channels_last(network.to(device))
+        lay_out(network.to(device), channels_last=True)
     return built
 
 

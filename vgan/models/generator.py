@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from vgan.models.layers import (
     LatentMap,
     Streams,
+    activate,
     composite,
     enlarge2d,
     enlarge3d,
@@ -79,9 +80,7 @@ def blend(head: Tensor, picture: Tensor) -> Streams:
         head: (B, 4, T, H, W); channels 0-2 the foreground, 3 the mask.
         picture: (B, 3, H, W), the background.
     """
-    head = head.float()
-    foreground = torch.tanh(head[:, :3])
-    mask = torch.sigmoid(head[:, 3:])
+    foreground, mask = activate(head)
     background = torch.tanh(picture.float()).unsqueeze(2)  # (B, 3, 1, H, W)
     return Streams(composite(mask, foreground, background), foreground, mask, background)
 

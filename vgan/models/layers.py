@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+from torch.nn.utils.parametrize import is_parametrized
 
 from vgan.models.strided import DoublingConv3d, HalvingConv3d
 
@@ -43,16 +44,51 @@ class _Blend(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, mask: Tensor, foreground: Tensor, background: Tensor) -> Tensor:
         ctx.save_for_backward(mask, foreground, background)
-        return torch.addcmul(background, mask, foreground - background)
+        return torch.lerp(background, foreground, mask)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         mask, foreground, background = ctx.saved_tensors
         to_foreground = gradient * mask
-        to_mask = (gradient * (foreground - background)).sum(dim=1, keepdim=True)
-        to_background = (gradient - to_foreground).sum(dim=2, keepdim=True)
+        to_background = (gradient.sum(dim=2) - to_foreground.sum(dim=2)).unsqueeze(2)
+        to_mask = (foreground - background).mul_(gradient).sum(dim=1, keepdim=True)
         return to_mask, to_foreground, to_background
+
+
+class _Activate(torch.autograd.Function):
+    # Autograd would fill a gradient of the whole head with zeros for each slice, and add them up.
+    @staticmethod
+    def forward(ctx: Any, head: Tensor, offset: float) -> tuple[Tensor, Tensor]:
+        foreground = torch.tanh(head[:, :3])
+        mask = torch.sigmoid(head[:, 3:] + offset)
+        ctx.save_for_backward(foreground, mask)
+        return foreground, mask
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        foreground, mask = ctx.saved_tensors
+        to_foreground, to_mask = gradients
+        b, _, *sides = foreground.shape
+        to_head = foreground.new_empty(b, 4, *sides)
+        to_head[:, :3] = torch.ops.aten.tanh_backward(to_foreground, foreground)
+        to_head[:, 3:] = torch.ops.aten.sigmoid_backward(to_mask, mask)
+        return to_head, None
+
+
+def activate(head: Tensor, offset: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Split a two-stream head into the foreground's colours and the mask, in float32.
+
+    Args:
+        head: (B, 4, T, H, W), before activation; channels 0-2 the foreground, 3 the mask.
+        offset: added to the mask's.
+
+    Returns:
+        Foreground (B, 3, T, H, W), RGB in [-1, 1], and mask (B, 1, T, H, W), in [0, 1].
+    """
+    wide = head.to(torch.promote_types(head.dtype, torch.float32)).contiguous()
+    return cast(tuple[Tensor, Tensor], _Activate.apply(wide, offset))  # type: ignore[no-untyped-call]
 
 
 def composite(mask: Tensor, foreground: Tensor, background: Tensor) -> Tensor:
@@ -149,6 +185,11 @@ def shrink3d(inputs: int, outputs: int) -> nn.Conv3d:
     return HalvingConv3d(inputs, outputs)
 
 
+def shrink2d(inputs: int, outputs: int) -> nn.Conv2d:
+    """Halve H and W: kernel 4, stride 2, padding 1."""
+    return nn.Conv2d(inputs, outputs, kernel_size=4, stride=2, padding=1)
+
+
 def initialise_paper(network: nn.Module) -> None:
     """Draw the authors' starting weights: all layers N(0, 0.01), biases 0, batch norm N(1, 0.02).
 
@@ -168,13 +209,18 @@ def initialise_paper(network: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
-def prefer_channels_last(network: nn.Module) -> None:
-    """Store every convolution's weights channels-last, the layout of tensor-core kernels.
+def lay_out(network: nn.Module, *, channels_last: bool) -> None:
+    """Store every convolution's weights channels-last, or not; maps take their layout from them.
 
     Module.to(memory_format=...) cannot do it: it takes one format for 4-D and 5-D weights alike.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv3d | nn.ConvTranspose3d):
-            module.weight.data = module.weight.data.to(memory_format=torch.channels_last_3d)
+            layout = torch.channels_last_3d if channels_last else torch.contiguous_format
         elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            module.weight.data = module.weight.data.to(memory_format=torch.channels_last)
+            layout = torch.channels_last if channels_last else torch.contiguous_format
+        else:
+            continue
+        normed = is_parametrized(module, "weight")  # the weight is computed from another
+        weight = cast(Any, module).parametrizations.weight.original if normed else module.weight
+        weight.data = weight.data.contiguous(memory_format=layout)

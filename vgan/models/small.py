@@ -13,6 +13,7 @@ and why:
   it, the other two frames at full size. Spectral norm instead of batch norm.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import cast
 
@@ -23,7 +24,16 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from vgan.models.autoencoder import Autoencoder
 from vgan.models.discriminator import Discriminator
-from vgan.models.layers import CLIP_FRAMES, CLIP_SIZE, LatentMap, Streams, composite
+from vgan.models.layers import (
+    CLIP_FRAMES,
+    CLIP_SIZE,
+    LatentMap,
+    Streams,
+    activate,
+    composite,
+    shrink2d,
+    shrink3d,
+)
 
 MASK_OFFSET = -3.0  # masks start at sigmoid(-3) = 0.05
 MOTION_GAIN = 4.0  # frame differences are small beside colours
@@ -157,8 +167,8 @@ class SmallDiscriminator(nn.Module):
     def __init__(self, width: int = 8) -> None:
         super().__init__()
         self.frames = (0, CLIP_FRAMES // 2)
-        self.motion = _normed_stack(nn.Conv3d, 6, width, 2 * 2 * 2)
-        self.picture = _normed_stack(nn.Conv2d, 3, width, 4 * 4)
+        self.motion = _normed_stack(shrink3d, 6, width, 2 * 2 * 2)
+        self.picture = _normed_stack(shrink2d, 3, width, 4 * 4)
 
     def forward(self, clip: Tensor) -> Tensor:
         """Return logits (B, 3) of clips (B, 3, 32, 64, 64), RGB in [-1, 1]; higher is more real."""
@@ -231,8 +241,7 @@ def blend_small(head: Tensor, picture: Tensor) -> Streams:
         picture: (B, 3, 64, 64), the background, RGB in [-1, 1].
     """
     head = _smooth_double(head.float())  # (B, 4, 32, 64, 64)
-    foreground = torch.tanh(head[:, :3])
-    mask = torch.sigmoid(head[:, 3:] + MASK_OFFSET)
+    foreground, mask = activate(head, MASK_OFFSET)
     background = picture.unsqueeze(2)  # (B, 3, 1, 64, 64)
     return Streams(composite(mask, foreground, background), foreground, mask, background)
 
@@ -266,12 +275,12 @@ def _smooth_double(maps: Tensor) -> Tensor:
 
 
 def _normed_stack(
-    kind: type[nn.Conv2d] | type[nn.Conv3d], inputs: int, width: int, positions: int
+    shrink: Callable[[int, int], nn.Module], inputs: int, width: int, positions: int
 ) -> nn.Sequential:
     """Four halvings and a linear logit, all spectrally normed, biases from 0."""
     layers: list[nn.Module] = []
     for outputs in (width, 2 * width, 4 * width, 8 * width):
-        layers += [kind(inputs, outputs, 4, stride=2, padding=1), nn.LeakyReLU(0.2, inplace=True)]
+        layers += [shrink(inputs, outputs), nn.LeakyReLU(0.2, inplace=True)]
         inputs = outputs
     layers += [nn.Flatten(), nn.Linear(inputs * positions, 1)]
     for layer in layers:

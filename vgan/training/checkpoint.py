@@ -1,8 +1,8 @@
 """The run folder and its checkpoints: written whole or not at all, read without running code.
 
 A run folder holds `config.json` (every setting), `data.json` (what it was trained on),
-`versions.json`, `metrics.jsonl`, `tensorboard/`, `samples/`, `sheet.png`, `checkpoints/` and, for
-the autoencoder, `mixture.pt`.
+`versions.json`, `forms.json` (how its layers are worked out), `metrics.jsonl`, `tensorboard/`,
+`samples/`, `sheet.png`, `checkpoints/` and, for the autoencoder, `mixture.pt`.
 """
 
 import io
@@ -64,6 +64,7 @@ class RunFolder:
         self.config = path / "config.json"
         self.data = path / "data.json"
         self.versions = path / "versions.json"
+        self.forms = path / "forms.json"
         self.metrics = path / "metrics.jsonl"
         self.tensorboard = path / "tensorboard"
         self.samples = path / "samples"

@@ -42,6 +42,7 @@ from vgan.training.record import MetricsLog, Window
 from vgan.training.sheets import Pixels, future_sheet, png_bytes, sheet_image
 from vgan.training.steps import Trainer
 from vgan.training.trainers import build_trainer
+from vgan.training.tuning import settle
 
 logger = logging.getLogger(__name__)
 
@@ -135,6 +136,8 @@ class _Session:
             components(config, len(dataset.records)) if config.model == "autoencoder" else 0
         )
         self.window = Window()
+        count = self.rows.stop - self.rows.start
+        settle(self.trainer, config, count, device, folder.forms, world)
         self._restore()
         self.sheet_input = self._sheet_input()
 

@@ -23,6 +23,7 @@ from vgan.training.distributed import ALONE, World
 from vgan.training.losses import AdversarialLoss, first_frame_l1, mask_prior
 
 Metrics = dict[str, Tensor]
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class Trainer(Protocol):
@@ -42,6 +43,14 @@ class Trainer(Protocol):
             `loss_g_frame` in `loss_g`, and `frame_error`, its value as a share of the full range.
             Autoencoder: `loss` = `loss_reconstruction` + `loss_mask`, `mask_mean`.
         """
+        ...
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the networks by name, the average among them where there is one."""
+        ...
+
+    def rehearse(self, real: Tensor) -> None:
+        """Run the networks forward on clips as `step` takes them; nothing is learnt or kept."""
         ...
 
     def state_dict(self) -> dict[str, Any]:

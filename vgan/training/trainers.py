@@ -4,7 +4,6 @@
 clips given to `step`, or the state.
 """
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, cast
 
@@ -15,7 +14,7 @@ from vgan.models.autoencoder import Autoencoder, paper_autoencoder
 from vgan.models.discriminator import Discriminator
 from vgan.models.future import CodeFuture, SmallCodeFuture, paper_future, small_future
 from vgan.models.generator import OneStreamGenerator, TwoStreamGenerator
-from vgan.models.layers import CLIP_FRAMES, prefer_channels_last
+from vgan.models.layers import CLIP_FRAMES, lay_out
 from vgan.models.small import (
     SmallDiscriminator,
     SmallOneStreamGenerator,
@@ -23,23 +22,30 @@ from vgan.models.small import (
     small_autoencoder,
 )
 from vgan.training.averaging import AveragedWeights, calibrate
-from vgan.training.config import TrainConfig, learning_rate_factor
+from vgan.training.config import TrainConfig
 from vgan.training.distributed import ALONE, World, share_batch_norm
 from vgan.training.future import FirstFrames
-from vgan.training.losses import HINGE, TWO_LOGIT, mask_prior, reconstruction_l2
+from vgan.training.losses import HINGE, TWO_LOGIT
+from vgan.training.players import (
+    adam,
+    for_sampling,
+    load_player,
+    player_state,
+    resting,
+    set_learning_rate,
+)
+from vgan.training.reconstruction import AutoencoderTrainer
 from vgan.training.steps import (
+    DTYPES,
     Game,
     Metrics,
     Player,
     Trainer,
-    autocast,
     step_alternating,
     step_simultaneous,
 )
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 CALIBRATION_BATCHES, CALIBRATION_BATCH = 4, 32
-_WIDE = 32  # channels from which convolutions on a CPU gain from channels-last
 
 
 def build_trainer(
@@ -114,7 +120,8 @@ class GameTrainer:
         self.steps = 0
         self.chance = torch.Generator().manual_seed(config.seed)
         for network in (generator, discriminator):
-            _place(network, config, device)
+            network.to(device)
+            lay_out(network, channels_last=device.type == "cuda")
         # Before batch norm is shared: one process alone measures the average's statistics.
         self.average = AveragedWeights(generator, config.ema) if config.ema else None
         if config.sync_batch_norm and world.size > 1:
@@ -122,8 +129,8 @@ class GameTrainer:
             share_batch_norm(discriminator)
         rates = (config.learning_rate_generator, config.learning_rate_discriminator)
         self.game = Game(
-            Player(generator, _adam(generator, config, rates[0]), world),
-            Player(discriminator, _adam(discriminator, config, rates[1]), world),
+            Player(generator, adam(generator, config, rates[0]), world),
+            Player(discriminator, adam(discriminator, config, rates[1]), world),
             HINGE if config.recipe == "stabilised" else TWO_LOGIT,
             config.mask_weight,
             DTYPES[config.dtype],
@@ -136,8 +143,8 @@ class GameTrainer:
     def step(self, real: Tensor) -> Metrics:
         """Train both networks on one batch; see `Trainer.step`."""
         generator, discriminator = self.game.generator, self.game.discriminator
-        _set_learning_rate(generator, self.config.learning_rate_generator, self.config, self.steps)
-        _set_learning_rate(
+        set_learning_rate(generator, self.config.learning_rate_generator, self.config, self.steps)
+        set_learning_rate(
             discriminator, self.config.learning_rate_discriminator, self.config, self.steps
         )
         if isinstance(discriminator.network, SmallDiscriminator):
@@ -151,13 +158,28 @@ class GameTrainer:
             self.average.update(generator.network, self.steps)
         return metrics
 
+    def networks(self) -> dict[str, nn.Module]:
+        """Return both networks and the average; see `Trainer.networks`."""
+        networks = {
+            "generator": self.game.generator.network,
+            "discriminator": self.game.discriminator.network,
+        }
+        return networks | ({"average": self.average.network} if self.average else {})
+
+    def rehearse(self, real: Tensor) -> None:
+        """Generate and judge; see `Trainer.rehearse`."""
+        latent = torch.zeros(len(real), self.config.latent, device=self.device)
+        with resting(self.networks()):
+            self.game.generate(real[:, :, 0] if self.first_frames else latent)
+            self.game.judge(real)
+
     def state_dict(self) -> dict[str, Any]:
         """Return networks, optimisers, average and chance; see `Trainer.state_dict`."""
         state = {
             "steps": self.steps,
             "chance": self.chance.get_state(),
-            "generator": _player_state(self.game.generator),
-            "discriminator": _player_state(self.game.discriminator),
+            "generator": player_state(self.game.generator),
+            "discriminator": player_state(self.game.discriminator),
         }
         if self.average:
             state["average"] = self.average.network.state_dict()
@@ -167,8 +189,8 @@ class GameTrainer:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take up a state; see `Trainer.load_state_dict`."""
-        _load_player(self.game.generator, state["generator"])
-        _load_player(self.game.discriminator, state["discriminator"])
+        load_player(self.game.generator, state["generator"])
+        load_player(self.game.discriminator, state["discriminator"])
         if self.average:
             self.average.network.load_state_dict(state["average"])
         if self.first_frames:
@@ -179,8 +201,8 @@ class GameTrainer:
     def sampler(self) -> nn.Module:
         """Return the generator to sample from; see `Trainer.sampler`."""
         if self.average is None:
-            return _for_sampling(self.game.generator.network)
-        network = _for_sampling(self.average.network)
+            return for_sampling(self.game.generator.network)
+        network = for_sampling(self.average.network)
         if self.first_frames:
             calibrate(network, self.first_frames.batches(CALIBRATION_BATCH))
         else:
@@ -196,87 +218,10 @@ class GameTrainer:
         return latents[self.world.rows(count)]
 
 
-class AutoencoderTrainer:
-    """Trains the autoencoder to reconstruct clips; see `Trainer`.
-
-    Args:
-        config: the run's settings; the generator's learning rate is used.
-        network: with `encode` and `streams`.
-        device: where it goes.
-        world: the processes that train together.
-    """
-
-    def __init__(
-        self,
-        config: TrainConfig,
-        network: Autoencoder,
-        device: torch.device,
-        world: World = ALONE,
-    ) -> None:
-        self.config = config
-        self.steps = 0
-        _place(network, config, device)
-        if config.sync_batch_norm and world.size > 1:
-            share_batch_norm(network)
-        adam = _adam(network, config, config.learning_rate_generator)
-        self.player = Player(network, adam, world)
-
-    def step(self, real: Tensor) -> Metrics:
-        """Train on one batch; see `Trainer.step`."""
-        _set_learning_rate(
-            self.player, self.config.learning_rate_generator, self.config, self.steps
-        )
-        network = cast(Autoencoder, self.player.network)
-        with autocast(real.device, DTYPES[self.config.dtype]):
-            streams = network.streams(network.encode(real))
-        assert streams.mask is not None
-        loss_reconstruction = reconstruction_l2(streams.clip, real)
-        loss_mask = mask_prior(streams.mask, self.config.mask_weight)
-        loss = loss_reconstruction + loss_mask
-        self.player.descend(loss)
-        self.steps += 1
-        return {
-            "loss": loss.detach(),
-            "loss_reconstruction": loss_reconstruction.detach(),
-            "loss_mask": loss_mask.detach(),
-            "mask_mean": streams.mask.detach().mean(),
-        }
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return network and optimiser (no chance is used); see `Trainer.state_dict`."""
-        return {"steps": self.steps, "autoencoder": _player_state(self.player)}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up a state; see `Trainer.load_state_dict`."""
-        _load_player(self.player, state["autoencoder"])
-        self.steps = int(state["steps"])
-
-    def sampler(self) -> nn.Module:
-        """Return the autoencoder to encode and decode with; see `Trainer.sampler`."""
-        return _for_sampling(self.player.network)
-
-
 def _discriminator(config: TrainConfig) -> nn.Module:
     if config.recipe == "stabilised":
         return SmallDiscriminator(config.width)
     return Discriminator(config.width)
-
-
-def _place(network: nn.Module, config: TrainConfig, device: torch.device) -> None:
-    network.to(device)
-    if device.type == "cuda" or config.width >= _WIDE:
-        prefer_channels_last(network)
-
-
-def _adam(network: nn.Module, config: TrainConfig, learning_rate: float) -> torch.optim.Adam:
-    return torch.optim.Adam(
-        network.parameters(), lr=learning_rate, betas=config.betas, eps=1e-8, fused=True
-    )
-
-
-def _set_learning_rate(player: Player, full: float, config: TrainConfig, step: int) -> None:
-    for group in player.optimizer.param_groups:
-        group["lr"] = full * learning_rate_factor(config, step)
 
 
 def _latents(count: int, latent: int, chance: torch.Generator, device: torch.device) -> Tensor:
@@ -291,19 +236,3 @@ def _calibration_latents(config: TrainConfig, device: torch.device) -> Iterator[
     chance = torch.Generator().manual_seed(config.seed)
     for _ in range(CALIBRATION_BATCHES):
         yield _latents(CALIBRATION_BATCH, config.latent, chance, device)
-
-
-def _for_sampling(network: nn.Module) -> nn.Module:
-    copied = copy.deepcopy(network)
-    for weight in copied.parameters():
-        weight.grad = None
-    return copied.eval().requires_grad_(False)
-
-
-def _player_state(player: Player) -> dict[str, Any]:
-    return {"network": player.network.state_dict(), "optimizer": player.optimizer.state_dict()}
-
-
-def _load_player(player: Player, state: Mapping[str, Any]) -> None:
-    player.network.load_state_dict(state["network"])
-    player.optimizer.load_state_dict(state["optimizer"])

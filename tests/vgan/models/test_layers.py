@@ -1,13 +1,15 @@
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from vgan.models.layers import (
     LatentMap,
     Readout,
     ShapeError,
+    activate,
     composite,
-    prefer_channels_last,
+    lay_out,
     shrink3d,
 )
 
@@ -107,7 +109,35 @@ def test_channels_last_weights_give_the_same_result():
     layer, clip = shrink3d(3, 4), torch.randn(2, 3, 4, 8, 8)
     before = layer(clip)
 
-    prefer_channels_last(layer)
+    lay_out(layer, channels_last=True)
 
     assert layer.weight.is_contiguous(memory_format=torch.channels_last_3d)
     assert torch.allclose(layer(clip), before, atol=1e-5)
+
+
+def test_a_normed_layer_is_laid_out_without_a_power_iteration():
+    layer = nn.utils.parametrizations.spectral_norm(nn.Conv3d(4, 6, 4))
+    before = {name: value.clone() for name, value in layer.state_dict().items()}
+
+    lay_out(layer, channels_last=True)
+
+    assert all(torch.equal(value, before[name]) for name, value in layer.state_dict().items())
+    assert layer.weight.is_contiguous(memory_format=torch.channels_last_3d)
+
+
+@pytest.mark.parametrize("offset", [0.0, -3.0])
+def test_a_head_is_activated_with_the_gradients_of_autograd(offset):
+    torch.manual_seed(0)
+    head = torch.randn(2, 4, 3, 2, 2, dtype=torch.float64, requires_grad=True)
+
+    foreground, mask = activate(head, offset)
+
+    assert torch.equal(foreground, torch.tanh(head[:, :3]))
+    assert torch.equal(mask, torch.sigmoid(head[:, 3:] + offset))
+    assert torch.autograd.gradcheck(lambda head: activate(head, offset), [head])
+
+
+def test_a_bfloat16_head_is_activated_in_float32():
+    foreground, mask = activate(torch.randn(1, 4, 2, 2, 2, dtype=torch.bfloat16))
+
+    assert foreground.dtype == mask.dtype == torch.float32

@@ -3,8 +3,10 @@ import torch
 from torch import nn
 
 from vgan.models import strided
-from vgan.models.strided import DoublingConv3d, HalvingConv3d, gains_by_products
+from vgan.models.forms import Form, Forms
+from vgan.models.strided import DoublingConv3d, HalvingConv3d, strided_layers
 
+WAYS = {form.value: Forms(form, form, form) for form in Form}
 LAYERS = {"halving": (HalvingConv3d, nn.Conv3d), "doubling": (DoublingConv3d, nn.ConvTranspose3d)}
 
 
@@ -21,21 +23,19 @@ def results(layer, maps, dtype):
     ]
 
 
-@pytest.fixture
-def always_products(monkeypatch):
-    monkeypatch.setattr(strided, "gains_by_products", lambda weight, places: True)
-
-
-@pytest.mark.usefixtures("always_products")
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", LAYERS)
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2)])
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_products_equal_the_convolution_and_its_gradients(name, dtype, tolerance, channels_last):
+def test_every_form_equals_the_convolution_and_its_gradients(
+    name, way, dtype, tolerance, channels_last
+):
     torch.manual_seed(0)
     ours, plain = (kind(5, 3, **k) for kind, k in zip(
         LAYERS[name], ({}, {"kernel_size": 4, "stride": 2, "padding": 1}), strict=True
     ))  # fmt: skip
     plain.load_state_dict(ours.state_dict())  # the same names and shapes
+    ours.forms = WAYS[way]
     maps = torch.randn(2, 5, 2, 4, 6)
     if channels_last:
         ours.weight.data = ours.weight.data.contiguous(memory_format=torch.channels_last_3d)
@@ -48,50 +48,79 @@ def test_products_equal_the_convolution_and_its_gradients(name, dtype, tolerance
         assert (one - other).abs().max() <= tolerance * other.abs().max()
 
 
-@pytest.mark.usefixtures("always_products")
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", LAYERS)
-def test_gradients_of_products_equal_finite_differences(name):
+def test_gradients_of_every_form_equal_finite_differences(name, way):
     torch.manual_seed(0)
     layer = LAYERS[name][0](2, 3).double()
+    layer.forms = WAYS[way]
     maps = torch.randn(1, 2, 2, 2, 2, dtype=torch.float64, requires_grad=True)
 
     assert torch.autograd.gradcheck(lambda maps, *_: layer(maps), [maps, layer.weight, layer.bias])
 
 
-@pytest.mark.usefixtures("always_products")
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", LAYERS)
-def test_gradients_of_products_come_in_the_type_and_layout_of_the_weights(name):
+def test_gradients_come_in_the_type_of_the_weights_under_autocast(name, way):
     layer = LAYERS[name][0](4, 6)
-    layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last_3d)
-    maps = torch.randn(1, 4, 2, 4, 4)
+    layer.forms = WAYS[way]
     with torch.autocast("cpu", torch.bfloat16):
-        output = layer(maps)
+        output = layer(torch.randn(1, 4, 2, 4, 4))
     output.float().sum().backward()
 
     assert output.dtype == torch.bfloat16
-    assert layer.weight.grad.dtype == torch.float32
-    assert layer.weight.grad.stride() == layer.weight.stride()
-
-
-def test_products_are_chosen_by_shape_where_they_were_measured_to_gain():
-    last = torch.empty(512, 256, 4, 4, 4, device="meta")
-    for places, expected in ((256, True), (512, True), (513, False)):
-        assert gains_by_products(torch.empty(512, 1, 4, 4, 4), places) is expected
-
-    assert not gains_by_products(torch.empty(128, 64, 4, 4, 4), 64)  # small width
-    assert not gains_by_products(last, 256)  # not on a CPU
+    assert layer.weight.grad.dtype == layer.bias.grad.dtype == torch.float32
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_wide_layer_of_few_places_takes_products_and_a_narrow_one_does_not(name, monkeypatch):
-    taken = []
-    gather = strided.weight_gradient
-    monkeypatch.setattr(
-        strided, "weight_gradient", lambda *maps: taken.append(maps) or gather(*maps)
-    )
-    for channels in (256, 8):
-        counts = (1, channels) if name == "halving" else (channels, 1)
-        maps = torch.randn(2, counts[0], 2, 2, 2)
-        LAYERS[name][0](*counts)(maps).sum().backward()
+def test_a_layer_keeps_its_own_arithmetic_under_autocast(name):
+    layer = LAYERS[name][0](4, 6)
+    layer.forms = Forms(dtype="float32")
+    with torch.autocast("cpu", torch.bfloat16):
+        output = layer(torch.randn(1, 4, 2, 4, 4))
 
-    assert len(taken) == 1
+    assert output.dtype == torch.float32
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_gradients_that_a_backward_pass_is_not_for_are_not_worked_out(name, monkeypatch):
+    done = []
+    for operation in ("halve", "double", "weight_gradient"):
+        plain = getattr(strided, operation)
+
+        def noted(*given, operation=operation, plain=plain):
+            done.append(operation)
+            return plain(*given)
+
+        monkeypatch.setattr(strided, operation, noted)
+    layer = LAYERS[name][0](4, 6)
+    layer.forms = Forms()
+    maps = torch.randn(1, 4, 2, 4, 4, requires_grad=True)
+    forward, backward = ("halve", "double") if name == "halving" else ("double", "halve")
+
+    loss = layer(maps).sum()
+    torch.autograd.backward(loss, inputs=[layer.weight], retain_graph=True)
+    torch.autograd.backward(loss, inputs=[maps], retain_graph=True)
+
+    assert done == [forward, "weight_gradient", backward]
+    assert layer.bias.grad is None
+
+    loss.backward()
+
+    assert sorted(done[3:]) == sorted([backward, "weight_gradient"])
+    assert torch.equal(layer.bias.grad, torch.full((6,), float(layer(maps)[0, 0].numel())))
+
+
+def test_strided_layers_are_found_by_name():
+    network = nn.Sequential(HalvingConv3d(1, 1), nn.ReLU(), nn.Sequential(DoublingConv3d(1, 1)))
+
+    assert list(strided_layers(network)) == ["0", "2.0"]
+
+
+def test_forms_survive_as_plain_values():
+    forms = Forms(Form.PHASES, Form.LIBRARY, Form.PRODUCT, "float32")
+
+    assert Forms.from_dict(forms.to_dict()) == forms
+    assert Forms.from_dict(Forms().to_dict()) == Forms()
+    with pytest.raises(ValueError, match="sideways"):
+        Forms.from_dict({"halve": "sideways"})

@@ -1,7 +1,6 @@
 """Every model under every recipe, at tiny width."""
 
 import io
-from dataclasses import replace
 
 import pytest
 import torch
@@ -248,12 +247,3 @@ def test_calibration_measures_the_statistics_of_the_latents():
     assert torch.allclose(network[0].running_var, variance, atol=1e-4)
     assert network[0].momentum == 0.1
     assert not network.training
-
-
-def test_wide_networks_prefer_channels_last_and_narrow_ones_do_not():
-    config = tiny("one-stream", "paper")
-    narrow = build_trainer(config, None, CPU).game.generator.network.head.weight
-    wide = build_trainer(replace(config, width=32), None, CPU).game.generator.network.head.weight
-
-    assert narrow.is_contiguous()
-    assert wide.is_contiguous(memory_format=torch.channels_last_3d)

@@ -1,0 +1,82 @@
+import pytest
+import torch
+
+from vgan.models import measuring
+from vgan.models.forms import DOUBLE, HALVE, WEIGHT_GRADIENT, Form, Forms
+from vgan.models.measuring import measure
+from vgan.models.strided import DoublingConv3d, HalvingConv3d
+
+SHAPE = torch.Size((2, 4, 2, 4, 4))
+F32, BF16 = torch.float32, torch.bfloat16
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Make one form of each operation, and one arithmetic, take no time: `clock(forms, dtype)`."""
+
+    def set_fast(forms, dtype=F32):
+        fast = {HALVE[forms.halve], DOUBLE[forms.double], WEIGHT_GRADIENT[forms.weight_gradient]}
+        monkeypatch.setattr(
+            measuring,
+            "_seconds",
+            lambda operation, given: (operation not in fast) + 5.0 * (given[0].dtype != dtype),
+        )
+
+    return set_fast
+
+
+@pytest.mark.parametrize("layer", [HalvingConv3d(4, 6), DoublingConv3d(4, 6)])
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_the_fastest_form_of_each_operation_is_chosen(layer, channels_last, clock):
+    forms = Forms(Form.PHASES, Form.PRODUCT, Form.LIBRARY)
+    clock(forms)
+
+    assert measure(layer, SHAPE, F32, channels_last) == (forms, 0.0)
+
+
+def test_a_bfloat16_layer_that_is_quicker_in_float32_works_in_float32(clock):
+    clock(Forms(), F32)
+    assert measure(HalvingConv3d(4, 6), SHAPE, BF16, True)[0] == Forms(dtype="float32")
+
+    clock(Forms(), BF16)
+    assert measure(HalvingConv3d(4, 6), SHAPE, BF16, True)[0] == Forms()
+
+
+def test_a_form_that_is_wrong_on_this_machine_is_never_chosen(clock, monkeypatch, caplog):
+    clock(Forms(Form.PHASES, Form.PHASES, Form.PHASES))
+    right = HALVE[Form.PHASES]
+    broken = dict(HALVE)
+    broken[Form.PHASES] = lambda large, weight: 1.001 * right(large, weight)
+    monkeypatch.setattr(measuring, "HALVE", broken)
+
+    forms, _ = measure(HalvingConv3d(4, 6), SHAPE, F32, True)
+
+    assert forms.halve is not Form.PHASES
+    assert (forms.double, forms.weight_gradient) == (Form.PHASES, Form.PHASES)
+    assert "`phases` is wrong on this machine" in caplog.text
+
+
+def test_a_form_that_gives_nan_is_never_chosen(clock, monkeypatch):
+    clock(Forms(Form.PHASES))
+    right = HALVE[Form.PHASES]
+    broken = {Form.PHASES: lambda large, weight: right(large, weight) * torch.nan}
+    monkeypatch.setattr(measuring, "HALVE", HALVE | broken)
+
+    assert measure(HalvingConv3d(4, 6), SHAPE, F32, True)[0].halve is Form.LIBRARY
+
+
+def test_products_that_would_gather_too_much_are_not_tried(clock, monkeypatch):
+    clock(Forms(Form.PRODUCT, Form.PRODUCT, Form.PRODUCT))
+    places = 2 * 1 * 2 * 2
+    assert measure(HalvingConv3d(4, 6), SHAPE, F32, True)[0].halve is Form.PRODUCT
+
+    monkeypatch.setattr(measuring, "_MOST_WINDOWS", 64 * 4 * places - 1)
+
+    assert measure(HalvingConv3d(4, 6), SHAPE, F32, True)[0].halve is not Form.PRODUCT
+
+
+def test_a_real_clock_finds_some_right_form():
+    forms, seconds = measure(DoublingConv3d(4, 3), SHAPE, F32, False)
+
+    assert isinstance(forms, Forms)
+    assert seconds > 0

@@ -1,0 +1,96 @@
+"""Time the forms of a strided layer, each held against the library's float32."""
+
+import logging
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from vgan.models.forms import DOUBLE, HALVE, WEIGHT_GRADIENT, Form, Forms
+from vgan.models.strided import HalvingConv3d, StridedConv3d
+
+logger = logging.getLogger(__name__)
+
+# How far a form may be from the library's float32, as a share of the largest value.
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4, torch.bfloat16: 3e-2}
+_REPEATS = 3  # of a form that may be the fastest; the quickest counts
+_MOST_WINDOWS = 1 << 24  # numbers that a product may gather
+
+Operation = Callable[[Tensor, Tensor], Tensor]
+
+
+def measure(
+    layer: StridedConv3d, shape: torch.Size, dtype: torch.dtype, channels_last: bool
+) -> tuple[Forms, float]:
+    """Return the fastest forms of a layer for an input of some shape, and their seconds together.
+
+    Args:
+        layer: measured with weights of its size, on its device.
+        shape: (B, C, T, H, W).
+        dtype: of the run; a layer of a bfloat16 run may be quicker in float32.
+        channels_last: layout of weights and maps.
+    """
+    b, _, *sides = shape
+    places = [side // 2 for side in sides] if isinstance(layer, HalvingConv3d) else sides
+    small = torch.Size([b, layer.small, *places])
+    large = torch.Size([b, layer.large, *(2 * side for side in places)])
+    weight = torch.Size([layer.small, layer.large, 4, 4, 4])
+    gathered = 64 * layer.large * b * math.prod(places)
+    tried = [form for form in Form if form is not Form.PRODUCT or gathered <= _MOST_WINDOWS]
+    device = next(layer.parameters()).device  # reading a normed layer's weight would change it
+    found: list[tuple[float, Forms]] = []
+    for arithmetic in dict.fromkeys((dtype, torch.promote_types(dtype, torch.float32))):
+        maps = [_drawn(size, device, arithmetic, channels_last) for size in (large, small, weight)]
+        best = {
+            "halve": _fastest(HALVE, (maps[0], maps[2]), tried),
+            "double": _fastest(DOUBLE, (maps[1], maps[2]), tried),
+            "weight_gradient": _fastest(WEIGHT_GRADIENT, (maps[0], maps[1]), tried),
+        }
+        name = None if arithmetic == dtype else str(arithmetic).removeprefix("torch.")
+        forms = Forms(**{what: form for what, (form, _) in best.items()}, dtype=name)
+        found.append((sum(seconds for _, seconds in best.values()), forms))
+    seconds, forms = min(found, key=lambda pair: pair[0])
+    return forms, seconds
+
+
+def _drawn(
+    size: torch.Size, device: torch.device, dtype: torch.dtype, channels_last: bool
+) -> Tensor:
+    layout = torch.channels_last_3d if channels_last else torch.contiguous_format
+    numbers = torch.randn(size, generator=torch.Generator().manual_seed(0))
+    return numbers.to(device, dtype).contiguous(memory_format=layout)
+
+
+def _fastest(
+    table: Mapping[Form, Operation], given: tuple[Tensor, Tensor], tried: Sequence[Form]
+) -> tuple[Form, float]:
+    """Return the fastest form of an operation that is right, and its seconds."""
+    dtype = given[0].dtype
+    wide = torch.promote_types(dtype, torch.float32)
+    expected = table[Form.LIBRARY](given[0].to(wide), given[1].to(wide))
+    limit = TOLERANCE[dtype] * float(expected.abs().max())
+    best = (Form.LIBRARY, math.inf)
+    for form in tried:
+        error = float((table[form](*given).to(wide) - expected).abs().max())
+        if form is not Form.LIBRARY and not error <= limit:
+            logger.warning("the form `%s` is wrong on this machine, and is not used", form)
+            continue
+        for _ in range(_REPEATS):
+            seconds = _seconds(table[form], given)
+            if seconds < best[1]:
+                best = (form, seconds)
+            elif seconds > 2 * best[1]:
+                break
+    return best
+
+
+def _seconds(operation: Operation, given: tuple[Tensor, Tensor]) -> float:
+    """Time one call, the device's queue drained before and after."""
+    drain = torch.cuda.synchronize if given[0].device.type == "cuda" else torch.cpu.synchronize
+    drain()
+    begun = time.perf_counter()
+    operation(*given)
+    drain()
+    return time.perf_counter() - begun

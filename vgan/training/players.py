@@ -1,0 +1,63 @@
+"""What every trainer does with its players: optimisers, states, rest, and copies to sample from."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vgan.models.strided import strided_layers
+from vgan.training.config import TrainConfig, learning_rate_factor
+from vgan.training.steps import Player
+
+
+def adam(network: nn.Module, config: TrainConfig, learning_rate: float) -> torch.optim.Adam:
+    """Return Adam over a network's weights, with the decays of the run."""
+    return torch.optim.Adam(
+        network.parameters(), lr=learning_rate, betas=config.betas, eps=1e-8, fused=True
+    )
+
+
+def set_learning_rate(player: Player, full: float, config: TrainConfig, step: int) -> None:
+    """Set a player's learning rate to what the run has at a step (0 is the first)."""
+    for group in player.optimizer.param_groups:
+        group["lr"] = full * learning_rate_factor(config, step)
+
+
+@contextmanager
+def resting(networks: Mapping[str, nn.Module]) -> Iterator[None]:
+    """Let networks run without gradients and without moving their batch-norm statistics."""
+    training = {name: network.training for name, network in networks.items()}
+    for network in networks.values():
+        network.eval()
+    with torch.no_grad():
+        yield
+    for name, network in networks.items():
+        network.train(training[name])
+
+
+def for_sampling(network: nn.Module) -> nn.Module:
+    """Return a copy in evaluation mode, without gradients, as whoever loads its weights has it."""
+    copied = copy.deepcopy(network)
+    for layer in strided_layers(copied).values():
+        layer.forms = None  # as whoever loads its weights will run it
+    for weight in copied.parameters():
+        weight.grad = None
+    return copied.eval().requires_grad_(False)
+
+
+def player_state(player: Player) -> dict[str, Any]:
+    """Return what `load_player` takes: tensors and plain values."""
+    return {"network": player.network.state_dict(), "optimizer": player.optimizer.state_dict()}
+
+
+def load_player(player: Player, state: Mapping[str, Any]) -> None:
+    """Take up a player's state; RuntimeError or KeyError where it does not fit."""
+    player.network.load_state_dict(state["network"])
+    player.optimizer.load_state_dict(state["optimizer"])
+    for weight, kept in player.optimizer.state.items():
+        for name, value in kept.items():
+            if isinstance(value, Tensor) and value.shape == weight.shape:
+                kept[name] = torch.empty_like(weight).copy_(value)  # in the layout of the weight

@@ -1,0 +1,91 @@
+"""The trainer of the autoencoder: clips to codes and back."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from vgan.models.autoencoder import Autoencoder
+from vgan.models.layers import lay_out
+from vgan.training.config import TrainConfig
+from vgan.training.distributed import ALONE, World, share_batch_norm
+from vgan.training.losses import mask_prior, reconstruction_l2
+from vgan.training.players import (
+    adam,
+    for_sampling,
+    load_player,
+    player_state,
+    resting,
+    set_learning_rate,
+)
+from vgan.training.steps import DTYPES, Metrics, Player, autocast
+
+
+class AutoencoderTrainer:
+    """Trains the autoencoder to reconstruct clips; see `Trainer`.
+
+    Args:
+        config: the run's settings; the generator's learning rate is used.
+        network: with `encode` and `streams`.
+        device: where it goes.
+        world: the processes that train together.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        network: Autoencoder,
+        device: torch.device,
+        world: World = ALONE,
+    ) -> None:
+        self.config = config
+        self.steps = 0
+        network.to(device)
+        lay_out(network, channels_last=device.type == "cuda")
+        if config.sync_batch_norm and world.size > 1:
+            share_batch_norm(network)
+        optimizer = adam(network, config, config.learning_rate_generator)
+        self.player = Player(network, optimizer, world)
+
+    def step(self, real: Tensor) -> Metrics:
+        """Train on one batch; see `Trainer.step`."""
+        set_learning_rate(self.player, self.config.learning_rate_generator, self.config, self.steps)
+        network = cast(Autoencoder, self.player.network)
+        with autocast(real.device, DTYPES[self.config.dtype]):
+            streams = network.streams(network.encode(real))
+        assert streams.mask is not None
+        loss_reconstruction = reconstruction_l2(streams.clip, real)
+        loss_mask = mask_prior(streams.mask, self.config.mask_weight)
+        loss = loss_reconstruction + loss_mask
+        self.player.descend(loss)
+        self.steps += 1
+        return {
+            "loss": loss.detach(),
+            "loss_reconstruction": loss_reconstruction.detach(),
+            "loss_mask": loss_mask.detach(),
+            "mask_mean": streams.mask.detach().mean(),
+        }
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Return the network; see `Trainer.networks`."""
+        return {"autoencoder": self.player.network}
+
+    def rehearse(self, real: Tensor) -> None:
+        """Encode and decode; see `Trainer.rehearse`."""
+        network = cast(Autoencoder, self.player.network)
+        with resting(self.networks()), autocast(real.device, DTYPES[self.config.dtype]):
+            network.streams(network.encode(real))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return network and optimiser (no chance is used); see `Trainer.state_dict`."""
+        return {"steps": self.steps, "autoencoder": player_state(self.player)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take up a state; see `Trainer.load_state_dict`."""
+        load_player(self.player, state["autoencoder"])
+        self.steps = int(state["steps"])
+
+    def sampler(self) -> nn.Module:
+        """Return the autoencoder to encode and decode with; see `Trainer.sampler`."""
+        return for_sampling(self.player.network)

@@ -1,0 +1,224 @@
+"""Choose how the strided layers of a run are worked out: by measuring, once on each machine.
+
+Which form (`vgan.models.forms`), arithmetic and memory layout is fastest differs from processor to
+processor by a factor of two and more, in ways that are not to be guessed. So the first run of a
+shape times them all, holds each against the library's float32, and keeps what it finds in the
+user's cache: a later run of the same seed on the same machine does the same sums. A run keeps its
+choice in its own folder (`forms.json`), and does the same sums wherever it is resumed.
+"""
+
+import json
+import logging
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import nn
+
+from vgan.data.files import WriteError, write_atomic
+from vgan.data.locking import locked
+from vgan.errors import CheckpointError
+from vgan.models.forms import Forms
+from vgan.models.layers import CLIP_FRAMES, CLIP_SIZE, lay_out
+from vgan.models.measuring import measure
+from vgan.models.strided import HalvingConv3d, StridedConv3d, strided_layers
+from vgan.training.config import TrainConfig
+from vgan.training.distributed import ALONE, World
+from vgan.training.steps import DTYPES, Trainer
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a run's networks are worked out.
+
+    Args:
+        channels_last: the layout of weights, and so of maps.
+        layers: forms of strided layers, by network and layer, as in `generator.head`.
+    """
+
+    channels_last: bool
+    layers: Mapping[str, Forms]
+
+    def apply(self, networks: Mapping[str, nn.Module]) -> None:
+        """Lay the networks out and tell their layers; a layer not chosen for stays as it is."""
+        for network in networks.values():
+            lay_out(network, channels_last=self.channels_last)
+        for name, layer in _layers_of(networks).items():
+            layer.forms = self.layers.get(name)
+
+    def to_json(self) -> str:
+        """Return the choice as JSON text."""
+        layers = {name: forms.to_dict() for name, forms in self.layers.items()}
+        return json.dumps({"channels_last": self.channels_last, "layers": layers}, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: Path) -> Self:
+        """Read a choice back.
+
+        Raises:
+            CheckpointError: the file is damaged, or of another version.
+        """
+        try:
+            raw = json.loads(text)
+            layers = {name: Forms.from_dict(forms) for name, forms in raw["layers"].items()}
+            return cls(bool(raw["channels_last"]), layers)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise CheckpointError(
+                f"{where}: damaged ({error}); delete it, and the run is measured anew"
+            ) from None
+
+
+def settle(
+    trainer: Trainer,
+    config: TrainConfig,
+    clips: int,
+    device: torch.device,
+    kept: Path,
+    world: World = ALONE,
+) -> None:
+    """Let a trainer work in the forms of its run, measured where the run has none yet.
+
+    Args:
+        trainer: of the run, before its state is loaded.
+        config: the run's settings.
+        clips: of this process in each batch.
+        device: of the trainer.
+        kept: the run's `forms.json`; made where it is missing.
+        world: the processes that train together; the first one measures.
+
+    Raises:
+        CheckpointError: the file is damaged.
+        WriteError: it cannot be written.
+    """
+    if not world.is_first:
+        world.wait()
+    if not kept.is_file():
+        choice = choose(trainer, config, clips, device, cache_file())
+        write_atomic(kept, choice.to_json().encode())
+    if world.is_first:
+        world.wait()
+    Choice.from_json(kept.read_text(encoding="utf-8"), kept).apply(trainer.networks())
+
+
+def cache_file() -> Path:
+    """Return where this user's measurements are kept."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return cache / "vgan" / "forms.json"
+
+
+def choose(
+    trainer: Trainer, config: TrainConfig, clips: int, device: torch.device, cache: Path | None
+) -> Choice:
+    """Measure every strided layer of a trainer, and change nothing; arguments as `settle`.
+
+    `cache` has the measurements of earlier runs, and these are kept there; None for neither.
+    """
+    layers = _layers_of(trainer.networks())
+    black = -torch.ones(clips, 3, CLIP_FRAMES, CLIP_SIZE, CLIP_SIZE, device=device)
+    shapes = input_shapes(layers, lambda: trainer.rehearse(black))
+    dtype = DTYPES[config.dtype]
+    known = _Measurements(cache, device)
+    found: dict[bool, dict[str, Forms]] = {}
+    total = dict.fromkeys((True, False), 0.0)
+    for channels_last in total:
+        found[channels_last] = {}
+        for name, shape in shapes.items():
+            forms, seconds = known.of(layers[name], shape, dtype, channels_last)
+            found[channels_last][name] = forms
+            total[channels_last] += seconds
+    known.keep()
+    best = min(total, key=lambda layout: total[layout])
+    return Choice(best, found[best])
+
+
+def input_shapes(
+    layers: Mapping[str, StridedConv3d], run: Callable[[], object]
+) -> dict[str, torch.Size]:
+    """Return the shapes that layers are given while something runs, of those that are used."""
+    shapes: dict[str, torch.Size] = {}
+    hooks = [
+        layer.register_forward_pre_hook(
+            lambda _, given, name=name: shapes.__setitem__(name, given[0].shape)
+        )
+        for name, layer in layers.items()
+    ]
+    try:
+        run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return shapes
+
+
+class _Measurements:
+    """What this machine's layers were measured to be fastest as; the first to measure is right.
+
+    Args:
+        cache: where measurements are kept; None for nowhere.
+        device: that is measured.
+    """
+
+    def __init__(self, cache: Path | None, device: torch.device) -> None:
+        self.cache, self.machine = cache, _machine(device)
+        self.known = _read(cache).get(self.machine, {}) if cache else {}
+
+    def of(
+        self, layer: StridedConv3d, shape: torch.Size, dtype: torch.dtype, channels_last: bool
+    ) -> tuple[Forms, float]:
+        """Return what `measure` does, from memory where it is known."""
+        kind = "halving" if isinstance(layer, HalvingConv3d) else "doubling"
+        layout = "channels last" if channels_last else "planar"
+        key = f"{kind} {list(shape)} to {layer.out_channels} {dtype} {layout}"
+        if key not in self.known:
+            forms, seconds = measure(layer, shape, dtype, channels_last)
+            self.known[key] = {**forms.to_dict(), "seconds": seconds}
+        entry = dict(self.known[key])
+        seconds = float(entry.pop("seconds"))
+        return Forms.from_dict(entry), seconds
+
+    def keep(self) -> None:
+        """Add what is new to the cache; a folder that cannot be written costs a measurement."""
+        if self.cache is None:
+            return
+        try:
+            with locked(self.cache.with_suffix(".lock")):
+                kept = _read(self.cache)
+                kept[self.machine] = self.known | kept.get(self.machine, {})
+                write_atomic(self.cache, (json.dumps(kept, indent=1) + "\n").encode())
+        except WriteError as error:
+            logger.info("what was measured is not kept for the next run: %s", error)
+
+
+def _read(cache: Path) -> dict[str, dict[str, Any]]:
+    """Read the cache; a damaged one is measured anew."""
+    try:
+        kept = json.loads(cache.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return kept if isinstance(kept, dict) else {}
+
+
+def _machine(device: torch.device) -> str:
+    """Name what a measurement holds for: processor or card, threads, torch."""
+    if device.type == "cuda":
+        version = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+        name = torch.cuda.get_device_name(device)
+        return f"{name}, cuDNN {version}, torch {torch.__version__}"
+    features = getattr(torch.cpu, "get_capabilities", dict[str, Any])()
+    name = features.get("cpu_name") or platform.processor() or platform.machine()
+    kind = f"{name} {torch.backends.cpu.get_cpu_capability()}"
+    return f"{kind}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+
+
+def _layers_of(networks: Mapping[str, nn.Module]) -> dict[str, StridedConv3d]:
+    return {
+        f"{name}.{inner}": layer
+        for name, network in networks.items()
+        for inner, layer in strided_layers(network).items()
+    }
