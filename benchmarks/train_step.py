@@ -59,7 +59,7 @@ def training(
     config: TrainConfig = resolve_config(
         "two-stream", "paper", "paper",
         device=device.type, width=args.width, batch=args.batch, dtype=args.dtype,
-        generator_step=args.generator_step,
+        generator_step=args.generator_step, compile=args.compile,
     )  # fmt: skip
     with arithmetic(device):
         trainer = build_trainer(config, None, device)
@@ -136,6 +136,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--generator-step", choices=GENERATOR_STEPS, default="simultaneous", help="ours"
     )
+    parser.add_argument("--compile", action="store_true", help="ours")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     return parser.parse_args()
 

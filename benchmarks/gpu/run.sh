@@ -23,6 +23,7 @@ for batch in 16 32 64 128; do
   "$bin/python" benchmarks/train_step.py --width 64 --batch "$batch" --steps 20 | tee "$out/step-$batch.txt"
 done
 "$bin/python" benchmarks/train_step.py --width 64 --batch 64 --steps 20 --dtype float32 | tee "$out/step-64-float32.txt"
+"$bin/python" benchmarks/train_step.py --width 64 --batch 64 --steps 20 --compile | tee "$out/step-64-compiled.txt"
 "$bin/python" -m pytest tests/vgan -q -m "not slow" 2>&1 | tail -n 5 | tee "$out/tests.txt"
 "$bin/vgan" scenes --out "$out/scenes" --clips 2000 --seed 1 --categories beach
 for dtype in float32 bfloat16; do

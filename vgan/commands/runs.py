@@ -83,6 +83,11 @@ from vgan.training.config import (
         default=None,
         help="Share batch-norm statistics among the processes of torchrun (default: no).",
     ),
+    option(
+        "--compile/--no-compile",
+        default=None,
+        help="Compile the networks, which takes a minute first; recipe paper (default: no).",
+    ),
 )
 @options(
     "What is written",

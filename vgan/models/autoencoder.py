@@ -38,9 +38,13 @@ class Autoencoder(nn.Module):
         """Decode codes (B, latent) to clips with their foreground, mask and background."""
         return cast(Streams, self.decoder.streams(code))  # type: ignore[operator]
 
+    def reconstruct(self, clip: Tensor) -> Streams:
+        """Return the reconstructions of clips (B, 3, 32, 64, 64) with their streams."""
+        return self.streams(self.encode(clip))
+
     def forward(self, clip: Tensor) -> Tensor:
         """Return the reconstructions of clips, (B, 3, 32, 64, 64)."""
-        return self.streams(self.encode(clip)).clip
+        return self.reconstruct(clip).clip
 
 
 def paper_autoencoder(width: int = 64, latent: int = 100) -> Autoencoder:

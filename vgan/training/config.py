@@ -52,7 +52,9 @@ __all__ = [
 ]
 
 # Settings that older runs do not have, with what they were trained as.
-_ADDED: dict[str, Any] = {"variant": None, "frame_weight": 0.0, "sync_batch_norm": False}
+_ADDED: dict[str, Any] = {
+    "variant": None, "frame_weight": 0.0, "sync_batch_norm": False, "compile": False,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ class TrainConfig:
         frame_weight: of the mean absolute difference between the future's first frame and the
             picture it was given, in the generator's loss.
         sync_batch_norm: whether several processes share their batch-norm statistics.
+        compile: whether the networks are compiled (`torch.compile`), which takes a minute first.
     """
 
     model: Model
@@ -117,6 +120,7 @@ class TrainConfig:
     variant: Variant | None = None
     frame_weight: float = 0.0
     sync_batch_norm: bool = False
+    compile: bool = False
 
     @property
     def betas(self) -> tuple[float, float]:
@@ -199,12 +203,7 @@ def check_config(config: TrainConfig) -> None:
     Raises:
         UsageError: a value is out of range; the message names the setting.
     """
-    _check_choice("dtype", config.dtype, DTYPES)
-    _check_choice("generator step", config.generator_step, GENERATOR_STEPS)
-    if config.model == "future":
-        _check_choice("variant", str(config.variant), VARIANTS)
-    elif config.variant is not None:
-        raise UsageError(f"`variant` is of the future model; {config.model} has none")
+    _check_choices(config)
     least = {
         "width": 1, "latent": 1, "batch": 2, "steps": 1, "seed": 0, "sample_every": 1,
         "checkpoint_every": 1, "log_every": 1, "mixture_components": 1, "mask_weight": 0,
@@ -223,6 +222,21 @@ def check_config(config: TrainConfig) -> None:
             raise UsageError(f"{option_name(name)} must be in [0, 1), not {getattr(config, name)}")
     if not 0 <= config.learning_rate_floor <= 1:
         raise UsageError(f"learning rate floor must be in [0, 1], not {config.learning_rate_floor}")
+
+
+def _check_choices(config: TrainConfig) -> None:
+    """Check what is chosen among names, and what goes together."""
+    _check_choice("dtype", config.dtype, DTYPES)
+    _check_choice("generator step", config.generator_step, GENERATOR_STEPS)
+    if config.model == "future":
+        _check_choice("variant", str(config.variant), VARIANTS)
+    elif config.variant is not None:
+        raise UsageError(f"`variant` is of the future model; {config.model} has none")
+    if config.compile and config.recipe != "paper":
+        raise UsageError(
+            "`compile` needs the recipe `paper`: the other one's discriminator looks at other "
+            "frames in every step, and would be compiled anew for each"
+        )
 
 
 def learning_rate_factor(config: TrainConfig, step: int) -> float:

@@ -1,7 +1,7 @@
 """What every trainer does with its players: optimisers, states, rest, and copies to sample from."""
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,6 +18,11 @@ def adam(network: nn.Module, config: TrainConfig, learning_rate: float) -> torch
     return torch.optim.Adam(
         network.parameters(), lr=learning_rate, betas=config.betas, eps=1e-8, fused=True
     )
+
+
+def compiled(run: Callable[[Tensor], Any], config: TrainConfig) -> Callable[[Tensor], Any]:
+    """Compile what a network does in a step, where the run is to be compiled."""
+    return torch.compile(run, dynamic=False) if config.compile else run
 
 
 def set_learning_rate(player: Player, full: float, config: TrainConfig, step: int) -> None:

@@ -1,18 +1,19 @@
 """The trainer of the autoencoder: clips to codes and back."""
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from vgan.models.autoencoder import Autoencoder
-from vgan.models.layers import lay_out
+from vgan.models.layers import Streams, lay_out
 from vgan.training.config import TrainConfig
 from vgan.training.distributed import ALONE, World, share_batch_norm
 from vgan.training.losses import mask_prior, reconstruction_l2
 from vgan.training.players import (
     adam,
+    compiled,
     for_sampling,
     load_player,
     player_state,
@@ -46,14 +47,13 @@ class AutoencoderTrainer:
         if config.sync_batch_norm and world.size > 1:
             share_batch_norm(network)
         optimizer = adam(network, config, config.learning_rate_generator)
-        self.player = Player(network, optimizer, world)
+        self.player = Player(network, optimizer, compiled(network.reconstruct, config), world)
 
     def step(self, real: Tensor) -> Metrics:
         """Train on one batch; see `Trainer.step`."""
         set_learning_rate(self.player, self.config.learning_rate_generator, self.config, self.steps)
-        network = cast(Autoencoder, self.player.network)
         with autocast(real.device, DTYPES[self.config.dtype]):
-            streams = network.streams(network.encode(real))
+            streams: Streams = self.player.run(real)
         assert streams.mask is not None
         loss_reconstruction = reconstruction_l2(streams.clip, real)
         loss_mask = mask_prior(streams.mask, self.config.mask_weight)
@@ -73,9 +73,8 @@ class AutoencoderTrainer:
 
     def rehearse(self, real: Tensor) -> None:
         """Encode and decode; see `Trainer.rehearse`."""
-        network = cast(Autoencoder, self.player.network)
         with resting(self.networks()), autocast(real.device, DTYPES[self.config.dtype]):
-            network.streams(network.encode(real))
+            self.player.run(real)
 
     def state_dict(self) -> dict[str, Any]:
         """Return network and optimiser (no chance is used); see `Trainer.state_dict`."""

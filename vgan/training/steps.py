@@ -10,7 +10,7 @@ Real and generated clips are always judged in separate batches, so that D's batc
 them. Nothing here waits for the device: metrics are scalars left on it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -83,11 +83,13 @@ class Player:
     Args:
         network: being trained.
         optimizer: over all of its parameters.
+        run: what the network does in a step: clips' streams of latents, logits of clips.
         world: the processes that train it together.
     """
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
+    run: Callable[[Tensor], Any]
     world: World = ALONE
 
     def take_gradient(self, loss: Tensor, *, keep_graph: bool = False) -> None:
@@ -112,8 +114,8 @@ class Game:
     """A generator against a discriminator.
 
     Args:
-        generator: its network has `streams(z) -> Streams`.
-        discriminator: its network gives logits of clips.
+        generator: runs latents to `Streams`.
+        discriminator: runs clips to logits.
         loss: the recipe's adversarial terms.
         mask_weight: weight of the mean mask in G's loss.
         frame_weight: weight of `first_frame_l1` in G's loss; above 0 in future prediction only,
@@ -135,12 +137,12 @@ class Game:
     def generate(self, latent: Tensor) -> Streams:
         """Run G on latents (B, latent), or on pictures (B, 3, H, W)."""
         with autocast(latent.device, self.dtype):
-            return cast(Streams, self.generator.network.streams(latent))  # type: ignore[operator]
+            return cast(Streams, self.generator.run(latent))
 
     def judge(self, clip: Tensor) -> Tensor:
         """Run D on clips (B, 3, T, H, W)."""
         with autocast(clip.device, self.dtype):
-            return cast(Tensor, self.discriminator.network(clip))
+            return cast(Tensor, self.discriminator.run(clip))
 
 
 def step_simultaneous(game: Game, real: Tensor, latent: Tensor) -> Metrics:

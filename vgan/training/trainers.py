@@ -28,6 +28,7 @@ from vgan.training.future import FirstFrames
 from vgan.training.losses import HINGE, TWO_LOGIT
 from vgan.training.players import (
     adam,
+    compiled,
     for_sampling,
     load_player,
     player_state,
@@ -129,8 +130,18 @@ class GameTrainer:
             share_batch_norm(discriminator)
         rates = (config.learning_rate_generator, config.learning_rate_discriminator)
         self.game = Game(
-            Player(generator, adam(generator, config, rates[0]), world),
-            Player(discriminator, adam(discriminator, config, rates[1]), world),
+            Player(
+                generator,
+                adam(generator, config, rates[0]),
+                compiled(generator.streams, config),  # type: ignore[arg-type]
+                world,
+            ),
+            Player(
+                discriminator,
+                adam(discriminator, config, rates[1]),
+                compiled(discriminator, config),
+                world,
+            ),
             HINGE if config.recipe == "stabilised" else TWO_LOGIT,
             config.mask_weight,
             DTYPES[config.dtype],

@@ -119,6 +119,8 @@ def choose(
 
     `cache` has the measurements of earlier runs, and these are kept there; None for neither.
     """
+    if config.compile:  # the compiler works out the library's forms by itself
+        return Choice(device.type == "cuda", {})
     layers = _layers_of(trainer.networks())
     black = -torch.ones(clips, 3, CLIP_FRAMES, CLIP_SIZE, CLIP_SIZE, device=device)
     shapes = input_shapes(layers, lambda: trainer.rehearse(black))

@@ -25,7 +25,8 @@ STEPS = [step_simultaneous, step_alternating]
 
 
 def player(network):
-    return Player(network, torch.optim.Adam(network.parameters(), lr=1e-2, betas=(0.5, 0.999)))
+    adam = torch.optim.Adam(network.parameters(), lr=1e-2, betas=(0.5, 0.999))
+    return Player(network, adam, getattr(network, "streams", network))
 
 
 @pytest.fixture
