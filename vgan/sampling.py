@@ -31,7 +31,9 @@ from vgan.data.manifest import (
 )
 from vgan.errors import DataError, UsageError
 from vgan.models.layers import CLIP_FRAMES, CLIP_SIZE, Streams
+from vgan.models.strided import sample_in_phases
 from vgan.training.checkpoint import Run, load_run
+from vgan.training.process import keep_memory
 
 logger = logging.getLogger(__name__)
 
@@ -109,6 +111,9 @@ def generate(
         raise UsageError(f"n must be at least 1 and the seed at least 0, not {n} and {seed}")
     loaded = load_run(run, device)
     _refuse_future(loaded)
+    if device.type == "cpu":
+        keep_memory()
+        sample_in_phases(loaded.network)
     if streams and loaded.config.model == "one-stream":
         raise UsageError(f"{run}: a one-stream run has no foreground, mask and background")
     category = category or loaded.config.category

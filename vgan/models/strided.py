@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from vgan.models.forms import Forms, double, halve, sum_over_places, weight_gradient
+from vgan.models.forms import Form, Forms, double, halve, sum_over_places, weight_gradient
+
+_COLOURS = 4  # channels at most of a layer that ends in RGB and a mask
 
 
 class HalvingConv3d(nn.Conv3d):
@@ -65,6 +67,17 @@ def strided_layers(network: nn.Module) -> dict[str, StridedConv3d]:
         for name, module in network.named_modules()
         if isinstance(module, HalvingConv3d | DoublingConv3d)
     }
+
+
+def sample_in_phases(network: nn.Module) -> None:
+    """Let a network on a CPU that is only sampled from double its colours in phases.
+
+    Layers of a few channels on the largest maps are most of a small generator's time, and in phases
+    half of it. A rule, not a measurement: a clip's bytes must not depend on a clock.
+    """
+    for layer in strided_layers(network).values():
+        if isinstance(layer, DoublingConv3d) and layer.large <= _COLOURS:
+            layer.forms = Forms(double=Form.PHASES)
 
 
 def _arithmetic(forms: Forms, maps: Tensor) -> torch.dtype:

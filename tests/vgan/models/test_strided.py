@@ -4,7 +4,13 @@ from torch import nn
 
 from vgan.models import strided
 from vgan.models.forms import Form, Forms
-from vgan.models.strided import DoublingConv3d, HalvingConv3d, strided_layers
+from vgan.models.generator import OneStreamGenerator, TwoStreamGenerator
+from vgan.models.strided import (
+    DoublingConv3d,
+    HalvingConv3d,
+    sample_in_phases,
+    strided_layers,
+)
 
 WAYS = {form.value: Forms(form, form, form) for form in Form}
 LAYERS = {"halving": (HalvingConv3d, nn.Conv3d), "doubling": (DoublingConv3d, nn.ConvTranspose3d)}
@@ -124,3 +130,17 @@ def test_forms_survive_as_plain_values():
     assert Forms.from_dict(Forms().to_dict()) == Forms()
     with pytest.raises(ValueError, match="sideways"):
         Forms.from_dict({"halve": "sideways"})
+
+
+@pytest.mark.parametrize("generator", [TwoStreamGenerator, OneStreamGenerator])
+def test_colours_are_sampled_in_phases_and_come_out_the_same(generator):
+    torch.manual_seed(0)
+    network = generator(8, 8).eval().requires_grad_(False)
+    latent = torch.randn(2, 8)
+    plain = network(latent)
+
+    sample_in_phases(network)
+
+    assert network.head.forms == Forms(double=Form.PHASES)
+    assert {layer.forms for layer in strided_layers(network.foreground).values()} == {None}
+    assert (network(latent) - plain).abs().max() <= 1e-6
