@@ -62,9 +62,8 @@ def training(
         generator_step=args.generator_step, compile=args.compile,
     )  # fmt: skip
     with arithmetic(device):
-        trainer = build_trainer(config, None, device)
-        choose(trainer, config, args.batch, device, None).apply(trainer.networks())
-        yield trainer.step
+        choice = choose(build_trainer(config, None, device), config, args.batch, device, None)
+        yield build_trainer(config, None, device, choice=choice).step
 
 
 def take_part(args: argparse.Namespace, device: torch.device) -> None:

@@ -2,24 +2,25 @@
 
 Every process draws the whole step's clips and latents from the same generators and works on its own
 rows of them, so the run is the same however many processes share it, and may go on with another
-number. Gradients are averaged after each backward pass, in one message. DistributedDataParallel
-would do the same for one network and one loss; here one pass over D serves two losses, each of
-which moves one network, and its hooks do not allow for that. Only the first process writes.
+number. DistributedDataParallel averages gradients while they are worked out; each network has one
+of its own, since each loss moves one network. Only the first process writes.
 
 `torchrun --nproc-per-node 8 --no-python vgan train ...` starts such a run; alone, nothing here does
 anything.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.nn.functional import all_gather
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.parallel import DistributedDataParallel
 
 from vgan.errors import UsageError
 
@@ -60,18 +61,6 @@ class World:
         if self.size > 1:
             dist.barrier()
 
-    def average_gradients(self, weights: Sequence[nn.Parameter]) -> None:
-        """Replace every gradient by its mean over the processes; those missing stay missing."""
-        if self.size == 1:
-            return
-        gradients = [weight.grad for weight in weights if weight.grad is not None]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
-        dist.all_reduce(flat)
-        flat /= self.size
-        parts = torch.split(flat, [gradient.numel() for gradient in gradients])
-        for gradient, part in zip(gradients, parts, strict=True):
-            gradient.copy_(part.view_as(gradient))
-
     def any_of(self, flag: bool, device: torch.device) -> bool:
         """Return whether the flag is set in any process."""
         if self.size == 1:
@@ -97,6 +86,36 @@ def local_device(device: torch.device) -> torch.device:
     if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
     return device
+
+
+class _Part(nn.Module):
+    """What a network does in a step, as the forward pass that DistributedDataParallel asks for."""
+
+    def __init__(self, network: nn.Module, run: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.network = network
+        self.run = run
+
+    def forward(self, given: Tensor) -> Any:
+        return self.run(given)
+
+
+def shared(
+    network: nn.Module, run: Callable[[Tensor], Any], world: World, device: torch.device
+) -> Callable[[Tensor], Any]:
+    """Return what runs a network in a step so that all processes get the mean of its gradients.
+
+    Args:
+        network: whose gradients they are.
+        run: what it does; what is returned, for a process alone.
+        world: the processes.
+        device: of this one's network.
+    """
+    if world.size == 1:
+        return run
+    ids = [device] if device.type == "cuda" else None
+    part = _Part(network, run)
+    return DistributedDataParallel(part, device_ids=ids)
 
 
 @contextmanager

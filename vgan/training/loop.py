@@ -127,7 +127,11 @@ class _Session:
         self.config, self.folder, self.dataset, self.device = config, folder, dataset, device
         self.world, self.rows = world, world.rows(config.batch)
         mean_frame = torch.as_tensor(dataset.mean_frame())
-        self.trainer: Trainer = build_trainer(config, mean_frame, device, world)
+        choice = settle(
+            lambda: build_trainer(config, mean_frame, device),
+            config, self.rows.stop - self.rows.start, device, folder.forms, world,
+        )  # fmt: skip
+        self.trainer: Trainer = build_trainer(config, mean_frame, device, world, choice)
         self.clip_order = np.random.default_rng(config.seed)
         self.health = Health()
         self.step = 0
@@ -136,8 +140,6 @@ class _Session:
             components(config, len(dataset.records)) if config.model == "autoencoder" else 0
         )
         self.window = Window()
-        count = self.rows.stop - self.rows.start
-        settle(self.trainer, config, count, device, folder.forms, world)
         self._restore()
         self.sheet_input = self._sheet_input()
 

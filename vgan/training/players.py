@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vgan.models.strided import strided_layers
 from vgan.training.config import TrainConfig, learning_rate_factor
+from vgan.training.distributed import World, shared
 from vgan.training.steps import Player
 
 
@@ -20,9 +21,20 @@ def adam(network: nn.Module, config: TrainConfig, learning_rate: float) -> torch
     )
 
 
-def compiled(run: Callable[[Tensor], Any], config: TrainConfig) -> Callable[[Tensor], Any]:
-    """Compile what a network does in a step, where the run is to be compiled."""
-    return torch.compile(run, dynamic=False) if config.compile else run
+def player(
+    network: nn.Module,
+    run: Callable[[Tensor], Any],
+    config: TrainConfig,
+    learning_rate: float,
+    world: World,
+    device: torch.device,
+) -> Player:
+    """Return a player whose network does `run` in a step: compiled, shared, as the run is."""
+    if config.compile:
+        run = torch.compile(run, dynamic=False)
+    return Player(
+        network, adam(network, config, learning_rate), shared(network, run, world, device)
+    )
 
 
 def set_learning_rate(player: Player, full: float, config: TrainConfig, step: int) -> None:

@@ -7,20 +7,20 @@ import torch
 from torch import Tensor, nn
 
 from vgan.models.autoencoder import Autoencoder
-from vgan.models.layers import Streams, lay_out
+from vgan.models.layers import Streams
 from vgan.training.config import TrainConfig
 from vgan.training.distributed import ALONE, World, share_batch_norm
 from vgan.training.losses import mask_prior, reconstruction_l2
 from vgan.training.players import (
-    adam,
-    compiled,
     for_sampling,
     load_player,
+    player,
     player_state,
     resting,
     set_learning_rate,
 )
-from vgan.training.steps import DTYPES, Metrics, Player, autocast
+from vgan.training.steps import DTYPES, Metrics, autocast
+from vgan.training.tuning import Choice, plain
 
 
 class AutoencoderTrainer:
@@ -31,6 +31,7 @@ class AutoencoderTrainer:
         network: with `encode` and `streams`.
         device: where it goes.
         world: the processes that train together.
+        choice: how the layers are worked out.
     """
 
     def __init__(
@@ -39,15 +40,15 @@ class AutoencoderTrainer:
         network: Autoencoder,
         device: torch.device,
         world: World = ALONE,
+        choice: Choice | None = None,
     ) -> None:
         self.config = config
         self.steps = 0
-        network.to(device)
-        lay_out(network, channels_last=device.type == "cuda")
+        (choice or plain(device)).apply({"autoencoder": network.to(device)})
         if config.sync_batch_norm and world.size > 1:
             share_batch_norm(network)
-        optimizer = adam(network, config, config.learning_rate_generator)
-        self.player = Player(network, optimizer, compiled(network.reconstruct, config), world)
+        rate = config.learning_rate_generator
+        self.player = player(network, network.reconstruct, config, rate, world, device)
 
     def step(self, real: Tensor) -> Metrics:
         """Train on one batch; see `Trainer.step`."""

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 
 from vgan.models.layers import Streams
-from vgan.training.distributed import ALONE, World
 from vgan.training.losses import AdversarialLoss, first_frame_l1, mask_prior
 
 Metrics = dict[str, Tensor]
@@ -46,7 +45,7 @@ class Trainer(Protocol):
         ...
 
     def networks(self) -> dict[str, nn.Module]:
-        """Return the networks by name, the average among them where there is one."""
+        """Return the networks that are trained, by name."""
         ...
 
     def rehearse(self, real: Tensor) -> None:
@@ -84,20 +83,17 @@ class Player:
         network: being trained.
         optimizer: over all of its parameters.
         run: what the network does in a step: clips' streams of latents, logits of clips.
-        world: the processes that train it together.
     """
 
     network: nn.Module
     optimizer: torch.optim.Optimizer
     run: Callable[[Tensor], Any]
-    world: World = ALONE
 
     def take_gradient(self, loss: Tensor, *, keep_graph: bool = False) -> None:
         """Set this player's gradients from a loss; nobody else's, and nothing moves."""
         self.optimizer.zero_grad(set_to_none=True)
         weights = list(self.network.parameters())
         torch.autograd.backward(loss, inputs=weights, retain_graph=keep_graph)
-        self.world.average_gradients(weights)
 
     def move(self) -> None:
         """Update the weights by the gradients taken."""

@@ -14,7 +14,7 @@ from vgan.models.autoencoder import Autoencoder, paper_autoencoder
 from vgan.models.discriminator import Discriminator
 from vgan.models.future import CodeFuture, SmallCodeFuture, paper_future, small_future
 from vgan.models.generator import OneStreamGenerator, TwoStreamGenerator
-from vgan.models.layers import CLIP_FRAMES, lay_out
+from vgan.models.layers import CLIP_FRAMES
 from vgan.models.small import (
     SmallDiscriminator,
     SmallOneStreamGenerator,
@@ -27,10 +27,9 @@ from vgan.training.distributed import ALONE, World, share_batch_norm
 from vgan.training.future import FirstFrames
 from vgan.training.losses import HINGE, TWO_LOGIT
 from vgan.training.players import (
-    adam,
-    compiled,
     for_sampling,
     load_player,
+    player,
     player_state,
     resting,
     set_learning_rate,
@@ -40,11 +39,11 @@ from vgan.training.steps import (
     DTYPES,
     Game,
     Metrics,
-    Player,
     Trainer,
     step_alternating,
     step_simultaneous,
 )
+from vgan.training.tuning import Choice, plain
 
 CALIBRATION_BATCHES, CALIBRATION_BATCH = 4, 32
 
@@ -54,6 +53,7 @@ def build_trainer(
     mean_frame: Tensor | None,
     device: torch.device,
     world: World = ALONE,
+    choice: Choice | None = None,
 ) -> Trainer:
     """Build the trainer of a run, its weights drawn from the config's seed.
 
@@ -64,14 +64,15 @@ def build_trainer(
             a start from mid-grey.
         device: where the networks live; the same seed gives the same weights on any.
         world: the processes that train together; each gives `step` its rows of a batch.
+        choice: how the layers are worked out; as the library does when None.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = build_network(config, mean_frame)
         opponent = _discriminator(config)
     if config.model == "autoencoder":
-        return AutoencoderTrainer(config, cast(Autoencoder, network), device, world)
-    return GameTrainer(config, network, opponent, device, world)
+        return AutoencoderTrainer(config, cast(Autoencoder, network), device, world, choice)
+    return GameTrainer(config, network, opponent, device, world, choice)
 
 
 def build_network(config: TrainConfig, mean_frame: Tensor | None = None) -> nn.Module:
@@ -105,6 +106,7 @@ class GameTrainer:
         discriminator: gives logits of clips.
         device: where both go.
         world: the processes that train together.
+        choice: how the layers are worked out.
     """
 
     def __init__(
@@ -114,15 +116,15 @@ class GameTrainer:
         discriminator: nn.Module,
         device: torch.device,
         world: World = ALONE,
+        choice: Choice | None = None,
     ) -> None:
         self.config = config
         self.device = device
         self.world = world
         self.steps = 0
         self.chance = torch.Generator().manual_seed(config.seed)
-        for network in (generator, discriminator):
-            network.to(device)
-            lay_out(network, channels_last=device.type == "cuda")
+        networks = {"generator": generator.to(device), "discriminator": discriminator.to(device)}
+        (choice or plain(device)).apply(networks)  # before optimisers and buckets take the layout
         # Before batch norm is shared: one process alone measures the average's statistics.
         self.average = AveragedWeights(generator, config.ema) if config.ema else None
         if config.sync_batch_norm and world.size > 1:
@@ -130,18 +132,8 @@ class GameTrainer:
             share_batch_norm(discriminator)
         rates = (config.learning_rate_generator, config.learning_rate_discriminator)
         self.game = Game(
-            Player(
-                generator,
-                adam(generator, config, rates[0]),
-                compiled(generator.streams, config),  # type: ignore[arg-type]
-                world,
-            ),
-            Player(
-                discriminator,
-                adam(discriminator, config, rates[1]),
-                compiled(discriminator, config),
-                world,
-            ),
+            player(generator, generator.streams, config, rates[0], world, device),  # type: ignore[arg-type]
+            player(discriminator, discriminator, config, rates[1], world, device),
             HINGE if config.recipe == "stabilised" else TWO_LOGIT,
             config.mask_weight,
             DTYPES[config.dtype],
@@ -170,12 +162,11 @@ class GameTrainer:
         return metrics
 
     def networks(self) -> dict[str, nn.Module]:
-        """Return both networks and the average; see `Trainer.networks`."""
-        networks = {
+        """Return both networks; see `Trainer.networks`."""
+        return {
             "generator": self.game.generator.network,
             "discriminator": self.game.discriminator.network,
         }
-        return networks | ({"average": self.average.network} if self.average else {})
 
     def rehearse(self, real: Tensor) -> None:
         """Generate and judge; see `Trainer.rehearse`."""

@@ -74,18 +74,23 @@ class Choice:
             ) from None
 
 
+def plain(device: torch.device) -> Choice:
+    """Return what needs no measurement: the library's forms, in the layout of tensor cores."""
+    return Choice(device.type == "cuda", {})
+
+
 def settle(
-    trainer: Trainer,
+    build: Callable[[], Trainer],
     config: TrainConfig,
     clips: int,
     device: torch.device,
     kept: Path,
     world: World = ALONE,
-) -> None:
-    """Let a trainer work in the forms of its run, measured where the run has none yet.
+) -> Choice:
+    """Return how a run's layers are worked out, measured where the run has not chosen yet.
 
     Args:
-        trainer: of the run, before its state is loaded.
+        build: makes a trainer of the run to measure; it is thrown away.
         config: the run's settings.
         clips: of this process in each batch.
         device: of the trainer.
@@ -99,11 +104,11 @@ def settle(
     if not world.is_first:
         world.wait()
     if not kept.is_file():
-        choice = choose(trainer, config, clips, device, cache_file())
+        choice = choose(build(), config, clips, device, cache_file())
         write_atomic(kept, choice.to_json().encode())
     if world.is_first:
         world.wait()
-    Choice.from_json(kept.read_text(encoding="utf-8"), kept).apply(trainer.networks())
+    return Choice.from_json(kept.read_text(encoding="utf-8"), kept)
 
 
 def cache_file() -> Path:
@@ -120,7 +125,7 @@ def choose(
     `cache` has the measurements of earlier runs, and these are kept there; None for neither.
     """
     if config.compile:  # the compiler works out the library's forms by itself
-        return Choice(device.type == "cuda", {})
+        return plain(device)
     layers = _layers_of(trainer.networks())
     black = -torch.ones(clips, 3, CLIP_FRAMES, CLIP_SIZE, CLIP_SIZE, device=device)
     shapes = input_shapes(layers, lambda: trainer.rehearse(black))

@@ -20,7 +20,6 @@ def test_a_compiled_step_is_the_plain_step(tiny):
     plain = build_trainer(tiny(recipe="paper"), None, CPU)
     config = tiny(recipe="paper", compile=True)
     fused = build_trainer(config, None, CPU)
-    choose(fused, config, 2, CPU, None).apply(fused.networks())
     chance = torch.Generator().manual_seed(1)
     for _ in range(3):
         real = torch.rand(2, 3, 32, 64, 64, generator=chance) * 2 - 1

@@ -51,8 +51,7 @@ def test_every_strided_layer_in_use_is_measured_at_its_own_size(tiny, measured, 
 
     choice = choose(trainer, config, 2, CPU, None)
 
-    used = {name for name in layers_of(trainer) if not name.startswith("average.")}
-    assert set(choice.layers) == used
+    assert set(choice.layers) == set(layers_of(trainer))
     assert choice.channels_last
     assert {shape[0] for shape in measured} == {2}
     for name, value in _state(trainer).items():
@@ -76,9 +75,9 @@ def _state(trainer):
 def test_a_step_in_every_form_is_the_plain_step(tiny, form, channels_last, recipe, generator_step):
     config = tiny(recipe=recipe, generator_step=generator_step, width=2)
     real = torch.rand(2, 3, 32, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    plain, ours = build_trainer(config, None, CPU), build_trainer(config, None, CPU)
-    forms = dict.fromkeys(layers_of(ours), Forms(form, form, form))
-    Choice(channels_last, forms).apply(ours.networks())
+    plain = build_trainer(config, None, CPU)
+    choice = Choice(channels_last, dict.fromkeys(layers_of(plain), Forms(form, form, form)))
+    ours = build_trainer(config, None, CPU, choice=choice)
 
     expected, found = plain.step(real), ours.step(real)
 
@@ -95,8 +94,9 @@ def test_a_step_in_every_form_is_the_plain_step(tiny, form, channels_last, recip
 
 
 def test_samples_are_worked_out_as_whoever_loads_the_weights_will(tiny):
-    trainer = build_trainer(tiny(recipe="paper"), None, CPU)
-    Choice(True, dict.fromkeys(layers_of(trainer), PHASES)).apply(trainer.networks())
+    choice = Choice(True, {"generator.head": PHASES})
+    trainer = build_trainer(tiny(recipe="paper"), None, CPU, choice=choice)
+    assert layers_of(trainer)["generator.head"].forms == PHASES
 
     forms = {layer.forms for layer in strided_layers(trainer.sampler()).values()}
 
@@ -180,15 +180,15 @@ def test_a_damaged_choice_names_the_file_and_the_way_out(tiny, tmp_path, text):
     config = tiny(recipe="paper")
 
     with pytest.raises(CheckpointError, match=r"forms\.json: damaged .*delete it"):
-        settle(build_trainer(config, None, CPU), config, 2, CPU, kept)
+        settle(lambda: build_trainer(config, None, CPU), config, 2, CPU, kept)
 
 
 def test_optimiser_states_of_another_layout_are_laid_out_like_the_weights(tiny):
     config = tiny(recipe="paper", width=2)
     real = torch.rand(2, 3, 32, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    planar, ours = build_trainer(config, None, CPU), build_trainer(config, None, CPU)
+    planar = build_trainer(config, None, CPU)
+    ours = build_trainer(config, None, CPU, choice=Choice(True, {}))
     planar.step(real)
-    Choice(True, {}).apply(ours.networks())
     ours.load_state_dict(planar.state_dict())
 
     planar.step(real)
