@@ -5,7 +5,7 @@
     python benchmarks/rating_load.py --pace 0 --raters 16    # as fast as they can: the capacity
 
 Within a third of the time all have come. Each opens the page, starts, fetches the clips of each
-pair and answers it every 3 to 5 seconds, as the page does. The server is `vgan-eval serve` in a
+pair and answers it every 2.5 to 4.1 seconds, as the page does. The server is `vgan-eval serve` in a
 process of its own, and the load comes from one more on the same machine: the times include what
 they take from each other.
 """
@@ -247,7 +247,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--raters", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--pace", type=float, default=4.0, help="mean seconds per judgment")
+    parser.add_argument("--pace", type=float, default=3.3, help="mean seconds per judgment")
     parser.add_argument("--threads", type=int, default=8, help="of the server")
     parser.add_argument("--postgres", action="store_true", help="on a PostgreSQL of its own")
     args = parser.parse_args()

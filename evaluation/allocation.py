@@ -6,16 +6,19 @@ of a `Database.write` unit unless it says that it only reads.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session, joinedload
 
 from evaluation.arrivals import get_worker, local_hit
 from evaluation.closing import finish_session, return_session, withdraw_session
 from evaluation.errors import NothingLeft, SessionLimit, StudyPaused, UsageError
 from evaluation.leases import (
+    STALE,
+    UNORDERED,
     expire_leases,
     has_free_trial,
     lease_trials,
@@ -53,6 +56,37 @@ POOL_RULE = "pool"
 SESSION_RULE = "session"
 _NUMBERS_PER_SESSION = 1000  # session trials are numbered by assignment, so that none ever waits
 
+# What every start sends is made once: making a statement takes longer than sending it.
+_LOCK_WORKER = select(Worker.id).where(Worker.id == bindparam("worker"))
+_LOCK_WORKER = _LOCK_WORKER.with_for_update(key_share=True)
+_SESSIONS = select(
+    Assignment.id, Assignment.study_id, Assignment.external_id, Assignment.status
+).where(Assignment.worker_id == bindparam("worker"))
+_SESSION_BATCH = (
+    select(PlanBatch.id)
+    .where(PlanBatch.study_id == bindparam("study"), PlanBatch.rule == SESSION_RULE)
+    .limit(1)
+)
+_PREPARED = select(
+    UNORDERED.exists().label("unordered"),
+    STALE.exists().label("stale"),
+    _SESSION_BATCH.scalar_subquery().label("batch_id"),
+)
+_POOLS = (
+    select(Trial.kind, Trial.pair_id, Trial.a_is_left, Trial.correct)
+    .join(PlanBatch, Trial.batch_id == PlanBatch.id)
+    .where(
+        PlanBatch.study_id == bindparam("study"),
+        PlanBatch.rule == POOL_RULE,
+        Trial.kind.in_(bindparam("kinds", expanding=True)),
+        never_shown(bindparam("worker")),
+    )
+    .order_by(Trial.number)
+)
+_DRAWN = (TrialKind.PRACTICE, TrialKind.GOLD, TrialKind.IDENTICAL)  # in this order, from the pools
+_ADD_TRIALS = insert(Trial).returning(Trial.id, sort_by_parameter_order=True)
+_ADD_SHOWINGS = insert(Showing)
+
 
 def start_session(
     session: Session,
@@ -63,6 +97,7 @@ def start_session(
     external_id: str,
     now: datetime,
     rng: random.Random | None = None,
+    device: Mapping[str, Any] | None = None,
 ) -> Assignment:
     """Lease a session's showings to a worker, all of them or none.
 
@@ -80,6 +115,7 @@ def start_session(
         external_id: the platform's id of the assignment.
         now: aware.
         rng: source of chance for order and sides; by default seeded by the study and these ids.
+        device: screen and browser, written down with the session; the first that is known stays.
 
     Raises:
         StudyPaused: the study takes nobody new for now.
@@ -88,25 +124,23 @@ def start_session(
         UsageError: the same worker has this assignment id in another study.
     """
     # One session of a worker at a time: the second click waits here, then finds the first's.
-    session.execute(select(Worker.id).where(Worker.id == worker.id).with_for_update(key_share=True))
-    existing = session.scalar(
-        select(Assignment).where(
-            Assignment.crowd == hit.crowd,
-            Assignment.environment == hit.environment,
-            Assignment.external_id == external_id,
-            Assignment.worker_id == worker.id,
-        )
-    )
+    session.flush()
+    session.connection().execute(_LOCK_WORKER, {"worker": worker.id})
+    theirs = session.connection().execute(_SESSIONS, {"worker": worker.id}).all()
+    existing = next((one for one in theirs if one.external_id == external_id), None)
     if existing is not None:
         if existing.study_id != study.id:
             raise UsageError(
                 f"the assignment id {external_id!r} is already one of another study; "
                 "give each study ids of its own"
             )
-        return existing
-    _check_may_start(session, study, worker)
+        found = session.get_one(Assignment, existing.id)
+        if device and not found.environment_details:
+            found.environment_details = dict(device)
+            session.flush()
+        return found
+    _check_may_start(study, [one.status for one in theirs if one.study_id == study.id])
     batch_id = _prepare(session, study, now)
-    expire_leases(session, study, now)
     settings = study.design["session"]
     tests = lease_trials(session, study, worker.id, settings["trials"])
     if not tests:
@@ -126,6 +160,7 @@ def start_session(
         status=AssignmentStatus.ACCEPTED,
         accepted_at=now,
         lease_until=now + timedelta(minutes=minutes),
+        environment_details=dict(device or {}),
     )
     session.add(assignment)
     session.flush()
@@ -134,20 +169,15 @@ def start_session(
     return assignment
 
 
-def _check_may_start(session: Session, study: Study, worker: Worker) -> None:
+def _check_may_start(study: Study, had: Collection[AssignmentStatus]) -> None:
+    """Refuse a worker by the states of the sessions that they had of the study."""
     if study.paused:
         raise StudyPaused(f"study `{study.name}` is paused; come back later")
     allowed = study.design["workers"]["sessions_per_worker"]
-    had = session.scalar(
-        select(func.count()).where(
-            Assignment.worker_id == worker.id,
-            Assignment.study_id == study.id,
-            Assignment.status != AssignmentStatus.RETURNED,
-        )
-    )
-    if had is not None and had >= allowed:
+    taken = sum(status is not AssignmentStatus.RETURNED for status in had)
+    if taken >= allowed:
         raise SessionLimit(
-            f"study `{study.name}`: this worker has had {had} of {allowed} allowed sessions"
+            f"study `{study.name}`: this worker has had {taken} of {allowed} allowed sessions"
         )
 
 
@@ -161,40 +191,43 @@ def _arranged(
     """Add the session's own trials from the pools to the test trials, in order of showing."""
     settings = study.design["session"]
     taken = {place.pair_id for place in tests}
-    drawn: dict[TrialKind, list[SessionTrial]] = {}
-    for kind in (TrialKind.PRACTICE, TrialKind.GOLD, TrialKind.IDENTICAL):
-        wanted = settings[kind.value]
-        pool = _pool(session, study, worker, kind) if wanted else []
-        drawn[kind] = draw_from_pool(pool, wanted, taken, rng)
+    pools = _pools(session, study, worker, [kind for kind in _DRAWN if settings[kind.value]])
+    drawn = {
+        kind: draw_from_pool(pools.get(kind, []), settings[kind.value], taken, rng)
+        for kind in _DRAWN
+    }
     others = [*tests, *drawn[TrialKind.GOLD], *drawn[TrialKind.IDENTICAL]]
     return arrange(drawn[TrialKind.PRACTICE], others, settings["repeats"], rng)
 
 
-def _pool(session: Session, study: Study, worker: Worker, kind: TrialKind) -> list[SessionTrial]:
-    rows = session.execute(
-        select(Trial.pair_id, Trial.a_is_left, Trial.correct)
-        .join(PlanBatch, Trial.batch_id == PlanBatch.id)
-        .where(
-            PlanBatch.study_id == study.id,
-            PlanBatch.rule == POOL_RULE,
-            Trial.kind == kind,
-            never_shown(worker.id),
-        )
-        .order_by(Trial.number)
-    )
-    return [SessionTrial(kind, r.pair_id, r.a_is_left, correct=r.correct) for r in rows]
+def _pools(
+    session: Session, study: Study, worker: Worker, kinds: Sequence[TrialKind]
+) -> dict[TrialKind, list[SessionTrial]]:
+    """Return the patterns of these kinds that are new to the worker."""
+    pools: dict[TrialKind, list[SessionTrial]] = {}
+    if kinds:
+        of = {"study": study.id, "worker": worker.id, "kinds": kinds}
+        for row in session.connection().execute(_POOLS, of):
+            pattern = SessionTrial(row.kind, row.pair_id, row.a_is_left, correct=row.correct)
+            pools.setdefault(row.kind, []).append(pattern)
+    return pools
 
 
 def _prepare(session: Session, study: Study, now: datetime) -> int:
-    """Order the plan and make the batch of session trials, where missing; return the batch's id."""
-    order_trials(session, study)
-    query = select(PlanBatch.id).where(
-        PlanBatch.study_id == study.id, PlanBatch.rule == SESSION_RULE
-    )
-    if (found := session.scalar(query)) is not None:
-        return found
+    """Order the plan, end leases, and make the batch of session trials; return the batch's id."""
+    of = {"study": study.id, "now": now}
+    found = session.connection().execute(_PREPARED, of).one()
+    if found.unordered:
+        order_trials(session, study)
+    batch_id = found.batch_id or _session_batch(session, study, now)
+    if found.stale:
+        expire_leases(session, study, now)
+    return int(batch_id)
+
+
+def _session_batch(session: Session, study: Study, now: datetime) -> int:
     lock_study(session, study)
-    if (found := session.scalar(query)) is not None:
+    if (found := session.scalar(_SESSION_BATCH, {"study": study.id})) is not None:
         return found
     last = session.scalar(select(func.max(PlanBatch.number)).where(PlanBatch.study_id == study.id))
     batch = PlanBatch(
@@ -213,26 +246,24 @@ def _prepare(session: Session, study: Study, now: datetime) -> int:
 def _lease_showings(
     session: Session, assignment: Assignment, batch_id: int, places: Sequence[SessionTrial]
 ) -> None:
-    made = [place for place in places if place.trial_id is None]
-    new = [
-        Trial(
-            study_id=assignment.study_id,
-            batch_id=batch_id,
-            number=assignment.id * _NUMBERS_PER_SESSION + number,
-            pair_id=place.pair_id,
-            kind=place.kind,
-            a_is_left=place.a_is_left,
-            correct=place.correct,
-            repeat_of_id=place.repeat_of,
-            free=False,
-        )
-        for number, place in enumerate(made)
+    connection = session.connection()
+    made = [
+        {
+            "study_id": assignment.study_id,
+            "batch_id": batch_id,
+            "number": assignment.id * _NUMBERS_PER_SESSION + number,
+            "pair_id": place.pair_id,
+            "kind": place.kind,
+            "a_is_left": place.a_is_left,
+            "correct": place.correct,
+            "repeat_of_id": place.repeat_of,
+            "free": False,
+        }
+        for number, place in enumerate(place for place in places if place.trial_id is None)
     ]
-    session.add_all(new)
-    session.flush()
-    new_ids = iter([trial.id for trial in new])
-    session.execute(
-        insert(Showing),
+    new_ids = iter(connection.scalars(_ADD_TRIALS, made).all() if made else ())
+    connection.execute(
+        _ADD_SHOWINGS,
         [
             {
                 "assignment_id": assignment.id,

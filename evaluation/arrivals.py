@@ -1,11 +1,13 @@
 """Who comes, and under which HIT: rows that are written down on first sight, once."""
 
 from datetime import datetime
-from typing import Any
+from functools import cache
+from typing import Any, TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningInsert
 
 from evaluation.leases import has_free_trial
 from evaluation.schema import (
@@ -19,60 +21,89 @@ from evaluation.schema import (
     Worker,
 )
 
+# Made once: making a statement takes longer than sending it.
+_WORKER = select(Worker).where(
+    Worker.crowd == bindparam("crowd"),
+    Worker.environment == bindparam("environment"),
+    Worker.external_id == bindparam("external_id"),
+)
+_HIT = select(Hit).where(
+    Hit.crowd == bindparam("crowd"),
+    Hit.environment == bindparam("environment"),
+    Hit.token == bindparam("token"),
+)
+_SEEN = (
+    select(Worker.id, Assignment)
+    .outerjoin(
+        Assignment,
+        (Assignment.worker_id == Worker.id)
+        & (Assignment.crowd == Worker.crowd)
+        & (Assignment.environment == Worker.environment)
+        & (Assignment.external_id == bindparam("session")),
+    )
+    .where(
+        Worker.crowd == bindparam("crowd"),
+        Worker.environment == bindparam("environment"),
+        Worker.external_id == bindparam("worker"),
+    )
+)
+_Row = TypeVar("_Row", bound=Base)
 
-def _insert_once(session: Session, table: type[Base], values: dict[str, Any]) -> None:
-    """Insert a row unless an equal one is there, whoever else is inserting it now."""
-    if session.get_bind().dialect.name == "postgresql":
-        session.execute(postgresql.insert(table).values(values).on_conflict_do_nothing())
-    else:
-        session.execute(sqlite.insert(table).values(values).on_conflict_do_nothing())
+
+@cache
+def _insert_once(dialect: str, table: type[_Row]) -> ReturningInsert[_Row]:
+    """Return how to insert a row unless an equal one is there, whoever is inserting it now."""
+    insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
+    return insert(table).on_conflict_do_nothing().returning(table)
+
+
+def _found_or_added(
+    session: Session,
+    table: type[_Row],
+    query: Select[_Row],
+    key: dict[str, Any],
+    others: dict[str, Any],
+) -> _Row:
+    """Return the row of a key, written down with its other values on first sight."""
+    found = session.scalar(query, key)
+    if found is None:
+        insert = _insert_once(session.get_bind().dialect.name, table)
+        found = session.scalars(insert, [key | others]).one_or_none()
+    return found or session.scalars(query, key).one()
 
 
 def get_worker(
     session: Session, crowd: str, environment: Environment, external_id: str, now: datetime
 ) -> Worker:
     """Return the worker with this id on this crowd, written down on first sight."""
-    query = select(Worker).where(
-        Worker.crowd == crowd,
-        Worker.environment == environment,
-        Worker.external_id == external_id,
-    )
-    found = session.scalar(query)
-    if found is None:
-        identity = {"crowd": crowd, "environment": environment, "external_id": external_id}
-        _insert_once(session, Worker, {**identity, "created_at": now, "details": {}})
-        found = session.scalars(query).one()
-    return found
+    key = {"crowd": crowd, "environment": environment, "external_id": external_id}
+    return _found_or_added(session, Worker, _WORKER, key, {"created_at": now, "details": {}})
+
+
+def seen_before(
+    session: Session, crowd: str, environment: Environment, worker: str, external_id: str
+) -> tuple[int | None, Assignment | None]:
+    """Return the id of a worker, and their session of that id, as far as there are; only reads."""
+    key = {"crowd": crowd, "environment": environment, "worker": worker, "session": external_id}
+    row = session.execute(_SEEN, key).one_or_none()
+    return (row[0], row[1]) if row else (None, None)
 
 
 def local_hit(
     session: Session, study: Study, crowd: str, environment: Environment, now: datetime
 ) -> Hit:
     """Return the one HIT of a study on a crowd where nothing is published (local, simulated)."""
-    token = f"study-{study.id}"
-    query = select(Hit).where(
-        Hit.crowd == crowd, Hit.environment == environment, Hit.token == token
-    )
-    found = session.scalar(query)
-    if found is None:
-        _insert_once(
-            session,
-            Hit,
-            {
-                "study_id": study.id,
-                "crowd": crowd,
-                "environment": environment,
-                "token": token,
-                "state": CallState.DONE,
-                "max_assignments": 1,
-                "reward_cents": 0,
-                "currency": "USD",
-                "created_at": now,
-                "details": {},
-            },
-        )
-        found = session.scalars(query).one()
-    return found
+    key = {"crowd": crowd, "environment": environment, "token": f"study-{study.id}"}
+    others = {
+        "study_id": study.id,
+        "state": CallState.DONE,
+        "max_assignments": 1,
+        "reward_cents": 0,
+        "currency": "USD",
+        "created_at": now,
+        "details": {},
+    }
+    return _found_or_added(session, Hit, _HIT, key, others)
 
 
 def published_hit(session: Session, study: Study, crowd: str, external_id: str) -> Hit | None:

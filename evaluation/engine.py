@@ -1,10 +1,11 @@
 """The connections to a study database: which URLs there are, and how SQLite is set up."""
 
+from select import POLLIN, poll
 from sqlite3 import Connection as SqliteConnection
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from evaluation.errors import DatabaseError
 
@@ -58,11 +59,29 @@ def make_engine(url: URL, busy_timeout_s: float) -> Engine:
         event.listen(engine, "begin", _on_sqlite_begin)
         return engine
     try:
-        return create_engine(url, pool_pre_ping=True, pool_size=_POOL_SIZE)
+        engine = create_engine(url, pool_size=_POOL_SIZE)
     except ModuleNotFoundError as error:
         raise DatabaseError(
             f"PostgreSQL needs the package {error.name}: pip install 'vgan-eval[postgres]'"
         ) from None
+    event.listen(engine, "checkout", _refuse_ended)
+    return engine
+
+
+def _refuse_ended(connection: Any, _record: Any, _proxy: Any) -> None:
+    """Let the pool make a new connection for one that the server has ended.
+
+    A server that restarts says goodbye on every connection. One at rest has nothing else to read,
+    so a look at its socket tells as much as a question to the server, which costs a round trip.
+
+    Raises:
+        DisconnectionError: the pool takes it as the sign to connect again.
+    """
+    socket = poll()
+    if not connection.closed:
+        socket.register(connection.fileno(), POLLIN)
+    if connection.closed or socket.poll(0):
+        raise DisconnectionError("the server has ended the connection")
 
 
 def _on_sqlite_connect(connection: SqliteConnection, _record: Any) -> None:
@@ -74,9 +93,12 @@ def _on_sqlite_connect(connection: SqliteConnection, _record: Any) -> None:
 
 def _on_sqlite_begin(connection: Connection) -> None:
     unit = connection.get_execution_options().get("unit", "read")
-    # Straight to the driver: it is sent with every unit, and cannot fail.
-    driver: Any = connection.connection.driver_connection
-    driver.execute(f"PRAGMA query_only = {'OFF' if unit == 'write' else 'ON'}")
+    query_only = "OFF" if unit == "write" else "ON"
+    # Only where it changes, because SQLite then compiles every statement of the connection again.
+    if connection.info.get("query_only") != query_only:
+        driver: Any = connection.connection.driver_connection
+        driver.execute(f"PRAGMA query_only = {query_only}")
+        connection.info["query_only"] = query_only
     if unit == "write":
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     elif unit == "snapshot":

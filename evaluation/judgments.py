@@ -5,20 +5,21 @@ showing's row is locked first, so that posts take turns; the unique keys of the 
 the same to anything that would go around this module.
 """
 
-import json
-import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Select, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from evaluation.errors import SessionClosed, UsageError
-from evaluation.leases import counted_for_all, set_status
+from evaluation.answers import DETAIL_KEYS, Answer, check_answers
+from evaluation.errors import SessionClosed, TokenError, UsageError
+from evaluation.leases import counted_for_all
 from evaluation.schema import (
     Assignment,
+    AssignmentStatus,
     Choice,
     Judgment,
     JudgmentStatus,
@@ -30,49 +31,52 @@ from evaluation.schema import (
     TrialKind,
 )
 
-DETAIL_KEYS = frozenset(
-    {
-        "frames_drawn",  # on the canvases, or shown by the players, until the answer
-        "loops",  # whole turns of the clips until the answer
-        "largest_gap_ms",  # longest pause between two drawn frames
-        "start_offset_ms",  # between the first frames of left and right; 0 on one clock
-        "early_presses",  # answers tried before they were unlocked
-        "replays",
-        "hidden_ms",  # with the page hidden
-        "blurs",  # times the page lost the focus
-        "device_pixel_ratio",
-        "viewport",  # [width, height], CSS pixels
-        "displayed",  # [width, height] of one clip on screen, CSS pixels
-        "input",  # "key", "click" or "touch"
-        "client_time",  # the browser's clock at the answer, ms since 1970
-        "reduced_motion",
-        "stalls",  # times a player waited for data
-    }
+__all__ = [
+    "DETAIL_KEYS",
+    "Answer",
+    "Recorded",
+    "record_answer",
+    "record_judgment",
+    "record_judgments",
+]
+
+# Every rater sends these every few seconds. They are made once, because making a statement takes
+# longer than sending it, and they go to the connection, past the session's search for entities.
+_SHOWN = (
+    select(
+        Showing.id,
+        Showing.trial_id,
+        Showing.status,
+        Trial.kind,
+        Trial.correct,
+        Assignment.status.label("session"),
+    )
+    .join(Trial, Showing.trial_id == Trial.id)
+    .join(Assignment, Showing.assignment_id == Assignment.id)
+    .where(Showing.assignment_id == bindparam("assignment"))
+    .order_by(Showing.id)  # always the same order of locking
+    .with_for_update(of=[Showing, Trial], key_share=True)
 )
-_DETAILS_BYTES = 2000
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One answer as the page sent it.
-
-    Args:
-        showing_id: which showing of the assignment.
-        question: the question's name.
-        choice: `left`, `right`, or `tie` where the study allows it.
-        rt_ms: response time from the first frame of both clips, at least 0.
-        clip_ms: how long the clips ran, at least 0.
-        at: when it arrived; aware.
-        details: what else the page measured, of `DETAIL_KEYS`.
-    """
-
-    showing_id: int
-    question: str
-    choice: str
-    rt_ms: float
-    clip_ms: float
-    at: datetime
-    details: Mapping[str, Any] = field(default_factory=dict)
+_SHOWN_AT = _SHOWN.where(Showing.position == bindparam("position"))
+_SHOWN_AS = _SHOWN.where(Showing.id.in_(bindparam("showings", expanding=True)))
+# Written out, for databases to see that the index of counted judgments has all that is wanted.
+_COUNTED = bindparam(None, JudgmentStatus.COUNTED, Judgment.status.type, literal_execute=True)
+_GIVEN = select(
+    Judgment.showing_id,
+    Judgment.trial_id,
+    Judgment.question_id,
+    Judgment.choice,
+    Judgment.status,
+).where(
+    Judgment.showing_id.in_(bindparam("showings", expanding=True))
+    | ((Judgment.status == _COUNTED) & Judgment.trial_id.in_(bindparam("trials", expanding=True)))
+)
+_STORE = insert(Judgment)
+_ANSWERED = (
+    update(Showing)
+    .where(Showing.id.in_(bindparam("showings", expanding=True)))
+    .values(status=ShowingStatus.ANSWERED)
+)
 
 
 @dataclass(frozen=True)
@@ -95,9 +99,9 @@ class _Shown(NamedTuple):
     id: int
     trial_id: int
     status: ShowingStatus
-    position: int
     kind: TrialKind
     correct: Side | None
+    session: AssignmentStatus
 
 
 def record_judgment(
@@ -116,7 +120,7 @@ def record_judgment(
 
     The order of the answers is free: a post that was lost arrives after later ones. A judgment of
     a lease that ended still counts if no other judgment of the trial and question does, else it
-    is kept as late.
+    is kept as late. Showings that the session has loaded before are not loaded again.
 
     Args:
         session: of a write unit.
@@ -143,11 +147,76 @@ def record_judgments(
 ) -> list[Recorded]:
     """Record several answers of one session by the rules of `record_judgment`, all or none."""
     study = session.get_one(Study, assignment.study_id)
+    check_answers(study, answers)
+    session.flush()
+    wanted = sorted({answer.showing_id for answer in answers})
+    shown = _locked(session, _SHOWN_AS, {"assignment": assignment.id, "showings": wanted})
+    if missing := set(wanted) - shown.keys():
+        raise UsageError(f"showing {min(missing)} is not part of this session")
+    return _recorded(session, study, shown, answers)
+
+
+def record_answer(
+    session: Session,
+    study: Study,
+    assignment_id: int,
+    *,
+    position: int,
+    question: str,
+    choice: str,
+    rt_ms: float,
+    clip_ms: float,
+    details: Mapping[str, Any],
+    now: datetime,
+) -> Recorded:
+    """Record one answer by the rules of `record_judgment`, as a page knows its session.
+
+    Args:
+        session: of a write unit.
+        study: of the assignment, with its questions; may be one that no session holds.
+        assignment_id: of the session.
+        position: of the showing in it.
+        question: as in `record_judgment`, like all that follow.
+        choice: see there.
+        rt_ms: see there.
+        clip_ms: see there.
+        details: see there.
+        now: see there.
+
+    Raises:
+        TokenError: there is no such session.
+        UsageError: see there.
+        SessionClosed: see there.
+    """
+    shown = _locked(session, _SHOWN_AT, {"assignment": assignment_id, "position": position})
+    showing = next(iter(shown.values()), None)
+    state = showing.session if showing else _state(session, assignment_id)
+    if state is AssignmentStatus.WITHDRAWN:
+        raise SessionClosed("this session was withdrawn; it takes no more judgments")
+    if showing is None:
+        raise UsageError(f"the session has no showing {position}")
+    answer = Answer(showing.id, question, choice, rt_ms, clip_ms, now, details)
+    check_answers(study, [answer])
+    return _recorded(session, study, shown, [answer])[0]
+
+
+def _state(session: Session, assignment_id: int) -> AssignmentStatus:
+    assignment = session.get(Assignment, assignment_id)
+    if assignment is None:
+        raise TokenError("the page's session does not exist")
+    return assignment.status
+
+
+def _locked(session: Session, showings: Select[*tuple[Any, ...]], of: Any) -> dict[int, _Shown]:
+    """Lock showings and their trials; return them by id."""
+    return {row.id: _Shown(*row) for row in session.connection().execute(showings, of)}
+
+
+def _recorded(
+    session: Session, study: Study, shown: Mapping[int, _Shown], answers: Sequence[Answer]
+) -> list[Recorded]:
+    """Store the answers to locked showings that have none yet."""
     questions = {question.name: question.id for question in study.questions}
-    choices = _offered(study)
-    for answer in answers:
-        _check(answer, questions, choices)
-    shown = _locked_showings(session, assignment, answers)
     kept, counted = _given(session, shown)
     recorded: list[Recorded] = []
     rows: list[dict[str, Any]] = []
@@ -161,71 +230,14 @@ def record_judgments(
                     f"this session was {showing.status}; it takes no more judgments"
                 )
             slot = (showing.trial_id, key[1])
-            late = slot in counted
-            rows.append(_row(answer, showing, key[1], late=late))
+            rows.append(_row(answer, showing, key[1], late=slot in counted))
             counted.add(slot)
             kept[key] = Choice(answer.choice)
         recorded.append(Recorded(duplicate, _feedback(showing, kept[key])))
     if rows:
-        session.execute(insert(Judgment), rows)
+        session.connection().execute(_STORE, rows)
         _settle(session, study, shown, kept, len(questions))
     return recorded
-
-
-def _offered(study: Study) -> list[str]:
-    tie = [Choice.TIE.value] if study.design["design"]["allow_tie"] else []
-    return [Choice.LEFT.value, Choice.RIGHT.value, *tie]
-
-
-def _check(answer: Answer, questions: Mapping[str, int], choices: Sequence[str]) -> None:
-    if answer.question not in questions:
-        raise UsageError(
-            f"no question {answer.question!r} in this study; it asks: {', '.join(questions)}"
-        )
-    if answer.choice not in choices:
-        raise UsageError(f"choice {answer.choice!r} is not offered; choose {' or '.join(choices)}")
-    for name, value in (("rt_ms", answer.rt_ms), ("clip_ms", answer.clip_ms)):
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or value < 0:
-            raise UsageError(f"{name} must be a number of milliseconds, at least 0, got {value!r}")
-    if answer.details:
-        _check_details(answer.details)
-
-
-def _check_details(details: Mapping[str, Any]) -> None:
-    if unknown := sorted(set(details) - DETAIL_KEYS):
-        raise UsageError(f"details has the unknown key {unknown[0]!r}")
-    try:
-        text = json.dumps(dict(details), allow_nan=False)
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"details is not plain JSON ({error})") from None
-    if len(text) > _DETAILS_BYTES:
-        raise UsageError(f"details has {len(text)} bytes of JSON; at most {_DETAILS_BYTES} fit")
-
-
-def _locked_showings(
-    session: Session, assignment: Assignment, answers: Sequence[Answer]
-) -> dict[int, _Shown]:
-    """Lock and return the showings and their trials, always in the same order of locking."""
-    wanted = {answer.showing_id for answer in answers}
-    rows = session.execute(
-        select(
-            Showing.id,
-            Showing.trial_id,
-            Showing.status,
-            Showing.position,
-            Trial.kind,
-            Trial.correct,
-        )
-        .join(Trial, Showing.trial_id == Trial.id)
-        .where(Showing.id.in_(sorted(wanted)), Showing.assignment_id == assignment.id)
-        .order_by(Showing.id)
-        .with_for_update(of=[Showing, Trial], key_share=True)
-    )
-    shown = {row.id: _Shown(*row) for row in rows}
-    if missing := wanted - shown.keys():
-        raise UsageError(f"showing {min(missing)} is not part of this session")
-    return shown
 
 
 def _given(
@@ -235,18 +247,9 @@ def _given(
 
     Keys are showing or trial, and question.
     """
-    counts = (Judgment.status == JudgmentStatus.COUNTED) & Judgment.trial_id.in_(
-        sorted({s.trial_id for s in shown.values()})
-    )
-    rows = session.execute(
-        select(
-            Judgment.showing_id,
-            Judgment.trial_id,
-            Judgment.question_id,
-            Judgment.choice,
-            Judgment.status,
-        ).where(Judgment.showing_id.in_(sorted(shown)) | counts)
-    ).all()
+    trials = sorted({showing.trial_id for showing in shown.values()})
+    of = {"showings": sorted(shown), "trials": trials}
+    rows = session.connection().execute(_GIVEN, of).all()
     kept = {(r.showing_id, r.question_id): r.choice for r in rows if r.showing_id in shown}
     counted = {(r.trial_id, r.question_id) for r in rows if r.status is JudgmentStatus.COUNTED}
     return kept, counted
@@ -280,12 +283,10 @@ def _settle(
     n_questions: int,
 ) -> None:
     """Mark wholly answered showings, and take trials that a late worker filled out of the plan."""
-    answers: dict[int, int] = {}
-    for showing_id, _ in kept:
-        answers[showing_id] = answers.get(showing_id, 0) + 1
+    answers = Counter(showing_id for showing_id, _ in kept)
     done = [showing_id for showing_id, n in answers.items() if n == n_questions]
     if done:
-        set_status(session, done, ShowingStatus.ANSWERED)
+        session.connection().execute(_ANSWERED, {"showings": done})
     late = [s.trial_id for s in shown.values() if s.status is ShowingStatus.EXPIRED]
     if late:
         session.execute(

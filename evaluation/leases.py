@@ -15,16 +15,18 @@ from datetime import datetime
 
 from sqlalchemy import (
     BigInteger,
+    BindParameter,
     ColumnElement,
-    Select,
+    bindparam,
     cast,
     exists,
     func,
     select,
+    text,
     true,
     update,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from evaluation.schema import (
     Assignment,
@@ -55,9 +57,51 @@ class LeasedTrial:
     a_is_left: bool
 
 
-def never_shown(worker_id: int) -> ColumnElement[bool]:
+def never_shown(worker_id: int | BindParameter[int]) -> ColumnElement[bool]:
     """The condition that a worker was never shown a trial's pair, in whatever session."""
-    return ~exists().where(Showing.worker_id == worker_id, Showing.pair_id == Trial.pair_id)
+    seen = aliased(Showing)  # apart from the showings that the query itself may be about
+    return ~exists().where(seen.worker_id == worker_id, seen.pair_id == Trial.pair_id)
+
+
+# What every start sends is made once: making a statement takes longer than sending it.
+# Of a `study`: test trials that have no turn yet, and leases whose time is over at `now`.
+UNORDERED = select(Trial.id).where(
+    Trial.study_id == bindparam("study"), Trial.free == _YES, Trial.turn == _NO_TURN
+)
+STALE = (
+    select(Showing.id, Showing.trial_id)
+    .join(Assignment, Showing.assignment_id == Assignment.id)
+    .where(
+        Showing.status == ShowingStatus.LEASED,
+        Showing.expires_at < bindparam("now"),
+        Assignment.study_id == bindparam("study"),
+    )
+)
+_FREE = (
+    select(Trial.id, Trial.pair_id, Trial.a_is_left)
+    .where(
+        Trial.study_id == bindparam("study"),
+        Trial.free == _YES,
+        never_shown(bindparam("worker")),
+        Trial.pair_id.not_in(bindparam("taken", expanding=True)),
+    )
+    .order_by(Trial.turn)
+    .limit(bindparam("wanted"))
+    .with_for_update(of=Trial, skip_locked=True, key_share=True)
+)
+_TESTS = select(Trial.id).where(
+    Trial.study_id == bindparam("study"),
+    # Before the first session, patterns of session trials are still marked free too.
+    Trial.kind == TrialKind.TEST,
+    never_shown(bindparam("worker")),
+)
+_ANY_FREE = _TESTS.where(Trial.free == _YES).limit(1)
+_ANY_STALE = (
+    _TESTS.join(Showing, Showing.trial_id == Trial.id)
+    .where(Showing.status == ShowingStatus.LEASED, Showing.expires_at < bindparam("now"))
+    .limit(1)
+)
+_TAKE = update(Trial).where(Trial.id.in_(bindparam("trials", expanding=True))).values(free=False)
 
 
 def order_trials(session: Session, study: Study) -> None:
@@ -67,13 +111,11 @@ def order_trials(session: Session, study: Study) -> None:
     within a cell the trials of earlier batches come first, else random. The first session after a
     new plan batch does this by itself.
     """
-    unordered = select(Trial.id).where(
-        Trial.study_id == study.id, Trial.free == _YES, Trial.turn == _NO_TURN
-    )
-    if session.scalar(unordered.limit(1)) is None:
+    of = {"study": study.id}
+    if session.scalar(UNORDERED.limit(1), of) is None:
         return
     lock_study(session, study)
-    if session.scalar(unordered.limit(1)) is None:
+    if session.scalar(UNORDERED.limit(1), of) is None:
         return
     # Multiplying by a random number modulo a prime shuffles, and any database can do it.
     factor = random.Random(f"turns of {study.seed}").randrange(_PRIME // 4, _PRIME)
@@ -102,24 +144,16 @@ def order_trials(session: Session, study: Study) -> None:
         .values(free=False),
         execution_options={"synchronize_session": False},
     )
+    if session.get_bind().dialect.name == "postgresql":
+        # Its own statistics come up to a minute later; without any, it would sort the whole plan
+        # for each session that starts meanwhile.
+        session.execute(text("ANALYZE trial"))
 
 
 def lock_study(session: Session, study: Study) -> None:
     """Let one transaction at a time prepare a study; take it before any lock on a trial."""
     # key_share: rows that merely refer to the study must not wait.
     session.execute(select(Study.id).where(Study.id == study.id).with_for_update(key_share=True))
-
-
-def _free_trials(study_id: int, worker_id: int) -> Select[int, int, bool]:
-    return (
-        select(Trial.id, Trial.pair_id, Trial.a_is_left)
-        .where(
-            Trial.study_id == study_id,
-            Trial.free == _YES,
-            never_shown(worker_id),
-        )
-        .order_by(Trial.turn)
-    )
 
 
 def lease_trials(session: Session, study: Study, worker_id: int, wanted: int) -> list[LeasedTrial]:
@@ -129,22 +163,17 @@ def lease_trials(session: Session, study: Study, worker_id: int, wanted: int) ->
     caller adds the showings in the same transaction.
     """
     taken: dict[int, LeasedTrial] = {}
-    query = _free_trials(study.id, worker_id).with_for_update(
-        of=Trial, skip_locked=True, key_share=True
-    )
+    connection = session.connection()
     while len(taken) < wanted:
         # One pair may have many trials; each round leaves out the pairs already taken.
-        rows = session.execute(
-            query.where(Trial.pair_id.not_in(list(taken))).limit(wanted - len(taken))
-        ).all()
+        of = {"study": study.id, "worker": worker_id, "taken": list(taken)}
+        rows = connection.execute(_FREE, of | {"wanted": wanted - len(taken)}).all()
         if not rows:
             break
         for row in rows:
             taken.setdefault(row.pair_id, LeasedTrial(row.id, row.pair_id, row.a_is_left))
-    session.execute(
-        update(Trial).where(Trial.id.in_([t.id for t in taken.values()])).values(free=False),
-        execution_options={"synchronize_session": False},
-    )
+    if taken:
+        connection.execute(_TAKE, {"trials": [trial.id for trial in taken.values()]})
     return list(taken.values())
 
 
@@ -157,41 +186,17 @@ def has_free_trial(session: Session, study: Study, worker_id: int | None, now: d
         worker_id: None for a worker who is not known yet.
         now: leases that ended before are free trials, though nobody has freed them yet.
     """
-    free = select(Trial.id).where(Trial.study_id == study.id, Trial.free == _YES)
-    # Before the first session, patterns of session trials are still marked free too.
-    free = free.where(Trial.kind == TrialKind.TEST)
-    stale = (
-        select(Trial.id)
-        .join(Showing, Showing.trial_id == Trial.id)
-        .where(
-            Trial.study_id == study.id,
-            Trial.kind == TrialKind.TEST,
-            Showing.status == ShowingStatus.LEASED,
-            Showing.expires_at < now,
-            ~of_rows(stopped_rows(session, study)),
-        )
-    )
-    for query in (free, stale):
-        if worker_id is not None:
-            query = query.where(never_shown(worker_id))
-        if session.scalar(query.limit(1)) is not None:
-            return True
-    return False
+    of = {"study": study.id, "worker": worker_id}  # to nobody, no pair was ever shown
+    if session.scalar(_ANY_FREE, of) is not None:
+        return True
+    stopped = of_rows(stopped_rows(session, study))
+    return session.scalar(_ANY_STALE.where(~stopped), of | {"now": now}) is not None
 
 
 def expire_leases(session: Session, study: Study, now: datetime) -> int:
     """End the leases whose time is over and free their trials; returns how many there were."""
-    stale = session.execute(
-        select(Showing.id, Showing.trial_id)
-        .join(Assignment, Showing.assignment_id == Assignment.id)
-        .where(
-            Showing.status == ShowingStatus.LEASED,
-            Showing.expires_at < now,
-            Assignment.study_id == study.id,
-        )
-        .order_by(Showing.id)
-        .with_for_update(of=Showing, skip_locked=True)
-    ).all()
+    locked = STALE.order_by(Showing.id).with_for_update(of=Showing, skip_locked=True)
+    stale = session.execute(locked, {"study": study.id, "now": now}).all()
     if stale:
         set_status(session, [row.id for row in stale], ShowingStatus.EXPIRED)
         free_trials(session, study, [row.trial_id for row in stale])

@@ -97,7 +97,7 @@ def _rehearse(session: Session, answers: int) -> dict[str, Any]:
     assignment = start_session(session, study, hit=hit, worker=worker, external_id=CROWD, now=now())
     session.flush()
     _answer(session, assignment, answers)
-    following = session_state(session, study, assignment, services().store)
+    following = session_state(session, study, assignment.id, services().store)
     if following["stage"] not in ("survey", "finish"):
         return following
     code = finish_session(session, assignment, now())

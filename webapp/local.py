@@ -7,22 +7,36 @@ import secrets
 
 from flask import Blueprint, Flask, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from evaluation import schema
 from evaluation.database import find_study
+from evaluation.schema import Assignment, AssignmentStatus, Study, Worker
 from webapp import services
-from webapp.settings import page_wording
+from webapp.settings import current_study, page_wording
 from webapp.tickets import Ticket, sign_ticket
 
 blueprint = Blueprint("local", __name__)
 
 CROWD = "local"
 _NAME = re.compile(r"[\w.@+-]{1,64}")
+# Made once: making a statement takes longer than sending it.
+_OPEN_SESSION = (
+    select(Assignment.external_id)
+    .join(Worker, Assignment.worker_id == Worker.id)
+    .where(
+        Assignment.study_id == bindparam("study"),
+        Assignment.status == AssignmentStatus.ACCEPTED,
+        Worker.crowd == CROWD,
+        Worker.environment == bindparam("environment"),
+        Worker.external_id == bindparam("rater"),
+    )
+    .order_by(Assignment.id.desc())
+    .limit(1)
+)
 
 
-def join_path(study: schema.Study) -> str:
+def join_path(study: Study) -> str:
     """Return the path of the link that lets a room of raters in; it cannot be guessed."""
     digest = hmac.new(study.secret.encode(), b"join", hashlib.sha256).hexdigest()
     return f"/join/{digest[:20]}"
@@ -34,37 +48,24 @@ def join_address(app: Flask) -> str:
         return join_path(find_study(session, services().study))
 
 
-def closed(study: schema.Study) -> tuple[str, int]:
+def closed(study: Study) -> tuple[str, int]:
     """Answer an address that lets nobody in."""
     return render_template("rating/closed.html", wording=page_wording(study)), 404
 
 
-def _open_session(session: Session, rater: str) -> str | None:
+def _open_session(session: Session, study: Study, rater: str) -> str | None:
     """Return the id of the session that a rater left open, so that opening again resumes it."""
-    return session.scalar(
-        select(schema.Assignment.external_id)
-        .join(schema.Assignment.worker)
-        .join(schema.Study, schema.Study.id == schema.Assignment.study_id)
-        .where(
-            schema.Study.name == services().study,
-            schema.Worker.crowd == CROWD,
-            schema.Worker.environment == services().environment,
-            schema.Worker.external_id == rater,
-            schema.Assignment.status == schema.AssignmentStatus.ACCEPTED,
-        )
-        .order_by(schema.Assignment.id.desc())
-        .limit(1)
-    )
+    of = {"study": study.id, "environment": services().environment, "rater": rater}
+    return session.scalar(_OPEN_SESSION, of)
 
 
-def _to_page(session: Session, rater: str) -> ResponseReturnValue:
+def _to_page(study: Study, rater: str, open_session: str | None) -> ResponseReturnValue:
     """Redirect to the rating page with a ticket for this rater.
 
     Nothing is written: the trials are leased when the rater presses Start, so that a link preview
     or a prefetch takes none.
     """
-    study = find_study(session, services().study)
-    ticket = Ticket(CROWD, rater, _open_session(session, rater) or secrets.token_hex(16))
+    ticket = Ticket(CROWD, rater, open_session or secrets.token_hex(16))
     signed = sign_ticket(study.secret, ticket)
     return redirect(url_for("rating.page", ticket=signed, lang=request.args.get("lang")))
 
@@ -80,14 +81,15 @@ def local() -> ResponseReturnValue:
     if not _NAME.fullmatch(rater):
         abort(400, "a rater's name has 1 to 64 letters, digits or . _ @ + -")
     with services().database.read() as session:
-        return _to_page(session, rater)
+        study = current_study(session)
+        return _to_page(study, rater, _open_session(session, study, rater))
 
 
 @blueprint.get("/join/<code>")
 def join(code: str) -> ResponseReturnValue:
     """Let one more rater of the room in; every opening is a new rater."""
     with services().database.read() as session:
-        study = find_study(session, services().study)
+        study = current_study(session)
         if not hmac.compare_digest(f"/join/{code}".encode(), join_path(study).encode()):
             return closed(study)
-        return _to_page(session, f"rater-{secrets.token_hex(6)}")
+        return _to_page(study, f"rater-{secrets.token_hex(6)}", open_session=None)

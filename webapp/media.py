@@ -5,11 +5,13 @@ length, which is padded to be equal. No Last-Modified, no file names.
 """
 
 import re
+from functools import lru_cache
 
 from flask import Blueprint, Response, abort, request
 from sqlalchemy import select
 
 from evaluation import schema
+from evaluation.database import Database
 from evaluation.errors import EvaluationError
 from evaluation.storage import IMMUTABLE
 from webapp import services
@@ -17,6 +19,15 @@ from webapp import services
 blueprint = Blueprint("media", __name__)
 
 _KEY = re.compile(r"[0-9a-f]{64}")
+_REMEMBERED = 50_000  # keys, in some ten megabytes
+
+
+@lru_cache(_REMEMBERED)
+def _mime(database: Database, key: str) -> str:
+    """Return a clip's type, which never changes under a key; what is no clip is asked for again."""
+    with database.read() as session:
+        mime = session.scalar(select(schema.Stimulus.mime).where(schema.Stimulus.key == key))
+    return mime or abort(404)
 
 
 @blueprint.get("/media/<key>")
@@ -24,10 +35,7 @@ def clip(key: str) -> Response:
     """Send one encoded clip, or the part of it that a Range header asks for."""
     if not _KEY.fullmatch(key):
         abort(404)
-    with services().database.read() as session:
-        mime = session.scalar(select(schema.Stimulus.mime).where(schema.Stimulus.key == key))
-    if mime is None:
-        abort(404)
+    mime = _mime(services().database, key)
     try:
         data = services().store.get(key)
     except EvaluationError:

@@ -9,11 +9,9 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from evaluation import schema
 from evaluation.allocation import (
     finish_session,
     get_worker,
@@ -21,10 +19,14 @@ from evaluation.allocation import (
     local_hit,
     start_session,
 )
-from evaluation.arrivals import published_hit, sessions_started, superseded_sessions
+from evaluation.arrivals import (
+    published_hit,
+    seen_before,
+    sessions_started,
+    superseded_sessions,
+)
 from evaluation.closing import return_session
 from evaluation.consents import note_consent
-from evaluation.database import find_study
 from evaluation.errors import (
     DatabaseError,
     EvaluationError,
@@ -35,15 +37,21 @@ from evaluation.errors import (
     StudyPaused,
     TokenError,
 )
-from evaluation.judgments import record_judgment
+from evaluation.judgments import record_answer
 from evaluation.links import CROWD as LINK
 from evaluation.links import LinkFull, LinkOver, check_place, claim_place, completion_url
-from evaluation.schema import Assignment, Study
+from evaluation.schema import Assignment, AssignmentStatus, Environment, Hit, Study
 from evaluation.tokens import PageToken, read_token, sign_token
 from webapp import now, services
 from webapp.receipts import receipt
-from webapp.requests import Judged, read_judgment, read_started, read_survey, text_field
-from webapp.settings import page_wording, rating_settings
+from webapp.requests import read_judgment, read_started, read_survey, text_field
+from webapp.settings import (
+    consent_of,
+    current_study,
+    page_wording,
+    rating_settings,
+    survey_questions,
+)
 from webapp.showings import session_state
 from webapp.tickets import Ticket, read_ticket
 
@@ -69,7 +77,7 @@ _REFUSALS: tuple[tuple[type[EvaluationError], str, int], ...] = (
 def page() -> ResponseReturnValue:
     """Show the rating page for a ticket; nothing is written."""
     with services().database.read() as session:
-        study = find_study(session, services().study)
+        study = current_study(session)
         settings = rating_settings(session, study)
         try:
             ticket = read_ticket(study.secret, request.args.get("ticket", ""))
@@ -95,19 +103,21 @@ def open_session() -> ResponseReturnValue:
     """Tell the page where its session stands; `new` when it has not been started."""
     body = _body()
     with services().database.read() as session:
-        study = find_study(session, services().study)
+        study = current_study(session)
         ticket = read_ticket(study.secret, text_field(body, "ticket", 2000))
-        assignment = _assignment_of(session, ticket)
+        worker_id, assignment = seen_before(
+            session, ticket.crowd, _environment(ticket), ticket.worker, ticket.session
+        )
         if assignment is not None:
             return _with_token(session, study, assignment)
         try:
-            _check_may_start(session, study, ticket)
+            _check_may_start(session, study, ticket, worker_id)
         except NothingLeft as error:
             return {"stage": _word(error)[0]}
         return {"stage": "new"}
 
 
-def _check_may_start(session: Session, study: Study, ticket: Ticket) -> None:
+def _check_may_start(session: Session, study: Study, ticket: Ticket, worker_id: int | None) -> None:
     """Refuse a worker for whom there is nothing to do, so that they learn it before they agree.
 
     Raises:
@@ -116,13 +126,6 @@ def _check_may_start(session: Session, study: Study, ticket: Ticket) -> None:
     hit = published_hit(session, study, ticket.crowd, ticket.hit) if ticket.hit else None
     if hit is not None and hit.crowd == LINK:
         check_place(session, hit, now())
-    worker_id = session.scalar(
-        select(schema.Worker.id).where(
-            schema.Worker.crowd == ticket.crowd,
-            schema.Worker.environment == _environment(ticket),
-            schema.Worker.external_id == ticket.worker,
-        )
-    )
     if worker_id is not None:
         given_back = superseded_sessions(session, hit, ticket.worker, ticket.session) if hit else []
         had = sessions_started(session, study, worker_id) - len(given_back)
@@ -139,31 +142,34 @@ def start() -> ResponseReturnValue:
     """Lease the session's trials, note the consent and the device; again returns what exists."""
     started = read_started(_body())
     with services().database.write() as session:
-        study = find_study(session, services().study)
-        settings = rating_settings(session, study, started.language)
+        study = current_study(session)
+        consent = consent_of(study, page_wording(study, started.language))
         ticket = read_ticket(study.secret, started.ticket)
-        if settings.consent and started.consent != str(settings.consent["version"]):
+        if consent and started.consent != str(consent["version"]):
             raise EvaluationError("the consent was not given")
         hit = _hit(session, study, ticket)
         worker = get_worker(session, ticket.crowd, hit.environment, ticket.worker, now())
         assignment = start_session(
-            session, study, hit=hit, worker=worker, external_id=ticket.session, now=now()
+            session,
+            study,
+            hit=hit,
+            worker=worker,
+            external_id=ticket.session,
+            now=now(),
+            device={**started.device, "user_agent": request.headers.get("User-Agent", "")[:400]},
         )
-        if not assignment.environment_details:
-            agent = request.headers.get("User-Agent", "")[:400]
-            assignment.environment_details = {**started.device, "user_agent": agent}
-        if settings.consent:
-            version, text = str(settings.consent["version"]), str(settings.consent["text"])
+        if consent:
+            version, text = str(consent["version"]), str(consent["text"])
             note_consent(session, assignment, version, text, now())
         session.flush()
         return _with_token(session, study, assignment)
 
 
-def _environment(ticket: Ticket) -> schema.Environment:
-    return schema.Environment(ticket.environment or services().environment)
+def _environment(ticket: Ticket) -> Environment:
+    return Environment(ticket.environment or services().environment)
 
 
-def _hit(session: Session, study: Study, ticket: Ticket) -> schema.Hit:
+def _hit(session: Session, study: Study, ticket: Ticket) -> Hit:
     """Return the HIT that a rater comes under; what they gave back on its platform is returned."""
     if not ticket.hit:
         return local_hit(session, study, ticket.crowd, _environment(ticket), now())
@@ -181,50 +187,33 @@ def _hit(session: Session, study: Study, ticket: Ticket) -> schema.Hit:
 @blueprint.get("/api/state")
 def state() -> ResponseReturnValue:
     """Return where the session stands."""
+    study = services().frozen
+    token = _token(study)
     with services().database.read() as session:
-        study = _frozen_study(session)
-        assignment = _authorised(session, study)
-        return session_state(session, study, assignment, services().store)
+        return session_state(session, study, token.assignment, services().store)
 
 
 @blueprint.post("/api/judgment")
 def judge() -> ResponseReturnValue:
     """Record one answer and return where the session stands after it."""
     judged = read_judgment(_body())
+    study = services().frozen
+    token = _token(study)
     with services().database.write() as session:
-        study = _frozen_study(session)
-        assignment = _authorised(session, study)
-        correct = _record(session, assignment, judged)
-    # After the commit, so that on SQLite, which has one writer, the next rater waits no longer.
-    with services().database.read() as session:
-        following = session_state(session, study, assignment, services().store)
-    return {"correct": correct, "state": following}
-
-
-def _record(session: Session, assignment: Assignment, judged: Judged) -> bool | None:
-    """Record an answer; say whether it was right where that may be told: in practice."""
-    showing_id = session.scalar(
-        select(schema.Showing.id).where(
-            schema.Showing.assignment_id == assignment.id,
-            schema.Showing.position == judged.position,
+        recorded = record_answer(
+            session,
+            study,
+            token.assignment,
+            position=judged.position,
+            question=judged.question,
+            choice=judged.choice,
+            rt_ms=judged.rt_ms,
+            clip_ms=judged.clip_ms,
+            details=judged.details,
+            now=now(),
         )
-    )
-    if assignment.status is schema.AssignmentStatus.WITHDRAWN:
-        raise SessionClosed("this session was withdrawn")
-    if showing_id is None:
-        raise EvaluationError("position: the session has no such pair")
-    recorded = record_judgment(
-        session,
-        assignment,
-        showing_id=showing_id,
-        question=judged.question,
-        choice=judged.choice,
-        rt_ms=judged.rt_ms,
-        clip_ms=judged.clip_ms,
-        details=judged.details,
-        now=now(),
-    )
-    return recorded.correct
+        following = session_state(session, study, token.assignment, services().store)
+    return {"correct": recorded.correct, "state": following}
 
 
 @blueprint.post("/api/finish")
@@ -232,11 +221,12 @@ def finish() -> ResponseReturnValue:
     """Store the survey, close the session and return its completion code."""
     body = _body()
     with services().database.write() as session:
-        study = find_study(session, services().study)
-        assignment = _authorised(session, study)
-        settings = rating_settings(session, study)
-        answers = read_survey(body, settings.survey)
-        first = assignment.status is schema.AssignmentStatus.ACCEPTED
+        study = current_study(session)
+        assignment = session.get(Assignment, _token(study).assignment)
+        if assignment is None:
+            raise TokenError("the page's session does not exist")
+        answers = read_survey(body, survey_questions(study))
+        first = assignment.status is AssignmentStatus.ACCEPTED
         code = finish_session(session, assignment, now())
         if first and answers:
             assignment.survey = answers
@@ -250,40 +240,18 @@ def _body() -> dict[str, Any]:
     return body
 
 
-def _assignment_of(session: Session, ticket: Ticket) -> Assignment | None:
-    return session.scalar(
-        select(Assignment)
-        .join(Assignment.worker)
-        .where(
-            Assignment.crowd == ticket.crowd,
-            Assignment.environment == _environment(ticket),
-            Assignment.external_id == ticket.session,
-            schema.Worker.external_id == ticket.worker,
-        )
-    )
-
-
-def _frozen_study(session: Session) -> Study:
-    """Return the study without reading it again: its design, questions and secret never change.
-
-    Its `paused` and `settings` may be old.
-    """
-    return session.merge(services().frozen, load=False)
-
-
-def _authorised(session: Session, study: Study) -> Assignment:
-    """Return the assignment of the token in the request's Authorization header."""
+def _token(study: Study) -> PageToken:
+    """Return what the token in the request's Authorization header allows."""
     header = request.headers.get("Authorization", "")
     token = read_token(study.secret, header.removeprefix("Bearer "), now())
-    assignment = session.get(Assignment, token.assignment)
-    if assignment is None or token.study != study.id:
+    if token.study != study.id:
         raise TokenError("the token is of another study")
-    return assignment
+    return token
 
 
 def _with_token(session: Session, study: Study, assignment: Assignment) -> dict[str, Any]:
     token = PageToken(study.id, assignment.id, assignment.worker_id, now() + _TOKEN_LIFE)
-    state = session_state(session, study, assignment, services().store)
+    state = session_state(session, study, assignment.id, services().store)
     if state["stage"] == "done":
         state |= _ending(session, study, assignment)
     return {**state, "token": sign_token(study.secret, token)}

@@ -4,13 +4,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask import request
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, select
+from sqlalchemy.orm import Session, joinedload
 
 from evaluation import schema
 from evaluation.languages import Texts, Wording, choose
 from evaluation.study import Question
+from webapp import services
 
+# Made once: making a statement takes longer than sending it.
+_STUDY = (
+    select(schema.Study)
+    .where(schema.Study.name == bindparam("name"))
+    .options(joinedload(schema.Study.questions))
+)
+_LAYOUT = (
+    select(schema.Stimulus.layout)
+    .join(schema.Clip, schema.Clip.id == schema.Stimulus.clip_id)
+    .where(schema.Clip.study_id == bindparam("study"))
+    .limit(1)
+)
 _SHOWN = ("trials", "practice", "gold", "repeats", "identical")
 
 
@@ -43,14 +56,19 @@ class RatingSettings:
     trials: int = 0
 
 
+def current_study(session: Session) -> schema.Study:
+    """Return the application's study as it is now, with its questions."""
+    return session.scalars(_STUDY, {"name": services().study}).unique().one()
+
+
 def _table(study: schema.Study, name: str) -> Any:
     """Return a table of the study file, frozen in the design or kept beside it."""
     return study.design.get(name, study.settings.get(name))
 
 
-def has_survey(study: schema.Study) -> bool:
-    """Tell whether a session ends with questions."""
-    return bool(_table(study, "survey"))
+def survey_questions(study: schema.Study) -> list[dict[str, Any]]:
+    """Return the questions that a session ends with, as the study file has them."""
+    return _table(study, "survey") or []
 
 
 def shows_prompt(study: schema.Study) -> bool:
@@ -66,7 +84,9 @@ def page_wording(study: schema.Study, language: str | None = None) -> Wording:
     return Wording(chosen, texts.get(chosen, {}))
 
 
-def _translated_consent(consent: dict[str, Any] | None, wording: Wording) -> dict[str, Any] | None:
+def consent_of(study: schema.Study, wording: Wording) -> dict[str, Any] | None:
+    """Return what is consented to, in the page's language; None where nothing is."""
+    consent: dict[str, Any] | None = _table(study, "consent")
     return consent and {**consent, "text": wording.own.get("consent", consent["text"])}
 
 
@@ -102,12 +122,7 @@ def rating_settings(
 
     parts = table("session") or {}
     design = table("design") or {}
-    layout = session.scalar(
-        select(schema.Stimulus.layout)
-        .join(schema.Stimulus.clip)
-        .where(schema.Clip.study_id == study.id)
-        .limit(1)
-    )
+    layout = session.scalar(_LAYOUT, {"study": study.id})
     return RatingSettings(
         # A study without a title has its name there, which may name a model.
         title=wording.own.get("title")
@@ -116,8 +131,8 @@ def rating_settings(
         questions={
             question.name: _translated_question(question, wording) for question in study.questions
         },
-        consent=_translated_consent(table("consent"), wording),
-        survey=[_translated_survey(question, wording) for question in table("survey") or []],
+        consent=consent_of(study, wording),
+        survey=[_translated_survey(question, wording) for question in survey_questions(study)],
         devices=list((table("workers") or {}).get("devices", ["desktop"])),
         allow_tie=bool(design.get("allow_tie", False)),
         layout=layout or {},

@@ -4,17 +4,19 @@ Nothing here names a source, a study, a file or a kind of trial. Showings go by 
 showing's id could tell a gold trial from a test trial, because they are made at different times.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session, joinedload, selectinload
+from sqlalchemy import Row, Select, bindparam, case, func, select, true
+from sqlalchemy.orm import Session, aliased
 
 from evaluation.allocation import POOL_RULE
+from evaluation.errors import TokenError
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
     Clip,
+    Judgment,
     Pair,
     PlanBatch,
     Showing,
@@ -25,112 +27,167 @@ from evaluation.schema import (
     TrialKind,
 )
 from evaluation.storage import MediaStore
-from webapp.settings import has_survey, shows_prompt
+from webapp.settings import shows_prompt, survey_questions
 
 _OPEN = (ShowingStatus.LEASED, ShowingStatus.EXPIRED)
-_LIVE = (AssignmentStatus.ACCEPTED, AssignmentStatus.SUBMITTED, AssignmentStatus.APPROVED)
+_DONE = (AssignmentStatus.SUBMITTED, AssignmentStatus.APPROVED, AssignmentStatus.REJECTED)
+
+_LEFT, _RIGHT = aliased(Stimulus), aliased(Stimulus)
+
+
+def _with_clips(query: Select[*tuple[Any, ...]], shown: Any) -> Select[*tuple[Any, ...]]:
+    """Add the clips of what is shown, which has a `pair_id` and says whether `a_is_left`."""
+    left = case((shown.a_is_left, Pair.clip_a_id), else_=Pair.clip_b_id)
+    right = case((shown.a_is_left, Pair.clip_b_id), else_=Pair.clip_a_id)
+    return (
+        query.add_columns(
+            Pair.padded_bytes,
+            Clip.prompt,
+            _LEFT.key.label("left_key"),
+            _LEFT.layout.label("left_layout"),
+            _RIGHT.key.label("right_key"),
+            _RIGHT.layout.label("right_layout"),
+        )
+        .outerjoin(Pair, Pair.id == shown.pair_id)
+        .outerjoin(Clip, Clip.id == Pair.clip_a_id)
+        .outerjoin(_LEFT, (_LEFT.clip_id == left) & (_LEFT.padded_bytes == Pair.padded_bytes))
+        .outerjoin(_RIGHT, (_RIGHT.clip_id == right) & (_RIGHT.padded_bytes == Pair.padded_bytes))
+    )
+
+
+def _following() -> Select[*tuple[Any, ...]]:
+    """Return the query for a session, its next two showings, and their place in their part.
+
+    There are two parts, practice and the trials proper. Gold, repeats and identical pairs count as
+    trials: nobody can tell them apart.
+    """
+    practice = Trial.kind == TrialKind.PRACTICE
+    place = func.row_number().over(partition_by=practice, order_by=Showing.position)
+    all_ = (
+        select(
+            Showing.id,
+            Showing.position,
+            Showing.status,
+            Trial.pair_id,
+            Trial.a_is_left,
+            practice.label("practice"),
+            place.label("number"),
+            func.count().over(partition_by=practice).label("total"),
+        )
+        .join(Trial, Showing.trial_id == Trial.id)
+        .where(Showing.assignment_id == bindparam("assignment"))
+        .subquery()
+    )
+    open_ = select(all_).where(all_.c.status.in_(_OPEN)).order_by(all_.c.position).limit(2)
+    two = open_.subquery()
+    shown = two.c
+    query = (
+        select(
+            Assignment.status.label("session"),
+            Assignment.completion_code,
+            shown.id,
+            shown.position,
+            shown.practice,
+            shown.number,
+            shown.total,
+        )
+        .select_from(Assignment)
+        .outerjoin(two, true())
+        .where(Assignment.id == bindparam("assignment"))
+        .order_by(shown.position)
+    )
+    return _with_clips(query, shown)
+
+
+# Made once: making a statement takes longer than sending it, and every rater asks all the time.
+_FOLLOWING = _following()
 
 
 def session_state(
-    session: Session,
-    study: Study,
-    assignment: Assignment,
-    store: MediaStore,
+    session: Session, study: Study, assignment_id: int, store: MediaStore
 ) -> dict[str, Any]:
     """Return where a session stands; as much work for a session of ten pairs as of a thousand.
+
+    Args:
+        session: of any unit; what it has not flushed is not seen.
+        study: of the assignment, with its questions; may be one that no session holds.
+        assignment_id: of the session.
+        store: of the study's clips.
 
     Returns:
         `stage` (`trials`, `survey`, `finish`, `done` or `closed`), and for `trials` the `progress`,
         the `showing` to answer and the one `after` it, whose clips can be fetched meanwhile.
+
+    Raises:
+        TokenError: there is no such session.
     """
-    if assignment.status not in (*_LIVE, AssignmentStatus.REJECTED):
+    rows = session.connection().execute(_FOLLOWING, {"assignment": assignment_id}).all()
+    if not rows:
+        raise TokenError("the page's session does not exist")
+    current = rows[0]
+    if current.session in _DONE:
+        return {"stage": "done", "code": current.completion_code}
+    if current.session is not AssignmentStatus.ACCEPTED:
         return {"stage": "closed"}
-    if assignment.status is not AssignmentStatus.ACCEPTED:
-        return {"stage": "done", "code": assignment.completion_code}
-    following = _following(session, study, assignment)
-    if not following:
-        return {"stage": "survey" if has_survey(study) else "finish"}
-    stimuli = _stimuli(session, [showing.trial.pair for showing in following])
-    described = [_described(showing, study, store, stimuli) for showing in following]
+    if current.id is None:
+        # A survey may be changed while the application runs, so the row is asked and not `study`.
+        has_survey = survey_questions(session.get_one(Study, study.id))
+        return {"stage": "survey" if has_survey else "finish"}
+    answered = _answered(session, study, rows)
+    described = [_described(showing, study, store, answered) for showing in rows]
     return {
         "stage": "trials",
-        "progress": _progress(session, following[0]),
+        "progress": {name: getattr(current, name) for name in ("practice", "number", "total")},
         "showing": described[0],
         "after": described[1] if len(described) > 1 else None,
     }
 
 
-def _following(session: Session, study: Study, assignment: Assignment) -> list[Showing]:
-    """Return the showing to answer and the one after it, as far as there are any."""
-    pair = joinedload(Showing.trial).joinedload(Trial.pair)
-    # Of a single question, an open showing has no answer.
-    given = [selectinload(Showing.judgments)] if len(study.questions) > 1 else []
-    chosen = (
-        select(Showing)
-        .where(Showing.assignment_id == assignment.id, Showing.status.in_(_OPEN))
-        .options(pair.joinedload(Pair.clip_a).load_only(Clip.prompt), *given)
-        .order_by(Showing.position)
-        .limit(2)
-        .execution_options(populate_existing=True)
+def _answered(
+    session: Session, study: Study, showings: Sequence[Row[*tuple[Any, ...]]]
+) -> set[tuple[int, int]]:
+    """Return showing and question of the answers that open showings have already."""
+    if len(study.questions) == 1:
+        return set()  # with an answer to it they would not be open
+    given = select(Judgment.showing_id, Judgment.question_id).where(
+        Judgment.showing_id.in_([showing.id for showing in showings])
     )
-    return list(session.scalars(chosen))
-
-
-def _progress(session: Session, current: Showing) -> dict[str, Any]:
-    """Return number and total of the part that is running: practice, or the trials proper.
-
-    Gold, repeats and identical pairs count as trials: nobody can tell them apart.
-    """
-    practice = current.trial.kind is TrialKind.PRACTICE
-    of_part = Trial.kind == TrialKind.PRACTICE if practice else Trial.kind != TrialKind.PRACTICE
-    number, total = session.execute(
-        select(func.count().filter(Showing.position <= current.position), func.count())
-        .join(Trial, Showing.trial_id == Trial.id)
-        .where(Showing.assignment_id == current.assignment_id, of_part)
-    ).one()
-    return {"practice": practice, "number": number, "total": total}
-
-
-def _stimuli(session: Session, pairs: Sequence[Pair]) -> dict[tuple[int, int], Stimulus]:
-    clips = {clip for pair in pairs for clip in (pair.clip_a_id, pair.clip_b_id)}
-    rows = session.scalars(select(Stimulus).where(Stimulus.clip_id.in_(clips)))
-    return {(row.clip_id, row.padded_bytes): row for row in rows}
+    return {(row.showing_id, row.question_id) for row in session.execute(given)}
 
 
 def _described(
-    showing: Showing,
+    showing: Row[*tuple[Any, ...]],
     study: Study,
     store: MediaStore,
-    stimuli: dict[tuple[int, int], Stimulus],
+    answered: Collection[tuple[int, int]],
 ) -> dict[str, Any]:
-    pair = showing.trial.pair
-    left, right = _sides(showing.trial)
-    several = len(study.questions) > 1
-    answered = {judgment.question_id for judgment in showing.judgments} if several else ()
     return {
         "position": showing.position,
-        "practice": showing.trial.kind is TrialKind.PRACTICE,
-        "prompt": pair.clip_a.prompt if shows_prompt(study) else "",
+        "practice": showing.practice,
+        "prompt": showing.prompt if shows_prompt(study) else "",
         "questions": [
             {"name": question.name, "text": question.text}
             for question in study.questions
-            if question.id not in answered
+            if (showing.id, question.id) not in answered
         ],
-        "left": _clip(stimuli[left, pair.padded_bytes], store),
-        "right": _clip(stimuli[right, pair.padded_bytes], store),
+        **_sides(showing, store),
     }
 
 
-def _sides(trial: Trial) -> tuple[int, int]:
-    """Return the ids of the clips on the left and on the right."""
-    pair = trial.pair
-    sides = (pair.clip_a_id, pair.clip_b_id)
-    return sides if trial.a_is_left else (sides[1], sides[0])
-
-
-def _clip(stimulus: Stimulus, store: MediaStore, root: str = "") -> dict[str, Any]:
-    url = store.url(stimulus.key) or f"{root}media/{stimulus.key}"
-    return {"url": url, "bytes": stimulus.padded_bytes, "layout": stimulus.layout}
+def _sides(shown: Row[*tuple[Any, ...]], store: MediaStore, root: str = "") -> dict[str, Any]:
+    """Return the clips on the left and on the right."""
+    clips = {
+        "left": (shown.left_key, shown.left_layout),
+        "right": (shown.right_key, shown.right_layout),
+    }
+    return {
+        side: {
+            "url": store.url(key) or f"{root}media/{key}",
+            "bytes": shown.padded_bytes,
+            "layout": layout,
+        }
+        for side, (key, layout) in clips.items()
+    }
 
 
 def sample_pair(
@@ -145,21 +202,15 @@ def sample_pair(
         root: from the page's address to the application's, such as `../`.
     """
     query = (
-        select(Trial)
-        .join(Trial.batch)
+        select(Trial.id)
+        .join(PlanBatch, Trial.batch_id == PlanBatch.id)
         .where(
             Trial.study_id == study.id,
             Trial.kind == TrialKind.PRACTICE,
             PlanBatch.rule == POOL_RULE,
         )
+        .order_by(Trial.number)
+        .limit(1)
     )
-    trial = session.scalar(query.order_by(Trial.number).limit(1))
-    if trial is None:
-        return None
-    stimuli = _stimuli(session, [trial.pair])
-    left, right = _sides(trial)
-    return {
-        "position": 0,
-        "left": _clip(stimuli[left, trial.pair.padded_bytes], store, root),
-        "right": _clip(stimuli[right, trial.pair.padded_bytes], store, root),
-    }
+    pair = session.execute(_with_clips(query, Trial)).first()
+    return {"position": 0, **_sides(pair, store, root)} if pair else None

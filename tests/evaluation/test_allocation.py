@@ -206,6 +206,17 @@ def test_the_last_session_may_be_short_and_then_nothing_is_left(database, plan_s
     assert sizes == [4, 2]
 
 
+def test_nothing_is_left_for_a_worker_who_has_seen_every_pair(database, plan_study, begin):
+    study = plan_study(database, cells={("a", "b", "golf"): 4})
+    with database.write() as unit:
+        first = begin(unit, study, "w1")
+        new = get_worker(unit, "local", Environment.SANDBOX, "w2", START).id
+        assert not has_free_trial(unit, study, first.worker_id, START)
+        assert not has_free_trial(unit, study, new, START)
+        assert not has_free_trial(unit, study, first.worker_id, AFTER_LEASE)
+        assert has_free_trial(unit, study, new, AFTER_LEASE)
+
+
 def test_nothing_left_leaves_no_trace(database, plan_study, begin):
     study = plan_study(database, cells={("a", "b", "golf"): 4})
     with database.write() as unit:

@@ -35,6 +35,19 @@ def _execute(url, *statements):
     engine.dispose()
 
 
+def end_connections(url):
+    """End all other connections to a database, as a server that restarts does."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    others = "datname = current_database() AND pid <> pg_backend_pid()"
+    with engine.connect() as connection:
+        ended = connection.scalars(
+            text(f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE {others}")
+        ).all()
+    engine.dispose()
+    assert ended
+    assert all(ended)
+
+
 def test_a_write_unit_is_committed_and_read_back_aware(database):
     with database.write() as session:
         session.add(_study())
@@ -62,6 +75,29 @@ def test_a_read_session_cannot_write(database):
         session.add(_study())
         with pytest.raises(DBAPIError, match=r"read.?only"):
             session.flush()
+
+
+def test_a_connection_that_wrote_can_only_read_in_the_next_read_session(database):
+    for name in ("one", "two"):  # twice, because a connection keeps how it was set
+        _add_study(database, name)
+        with database.read() as session:
+            session.add(_study("three"))
+            with pytest.raises(DBAPIError, match=r"read.?only"):
+                session.flush()
+
+    assert database._engine.pool.checkedin() == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_connections_that_the_server_has_ended_are_made_anew(database, database_url):
+    with database.write(), database.read() as second:
+        second.execute(text("SELECT 1"))
+    end_connections(database_url)
+
+    _add_study(database)
+    with database.read() as session:
+        assert find_study(session, None).name == "one"
 
 
 def test_foreign_keys_are_enforced(database):

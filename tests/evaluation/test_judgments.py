@@ -5,9 +5,16 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import func, select
 
-from evaluation.allocation import next_showing, return_session
-from evaluation.errors import SessionClosed, UsageError
-from evaluation.judgments import DETAIL_KEYS, Answer, Recorded, record_judgment, record_judgments
+from evaluation.allocation import next_showing, return_session, withdraw_session
+from evaluation.errors import SessionClosed, TokenError, UsageError
+from evaluation.judgments import (
+    DETAIL_KEYS,
+    Answer,
+    Recorded,
+    record_answer,
+    record_judgment,
+    record_judgments,
+)
 from evaluation.schema import (
     Choice,
     Judgment,
@@ -58,7 +65,8 @@ def test_an_answer_is_stored_as_it_was_given(unit):
     assert (stored.choice, stored.rt_ms, stored.clip_ms) == (Choice.RIGHT, 2512.5, 4000.0)
     assert (stored.status, stored.answered_at) == (JudgmentStatus.COUNTED, NOW)
     assert stored.details == GOOD["details"]
-    assert unit.get(Showing, unit.showing.id).status is ShowingStatus.ANSWERED
+    answered = select(Showing.status).where(Showing.id == unit.showing.id)
+    assert unit.scalar(answered) is ShowingStatus.ANSWERED
     assert next_showing(unit, unit.assignment).position == 2
 
 
@@ -136,6 +144,45 @@ def test_a_returned_session_takes_no_new_answer_but_knows_its_old_ones(unit):
     assert _record(unit).duplicate is True
     with pytest.raises(SessionClosed, match="was returned"):
         _record(unit, showing_id=other)
+
+
+def _answer(unit, **changes):
+    """Answer as a page does, which knows its session's id and the places in it."""
+    study = unit.get_one(Study, unit.assignment.study_id)
+    values = {"assignment_id": unit.assignment.id, "position": 1} | GOOD | changes
+    return record_answer(unit, study, values.pop("assignment_id"), **values)
+
+
+def test_a_page_answers_by_the_place_of_a_showing(unit):
+    assert _answer(unit).duplicate is False
+    assert _record(unit).duplicate is True
+    assert _answer(unit, position=3).duplicate is False
+
+    answered = select(Showing.position).where(Showing.status == ShowingStatus.ANSWERED)
+    assert unit.scalars(answered.order_by(Showing.position)).all() == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "message"),
+    [
+        ({"position": 99}, UsageError, "the session has no showing 99"),
+        ({"assignment_id": 99}, TokenError, "the page's session does not exist"),
+        ({"choice": "tie"}, UsageError, "choice 'tie' is not offered"),
+        ({"question": "motion"}, UsageError, "no question 'motion' in this study"),
+    ],
+)
+def test_a_page_is_told_what_is_wrong(unit, changes, kind, message):
+    with pytest.raises(kind, match=message):
+        _answer(unit, **changes)
+
+
+def test_a_withdrawn_session_takes_no_answer_not_even_one_that_it_has(unit):
+    _answer(unit)
+    withdraw_session(unit, unit.assignment, NOW)
+
+    for position in (1, 2, 99):
+        with pytest.raises(SessionClosed, match="was withdrawn"):
+            _answer(unit, position=position)
 
 
 def test_every_key_of_the_details_is_accepted(unit):

@@ -12,9 +12,11 @@ from http.client import HTTPResponse
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from evaluation import schema
+from evaluation.storage import LocalStore
+from webapp import create_app
 
 RATERS = 20
 SESSIONS, TRIALS = 8, 2  # the plan has fewer places than there are raters
@@ -101,3 +103,32 @@ def test_idle_connections_lock_nobody_out(server):
         assert page.status == 200
     for connection in idle:
         connection.close()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_restart_of_postgresql_between_two_answers_loses_nothing(
+    database, rating_study, tmp_path
+):
+    rating_study.build_study(database, tmp_path, rating_study.Recipe(trials=3, frames=2))
+    app = create_app(database.url, LocalStore(tmp_path / "media"))
+    client = app.test_client()
+    page = client.get("/local?rater=ann").headers["Location"]
+    ticket = parse_qs(urlsplit(page).query)["ticket"][0]
+    state = client.post("/api/start", json={"ticket": ticket, "device": {}}).json
+    headers = {"Authorization": f"Bearer {state['token']}"}
+
+    for position in (1, 2, 3):
+        with database.read() as session:  # a server that restarts ends every connection
+            ended = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity "
+            others = "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            assert all(session.scalars(text(ended + others)).all())
+        answer = {
+            "position": position, "question": "realism", "choice": "left", "rt_ms": 9, "clip_ms": 9,
+            "details": {},
+        }  # fmt: skip
+        reply = client.post("/api/judgment", json=answer, headers=headers)
+        assert (reply.status_code, client.get(page).status_code) == (200, 200)
+
+    assert reply.json["state"] == {"stage": "finish"}
+    app.extensions["vgan_eval"].database.close()

@@ -1,6 +1,10 @@
 """Serving clips: cached for ever, by parts, and only those of the study."""
 
 import pytest
+from sqlalchemy import select
+
+from evaluation import schema
+from webapp import create_app
 
 
 def first_key(client):
@@ -47,3 +51,34 @@ def test_a_clip_whose_file_is_gone_is_not_found(make_client):
     (client.built.store.folder / first_key(client)).unlink()
 
     assert client.get(f"/media/{first_key(client)}").status_code == 404
+
+
+def test_a_clip_is_found_as_soon_as_the_study_has_it(make_client):
+    client = make_client()
+    key = "a" * 64
+    client.built.store.put(key, b"pixels", "image/png")
+    before = client.get(f"/media/{key}")
+    with client.application.extensions["vgan_eval"].database.write() as session:
+        clip = session.scalars(select(schema.Clip.id)).first()
+        session.add(
+            schema.Stimulus(
+                clip_id=clip, key=key, padded_bytes=6, mime="image/png", layout={"kind": "sprite"}
+            )
+        )
+
+    assert before.status_code == 404
+    assert client.get(f"/media/{key}").data == b"pixels"
+
+
+def test_what_one_application_knows_another_asks_for(make_client):
+    client = make_client()
+    key = first_key(client)
+    assert client.get(f"/media/{key}").status_code == 200
+    database = client.application.extensions["vgan_eval"].database
+    with database.write() as session:
+        session.query(schema.Stimulus).delete()
+
+    other = create_app(client.built.url, client.built.store)
+
+    assert other.test_client().get(f"/media/{key}").status_code == 404
+    other.extensions["vgan_eval"].database.close()

@@ -228,6 +228,19 @@ def test_the_survey_is_checked_and_stored(make_client, rating_study, stored):
     assert stored(select(schema.Assignment.survey))[0] == {"screen": "laptop"}
 
 
+def test_a_survey_that_was_added_meanwhile_is_asked_for(make_client, rating_study):
+    client = make_client(rating_study.Recipe(trials=1))
+    _, started = start(client)
+    with client.application.extensions["vgan_eval"].database.write() as session:
+        study = session.scalars(select(schema.Study)).one()
+        study.design = {name: table for name, table in study.design.items() if name != "survey"}
+        study.settings = study.settings | {"survey": [{"id": "notes", "text": "Anything else?"}]}
+
+    state, _ = rate_all(client, started.json)
+
+    assert state == {"stage": "survey"}
+
+
 def test_an_unfinished_session_cannot_be_finished(make_client):
     client = make_client()
     _, started = start(client)
