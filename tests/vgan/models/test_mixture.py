@@ -7,7 +7,7 @@ import torch
 from sklearn.mixture import GaussianMixture as SklearnMixture
 
 from vgan.errors import TrainingError
-from vgan.models.mixture import GaussianMixture, components_for, k_means, plus_plus_centres
+from vgan.models.mixture import GaussianMixture, components_for
 
 KNOWN_MEANS = torch.tensor([[0.0, 0.0, 0.0], [6.0, 0.0, 2.0], [-5.0, 4.0, 0.0]])
 KNOWN_WEIGHTS = torch.tensor([0.5, 0.3, 0.2])
@@ -91,17 +91,6 @@ def test_log_likelihood_rises_at_every_iteration():
         assert after >= before - 1e-10
 
 
-def test_chunks_do_not_change_the_fit(monkeypatch):
-    codes = overlapping_codes()
-    whole = GaussianMixture.fit(codes, 4, most_iterations=5)
-    monkeypatch.setattr("vgan.models.mixture._CHUNK_NUMBERS", 24 * 37)
-
-    parts = GaussianMixture.fit(codes, 4, most_iterations=5)
-
-    assert torch.allclose(whole.means, parts.means)
-    assert torch.allclose(whole.log_prob(codes), parts.log_prob(codes))
-
-
 def test_fit_with_the_same_seed_is_the_same():
     codes = overlapping_codes()
 
@@ -144,23 +133,6 @@ def test_a_mixture_saved_and_loaded_is_the_same(tmp_path):
 
     assert torch.equal(loaded.log_prob(overlapping_codes()), mixture.log_prob(overlapping_codes()))
     assert loaded.log_likelihoods == mixture.log_likelihoods
-
-
-def test_k_means_plus_plus_takes_one_centre_from_each_far_cluster():
-    centres = torch.tensor([[0.0, 0.0], [100.0, 0.0], [0.0, 100.0]], dtype=torch.float64)
-    codes = centres.repeat_interleave(50, dim=0)
-
-    chosen = plus_plus_centres(codes, 3, seed=0)
-
-    assert {tuple(row) for row in chosen.tolist()} == {tuple(row) for row in centres.tolist()}
-
-
-def test_k_means_groups_equal_codes_together_though_a_centre_is_empty():
-    codes = torch.tensor([[0.0], [0.1], [9.0], [9.1]], dtype=torch.float64)
-
-    groups = k_means(codes, torch.tensor([[1.0], [8.0], [100.0]], dtype=torch.float64))
-
-    assert groups.tolist() == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize(
