@@ -109,11 +109,8 @@ def generate(
     device = device or torch.device("cpu")
     if n < 1 or seed < 0:
         raise UsageError(f"n must be at least 1 and the seed at least 0, not {n} and {seed}")
-    loaded = load_run(run, device)
+    loaded = open_run(run, device)
     _refuse_future(loaded)
-    if device.type == "cpu":
-        keep_memory()
-        sample_in_phases(loaded.network)
     if streams and loaded.config.model == "one-stream":
         raise UsageError(f"{run}: a one-stream run has no foreground, mask and background")
     category = category or loaded.config.category
@@ -129,6 +126,19 @@ def generate(
     _write_manifest(order, loaded, checksums)
     logger.info("%s: %d clips of %s", out, n, loaded.config.source)
     return out
+
+
+def open_run(run: Path, device: torch.device) -> Run:
+    """Load a run to be sampled from, as quickly as the device can.
+
+    Raises:
+        CheckpointError: the run cannot be loaded.
+    """
+    loaded = load_run(run, device)
+    if device.type == "cpu":
+        keep_memory()
+        sample_in_phases(loaded.network)
+    return loaded
 
 
 def latents(run: Run, seed: int, indices: range, device: torch.device) -> Tensor:
