@@ -22,6 +22,7 @@ from vgan.data.dataset import to_uint8
 from vgan.data.scenes import draw_scenes
 from vgan.data.videos import encode_clip
 from vgan.sampling import CHUNK, generate, latents, open_run
+from vgan.training.checkpoint import find_run
 from vgan.training.config import resolve_config
 from vgan.training.loop import train
 
@@ -46,7 +47,7 @@ def seconds_of(run: Path, clips: int, workers: int, device: torch.device) -> flo
 
 def parts(run: Path, device: torch.device) -> tuple[float, float]:
     """Return seconds per clip of the network, to frames in memory, and of the encoder."""
-    loaded = open_run(run, device)
+    loaded = open_run(find_run(run), device)
     given = latents(loaded, 0, range(CHUNK), device)
     network: list[float] = []
     with torch.no_grad():

@@ -32,7 +32,7 @@ from vgan.data.manifest import (
 from vgan.errors import DataError, UsageError
 from vgan.models.layers import CLIP_FRAMES, CLIP_SIZE, Streams
 from vgan.models.strided import sample_in_phases
-from vgan.training.checkpoint import Run, load_run
+from vgan.training.checkpoint import Run, SavedRun, find_run
 from vgan.training.process import keep_memory
 
 logger = logging.getLogger(__name__)
@@ -109,32 +109,34 @@ def generate(
     device = device or torch.device("cpu")
     if n < 1 or seed < 0:
         raise UsageError(f"n must be at least 1 and the seed at least 0, not {n} and {seed}")
-    loaded = open_run(run, device)
-    _refuse_future(loaded)
-    if streams and loaded.config.model == "one-stream":
+    saved = find_run(run)
+    _refuse_future(saved)
+    if streams and saved.config.model == "one-stream":
         raise UsageError(f"{run}: a one-stream run has no foreground, mask and background")
-    category = category or loaded.config.category
+    category = category or saved.config.category
     if not SLUG.fullmatch(category):
         raise UsageError(f"category {category!r} is not a slug (lower-case letters, digits, - .)")
     order = _Order(out, category, n, seed, streams)
-    _open_folder(order, loaded)
+    parameters = _parameters(order, saved)
     missing = [i for i in range(n) if not all(file.is_file() for file in order.files(i))]
     if not missing and _listed(order):
         logger.info("%s: the %d clips are there already; nothing to do", out, n)
         return out
+    loaded = open_run(saved, device)
+    write_atomic(out / PARAMETERS_NAME, parameters.encode())
     checksums = _write_clips(order, loaded, missing, device, workers)
     _write_manifest(order, loaded, checksums)
     logger.info("%s: %d clips of %s", out, n, loaded.config.source)
     return out
 
 
-def open_run(run: Path, device: torch.device) -> Run:
+def open_run(saved: SavedRun, device: torch.device) -> Run:
     """Load a run to be sampled from, as quickly as the device can.
 
     Raises:
         CheckpointError: the run cannot be loaded.
     """
-    loaded = load_run(run, device)
+    loaded = saved.load(device)
     if device.type == "cpu":
         keep_memory()
         sample_in_phases(loaded.network)
@@ -152,7 +154,7 @@ def latents(run: Run, seed: int, indices: range, device: torch.device) -> Tensor
     return torch.cat(rows).to(device)
 
 
-def _refuse_future(run: Run) -> None:
+def _refuse_future(run: Run | SavedRun) -> None:
     if run.config.model == "future":
         raise UsageError(
             "a future run makes clips of pictures, not of a seed: "
@@ -169,8 +171,12 @@ def _latent(run: Run, seed: int, index: int) -> Tensor:
     return torch.randn(1, run.config.latent, generator=generator)
 
 
-def _open_folder(order: _Order, run: Run) -> None:
-    """Write down what is being generated, or check that it is what the folder holds."""
+def _parameters(order: _Order, run: SavedRun) -> str:
+    """Return what the folder is to say of what it holds, now with these clips.
+
+    Raises:
+        UsageError: it holds something else.
+    """
     path = order.out / PARAMETERS_NAME
     asked: dict[str, Any] = {
         "source": run.config.source,
@@ -199,8 +205,7 @@ def _open_folder(order: _Order, run: Run) -> None:
             f"{order.out} holds clips of {others.pop()}; one folder is for one source: "
             "give another --out"
         )
-    text = json.dumps(known | {order.category: asked}, indent=2, sort_keys=True) + "\n"
-    write_atomic(path, text.encode())
+    return json.dumps(known | {order.category: asked}, indent=2, sort_keys=True) + "\n"
 
 
 def _read_parameters(path: Path) -> dict[str, dict[str, Any]] | None:

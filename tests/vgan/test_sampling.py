@@ -11,6 +11,7 @@ from vgan.data.manifest import read_manifest, sha256_of
 from vgan.data.videos import read_video
 from vgan.errors import CheckpointError, DataError, UsageError
 from vgan.sampling import CHUNK, PARAMETERS_NAME, generate
+from vgan.training.checkpoint import RunFolder, SavedRun
 
 
 def checksums(folder):
@@ -73,11 +74,12 @@ def test_streams_blend_to_the_clip(clips):
     assert len(read_manifest(clips)) == 3
 
 
-def test_a_complete_folder_is_left_alone(runs, clips):
-    before = {f: f.stat().st_mtime_ns for f in clips.rglob("*.mp4")}
+def test_a_complete_folder_is_left_alone_and_no_network_loaded(runs, clips, monkeypatch):
+    before = files_of(clips)
+    monkeypatch.delattr(SavedRun, "load")
     generate(runs["two-stream"], clips, 3, 7, streams=True)
 
-    assert {f: f.stat().st_mtime_ns for f in clips.rglob("*.mp4")} == before
+    assert files_of(clips) == before
 
 
 def test_an_interrupted_folder_is_continued_to_the_same_bytes(runs, clips, tmp_path):
@@ -136,6 +138,16 @@ def test_wrong_parameters_are_refused_before_anything_is_written(runs, tmp_path,
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="not a run folder"):
         generate(tmp_path, tmp_path / "out", 1, 0)
+
+
+def test_a_damaged_checkpoint_is_named_and_leaves_no_folder(runs, tmp_path):
+    run = shutil.copytree(runs["two-stream"], tmp_path / "run")
+    _, file = RunFolder(run).newest_checkpoint()
+    file.write_bytes(file.read_bytes()[:1000])
+
+    with pytest.raises(CheckpointError, match=f"{file.name}: damaged"):
+        generate(run, tmp_path / "out", 2, 1)
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_full_disk_names_the_clip_and_leaves_nothing_half_written(runs, tmp_path, monkeypatch):

@@ -9,6 +9,8 @@ import io
 import json
 import pickle
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -207,6 +209,65 @@ def checkpoint_config(state: dict[str, Any], path: Path, model: str) -> TrainCon
     return config
 
 
+@dataclass(frozen=True)
+class SavedRun:
+    """A run as it lies in its folder: what is known of it before its network is loaded.
+
+    Args:
+        folder: where its files are.
+        config: its settings.
+        data: what it was trained on.
+        step: steps trained.
+        file: its newest checkpoint.
+        checkpoint_sha256: of that file, which names the weights.
+    """
+
+    folder: RunFolder
+    config: TrainConfig
+    data: TrainingData
+    step: int
+    file: Path
+    checkpoint_sha256: str
+
+    def load(self, device: torch.device | None = None) -> Run:
+        """Load the network that generates.
+
+        Args:
+            device: where it goes, the CPU by default.
+
+        Raises:
+            CheckpointError: the checkpoint is damaged or of another model, or the mixture of an
+                autoencoder has not been fitted yet.
+        """
+        from vgan.training.samplers import load_sampler
+
+        make_first_calls()
+        state = load_checkpoint(self.file)
+        checkpoint_config(state, self.file, self.config.model)
+        with fitting(self.file):
+            device = device or torch.device("cpu")
+            network = load_sampler(self.config, state["trainer"], device)
+        mixture = load_mixture(self.folder) if self.config.model == "autoencoder" else None
+        return Run(self.config, self.data, self.step, network, mixture, self.checkpoint_sha256)
+
+
+def find_run(path: Path) -> SavedRun:
+    """Find the newest checkpoint of a run, without loading it.
+
+    Args:
+        path: the run folder.
+
+    Raises:
+        CheckpointError: not a run folder, or no checkpoint yet.
+    """
+    from vgan.data.manifest import sha256_of
+
+    folder = RunFolder(path)
+    config, data = folder.read_config(), folder.read_data()
+    step, file = folder.newest_checkpoint()
+    return SavedRun(folder, config, data, step, file, sha256_of(file))
+
+
 def load_run(path: Path, device: torch.device | None = None) -> Run:
     """Load the newest checkpoint of a run for generation.
 
@@ -215,24 +276,9 @@ def load_run(path: Path, device: torch.device | None = None) -> Run:
         device: where the network goes, the CPU by default.
 
     Raises:
-        CheckpointError: not a run folder, no checkpoint yet, a damaged one or one of another
-            model, or an autoencoder whose mixture has not been fitted yet.
+        CheckpointError: as `find_run` and `SavedRun.load`.
     """
-    from vgan.data.manifest import sha256_of
-    from vgan.training.trainers import build_trainer
-
-    device = device or torch.device("cpu")
-    make_first_calls()
-    folder = RunFolder(path)
-    config, data = folder.read_config(), folder.read_data()
-    step, file = folder.newest_checkpoint()
-    state = load_checkpoint(file)
-    checkpoint_config(state, file, config.model)
-    trainer = build_trainer(config, None, device)
-    restore_trainer(trainer, state, file)
-    network = trainer.sampler().eval().requires_grad_(False)
-    mixture = load_mixture(folder) if config.model == "autoencoder" else None
-    return Run(config, data, step, network, mixture, sha256_of(file))
+    return find_run(path).load(device)
 
 
 def restore_trainer(trainer: Any, state: dict[str, Any], path: Path) -> None:
@@ -241,8 +287,15 @@ def restore_trainer(trainer: Any, state: dict[str, Any], path: Path) -> None:
     Raises:
         CheckpointError: the state is of a network of another shape.
     """
-    try:
+    with fitting(path):
         trainer.load_state_dict(state["trainer"])
+
+
+@contextmanager
+def fitting(path: Path) -> Iterator[None]:
+    """Turn what goes wrong when a state is loaded into a CheckpointError that names its file."""
+    try:
+        yield
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         why = str(error).strip().splitlines()[0]
         raise CheckpointError(f"{path}: does not fit the run's settings ({why})") from None

@@ -4,28 +4,20 @@
 clips given to `step`, or the state.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from vgan.models.autoencoder import Autoencoder, paper_autoencoder
-from vgan.models.discriminator import Discriminator
-from vgan.models.future import CodeFuture, SmallCodeFuture, paper_future, small_future
-from vgan.models.generator import OneStreamGenerator, TwoStreamGenerator
+from vgan.models.autoencoder import Autoencoder
 from vgan.models.layers import CLIP_FRAMES
-from vgan.models.small import (
-    SmallDiscriminator,
-    SmallOneStreamGenerator,
-    SmallTwoStreamGenerator,
-    small_autoencoder,
-)
-from vgan.training.averaging import AveragedWeights, calibrate
+from vgan.models.small import SmallDiscriminator
+from vgan.training.averaging import AveragedWeights
 from vgan.training.config import TrainConfig
 from vgan.training.distributed import ALONE, World, share_batch_norm
-from vgan.training.future import FirstFrames
 from vgan.training.losses import HINGE, TWO_LOGIT
+from vgan.training.networks import build_discriminator, build_network
 from vgan.training.players import (
     for_sampling,
     load_player,
@@ -35,6 +27,7 @@ from vgan.training.players import (
     set_learning_rate,
 )
 from vgan.training.reconstruction import AutoencoderTrainer
+from vgan.training.samplers import draw_latents, first_frames, measure_statistics
 from vgan.training.steps import (
     DTYPES,
     Game,
@@ -44,8 +37,6 @@ from vgan.training.steps import (
     step_simultaneous,
 )
 from vgan.training.tuning import Choice, plain
-
-CALIBRATION_BATCHES, CALIBRATION_BATCH = 4, 32
 
 
 def build_trainer(
@@ -69,32 +60,10 @@ def build_trainer(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = build_network(config, mean_frame)
-        opponent = _discriminator(config)
+        opponent = build_discriminator(config)
     if config.model == "autoencoder":
         return AutoencoderTrainer(config, cast(Autoencoder, network), device, world, choice)
     return GameTrainer(config, network, opponent, device, world, choice)
-
-
-def build_network(config: TrainConfig, mean_frame: Tensor | None = None) -> nn.Module:
-    """Build the network that samples: a generator, or the autoencoder.
-
-    Draws its weights from torch's global generator.
-    """
-    size = (config.width, config.latent)
-    builders: dict[tuple[str, str], Callable[[], nn.Module]] = {
-        ("paper", "two-stream"): lambda: TwoStreamGenerator(*size),
-        ("paper", "one-stream"): lambda: OneStreamGenerator(*size),
-        ("paper", "autoencoder"): lambda: paper_autoencoder(*size),
-        ("stabilised", "two-stream"): lambda: SmallTwoStreamGenerator(*size, mean_frame),
-        ("stabilised", "one-stream"): lambda: SmallOneStreamGenerator(*size, mean_frame),
-        ("stabilised", "autoencoder"): lambda: small_autoencoder(*size, mean_frame),
-        ("paper", "future-paper"): lambda: paper_future(*size),
-        ("paper", "future-code"): lambda: CodeFuture(config.width),
-        ("stabilised", "future-paper"): lambda: small_future(*size, mean_frame),
-        ("stabilised", "future-code"): lambda: SmallCodeFuture(config.width),
-    }
-    name = f"{config.model}-{config.variant}" if config.variant else config.model
-    return builders[config.recipe, name]()
 
 
 class GameTrainer:
@@ -139,9 +108,7 @@ class GameTrainer:
             DTYPES[config.dtype],
             config.frame_weight,
         )
-        # Only averaged weights have their statistics measured, and so need frames to be kept.
-        kept = CALIBRATION_BATCHES * CALIBRATION_BATCH if config.ema else 0
-        self.first_frames = FirstFrames(kept, device) if config.model == "future" else None
+        self.first_frames = first_frames(config, device)
 
     def step(self, real: Tensor) -> Metrics:
         """Train both networks on one batch; see `Trainer.step`."""
@@ -205,10 +172,7 @@ class GameTrainer:
         if self.average is None:
             return for_sampling(self.game.generator.network)
         network = for_sampling(self.average.network)
-        if self.first_frames:
-            calibrate(network, self.first_frames.batches(CALIBRATION_BATCH))
-        else:
-            calibrate(network, _calibration_latents(self.config, self.device))
+        measure_statistics(network, self.config, self.first_frames, self.device)
         return network
 
     def _given(self, real: Tensor) -> Tensor:
@@ -216,25 +180,5 @@ class GameTrainer:
         if self.first_frames:
             return self.first_frames.take(real)
         count = len(real) * self.world.size
-        latents = _latents(count, self.config.latent, self.chance, self.device)
+        latents = draw_latents(count, self.config.latent, self.chance, self.device)
         return latents[self.world.rows(count)]
-
-
-def _discriminator(config: TrainConfig) -> nn.Module:
-    if config.recipe == "stabilised":
-        return SmallDiscriminator(config.width)
-    return Discriminator(config.width)
-
-
-def _latents(count: int, latent: int, chance: torch.Generator, device: torch.device) -> Tensor:
-    """Draw (count, latent) from N(0, 1) on the CPU, so that every device sees the same."""
-    drawn = torch.randn(count, latent, generator=chance)
-    if device.type == "cuda":
-        return drawn.pin_memory().to(device, non_blocking=True)
-    return drawn.to(device)
-
-
-def _calibration_latents(config: TrainConfig, device: torch.device) -> Iterator[Tensor]:
-    chance = torch.Generator().manual_seed(config.seed)
-    for _ in range(CALIBRATION_BATCHES):
-        yield _latents(CALIBRATION_BATCH, config.latent, chance, device)

@@ -9,7 +9,9 @@ from torch import nn
 from vgan.models.layers import LatentMap
 from vgan.training.averaging import AveragedWeights, calibrate
 from vgan.training.config import learning_rate_factor, resolve_config
-from vgan.training.trainers import build_network, build_trainer
+from vgan.training.networks import build_network
+from vgan.training.samplers import load_sampler
+from vgan.training.trainers import build_trainer
 
 CPU = torch.device("cpu")
 GAMES = [
@@ -22,6 +24,17 @@ BATCH = 2
 def tiny(model="two-stream", recipe="stabilised", **overrides):
     settings = {"width": 2, "latent": 8, "batch": BATCH, "steps": 8, "dtype": "float32"}
     return resolve_config(model, "small", recipe, **settings | overrides)
+
+
+FUTURE = [
+    tiny("future", recipe, variant=variant)
+    for recipe in ("paper", "stabilised")
+    for variant in ("paper", "code")
+]
+
+
+def named(config):
+    return "-".join(filter(None, (config.model, config.variant, config.recipe)))
 
 
 def mean_frame():
@@ -121,6 +134,31 @@ def test_sampler_is_a_function_of_the_state(model, recipe):
     other.load_state_dict(through_a_file(trainer.state_dict()))
 
     assert_same(other.sampler().state_dict(), trainer.sampler().state_dict())
+
+
+@pytest.mark.parametrize("config", [*(tiny(*kind) for kind in EVERY), *FUTURE], ids=named)
+def test_the_sampler_of_a_state_is_its_trainers(config):
+    trainer = build_trainer(config, mean_frame(), CPU)
+    for step in range(2):
+        trainer.step(real(step))
+    expected = trainer.sampler()
+
+    loaded = load_sampler(config, through_a_file(trainer.state_dict()), CPU)
+
+    assert_same(loaded.state_dict(), expected.state_dict())
+    assert not any(module.training for module in loaded.modules())
+    assert not any(weight.requires_grad for weight in loaded.parameters())
+
+
+def test_a_sampler_is_loaded_without_touching_torchs_chance():
+    state = build_trainer(tiny(), mean_frame(), CPU).state_dict()
+    torch.manual_seed(7)
+    expected = torch.rand(1)
+    torch.manual_seed(7)
+
+    load_sampler(tiny(), state, CPU)
+
+    assert torch.equal(torch.rand(1), expected)
 
 
 def test_a_sampler_saved_by_its_own_state_is_the_same_sampler():
