@@ -18,15 +18,8 @@ from vgan.data.dataset import ClipDataset, open_dataset
 from vgan.errors import UsageError
 from vgan.models.discriminator import Discriminator
 from vgan.models.small import SmallDiscriminator
-from vgan.training.checkpoint import (
-    RunFolder,
-    TrainingData,
-    checkpoint_config,
-    load_checkpoint,
-    restore_trainer,
-)
+from vgan.training.checkpoint import TrainingData, find_run, restore_trainer
 from vgan.training.config import TrainConfig
-from vgan.training.process import make_first_calls
 
 
 @dataclass(frozen=True)
@@ -131,14 +124,10 @@ def load_looker(path: Path, device: torch.device) -> Looker:
     """
     from vgan.training.trainers import build_trainer
 
-    make_first_calls()
-    folder = RunFolder(path)
-    config, data = folder.read_config(), folder.read_data()
-    step, file = folder.newest_checkpoint()
-    state = load_checkpoint(file)
-    checkpoint_config(state, file, config.model)
+    saved = find_run(path)
+    config, state = saved.config, saved.read()
     trainer: Any = build_trainer(config, None, device)
-    restore_trainer(trainer, state, file)
+    restore_trainer(trainer, state, saved.file)
     if hasattr(trainer, "game"):
         part, network = "discriminator", trainer.game.discriminator.network
     else:
@@ -147,7 +136,7 @@ def load_looker(path: Path, device: torch.device) -> Looker:
     if not layers:
         raise UsageError(f"{path}: the {config.model} model has no network that looks at clips")
     default = next(name for name in layers if name.endswith("3"))
-    return Looker(config, data, step, part, layers, default)
+    return Looker(config, saved.data, saved.step, part, layers, default)
 
 
 def clip_layers(network: nn.Module) -> dict[str, Layer]:

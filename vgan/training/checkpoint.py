@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -219,7 +220,6 @@ class SavedRun:
         data: what it was trained on.
         step: steps trained.
         file: its newest checkpoint.
-        checkpoint_sha256: of that file, which names the weights.
     """
 
     folder: RunFolder
@@ -227,7 +227,24 @@ class SavedRun:
     data: TrainingData
     step: int
     file: Path
-    checkpoint_sha256: str
+
+    @cached_property
+    def checkpoint_sha256(self) -> str:
+        """The checksum of the checkpoint, which names the weights."""
+        from vgan.data.manifest import sha256_of
+
+        return sha256_of(self.file)
+
+    def read(self) -> dict[str, Any]:
+        """Read the checkpoint, which must be of the run's model.
+
+        Raises:
+            CheckpointError: it is damaged or of another model.
+        """
+        make_first_calls()
+        state = load_checkpoint(self.file)
+        checkpoint_config(state, self.file, self.config.model)
+        return state
 
     def load(self, device: torch.device | None = None) -> Run:
         """Load the network that generates.
@@ -241,9 +258,7 @@ class SavedRun:
         """
         from vgan.training.samplers import load_sampler
 
-        make_first_calls()
-        state = load_checkpoint(self.file)
-        checkpoint_config(state, self.file, self.config.model)
+        state = self.read()
         with fitting(self.file):
             device = device or torch.device("cpu")
             network = load_sampler(self.config, state["trainer"], device)
@@ -260,12 +275,9 @@ def find_run(path: Path) -> SavedRun:
     Raises:
         CheckpointError: not a run folder, or no checkpoint yet.
     """
-    from vgan.data.manifest import sha256_of
-
     folder = RunFolder(path)
     config, data = folder.read_config(), folder.read_data()
-    step, file = folder.newest_checkpoint()
-    return SavedRun(folder, config, data, step, file, sha256_of(file))
+    return SavedRun(folder, config, data, *folder.newest_checkpoint())
 
 
 def load_run(path: Path, device: torch.device | None = None) -> Run:
