@@ -22,9 +22,9 @@ from vgan.data.dataset import to_uint8
 from vgan.data.scenes import draw_scenes
 from vgan.data.videos import encode_clip
 from vgan.sampling import CHUNK, generate, latents, open_run
-from vgan.training.checkpoint import find_run
 from vgan.training.config import resolve_config
 from vgan.training.loop import train
+from vgan.training.run import find_run
 
 
 def make_run(folder: Path, width: int) -> Path:

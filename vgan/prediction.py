@@ -21,7 +21,7 @@ from vgan.data.pictures import GivenPicture, find_pictures, read_picture
 from vgan.data.videos import Frames, write_clip
 from vgan.errors import DataError, UsageError
 from vgan.models.layers import CLIP_FRAMES, CLIP_SIZE, Streams
-from vgan.training.checkpoint import Run, load_run
+from vgan.training.run import Run, load_run
 from vgan.training.sheets import png_bytes, predicted_sheet
 
 logger = logging.getLogger(__name__)

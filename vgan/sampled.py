@@ -13,7 +13,7 @@ from vgan.data.dataset import to_uint8
 from vgan.data.videos import Frames
 from vgan.errors import UsageError
 from vgan.sampling import CHUNK, latents
-from vgan.training.checkpoint import Run
+from vgan.training.run import Run
 
 Masks = NDArray[np.float32]
 

@@ -32,8 +32,8 @@ from vgan.data.manifest import (
 from vgan.errors import DataError, UsageError
 from vgan.models.layers import CLIP_FRAMES, CLIP_SIZE, Streams
 from vgan.models.strided import sample_in_phases
-from vgan.training.checkpoint import Run, SavedRun, find_run
 from vgan.training.process import keep_memory
+from vgan.training.run import Run, SavedRun, find_run
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from vgan.data.manifest import read_manifest, sha256_of
 from vgan.data.videos import read_video
 from vgan.errors import CheckpointError, DataError, UsageError
 from vgan.sampling import CHUNK, PARAMETERS_NAME, generate
-from vgan.training.checkpoint import RunFolder, SavedRun
+from vgan.training.run import RunFolder, SavedRun
 
 
 def checksums(folder):

@@ -104,10 +104,10 @@ def train(
     **asked: Any,
 ) -> None:
     """Train MODEL on one category of a clip folder; Ctrl-C saves, --resume goes on."""
-    from vgan.training.checkpoint import RunFolder
     from vgan.training.distributed import joined, local_device
     from vgan.training.loop import train as train_network
     from vgan.training.opening import resumed_config
+    from vgan.training.run import RunFolder
 
     out = out or Path("runs") / f"{model}-{asked['category'] or 'all'}"
     folder = RunFolder(out)

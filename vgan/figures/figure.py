@@ -11,7 +11,7 @@ from vgan.data.videos import Frames
 from vgan.figures.drawing import mp4, png, webp
 from vgan.figures.pages import Picture, Section, html_page, write_all
 from vgan.sampled import run_names
-from vgan.training.checkpoint import Run, load_run
+from vgan.training.run import Run, load_run
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from vgan.figures.figure import Figure, write_figures
 from vgan.figures.samples import ARROWS_MEAN, with_arrows
 from vgan.prediction import load_future, predict_streams
 from vgan.sampled import run_names
-from vgan.training.checkpoint import RunFolder
+from vgan.training.run import RunFolder
 
 _FRAMES = (1, 8, 16, 32)
 _FACTOR = 2

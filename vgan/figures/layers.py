@@ -18,8 +18,9 @@ from vgan.data.dataset import ClipDataset, open_dataset
 from vgan.errors import UsageError
 from vgan.models.discriminator import Discriminator
 from vgan.models.small import SmallDiscriminator
-from vgan.training.checkpoint import TrainingData, find_run, restore_trainer
+from vgan.training.checkpoint import restore_trainer
 from vgan.training.config import TrainConfig
+from vgan.training.run import TrainingData, find_run
 
 
 @dataclass(frozen=True)

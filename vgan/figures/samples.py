@@ -14,7 +14,7 @@ from vgan.figures.figure import Figure, each_run, write_figures
 from vgan.figures.flow import arrows, motion_field
 from vgan.models.layers import CLIP_FRAMES
 from vgan.sampled import caption, sample
-from vgan.training.checkpoint import Run
+from vgan.training.run import Run
 
 ARROWS_MEAN = (
     f"Arrows: optical flow averaged over 6 frames, as long as what moves in {ARROW_FRAMES} frames; "

@@ -9,7 +9,7 @@ from vgan.data.videos import Frames
 from vgan.figures.drawing import block, captioned, enlarge
 from vgan.figures.figure import Figure, each_run, write_figures
 from vgan.sampled import Sampled, caption, sample
-from vgan.training.checkpoint import Run
+from vgan.training.run import Run
 
 COLUMNS = ("foreground", "mask", "background", "clip")
 _NO_STREAMS = "One stream: there is no foreground, mask or background, only the clip."

@@ -26,7 +26,7 @@ from vgan.metrics.embedding import Embedder, random_embedder
 from vgan.metrics.nearest import Nearest
 from vgan.metrics.rebuild import rebuild
 from vgan.sampled import caption, run_names, sample
-from vgan.training.checkpoint import Run, load_run
+from vgan.training.run import Run, load_run
 
 logger = logging.getLogger(__name__)
 

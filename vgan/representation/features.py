@@ -19,8 +19,8 @@ from vgan.data.manifest import ManifestError, read_manifest
 from vgan.errors import DataError, UsageError
 from vgan.models.discriminator import Discriminator
 from vgan.representation.batches import over_clips
-from vgan.training.checkpoint import load_run
 from vgan.training.config import TrainConfig
+from vgan.training.run import load_run
 
 LAYERS = ("layer1", "layer2", "layer3", "layer4", "code")
 _CELLS = (1, 2, 2)  # time, height, width
@@ -84,7 +84,7 @@ def _parts(clips: Path) -> list[tuple[str, str]]:
 def _encoder(run: Path, device: torch.device) -> tuple[Discriminator, bool]:
     """Return the network with the paper's discriminator's layers, and whether it reads a code."""
     from vgan.representation.pretrained import load_discriminator
-    from vgan.training.checkpoint import RunFolder
+    from vgan.training.run import RunFolder
 
     config: TrainConfig = RunFolder(run).read_config()
     if config.model != "autoencoder":

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from vgan.errors import CheckpointError
 from vgan.models.discriminator import Discriminator
-from vgan.training.checkpoint import RunFolder, load_checkpoint
+from vgan.training.checkpoint import load_checkpoint
+from vgan.training.run import RunFolder
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from tqdm import tqdm
 
 from vgan.data.dataset import ClipDataset, to_model_range
 from vgan.models.mixture import GaussianMixture, components_for
-from vgan.training.checkpoint import RunFolder, save_checkpoint
+from vgan.training.checkpoint import save_checkpoint
 from vgan.training.config import TrainConfig
+from vgan.training.run import RunFolder
 
 logger = logging.getLogger(__name__)
 

@@ -13,9 +13,10 @@ from vgan.data.manifest import SLUG, sha256_of
 from vgan.errors import DataError, UsageError
 from vgan.models.released import OtherModelError, ReleasedGenerator, build_released
 from vgan.models.torch7 import read_torch7
-from vgan.training.checkpoint import RunFolder, TrainingData, save_checkpoint
+from vgan.training.checkpoint import save_checkpoint
 from vgan.training.config import TrainConfig, resolve_config, to_json
 from vgan.training.record import versions
+from vgan.training.run import RunFolder, TrainingData
 from vgan.training.trainers import GameTrainer, build_trainer
 
 _ITERATIONS = re.compile(r"iter(\d+)")

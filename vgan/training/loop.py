@@ -26,7 +26,6 @@ from vgan.errors import DataError, TrainingError, VganError
 from vgan.metrics.stillness import diversity
 from vgan.models.layers import Streams
 from vgan.training.checkpoint import (
-    RunFolder,
     checkpoint_config,
     load_checkpoint,
     restore_trainer,
@@ -39,6 +38,7 @@ from vgan.training.health import Health
 from vgan.training.opening import check_data, finished, open_folder, write_settings
 from vgan.training.process import arithmetic, ctrl_c
 from vgan.training.record import MetricsLog, Window
+from vgan.training.run import RunFolder
 from vgan.training.sheets import Pixels, future_sheet, png_bytes, sheet_image
 from vgan.training.steps import Trainer
 from vgan.training.trainers import build_trainer

@@ -12,9 +12,9 @@ import torch
 from vgan.data.dataset import ClipDataset
 from vgan.data.files import write_atomic
 from vgan.errors import UsageError
-from vgan.training.checkpoint import RunFolder, TrainingData
 from vgan.training.config import TrainConfig, check_config, option_name, to_json
 from vgan.training.record import versions
+from vgan.training.run import RunFolder, TrainingData
 
 logger = logging.getLogger(__name__)
 

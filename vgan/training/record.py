@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from vgan.data.files import write_atomic
-from vgan.training.checkpoint import RunFolder
+from vgan.training.run import RunFolder
 
 
 class MetricsLog:

@@ -18,7 +18,7 @@ from vgan.figures.units import draw_units
 from vgan.metrics import rebuild
 from vgan.sampled import run_names, sample
 from vgan.sampling import generate
-from vgan.training.checkpoint import load_run
+from vgan.training.run import load_run
 
 CPU = torch.device("cpu")
 

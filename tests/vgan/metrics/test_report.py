@@ -15,7 +15,7 @@ from vgan.metrics.embedding import Embedder
 from vgan.metrics.report import REBUILT_CLIPS, measure_run, measure_runs
 from vgan.metrics.tables import as_text, to_json
 from vgan.models.layers import Streams
-from vgan.training.checkpoint import load_run
+from vgan.training.run import load_run
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from vgan.errors import DataError
 from vgan.models.generator import OneStreamGenerator, TwoStreamGenerator
 from vgan.models.released import build_released
 from vgan.models.torch7 import SkippedFunction, Torch7Error, TorchObject, read_torch7
-from vgan.training.checkpoint import load_run
+from vgan.training.run import load_run
 
 WIDTH, LATENT = 1, 5
 

@@ -9,15 +9,12 @@ import torch
 
 from vgan.errors import CheckpointError, DataError
 from vgan.training.checkpoint import (
-    RunFolder,
-    TrainingData,
     checkpoint_config,
     load_checkpoint,
-    load_run,
     restore_trainer,
     save_checkpoint,
 )
-from vgan.training.config import resolve_config, to_json
+from vgan.training.config import resolve_config
 from vgan.training.trainers import build_trainer
 
 CPU = torch.device("cpu")
@@ -26,14 +23,6 @@ CPU = torch.device("cpu")
 def tiny(model="two-stream", **overrides):
     settings = {"width": 1, "batch": 2, "dtype": "float32"} | overrides
     return resolve_config(model, "small", "paper", **settings)
-
-
-def new_run(path: Path, config=None) -> RunFolder:
-    folder = RunFolder(path)
-    path.mkdir()
-    folder.config.write_text(to_json(config or tiny()))
-    folder.write_data(TrainingData("clips", "beach", "0" * 64, 8, 20.0))
-    return folder
 
 
 def test_a_checkpoint_comes_back_exactly(tmp_path):
@@ -116,66 +105,3 @@ def test_a_checkpoint_of_another_width_does_not_fit(tmp_path):
 
     with pytest.raises(CheckpointError, match=r"a.pt: does not fit the run's settings"):
         restore_trainer(narrow, {"trainer": wide.state_dict()}, tmp_path / "a.pt")
-
-
-def test_a_folder_that_is_no_run_is_refused(tmp_path):
-    with pytest.raises(CheckpointError, match=r"not a run folder"):
-        load_run(tmp_path)
-
-
-def test_a_run_without_checkpoint_says_how_to_go_on(tmp_path):
-    folder = new_run(tmp_path / "run")
-
-    with pytest.raises(CheckpointError, match=r"no checkpoint yet; .* --resume"):
-        load_run(folder.path)
-
-
-def test_a_run_with_a_checkpoint_of_another_model_is_refused(tmp_path):
-    folder = new_run(tmp_path / "run")
-    save_checkpoint(folder.checkpoint(3), {"config": asdict(tiny("autoencoder")), "trainer": {}})
-
-    with pytest.raises(CheckpointError, match=r"step-0000003.pt: .* autoencoder .* two-stream"):
-        load_run(folder.path)
-
-
-def test_load_run_gives_the_weights_of_the_newest_checkpoint(tmp_path):
-    config = tiny(seed=5)
-    folder = new_run(tmp_path / "run", config)
-    trainer = build_trainer(config, None, CPU)
-    for step, state in ((2, {}), (10, trainer.state_dict())):
-        save_checkpoint(folder.checkpoint(step), {"config": asdict(config), "trainer": state})
-    run = load_run(folder.path)
-    z = torch.randn(2, config.latent, generator=torch.Generator().manual_seed(0))
-
-    assert (run.step, run.data.fps, run.mixture) == (10, 20.0, None)
-    assert torch.equal(run.network.streams(z).clip, trainer.sampler().streams(z).clip)
-    assert not run.network.training
-
-
-def test_an_autoencoder_without_its_mixture_says_how_to_finish(tmp_path):
-    config = tiny("autoencoder")
-    folder = new_run(tmp_path / "run", config)
-    state = build_trainer(config, None, CPU).state_dict()
-    save_checkpoint(folder.checkpoint(1), {"config": asdict(config), "trainer": state})
-
-    with pytest.raises(CheckpointError, match=r"no mixture fitted .* --resume"):
-        load_run(folder.path)
-
-
-def test_a_damaged_data_file_is_named(tmp_path):
-    folder = new_run(tmp_path / "run")
-    folder.data.write_text("{}")
-
-    with pytest.raises(CheckpointError, match=r"data.json: damaged"):
-        load_run(folder.path)
-
-
-def test_pruning_keeps_what_is_asked_and_sweeps_unfinished_files(tmp_path):
-    folder = new_run(tmp_path / "run")
-    for step in (1, 2, 3):
-        save_checkpoint(folder.checkpoint(step), {})
-    (folder.checkpoints / ".step-0000004.pt.99.part").write_bytes(b"half")
-    folder.prune({1, 3})
-
-    assert folder.saved_steps() == [1, 3]
-    assert len(list(folder.checkpoints.iterdir())) == 2

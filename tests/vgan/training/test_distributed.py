@@ -12,8 +12,9 @@ from torch import nn
 
 from vgan.cli import main
 from vgan.errors import UsageError
-from vgan.training.checkpoint import RunFolder, load_checkpoint
+from vgan.training.checkpoint import load_checkpoint
 from vgan.training.distributed import ALONE, SharedBatchNorm, World, share_batch_norm
+from vgan.training.run import RunFolder
 
 SETTINGS = [
     "train", "two-stream", "--width", "1", "--batch", "4", "--category", "beach", "--steps", "4",

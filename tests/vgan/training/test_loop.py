@@ -12,9 +12,10 @@ from PIL import Image
 
 from vgan.data.scenes import draw_scenes
 from vgan.errors import TrainingError, UsageError
-from vgan.training.checkpoint import RunFolder, load_checkpoint
+from vgan.training.checkpoint import load_checkpoint
 from vgan.training.config import from_json
 from vgan.training.loop import TrainingInterrupted, train
+from vgan.training.run import RunFolder
 from vgan.training.trainers import GameTrainer
 
 

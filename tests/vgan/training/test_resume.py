@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from vgan.cli import main
-from vgan.training.checkpoint import RunFolder, load_checkpoint
+from vgan.training.checkpoint import load_checkpoint
+from vgan.training.run import RunFolder
 
 STEPS = 9
 SETTINGS = [
