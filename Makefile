@@ -31,7 +31,7 @@ demo-full: install
 	studies/demo.sh $(DEMO)-full beach golf train baby
 
 test: browser
-	$(BIN)/python -m pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 lint: install
 	$(BIN)/ruff check .

@@ -16,11 +16,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from eager_port import PortedTrainer
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from vgan.training.config import DTYPES, GENERATOR_STEPS, TrainConfig, resolve_config
 from vgan.training.process import arithmetic
@@ -28,6 +30,7 @@ from vgan.training.trainers import build_trainer
 from vgan.training.tuning import choose
 
 SIDES = ("port", "ours")
+CLIP = (3, 32, 64, 64)
 
 
 def synchronise(device: torch.device) -> None:
@@ -47,6 +50,15 @@ def peak_mib(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
 
 
+def settings(args: argparse.Namespace, device: torch.device) -> TrainConfig:
+    """Return our side's settings."""
+    return resolve_config(
+        "two-stream", "paper", "paper",
+        device=device.type, width=args.width, batch=args.batch, dtype=args.dtype,
+        generator_step=args.generator_step, compile=args.compile,
+    )  # fmt: skip
+
+
 @contextmanager
 def training(
     args: argparse.Namespace, device: torch.device
@@ -56,19 +68,35 @@ def training(
     if args.side == "port":
         yield PortedTrainer(args.width, device).step
         return
-    config: TrainConfig = resolve_config(
-        "two-stream", "paper", "paper",
-        device=device.type, width=args.width, batch=args.batch, dtype=args.dtype,
-        generator_step=args.generator_step, compile=args.compile,
-    )  # fmt: skip
+    config = settings(args, device)
     with arithmetic(device):
         choice = choose(build_trainer(config, None, device), config, args.batch, device, None)
         yield build_trainer(config, None, device, choice=choice).step
 
 
+def operations(args: argparse.Namespace, device: torch.device) -> float:
+    """Count the floating-point operations of one side's step, a clip: they are those of any batch.
+
+    Not of the compiled step, nor of the chosen forms, which pad and gather: of what they work out.
+    """
+    config = replace(settings(args, device), compile=False)
+    trainer = (
+        PortedTrainer(args.width, device)
+        if args.side == "port"
+        else build_trainer(config, None, device)
+    )
+    with FlopCounterMode(display=False) as counter:
+        trainer.step(torch.zeros(2, *CLIP, device=device))
+    return counter.get_total_flops() / 2
+
+
 def take_part(args: argparse.Namespace, device: torch.device) -> None:
-    """Be one side: for every line that comes in, take a turn and answer with its seconds."""
-    real = torch.rand(args.batch, 3, 32, 64, 64, device=device) * 2 - 1
+    """Be one side: say its operations a clip; for every line that comes in, take a turn.
+
+    The answer to a line is seconds per step and peak MiB.
+    """
+    print(operations(args, device), flush=True)
+    real = torch.rand(args.batch, *CLIP, device=device) * 2 - 1
     with training(args, device) as step:
         for _ in sys.stdin:
             synchronise(device)
@@ -79,24 +107,42 @@ def take_part(args: argparse.Namespace, device: torch.device) -> None:
             print((time.perf_counter() - start) / args.steps, peak_mib(device), flush=True)
 
 
+@dataclass(frozen=True)
+class Opponent:
+    """A side in a process of its own.
+
+    Args:
+        operations: of its step, a clip.
+        turn: takes one; returns seconds per step, and the peak memory in MiB.
+    """
+
+    operations: float
+    turn: Callable[[], tuple[float, float]]
+
+
 @contextmanager
-def opponent(side: str) -> Iterator[Callable[[], tuple[float, float]]]:
-    """Start a side; yield what takes a turn of it: seconds per step, and its peak memory in MiB."""
+def opponent(side: str) -> Iterator[Opponent]:
+    """Start a side and yield it."""
     command = [sys.executable, str(Path(__file__).resolve()), *sys.argv[1:], "--side", side]
     with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         questions, answers = process.stdin, process.stdout
 
+        def answer() -> list[float]:
+            said = answers.readline().split()
+            if not said:
+                raise SystemExit(f"the side `{side}` ended early")
+            return [float(number) for number in said]
+
         def turn() -> tuple[float, float]:
             questions.write("go\n")
             questions.flush()
-            answer = answers.readline().split()
-            if not answer:
-                raise SystemExit(f"the side `{side}` ended early")
-            return float(answer[0]), float(answer[1])
+            seconds, mebibytes = answer()
+            return seconds, mebibytes
 
-        yield turn
+        (counted,) = answer()
+        yield Opponent(counted, turn)
         questions.close()
 
 
@@ -105,18 +151,23 @@ def run_pairs(args: argparse.Namespace) -> None:
     times: dict[str, list[float]] = {side: [] for side in SIDES}
     memory = dict.fromkeys(SIDES, 0.0)
     with ExitStack() as stack:
-        turns = {side: stack.enter_context(opponent(side)) for side in SIDES}
-        for turn in turns.values():
-            turn()  # choose kernels, allocate
+        opponents = {side: stack.enter_context(opponent(side)) for side in SIDES}
+        for one in opponents.values():
+            one.turn()  # choose kernels, allocate
         for _ in range(args.pairs):
-            for side, turn in turns.items():
-                seconds, memory[side] = turn()
+            for side, one in opponents.items():
+                seconds, memory[side] = one.turn()
                 times[side].append(seconds)
     ratios = [port / ours for port, ours in zip(times["port"], times["ours"], strict=True)]
-    print(f"{'':6}{'clips/s':>10}{'s/step':>10}{'peak MiB':>10}")
+    headers = ("clips/s", "s/step", "min/1,000", "GFLOP/clip", "TFLOP/s", "peak MiB")
+    print(f"{'':6}" + "".join(f"{header:>12}" for header in headers))
     for side, taken in times.items():
-        typical = statistics.median(taken)
-        print(f"{side:6}{args.batch / typical:10.1f}{typical:10.3f}{memory[side]:10.0f}")
+        typical, counted = statistics.median(taken), opponents[side].operations
+        clips = args.batch / typical
+        print(
+            f"{side:6}{clips:12.1f}{typical:12.3f}{1000 * typical / 60:12.1f}{counted / 1e9:12.2f}"
+            f"{clips * counted / 1e12:12.3f}{memory[side]:12.0f}"
+        )
     print(
         f"ours / port: {statistics.median(ratios):.2f} times the clips per second "
         f"(median of {args.pairs} pairs, {min(ratios):.2f} to {max(ratios):.2f})"

@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,7 @@ class Wording:
         """`rtl` for a language written from right to left, else `ltr`."""
         return "rtl" if self.language.split("-")[0] in _RIGHT_TO_LEFT else "ltr"
 
-    @property
+    @cached_property
     def texts(self) -> dict[str, str]:
         """All texts by key: the study's, else the language's, else the English one."""
         shorter = built_in(self.language.split("-")[0])
