@@ -16,6 +16,8 @@ mkdir -p "$out"
 "$bin/python" benchmarks/gpu/check.py --compile | tee "$out/check-compiled.txt" || true
 "$bin/python" benchmarks/input.py --clips 5000 | tee "$out/input.txt"
 "$bin/python" benchmarks/generate.py --width 64 --clips 10000 --turns 1 | tee "$out/generate.txt"
+"$bin/python" benchmarks/mixture.py --codes 100000 --components 256 --numbers 100 --iterations 2 --device cuda \
+  | tee "$out/mixture.txt" || true
 for width in 32 128; do
   "$bin/python" benchmarks/train_step.py --width "$width" --batch 64 --steps 20 | tee "$out/step-width-$width.txt"
 done
@@ -26,10 +28,8 @@ done
 "$bin/python" benchmarks/train_step.py --width 64 --batch 64 --steps 20 --compile | tee "$out/step-64-compiled.txt"
 "$bin/python" -m pytest tests/vgan -q -m "not slow" 2>&1 | tail -n 5 | tee "$out/tests.txt"
 "$bin/vgan" scenes --out "$out/scenes" --clips 2000 --seed 1 --categories beach
-for dtype in float32 bfloat16; do
-  "$bin/vgan" train two-stream --data "$out/scenes" --category beach --preset paper --steps 200 \
-    --dtype "$dtype" --out "$out/runs/two-stream-$dtype" --resume
-done
+"$bin/python" benchmarks/precision.py --width 32 --batch 64 --steps 2000 --scenes 2000 --out "$out/precision" \
+  | tee "$out/precision.txt"
 for model in two-stream one-stream autoencoder; do
   "$bin/vgan" train "$model" --data "$out/scenes" --category beach --preset paper --recipe paper \
     --steps "$steps" --out "$out/runs/$model" --resume || echo "$model: $?" | tee -a "$out/failed.txt"

@@ -16,10 +16,12 @@ from torch import Tensor, nn
 
 from vgan.data.dataset import ClipDataset, open_dataset
 from vgan.errors import UsageError
+from vgan.models.autoencoder import Autoencoder
 from vgan.models.discriminator import Discriminator
 from vgan.models.small import SmallDiscriminator
-from vgan.training.checkpoint import restore_trainer
+from vgan.training.checkpoint import fitting
 from vgan.training.config import TrainConfig
+from vgan.training.networks import build_discriminator, build_network
 from vgan.training.run import TrainingData, find_run
 
 
@@ -123,17 +125,17 @@ def load_looker(path: Path, device: torch.device) -> Looker:
         CheckpointError: not a run folder, or no checkpoint that can be read.
         UsageError: the run has no such network.
     """
-    from vgan.training.trainers import build_trainer
-
     saved = find_run(path)
     config, state = saved.config, saved.read()
-    trainer: Any = build_trainer(config, None, device)
-    restore_trainer(trainer, state, saved.file)
-    if hasattr(trainer, "game"):
-        part, network = "discriminator", trainer.game.discriminator.network
-    else:
-        part, network = "encoder", getattr(trainer.player.network, "encoder", None)
-    layers = clip_layers(network.eval().requires_grad_(False)) if network else {}
+    with fitting(saved.file), torch.random.fork_rng(devices=[]):
+        if config.model == "autoencoder":
+            part, network = "encoder", build_network(config)
+            network.load_state_dict(state["trainer"]["autoencoder"]["network"])
+            network = cast(Autoencoder, network).encoder
+        else:
+            part, network = "discriminator", build_discriminator(config)
+            network.load_state_dict(state["trainer"]["discriminator"]["network"])
+    layers = clip_layers(network.to(device).eval().requires_grad_(False))
     if not layers:
         raise UsageError(f"{path}: the {config.model} model has no network that looks at clips")
     default = next(name for name in layers if name.endswith("3"))

@@ -174,6 +174,7 @@ class _Measurements:
     def __init__(self, cache: Path | None, device: torch.device) -> None:
         self.cache, self.machine = cache, _machine(device)
         self.known = _read(cache).get(self.machine, {}) if cache else {}
+        self.is_new = False
 
     def of(
         self, layer: StridedConv3d, shape: torch.Size, dtype: torch.dtype, channels_last: bool
@@ -185,13 +186,14 @@ class _Measurements:
         if key not in self.known:
             forms, seconds = measure(layer, shape, dtype, channels_last)
             self.known[key] = {**forms.to_dict(), "seconds": seconds}
+            self.is_new = True
         entry = dict(self.known[key])
         seconds = float(entry.pop("seconds"))
         return Forms.from_dict(entry), seconds
 
     def keep(self) -> None:
         """Add what is new to the cache; a folder that cannot be written costs a measurement."""
-        if self.cache is None:
+        if self.cache is None or not self.is_new:
             return
         try:
             with locked(self.cache.with_suffix(".lock")):
