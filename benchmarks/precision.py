@@ -50,14 +50,16 @@ def rounded_convolutions() -> Iterator[None]:
     """Let convolutions under bfloat16 autocast multiply the rounded numbers in float32."""
 
     def rounded(convolve: Callable[..., Tensor]) -> Callable[..., Tensor]:
-        def run(maps: Tensor, weight: Tensor, bias: Tensor | None = None, *rest: Any) -> Tensor:
+        def run(
+            maps: Tensor, weight: Tensor, bias: Tensor | None = None, *rest: Any, **named: Any
+        ) -> Tensor:
             if not torch.is_autocast_enabled("cpu"):
-                return convolve(maps, weight, bias, *rest)
+                return convolve(maps, weight, bias, *rest, **named)
             # Their gradients are rounded on the same way back, as autocast's own are.
             maps, weight = maps.bfloat16().float(), weight.bfloat16().float()
             bias = None if bias is None else bias.bfloat16().float()
             with torch.autocast("cpu", enabled=False):
-                return convolve(maps, weight, bias, *rest).bfloat16()
+                return convolve(maps, weight, bias, *rest, **named).bfloat16()
 
         return run
 

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+from torch.nn import functional
 
 FOLDER = Path(__file__).parents[1] / "benchmarks"
 SCRIPTS = sorted(
@@ -17,11 +19,19 @@ SCRIPTS = sorted(
 
 
 @pytest.fixture
-def run_all(monkeypatch):
+def script(monkeypatch):
+    """Import a benchmark as a module, for one test."""
     monkeypatch.syspath_prepend(str(FOLDER))
-    yield importlib.import_module("run_all")
-    for name in ("run_all", "registry"):
-        sys.modules.pop(name, None)
+    before = set(sys.modules)
+    yield importlib.import_module
+    beside = {path.stem for path in FOLDER.glob("*.py")}
+    for name in beside & (set(sys.modules) - before):
+        del sys.modules[name]
+
+
+@pytest.fixture
+def run_all(script):
+    return script("run_all")
 
 
 # One process for all: each would import torch anew, which takes longer than its help.
@@ -108,3 +118,27 @@ def test_figures_and_ratio_are_read_from_the_output(run_all, monkeypatch):
 
     assert not failed
     assert rows == [("speed", "7 clips/s", "plain", "2 clips/s", "3.5", "memory")]
+
+
+def convolved(maps, weight, pull):
+    """A convolution and the gradients of its sum, weighted by `pull`."""
+    maps, weight = maps.requires_grad_(), weight.requires_grad_()
+    found = functional.conv_transpose3d(maps, weight, stride=2, padding=1)
+    (found * pull).sum().backward()
+    return found, maps.grad, weight.grad
+
+
+def test_rounded_convolutions_round_what_goes_in_and_out_and_nothing_between(script):
+    chance = torch.Generator().manual_seed(0)
+    shapes = ((2, 3, 2, 4, 4), (3, 5, 4, 4, 4), (2, 5, 4, 8, 8))
+    given = [torch.randn(shape, generator=chance) for shape in shapes]
+
+    expected = convolved(*(tensor.bfloat16().double() for tensor in given))
+    with script("precision").rounded_convolutions(), torch.autocast("cpu", torch.bfloat16):
+        rounded = convolved(*given)
+
+    assert [tensor.dtype for tensor in rounded] == [torch.bfloat16, torch.float32, torch.float32]
+    for one, other in zip(rounded, expected, strict=True):
+        torch.testing.assert_close(one.double(), other, rtol=2**-8, atol=1e-5)
+        torch.testing.assert_close(one, one.bfloat16().to(one.dtype), rtol=0, atol=0)
+        assert not torch.equal(one.double(), other)
