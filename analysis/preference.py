@@ -56,6 +56,7 @@ def add_preferences(judgments: pd.DataFrame) -> pd.DataFrame:
         JudgmentsError: one pair of sources is recorded in both orders.
     """
     out = judgments.copy(deep=False)
+    kept, out.attrs = out.attrs, {}  # pandas would copy all of it with every column
     left, right = _objects(out, "left_source"), _objects(out, "right_source")
     # Rows that show the same two sources are alike: work on one of each kind.
     kind, kinds = _kinds(left, right, _objects(out, "source_a"))
@@ -77,6 +78,7 @@ def add_preferences(judgments: pd.DataFrame) -> pd.DataFrame:
             # Equal file names in two categories are two items.
             cluster = np.where(item != "", _objects(out, "category") + "/" + item, cluster)
         out[f"cluster_{side}"] = cluster
+    out.attrs = kept
     return out
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from analysis.clusters import kish
 from analysis.errors import UsageError
@@ -97,7 +97,7 @@ def look(sample: Sample, planned: int, level: float = LEVEL) -> tuple[float, flo
     variance = max(spread.variance, component_variance(sample, rho))
     df = min(spread.df, max(kish(sample.worker) - 1, 1.0))
     upper = 0.5 + level / 2
-    doubt = float(stats.norm.ppf(upper) / stats.t.ppf(upper, df)) ** 2
+    doubt = float(special.ndtri(upper) / special.stdtrit(df, upper)) ** 2
     time = min(deviation**2 / variance * doubt, len(sample))
     radius = deviation * mixture_bound(time, alpha, mixture_parameter(planned / 2, alpha)) / time
     return max(rate - radius, 0.0), min(rate + radius, 1.0)

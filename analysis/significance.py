@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from analysis.intervals import Estimate
 
@@ -73,7 +73,7 @@ def p_value(estimate: Estimate) -> float | None:
     """Return the two-sided p-value against 50 %; None where there is no standard error."""
     if estimate.percent is None or not estimate.se or estimate.df is None:
         return None
-    return float(2 * stats.t.sf(abs(_t(estimate)), estimate.df))
+    return float(2 * special.stdtr(estimate.df, -abs(_t(estimate))))
 
 
 def _t(estimate: Estimate) -> float:
@@ -156,9 +156,9 @@ def effect(percent: float) -> Effect:
         Mantiuk, arXiv 1712.03686.
     """
     rate = percent / 100
-    z = float(stats.norm.ppf(rate))
+    z = float(special.ndtri(rate))
     odds = rate / (1 - rate) if rate < 1 else float("inf")
-    return Effect(percent - 50, odds, 2**0.5 * z, z / float(stats.norm.ppf(0.75)))
+    return Effect(percent - 50, odds, 2**0.5 * z, z / float(special.ndtri(0.75)))
 
 
 def tests_frame(tests: dict[tuple[str, str], Test]) -> pd.DataFrame:

@@ -119,7 +119,9 @@ def build_table(
     if preferences.empty:
         raise AnalysisError("the exclusion rules leave no judgments at all")
     categories = tuple(category_order(everything["category"].unique()))
-    groups = dict(list(preferences[list(NEEDED)].groupby("row", sort=False)))
+    needed = preferences[list(NEEDED)]
+    needed.attrs = {}  # or pandas copies all of it with every column of every row
+    groups = dict(list(needed.groupby("row", sort=False)))
     rows = [
         _row(row, groups.get(row.label), categories, partial_mean, level)
         for row in comparisons_in(everything)
