@@ -32,8 +32,7 @@ class HalvingConv3d(nn.Conv3d):
         """Turn maps (B, inputs, T, H, W), sides even, into (B, outputs, T/2, H/2, W/2)."""
         if self.forms is None:
             return super().forward(maps)
-        given = maps.to(_arithmetic(self.forms, maps))
-        return _Halve.apply(given, self.weight, self.bias, self.forms)  # type: ignore[no-any-return, no-untyped-call]
+        return _worked_out(self, maps, self.forms, doubles=False)
 
 
 class DoublingConv3d(nn.ConvTranspose3d):
@@ -53,8 +52,7 @@ class DoublingConv3d(nn.ConvTranspose3d):
         """Turn maps (B, inputs, T, H, W) into (B, outputs, 2 T, 2 H, 2 W)."""
         if self.forms is None or output_size is not None:
             return super().forward(maps, output_size)
-        given = maps.to(_arithmetic(self.forms, maps))
-        return _Double.apply(given, self.weight, self.bias, self.forms)  # type: ignore[no-any-return, no-untyped-call]
+        return _worked_out(self, maps, self.forms, doubles=True)
 
 
 StridedConv3d = HalvingConv3d | DoublingConv3d
@@ -78,6 +76,11 @@ def sample_in_phases(network: nn.Module) -> None:
     for layer in strided_layers(network).values():
         if isinstance(layer, DoublingConv3d) and layer.large <= _COLOURS:
             layer.forms = Forms(double=Form.PHASES)
+
+
+def _worked_out(layer: StridedConv3d, maps: Tensor, forms: Forms, *, doubles: bool) -> Tensor:
+    given = maps.to(_arithmetic(forms, maps))
+    return _Strided.apply(given, layer.weight, layer.bias, forms, doubles)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def _arithmetic(forms: Forms, maps: Tensor) -> torch.dtype:
@@ -107,54 +110,43 @@ def _own(maps: Tensor) -> Tensor:
     return maps.clone() if maps._is_view() else maps
 
 
-class _Halve(torch.autograd.Function):
+class _Strided(torch.autograd.Function):
+    """Halve or double maps; the gradient of what is given goes back through the other one."""
+
     # The weights are cast in here, so that their gradient leaves in their own type.
     @staticmethod
-    def forward(ctx: Any, large: Tensor, weight: Tensor, bias: Tensor, forms: Forms) -> Tensor:
-        cast = weight.to(large.dtype)
-        ctx.kept, ctx.forms = weight.dtype, forms
-        ctx.save_for_backward(large, cast)
-        with torch.autocast(large.device.type, enabled=False):  # or it would change the arithmetic
-            small = halve(large, cast, forms.halve)
-        return _own(small.add_(bias.to(large.dtype).view(-1, 1, 1, 1)))
+    def forward(
+        ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor, forms: Forms, doubles: bool
+    ) -> Tensor:
+        cast = weight.to(maps.dtype)
+        ctx.kept, ctx.forms, ctx.doubles = weight.dtype, forms, doubles
+        ctx.save_for_backward(maps, cast)
+        with torch.autocast(maps.device.type, enabled=False):  # or it would change the arithmetic
+            found = _doubled(maps, cast, forms) if doubles else _halved(maps, cast, forms)
+        return _own(found.add_(bias.to(maps.dtype).view(-1, 1, 1, 1)))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        large, weight = ctx.saved_tensors
-        to_large, to_weight, to_bias = _wanted(ctx)
+        maps, weight = ctx.saved_tensors
+        to_maps, to_weight, to_bias = _wanted(ctx)
         forms: Forms = ctx.forms
+        large, small = (gradient, maps) if ctx.doubles else (maps, gradient)
+        back = _halved if ctx.doubles else _doubled
         return (
-            double(gradient, weight, forms.double) if to_large else None,
-            weight_gradient(large, gradient, forms.weight_gradient).to(ctx.kept)
+            back(gradient, weight, forms) if to_maps else None,
+            weight_gradient(large, small, forms.weight_gradient).to(ctx.kept)
             if to_weight
             else None,
             sum_over_places(gradient, ctx.kept) if to_bias else None,
             None,
-        )
-
-
-class _Double(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, small: Tensor, weight: Tensor, bias: Tensor, forms: Forms) -> Tensor:
-        cast = weight.to(small.dtype)
-        ctx.kept, ctx.forms = weight.dtype, forms
-        ctx.save_for_backward(small, cast)
-        with torch.autocast(small.device.type, enabled=False):
-            large = double(small, cast, forms.double)
-        return _own(large.add_(bias.to(small.dtype).view(-1, 1, 1, 1)))
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        small, weight = ctx.saved_tensors
-        to_small, to_weight, to_bias = _wanted(ctx)
-        forms: Forms = ctx.forms
-        return (
-            halve(gradient, weight, forms.halve) if to_small else None,
-            weight_gradient(gradient, small, forms.weight_gradient).to(ctx.kept)
-            if to_weight
-            else None,
-            sum_over_places(gradient, ctx.kept) if to_bias else None,
             None,
         )
+
+
+def _halved(large: Tensor, weight: Tensor, forms: Forms) -> Tensor:
+    return halve(large, weight, forms.halve)
+
+
+def _doubled(small: Tensor, weight: Tensor, forms: Forms) -> Tensor:
+    return double(small, weight, forms.double)
