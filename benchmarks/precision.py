@@ -64,7 +64,7 @@ def rounded_convolutions() -> Iterator[None]:
         return run
 
     with ExitStack() as stack:
-        for name in ("conv3d", "conv_transpose3d"):
+        for name in ("conv2d", "conv3d", "conv_transpose2d", "conv_transpose3d"):
             patched = rounded(getattr(functional, name))
             stack.enter_context(mock.patch.object(functional, name, patched))
         yield
