@@ -16,8 +16,6 @@ import json
 import math
 import os
 import platform
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
@@ -34,6 +32,7 @@ from torch.nn import functional
 
 from vgan.data.dataset import open_dataset
 from vgan.data.files import write_atomic
+from vgan.data.scenes import draw_scenes
 from vgan.metrics.report import measure_run
 from vgan.training.config import DTYPES, RECIPES, TrainConfig, default_dtype, resolve_config
 from vgan.training.loop import train
@@ -68,15 +67,6 @@ def rounded_convolutions() -> Iterator[None]:
             patched = rounded(getattr(functional, name))
             stack.enter_context(mock.patch.object(functional, name, patched))
         yield
-
-
-def draw_scenes(folder: Path, clips: int) -> None:
-    """Draw the clips to train on; nothing happens where they are."""
-    vgan = Path(sys.executable).parent / "vgan"
-    subprocess.run(
-        [vgan, "scenes", "--out", folder, "--clips", str(clips), "--categories", CATEGORY],
-        check=True, stdout=sys.stderr,
-    )  # fmt: skip
 
 
 def begin(folder: RunFolder, config: TrainConfig, scenes: Path, device: torch.device) -> None:
@@ -161,7 +151,7 @@ def main() -> None:
     args = parser.parse_args()
     if args.seeds < 2:
         parser.error("--seeds must be at least 2: noise is what differs between seeds")
-    draw_scenes(args.out / "scenes", args.scenes)
+    draw_scenes(args.out / "scenes", clips=args.scenes, seed=0, categories=[CATEGORY])
     found: dict[str, list[dict[str, float | None]]] = {dtype: [] for dtype in DTYPES}
     for seed in range(1, args.seeds + 1):
         for dtype, runs in found.items():

@@ -79,11 +79,10 @@ def operations(args: argparse.Namespace, device: torch.device) -> float:
 
     Not of the compiled step, nor of the chosen forms, which pad and gather: of what they work out.
     """
-    config = replace(settings(args, device), compile=False)
     trainer = (
         PortedTrainer(args.width, device)
         if args.side == "port"
-        else build_trainer(config, None, device)
+        else build_trainer(replace(settings(args, device), compile=False), None, device)
     )
     with FlopCounterMode(display=False) as counter:
         trainer.step(torch.zeros(2, *CLIP, device=device))
