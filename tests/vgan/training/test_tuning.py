@@ -203,33 +203,31 @@ def test_optimiser_states_of_another_layout_are_laid_out_like_the_weights(tiny):
             assert (one - other).abs().max() <= 5e-5
 
 
+# The C library aligns a piece by giving away a sliver before it; while slivers of earlier pieces
+# are in use, a freed piece may be a few bytes short for its successor. Ten rounds settle that.
 FAULTS = """
 import resource, torch
 from vgan.training.process import keep_memory
 
-def faults():
+def faults(rounds):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(4):
+    for _ in range(rounds):
         maps = [torch.ones(n * 2**18) for n in (8, 16, 33)]  # MiB
         maps.clear()
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-plain = faults()
+plain = faults(4)
 keep_memory()
-faults()
-print(plain, faults())
+faults(40)
+print(plain, faults(4))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems' allocators are left alone")
 def test_memory_that_a_step_frees_stays_with_the_process():
-    # Seldom (once in some twenty suites, never in 60 starts alone) the library's heap lies so that
-    # the largest piece is fetched anew each time; that is a start's bad luck, so not three times.
-    for _ in range(3):
-        done = subprocess.run(
-            [sys.executable, "-c", FAULTS], capture_output=True, text=True, timeout=60, check=True
-        )
-        plain, kept = map(int, done.stdout.split())
-        if kept < plain / 10:
-            return
-    pytest.fail(f"{kept} page faults where memory is kept, {plain} where it is not")
+    done = subprocess.run(
+        [sys.executable, "-c", FAULTS], capture_output=True, text=True, timeout=100, check=True
+    )
+    plain, kept = map(int, done.stdout.split())
+
+    assert kept < plain / 10
