@@ -27,11 +27,11 @@ done
 "$bin/python" benchmarks/train_step.py --width 64 --batch 64 --steps 20 --dtype float32 | tee "$out/step-64-float32.txt"
 "$bin/python" benchmarks/train_step.py --width 64 --batch 64 --steps 20 --compile | tee "$out/step-64-compiled.txt"
 "$bin/python" -m pytest tests/vgan -q -m "not slow" 2>&1 | tail -n 5 | tee "$out/tests.txt"
-"$bin/vgan" scenes --out "$out/scenes" --clips 2000 --seed 1 --categories beach
+scenes=$out/precision/scenes  # the long runs train on them too
 "$bin/python" benchmarks/precision.py --width 32 --batch 64 --steps 2000 --scenes 2000 --out "$out/precision" \
   | tee "$out/precision.txt"
 for model in two-stream one-stream autoencoder; do
-  "$bin/vgan" train "$model" --data "$out/scenes" --category beach --preset paper --recipe paper \
+  "$bin/vgan" train "$model" --data "$scenes" --category beach --preset paper --recipe paper \
     --steps "$steps" --out "$out/runs/$model" --resume || echo "$model: $?" | tee -a "$out/failed.txt"
   "$bin/vgan" measure "$out/runs/$model" --json > "$out/measure-$model.json" || true
   cp "$out/runs/$model/sheet.png" "$out/sheet-$model.png" || true

@@ -14,15 +14,9 @@ from vgan.training.checkpoint import (
     restore_trainer,
     save_checkpoint,
 )
-from vgan.training.config import resolve_config
 from vgan.training.trainers import build_trainer
 
 CPU = torch.device("cpu")
-
-
-def tiny(model="two-stream", **overrides):
-    settings = {"width": 1, "batch": 2, "dtype": "float32"} | overrides
-    return resolve_config(model, "small", "paper", **settings)
 
 
 def test_a_checkpoint_comes_back_exactly(tmp_path):
@@ -92,14 +86,14 @@ def test_a_checkpoint_of_a_newer_version_is_refused(tmp_path):
         load_checkpoint(tmp_path / "a.pt")
 
 
-def test_a_checkpoint_of_another_model_is_refused_naming_both(tmp_path):
+def test_a_checkpoint_of_another_model_is_refused_naming_both(tiny, tmp_path):
     state = {"config": asdict(tiny("one-stream"))}
 
     with pytest.raises(CheckpointError, match=r"one-stream model, but the run .* two-stream"):
         checkpoint_config(state, tmp_path / "a.pt", "two-stream")
 
 
-def test_a_checkpoint_of_another_width_does_not_fit(tmp_path):
+def test_a_checkpoint_of_another_width_does_not_fit(tiny, tmp_path):
     wide = build_trainer(tiny(width=2), None, CPU)
     narrow = build_trainer(tiny(), None, CPU)
 

@@ -1,29 +1,29 @@
 from dataclasses import asdict
-from pathlib import Path
 
 import pytest
 import torch
 
 from vgan.errors import CheckpointError
 from vgan.training.checkpoint import save_checkpoint
-from vgan.training.config import resolve_config, to_json
+from vgan.training.config import to_json
 from vgan.training.run import RunFolder, TrainingData, load_run
 from vgan.training.trainers import build_trainer
 
 CPU = torch.device("cpu")
 
 
-def tiny(model="two-stream", **overrides):
-    settings = {"width": 1, "batch": 2, "dtype": "float32"} | overrides
-    return resolve_config(model, "small", "paper", **settings)
+@pytest.fixture
+def new_run(tiny, tmp_path):
+    """Make a run folder without checkpoints, of a two-stream network or of a config's."""
 
+    def make(config=None) -> RunFolder:
+        folder = RunFolder(tmp_path / "run")
+        folder.path.mkdir()
+        folder.config.write_text(to_json(config or tiny()))
+        folder.write_data(TrainingData("clips", "beach", "0" * 64, 8, 20.0))
+        return folder
 
-def new_run(path: Path, config=None) -> RunFolder:
-    folder = RunFolder(path)
-    path.mkdir()
-    folder.config.write_text(to_json(config or tiny()))
-    folder.write_data(TrainingData("clips", "beach", "0" * 64, 8, 20.0))
-    return folder
+    return make
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path):
@@ -31,24 +31,24 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
         load_run(tmp_path)
 
 
-def test_a_run_without_checkpoint_says_how_to_go_on(tmp_path):
-    folder = new_run(tmp_path / "run")
+def test_a_run_without_checkpoint_says_how_to_go_on(new_run):
+    folder = new_run()
 
     with pytest.raises(CheckpointError, match=r"no checkpoint yet; .* --resume"):
         load_run(folder.path)
 
 
-def test_a_run_with_a_checkpoint_of_another_model_is_refused(tmp_path):
-    folder = new_run(tmp_path / "run")
+def test_a_run_with_a_checkpoint_of_another_model_is_refused(new_run, tiny):
+    folder = new_run()
     save_checkpoint(folder.checkpoint(3), {"config": asdict(tiny("autoencoder")), "trainer": {}})
 
     with pytest.raises(CheckpointError, match=r"step-0000003.pt: .* autoencoder .* two-stream"):
         load_run(folder.path)
 
 
-def test_load_run_gives_the_weights_of_the_newest_checkpoint(tmp_path):
+def test_load_run_gives_the_weights_of_the_newest_checkpoint(new_run, tiny):
     config = tiny(seed=5)
-    folder = new_run(tmp_path / "run", config)
+    folder = new_run(config)
     trainer = build_trainer(config, None, CPU)
     for step, state in ((2, {}), (10, trainer.state_dict())):
         save_checkpoint(folder.checkpoint(step), {"config": asdict(config), "trainer": state})
@@ -60,9 +60,9 @@ def test_load_run_gives_the_weights_of_the_newest_checkpoint(tmp_path):
     assert not run.network.training
 
 
-def test_an_autoencoder_without_its_mixture_says_how_to_finish(tmp_path):
+def test_an_autoencoder_without_its_mixture_says_how_to_finish(new_run, tiny):
     config = tiny("autoencoder")
-    folder = new_run(tmp_path / "run", config)
+    folder = new_run(config)
     state = build_trainer(config, None, CPU).state_dict()
     save_checkpoint(folder.checkpoint(1), {"config": asdict(config), "trainer": state})
 
@@ -70,16 +70,16 @@ def test_an_autoencoder_without_its_mixture_says_how_to_finish(tmp_path):
         load_run(folder.path)
 
 
-def test_a_damaged_data_file_is_named(tmp_path):
-    folder = new_run(tmp_path / "run")
+def test_a_damaged_data_file_is_named(new_run):
+    folder = new_run()
     folder.data.write_text("{}")
 
     with pytest.raises(CheckpointError, match=r"data.json: damaged"):
         load_run(folder.path)
 
 
-def test_pruning_keeps_what_is_asked_and_sweeps_unfinished_files(tmp_path):
-    folder = new_run(tmp_path / "run")
+def test_pruning_keeps_what_is_asked_and_sweeps_unfinished_files(new_run):
+    folder = new_run()
     for step in (1, 2, 3):
         save_checkpoint(folder.checkpoint(step), {})
     (folder.checkpoints / ".step-0000004.pt.99.part").write_bytes(b"half")
