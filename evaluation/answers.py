@@ -37,7 +37,6 @@ class Answer:
     """One answer as the page sent it.
 
     Args:
-        showing_id: which showing of the assignment.
         question: the question's name.
         choice: `left`, `right`, or `tie` where the study allows it.
         rt_ms: response time from the first frame of both clips, at least 0.
@@ -46,7 +45,6 @@ class Answer:
         details: what else the page measured, of `DETAIL_KEYS`.
     """
 
-    showing_id: int
     question: str
     choice: str
     rt_ms: float

@@ -8,7 +8,6 @@ the same to anything that would go around this module.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import Select, bindparam, insert, select, update
@@ -35,8 +34,8 @@ __all__ = [
     "DETAIL_KEYS",
     "Answer",
     "Recorded",
-    "record_answer",
     "record_judgment",
+    "record_judgment_at",
     "record_judgments",
 ]
 
@@ -107,14 +106,8 @@ class _Shown(NamedTuple):
 def record_judgment(
     session: Session,
     assignment: Assignment,
-    *,
     showing_id: int,
-    question: str,
-    choice: str,
-    rt_ms: float,
-    clip_ms: float,
-    details: Mapping[str, Any],
-    now: datetime,
+    answer: Answer,
 ) -> Recorded:
     """Record one answer; again with the same showing and question it changes nothing.
 
@@ -125,68 +118,47 @@ def record_judgment(
     Args:
         session: of a write unit.
         assignment: whose showing it must be.
-        showing_id: as in `Answer`, like all that follow.
-        question: the question's name.
-        choice: `left`, `right`, or `tie` where the study allows it.
-        rt_ms: response time.
-        clip_ms: how long the clips ran.
-        details: what else the page measured.
-        now: when the answer arrived.
+        showing_id: what was answered.
+        answer: to one of the study's questions.
 
     Raises:
         UsageError: not a showing of this session, no such question, a choice that the study does
             not offer, a time that is no number or negative, or unknown or too many details.
         SessionClosed: the session was returned or withdrawn.
     """
-    answer = Answer(showing_id, question, choice, rt_ms, clip_ms, now, details)
-    return record_judgments(session, assignment, [answer])[0]
+    return record_judgments(session, assignment, [(showing_id, answer)])[0]
 
 
 def record_judgments(
-    session: Session, assignment: Assignment, answers: Sequence[Answer]
+    session: Session, assignment: Assignment, answers: Sequence[tuple[int, Answer]]
 ) -> list[Recorded]:
-    """Record several answers of one session by the rules of `record_judgment`, all or none."""
+    """Record answers to showings of one session, as `record_judgment` does, all or none."""
     study = session.get_one(Study, assignment.study_id)
-    check_answers(study, answers)
+    check_answers(study, [answer for _, answer in answers])
     session.flush()
-    wanted = sorted({answer.showing_id for answer in answers})
+    wanted = sorted({showing_id for showing_id, _ in answers})
     shown = _locked(session, _SHOWN_AS, {"assignment": assignment.id, "showings": wanted})
     if missing := set(wanted) - shown.keys():
         raise UsageError(f"showing {min(missing)} is not part of this session")
     return _recorded(session, study, shown, answers)
 
 
-def record_answer(
-    session: Session,
-    study: Study,
-    assignment_id: int,
-    *,
-    position: int,
-    question: str,
-    choice: str,
-    rt_ms: float,
-    clip_ms: float,
-    details: Mapping[str, Any],
-    now: datetime,
+def record_judgment_at(
+    session: Session, study: Study, assignment_id: int, position: int, answer: Answer
 ) -> Recorded:
-    """Record one answer by the rules of `record_judgment`, as a page knows its session.
+    """Record one answer as `record_judgment` does, by what a page knows of its session.
 
     Args:
         session: of a write unit.
         study: of the assignment, with its questions; may be one that no session holds.
         assignment_id: of the session.
         position: of the showing in it.
-        question: as in `record_judgment`, like all that follow.
-        choice: see there.
-        rt_ms: see there.
-        clip_ms: see there.
-        details: see there.
-        now: see there.
+        answer: to one of the study's questions.
 
     Raises:
         TokenError: there is no such session.
-        UsageError: see there.
-        SessionClosed: see there.
+        UsageError: as in `record_judgment`.
+        SessionClosed: as there.
     """
     shown = _locked(session, _SHOWN_AT, {"assignment": assignment_id, "position": position})
     showing = next(iter(shown.values()), None)
@@ -195,9 +167,8 @@ def record_answer(
         raise SessionClosed("this session was withdrawn; it takes no more judgments")
     if showing is None:
         raise UsageError(f"the session has no showing {position}")
-    answer = Answer(showing.id, question, choice, rt_ms, clip_ms, now, details)
     check_answers(study, [answer])
-    return _recorded(session, study, shown, [answer])[0]
+    return _recorded(session, study, shown, [(showing.id, answer)])[0]
 
 
 def _state(session: Session, assignment_id: int) -> AssignmentStatus:
@@ -213,15 +184,18 @@ def _locked(session: Session, showings: Select[*tuple[Any, ...]], of: Any) -> di
 
 
 def _recorded(
-    session: Session, study: Study, shown: Mapping[int, _Shown], answers: Sequence[Answer]
+    session: Session,
+    study: Study,
+    shown: Mapping[int, _Shown],
+    answers: Sequence[tuple[int, Answer]],
 ) -> list[Recorded]:
     """Store the answers to locked showings that have none yet."""
     questions = {question.name: question.id for question in study.questions}
     kept, counted = _given(session, shown)
     recorded: list[Recorded] = []
     rows: list[dict[str, Any]] = []
-    for answer in answers:
-        showing = shown[answer.showing_id]
+    for showing_id, answer in answers:
+        showing = shown[showing_id]
         key = (showing.id, questions[answer.question])
         duplicate = key in kept
         if not duplicate:

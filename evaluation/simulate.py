@@ -245,7 +245,7 @@ def _run_session(session: Session, study: Study, visit: _Visit) -> int:
     questions = session.scalars(
         select(Question.name).where(Question.study_id == study.id).order_by(Question.position)
     ).all()
-    answers: list[Answer] = []
+    answers: list[tuple[int, Answer]] = []
     at, n_test = visit.now, 0
     for showing_id, pair in _seen_pairs(session, assignment):
         n_test += pair.kind is TrialKind.TEST
@@ -253,7 +253,7 @@ def _run_session(session: Session, study: Study, visit: _Visit) -> int:
             choice = visit.rater.choose(pair, visit.rng)
             rt_ms = visit.rater.response_ms(pair, visit.rng)
             at += timedelta(milliseconds=rt_ms + _BETWEEN_MS)
-            answers.append(Answer(showing_id, question, choice.value, rt_ms, rt_ms, at))
+            answers.append((showing_id, Answer(question, choice.value, rt_ms, rt_ms, at)))
     record_judgments(session, assignment, answers)
     finish_session(session, assignment, at)
     return n_test

@@ -23,7 +23,7 @@ from evaluation.allocation import (
 from evaluation.database import find_study
 from evaluation.doctor.notes import read_note
 from evaluation.errors import EvaluationError, NothingLeft, StudyPaused, TokenError
-from evaluation.judgments import record_judgment
+from evaluation.judgments import Answer, record_judgment
 from evaluation.schema import Assignment, Choice, Study
 from webapp import now, services
 from webapp.showings import session_state
@@ -111,17 +111,8 @@ def _answer(session: Session, assignment: Assignment, answers: int) -> None:
         if showing is None:
             return
         for question in find_study(session, services().study).questions:
-            record_judgment(
-                session,
-                assignment,
-                showing_id=showing.id,
-                question=question.name,
-                choice=Choice.LEFT,
-                rt_ms=_RT_MS,
-                clip_ms=_RT_MS,
-                details={},
-                now=now(),
-            )
+            answer = Answer(question.name, Choice.LEFT, _RT_MS, _RT_MS, now())
+            record_judgment(session, assignment, showing.id, answer)
         session.expire_all()
 
 

@@ -37,7 +37,7 @@ from evaluation.errors import (
     StudyPaused,
     TokenError,
 )
-from evaluation.judgments import record_answer
+from evaluation.judgments import record_judgment_at
 from evaluation.links import CROWD as LINK
 from evaluation.links import LinkFull, LinkOver, check_place, claim_place, completion_url
 from evaluation.schema import Assignment, AssignmentStatus, Environment, Hit, Study
@@ -196,22 +196,11 @@ def state() -> ResponseReturnValue:
 @blueprint.post("/api/judgment")
 def judge() -> ResponseReturnValue:
     """Record one answer and return where the session stands after it."""
-    judged = read_judgment(_body())
+    position, answer = read_judgment(_body(), now())
     study = services().frozen
     token = _token(study)
     with services().database.write() as session:
-        recorded = record_answer(
-            session,
-            study,
-            token.assignment,
-            position=judged.position,
-            question=judged.question,
-            choice=judged.choice,
-            rt_ms=judged.rt_ms,
-            clip_ms=judged.clip_ms,
-            details=judged.details,
-            now=now(),
-        )
+        recorded = record_judgment_at(session, study, token.assignment, position, answer)
         following = session_state(session, study, token.assignment, services().store)
     return {"correct": recorded.correct, "state": following}
 

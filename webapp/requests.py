@@ -3,8 +3,10 @@
 import json
 import math
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from evaluation.answers import Answer
 from evaluation.errors import EvaluationError
 from evaluation.schema import Choice
 
@@ -22,18 +24,6 @@ class Started:
     consent: str | None
     language: str
     device: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One answer, as the page measured it; times in milliseconds."""
-
-    position: int
-    question: str
-    choice: Choice
-    rt_ms: float
-    clip_ms: float
-    details: dict[str, Any]
 
 
 def text_field(body: dict[str, Any], key: str, longest: int) -> str:
@@ -85,8 +75,8 @@ def read_started(body: dict[str, Any]) -> Started:
     )
 
 
-def read_judgment(body: dict[str, Any]) -> Judged:
-    """Check the body of a judgment. Raises EvaluationError."""
+def read_judgment(body: dict[str, Any], at: datetime) -> tuple[int, Answer]:
+    """Check the body of a judgment; return its position and the answer. Raises EvaluationError."""
     position = body.get("position")
     if type(position) is not int or not 0 <= position <= _MAX_POSITION:
         raise EvaluationError("position: must be a whole number")
@@ -94,12 +84,12 @@ def read_judgment(body: dict[str, Any]) -> Judged:
         choice = Choice(text_field(body, "choice", 8))
     except ValueError:
         raise EvaluationError("choice: must be left, right or tie") from None
-    return Judged(
-        position=position,
+    return position, Answer(
         question=text_field(body, "question", 64),
         choice=choice,
         rt_ms=_milliseconds(body, "rt_ms"),
         clip_ms=_milliseconds(body, "clip_ms"),
+        at=at,
         details=_measurements(body, "details"),
     )
 

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from evaluation import schema
 from evaluation.allocation import get_worker, local_hit, next_showing, start_session
 from evaluation.database import Database
-from evaluation.judgments import record_judgment
+from evaluation.judgments import Answer, record_judgment
 from evaluation.schema import Environment, Side, TrialKind
 
 
@@ -232,10 +232,8 @@ def answer_all() -> Callable[..., int]:
             if showing is None:
                 break
             for name in names:
-                record_judgment(
-                    unit, assignment, showing_id=showing.id, question=name, choice=choice,
-                    rt_ms=2500.0, clip_ms=4000.0, details={}, now=now,
-                )  # fmt: skip
+                answer = Answer(name, choice, 2500.0, 4000.0, now)
+                record_judgment(unit, assignment, showing.id, answer)
                 n += 1
             unit.expire_all()
         return n

@@ -24,7 +24,7 @@ from evaluation.errors import (
     SessionLimit,
     UsageError,
 )
-from evaluation.judgments import record_judgment
+from evaluation.judgments import Answer, record_judgment
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
@@ -460,10 +460,7 @@ def test_with_two_questions_a_half_answered_trial_is_given_again(
     with database.write() as unit:
         first = begin(unit, study, "w1")
         showing = next_showing(unit, first)
-        record_judgment(
-            unit, first, showing_id=showing.id, question="realism", choice="left", rt_ms=1,
-            clip_ms=1, details={}, now=START,
-        )  # fmt: skip
+        record_judgment(unit, first, showing.id, Answer("realism", "left", 1, 1, START))
         with pytest.raises(SessionIncomplete, match=r"showing 1 \(motion\)$"):
             finish_session(unit, first, START)
     with database.write() as unit:

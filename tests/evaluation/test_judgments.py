@@ -11,8 +11,8 @@ from evaluation.judgments import (
     DETAIL_KEYS,
     Answer,
     Recorded,
-    record_answer,
     record_judgment,
+    record_judgment_at,
     record_judgments,
 )
 from evaluation.schema import (
@@ -29,7 +29,7 @@ from evaluation.schema import (
 NOW = datetime(2026, 5, 1, 9, 1, tzinfo=UTC)
 GOOD = {
     "question": "realism", "choice": "left", "rt_ms": 2512.5, "clip_ms": 4000.0,
-    "details": {"replays": 1, "viewport": [1280, 720], "input": "key"}, "now": NOW,
+    "details": {"replays": 1, "viewport": [1280, 720], "input": "key"}, "at": NOW,
 }  # fmt: skip
 
 
@@ -49,7 +49,8 @@ def unit(sqlite_database, plan_study, begin):
 
 def _record(unit, **changes):
     values = {"showing_id": unit.showing.id} | GOOD | changes
-    return record_judgment(unit, unit.assignment, **values)
+    showing_id = values.pop("showing_id")
+    return record_judgment(unit, unit.assignment, showing_id, Answer(**values))
 
 
 def _of_kind(unit, kind):
@@ -133,7 +134,7 @@ def test_a_showing_of_somebody_else_is_refused(unit, begin):
     other = begin(unit, study, "another", "session-2")
 
     with pytest.raises(UsageError, match="not part of this session"):
-        record_judgment(unit, other, showing_id=unit.showing.id, **GOOD)
+        record_judgment(unit, other, unit.showing.id, Answer(**GOOD))
 
 
 def test_a_returned_session_takes_no_new_answer_but_knows_its_old_ones(unit):
@@ -150,7 +151,8 @@ def _answer(unit, **changes):
     """Answer as a page does, which knows its session's id and the places in it."""
     study = unit.get_one(Study, unit.assignment.study_id)
     values = {"assignment_id": unit.assignment.id, "position": 1} | GOOD | changes
-    return record_answer(unit, study, values.pop("assignment_id"), **values)
+    place = values.pop("assignment_id"), values.pop("position")
+    return record_judgment_at(unit, study, *place, Answer(**values))
 
 
 def test_a_page_answers_by_the_place_of_a_showing(unit):
@@ -198,7 +200,7 @@ def test_a_tie_is_stored_where_the_study_offers_it(sqlite_database, plan_study, 
     with sqlite_database.write() as session:
         assignment = begin(session, study, "w")
         showing = next_showing(session, assignment)
-        record_judgment(session, assignment, showing_id=showing.id, **GOOD | {"choice": "tie"})
+        record_judgment(session, assignment, showing.id, Answer(**GOOD | {"choice": "tie"}))
         assert session.scalars(select(Judgment.choice)).one() is Choice.TIE
 
 
@@ -208,15 +210,14 @@ def test_many_answers_at_once_follow_the_same_rules(database, plan_study, begin)
         assignment = begin(session, study, "w")
         ids = session.scalars(select(Showing.id).order_by(Showing.position)).all()
         answers = [
-            Answer(showing_id, question, "left", 1.0, 1.0, NOW)
+            (showing_id, Answer(question, "left", 1.0, 1.0, NOW))
             for showing_id in [*ids, ids[0]]
             for question in ("realism", "motion")
         ]
         recorded = record_judgments(session, assignment, answers)
         assert [r.duplicate for r in recorded] == [False] * 8 + [True] * 2
+        stray = (0, Answer("motion", "left", 1, 1, NOW))
         with pytest.raises(UsageError, match="not part"):
-            record_judgments(
-                session, assignment, [answers[0], Answer(0, "motion", "left", 1, 1, NOW)]
-            )
+            record_judgments(session, assignment, [answers[0], stray])
         assert session.scalar(select(func.count()).select_from(Judgment)) == 8
         assert next_showing(session, assignment) is None

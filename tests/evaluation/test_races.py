@@ -17,7 +17,7 @@ from evaluation.allocation import (
     return_session,
 )
 from evaluation.errors import NothingLeft, SessionClosed
-from evaluation.judgments import record_judgment
+from evaluation.judgments import Answer, record_judgment
 from evaluation.schema import (
     Assignment,
     Environment,
@@ -56,11 +56,9 @@ def test_twenty_equal_posts_store_one_judgment(database, plan_study, begin):
 
     def post(i):
         with database.write() as unit:
-            return record_judgment(
-                unit, unit.get_one(Assignment, assignment.id), showing_id=showing,
-                question="realism", choice="left" if i % 2 else "right", rt_ms=i, clip_ms=1,
-                details={}, now=START,
-            ).duplicate  # fmt: skip
+            mine = unit.get_one(Assignment, assignment.id)
+            answer = Answer("realism", "left" if i % 2 else "right", i, 1, START)
+            return record_judgment(unit, mine, showing, answer).duplicate
 
     duplicates = _at_once(post)
 
@@ -164,10 +162,8 @@ def test_a_late_and_a_present_worker_give_one_counted_judgment(database, plan_st
     def post(i):
         assignment, showing = showings[i % 2]
         with database.write() as unit:
-            record_judgment(
-                unit, unit.get_one(Assignment, assignment), showing_id=showing,
-                question="realism", choice="left", rt_ms=1, clip_ms=1, details={}, now=AFTER_LEASE,
-            )  # fmt: skip
+            mine = unit.get_one(Assignment, assignment)
+            record_judgment(unit, mine, showing, Answer("realism", "left", 1, 1, AFTER_LEASE))
 
     _at_once(post)
 
@@ -191,10 +187,7 @@ def test_returning_while_answering_leaves_no_counted_judgment(database, plan_stu
                 if i == N - 1:
                     return_session(unit, mine, START)
                 else:
-                    record_judgment(
-                        unit, mine, showing_id=ids[i], question="realism", choice="left", rt_ms=1,
-                        clip_ms=1, details={}, now=START,
-                    )  # fmt: skip
+                    record_judgment(unit, mine, ids[i], Answer("realism", "left", 1, 1, START))
         except SessionClosed:
             pass
 

@@ -13,7 +13,7 @@ from evaluation.allocation import finish_session, get_worker, local_hit, next_sh
 from evaluation.consents import note_consent
 from evaluation.errors import EvaluationError, UsageError
 from evaluation.export import judgment_rows, session_rows
-from evaluation.judgments import record_judgment
+from evaluation.judgments import Answer, record_judgment
 from evaluation.ledger import intend_reward, ledger, settle_reward
 from evaluation.progress import study_progress
 from evaluation.pseudonyms import pseudonym, study_key
@@ -268,10 +268,8 @@ def test_a_session_in_the_middle_is_shut_and_stores_nothing_more(database, plan_
         barrier.wait(timeout=30)
         try:
             with database.write() as unit:
-                record_judgment(
-                    unit, unit.get_one(Assignment, assignment.id), showing_id=showing,
-                    question="realism", choice="left", rt_ms=1, clip_ms=1, details={}, now=START,
-                )  # fmt: skip
+                mine = unit.get_one(Assignment, assignment.id)
+                record_judgment(unit, mine, showing, Answer("realism", "left", 1, 1, START))
         except EvaluationError:
             return "refused"
         return "stored"

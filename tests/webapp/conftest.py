@@ -12,7 +12,7 @@ import pytest
 from evaluation import schema
 from evaluation.allocation import finish_session, get_worker, next_showing, start_session
 from evaluation.database import create_database, find_study, open_database
-from evaluation.judgments import record_judgment
+from evaluation.judgments import Answer, record_judgment
 from evaluation.storage import LocalStore
 from webapp import create_app
 
@@ -114,10 +114,9 @@ def rate_pairs():
         worker = get_worker(session, hit.crowd, hit.environment, name, at)
         assignment = start_session(session, study, hit=hit, worker=worker, external_id=name, now=at)
         for _ in range(answers):
-            record_judgment(
-                session, assignment, showing_id=next_showing(session, assignment).id,
-                question="realism", choice=choice, rt_ms=rt_ms, clip_ms=500.0, details={}, now=at,
-            )  # fmt: skip
+            showing = next_showing(session, assignment)
+            answer = Answer("realism", choice, rt_ms, 500.0, at)
+            record_judgment(session, assignment, showing.id, answer)
             session.expire_all()
         return assignment
 
