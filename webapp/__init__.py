@@ -24,7 +24,7 @@ _MAX_BODY = 64 * 1024  # a judgment has about 2 kB
 _STATIC = Path(__file__).with_name("static")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Services:
     """What the views work with.
 
@@ -34,7 +34,8 @@ class Services:
         study: its name.
         environment: that local and link raters are recorded under.
         open_door: whether anyone who reaches `/` may rate; else only by the join link.
-        frozen: the study with its questions, as the application found it: for what never changes.
+        frozen: the study with its questions, as it was last found: for what changes only where
+            the study is frozen again, which `webapp.rating` notices.
         form_hosts: sites that a finished session may be submitted to.
     """
 

@@ -187,8 +187,7 @@ def _hit(session: Session, study: Study, ticket: Ticket) -> Hit:
 @blueprint.get("/api/state")
 def state() -> ResponseReturnValue:
     """Return where the session stands."""
-    study = services().frozen
-    token = _token(study)
+    study, token = _frozen_and_token()
     with services().database.read() as session:
         return session_state(session, study, token.assignment, services().store)
 
@@ -197,8 +196,7 @@ def state() -> ResponseReturnValue:
 def judge() -> ResponseReturnValue:
     """Record one answer and return where the session stands after it."""
     position, answer = read_judgment(_body(), now())
-    study = services().frozen
-    token = _token(study)
+    study, token = _frozen_and_token()
     with services().database.write() as session:
         recorded = record_judgment_at(session, study, token.assignment, position, answer)
         following = session_state(session, study, token.assignment, services().store)
@@ -236,6 +234,23 @@ def _token(study: Study) -> PageToken:
     if token.study != study.id:
         raise TokenError("the token is of another study")
     return token
+
+
+def _frozen_and_token() -> tuple[Study, PageToken]:
+    """Return the study without asking the database, and what the request's token allows.
+
+    A study that nobody has started can be frozen again while the application runs, and then has
+    another secret: where the token does not fit, the study is read anew.
+    """
+    study = services().frozen
+    try:
+        return study, _token(study)
+    except TokenError:
+        with services().database.read() as session:
+            study = current_study(session)
+        token = _token(study)
+        services().frozen = study
+        return study, token
 
 
 def _with_token(session: Session, study: Study, assignment: Assignment) -> dict[str, Any]:

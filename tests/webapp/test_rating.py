@@ -287,6 +287,25 @@ def test_a_forged_token_is_refused(make_client, header):
     assert (reply.status_code, reply.json) == (401, {"error": "token"})
 
 
+def test_a_study_frozen_again_while_it_is_served_is_rated_as_it_is_now(make_client):
+    client = make_client()
+    with client.application.extensions["vgan_eval"].database.write() as session:
+        study = session.scalars(select(schema.Study)).one()
+        session.delete(study.questions[0])
+        session.flush()
+        question = schema.Question(study_id=study.id, position=0, name="motion", text="Moves?")
+        session.add(question)
+        study.secret = "6" * 64
+
+    _, started = start(client)
+    reply = client.post("/api/judgment", json=answer(started.json), headers=bearer(started.json))
+
+    assert started.json["showing"]["questions"] == [{"name": "motion", "text": "Moves?"}]
+    assert reply.status_code == 200
+    assert reply.json["state"]["showing"]["questions"][0]["name"] == "motion"
+    assert client.get("/api/state", headers=bearer(started.json)).status_code == 200
+
+
 def test_one_session_cannot_answer_for_another(make_client):
     client = make_client()
     start(client, "ann")
