@@ -75,6 +75,17 @@ BENCHMARKS: tuple[Benchmark, ...] = (
             "plain eager port", rf"^port +{NUMBER}", rf"^ours / port: {NUMBER}",
             "memory traffic: layers of 8 channels cannot fill the multipliers"),
     )),
+    Benchmark("input", ("--clips", "500", "--turns", "3"), (
+        Row("input, shards to batches of 64", rf"^feed +{NUMBER}", "clips/s",
+            limit="copying memory; 10,000 are wanted"),
+        Row("input, as float32 on the CPU", rf"^feed, float32 +{NUMBER}", "clips/s",
+            limit="four times the bytes; beside a GPU they are converted there"),
+    )),
+    Benchmark("generate", ("--clips", "256", "--turns", "1"), (
+        Row("generating to a folder, width 8", rf"^1 encoding process.*: {NUMBER}", "clips/s",
+            limit="network and encoder take turns at two cores"),
+        Row("the encoder alone", rf"encoder {NUMBER} ms", "ms a clip"),
+    )),
     Benchmark("mixture", _SMALL_MIXTURE, (
         Row("mixture, 64 full covariances, 20,000 codes of 100 numbers", rf"^ours +{NUMBER}", "s",
             "scikit-learn", rf"^scikit-learn +{NUMBER}", rf"^ratio +{NUMBER}",
