@@ -18,7 +18,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.nn.functional import all_gather
+from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
@@ -142,9 +142,21 @@ def joined(device: torch.device) -> Iterator[World]:
         dist.destroy_process_group()
 
 
-def _gathered(values: Tensor) -> tuple[Tensor, ...]:
-    """Return every process's values; gradients flow back to where they came from."""
-    return tuple(all_gather(values))  # type: ignore[no-untyped-call]
+class _Gathered(torch.autograd.Function):
+    """Every process's values, (size, ...); gradients flow back to where they came from."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        parts = [torch.empty_like(values) for _ in range(dist.get_world_size())]
+        dist.all_gather(parts, values)
+        return torch.stack(parts)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        everyones = gradient.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(everyones)
+        return everyones[dist.get_rank()]
 
 
 class SharedBatchNorm(_BatchNorm):
@@ -166,8 +178,8 @@ class SharedBatchNorm(_BatchNorm):
         count = wide.numel() // wide.shape[1]
         mean = wide.mean(dim=axes)
         spread = wide.var(dim=axes, unbiased=False)
-        pooled = torch.stack(_gathered(torch.stack([mean, spread])))  # (size, 2, C)
-        means, spreads = pooled[:, 0], pooled[:, 1]
+        pooled = _Gathered.apply(torch.stack([mean, spread]))  # type: ignore[no-untyped-call]
+        means, spreads = pooled[:, 0], pooled[:, 1]  # (size, C)
         shared = means.mean(dim=0)
         variance = (spreads + (means - shared).square()).mean(dim=0)
         self._track(shared.detach(), variance.detach(), count * len(pooled))
