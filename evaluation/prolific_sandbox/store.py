@@ -8,10 +8,11 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Enum, ForeignKey, MetaData, String, Text
+from sqlalchemy import JSON, ForeignKey, MetaData, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from evaluation.schema import CONSTRAINT_NAMES, UtcDateTime
+from evaluation.service_store import ServiceRow, enum_column
 
 VERSION = 1
 TOKEN = "vgan-eval-sandbox"  # noqa: S105 (the sandbox's own, known to everybody)
@@ -66,30 +67,17 @@ class FaultKind(enum.StrEnum):
     LOST = "lost"
 
 
-def _enum(cls: type[enum.StrEnum]) -> Enum:
-    return Enum(
-        cls,
-        values_callable=lambda members: [m.value for m in members],
-        native_enum=False,
-        length=24,
-        validate_strings=True,
-    )
-
-
-class Service(Base):
+class Service(ServiceRow, Base):
     """The one row that stamps the database: clock, wallet, and what Prolific leaves open."""
 
     __tablename__ = "prolific_service"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    version: Mapped[int]
     workspace: Mapped[str] = mapped_column(String(24))
     project: Mapped[str] = mapped_column(String(24))
     token: Mapped[str] = mapped_column(String(128), default=TOKEN)
     currency: Mapped[str] = mapped_column(String(3), default="USD")
     balance_cents: Mapped[int] = mapped_column(default=1_000_000)
     vat_percent: Mapped[int] = mapped_column(default=0)
-    clock_offset_s: Mapped[float] = mapped_column(default=0.0)
     publish_delay_s: Mapped[float] = mapped_column(default=0.0)
     bonus_delay_s: Mapped[float] = mapped_column(default=30.0)
     bare_errors: Mapped[bool] = mapped_column(default=False)
@@ -113,7 +101,7 @@ class Study(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     external_id: Mapped[str] = mapped_column(String(24), unique=True)
-    status: Mapped[StudyStatus] = mapped_column(_enum(StudyStatus))
+    status: Mapped[StudyStatus] = mapped_column(enum_column(StudyStatus))
     stopped: Mapped[bool] = mapped_column(default=False)
     body: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
@@ -143,7 +131,7 @@ class Submission(Base):
     external_id: Mapped[str] = mapped_column(String(24), unique=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("prolific_study.id"), index=True)
     participant_id: Mapped[int] = mapped_column(ForeignKey("prolific_participant.id"))
-    status: Mapped[SubmissionStatus] = mapped_column(_enum(SubmissionStatus))
+    status: Mapped[SubmissionStatus] = mapped_column(enum_column(SubmissionStatus))
     entered_code: Mapped[str] = mapped_column(String(64), default="")
     message: Mapped[str] = mapped_column(Text, default="")
     category: Mapped[str] = mapped_column(String(32), default="")
@@ -208,4 +196,4 @@ class Fault(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     operation: Mapped[str] = mapped_column(String(64))
-    kind: Mapped[FaultKind] = mapped_column(_enum(FaultKind))
+    kind: Mapped[FaultKind] = mapped_column(enum_column(FaultKind))

@@ -1,12 +1,11 @@
-"""What all tables of the bundled service share: one metadata of its own, ids and enums."""
+"""What all tables of the bundled service share: one metadata of its own and ids."""
 
-import enum
 import secrets
 import string
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Enum, MetaData
+from sqlalchemy import JSON, MetaData
 from sqlalchemy.orm import DeclarativeBase
 
 from evaluation.schema import CONSTRAINT_NAMES, UtcDateTime
@@ -25,17 +24,6 @@ def new_id() -> str:
 def is_id(text: str) -> bool:
     """Whether a text from outside can be a platform id at all."""
     return 1 <= len(text) <= 64 and not set(text) - set(_ALPHABET)
-
-
-def enum_column(cls: type[enum.StrEnum]) -> Enum:
-    """An enum column stored by value as text."""
-    return Enum(
-        cls,
-        values_callable=lambda members: [m.value for m in members],
-        native_enum=False,
-        length=24,
-        validate_strings=True,
-    )
 
 
 class Base(DeclarativeBase):

@@ -6,7 +6,8 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from evaluation.sandbox.store.base import Base, enum_column
+from evaluation.sandbox.store.base import Base
+from evaluation.service_store import enum_column
 
 
 class EntryKind(enum.StrEnum):

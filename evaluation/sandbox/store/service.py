@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from evaluation.sandbox.store.base import Base, enum_column
+from evaluation.sandbox.store.base import Base
+from evaluation.service_store import ServiceRow, enum_column
 
 
 class DuplicateError(enum.StrEnum):
@@ -26,18 +27,11 @@ class FaultKind(enum.StrEnum):
     SLOW = "slow"
 
 
-class Service(Base):
-    """The one row that stamps the database and carries what the whole service shares.
-
-    Every transaction reads it first, locked, so transactions run one after the other on
-    PostgreSQL as they do under `BEGIN IMMEDIATE` on SQLite.
-    """
+class Service(ServiceRow, Base):
+    """The one row that stamps the database and carries what the whole service shares."""
 
     __tablename__ = "sandbox_service"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    version: Mapped[int]
-    clock_offset_s: Mapped[float] = mapped_column(default=0.0)
     duplicate_error: Mapped[DuplicateError] = mapped_column(
         enum_column(DuplicateError), default=DuplicateError.DOCUMENTED
     )

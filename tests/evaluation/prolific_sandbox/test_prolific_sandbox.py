@@ -435,8 +435,9 @@ def test_wrong_wish_of_the_sandbox_is_refused(fake, path, wrong):
 
 @pytest.mark.parametrize(
     ("url", "message"),
-    [("nothing", "not a database URL"), ("sqlite:///:memory:", "in a file"),
-     ("postgresql://x/y", "in a file"), ("sqlite:////no/such/folder/x.db", "no folder")],
+    [("nothing", "not a database URL"), ("sqlite:///:memory:", "needs a file"),
+     ("postgresql://x/y", "in SQLite, not postgresql"),
+     ("sqlite:////no/such/folder/x.db", "no folder")],
 )  # fmt: skip
 def test_database_that_will_not_do_is_said_in_one_line(url, message):
     with pytest.raises(DatabaseError, match=message):
