@@ -138,7 +138,6 @@ def errors(page: Page):
         if message.type == "error" and not any(words in message.text for words in expected):
             found.append(message.text)
 
-    page.set_default_timeout(10_000)
     page.on("console", note)
     page.on("pageerror", lambda error: found.append(str(error)))
     return found

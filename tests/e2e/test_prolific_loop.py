@@ -68,7 +68,6 @@ def _take_part(page: Page, site: str, name: str) -> None:
 def test_from_publishing_to_table_1(page: Page, loop, tmp_path: Path, capsys) -> None:
     site, pages = loop
     errors: list[str] = []
-    page.set_default_timeout(10_000)
     page.on("pageerror", lambda error: errors.append(str(error)))
     # The study file names the crowd, so no command has to.
     assert main(["publish", "--url", pages, "--yes"]) == 0

@@ -126,7 +126,7 @@ def connect(
             retries = {"total_max_attempts": attempts, "mode": "standard"}
             session = boto3.session.Session(key, "secret", region_name="us-east-1")
             _clients[url, key, attempts] = session.client(
-                "mturk", config=Config(retries=retries, read_timeout=5)
+                "mturk", config=Config(retries=retries, read_timeout=30)
             )
         return _clients[url, key, attempts]
 
