@@ -34,7 +34,7 @@ class Benchmark:
 
     Args:
         script: its name without `.py`.
-        arguments: that make it take about half a minute on two cores.
+        arguments: that make it take a minute at most on two cores.
         rows: the figures to table.
     """
 
@@ -57,7 +57,7 @@ def _rating(database: str, *arguments: str) -> tuple[Benchmark, Benchmark]:
         Row(f"capacity, {database}", rf"\({NUMBER} a second\)", "judgments/s", limit=limit),
     )  # fmt: skip
     return (
-        Benchmark("rating_load", ("--seconds", "20", *arguments), pace),
+        Benchmark("rating_load", arguments, pace),
         Benchmark(
             "rating_load", ("--pace", "0", "--raters", "16", "--seconds", "10", *arguments), fast
         ),
