@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import (
+    JSON,
     URL,
     Connection,
     Engine,
     Enum,
+    MetaData,
     Table,
     create_engine,
     event,
@@ -27,9 +29,23 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.orm import Mapped, Session, class_mapper, mapped_column
+from sqlalchemy.orm import Mapped, Session, class_mapper, mapped_column, registry
 
 from evaluation.errors import DatabaseError
+from evaluation.schema import CONSTRAINT_NAMES, UtcDateTime
+
+
+def service_registry() -> registry:
+    """Return a registry for one service's tables, named and typed by the study schema's rules."""
+    return registry(
+        metadata=MetaData(naming_convention=CONSTRAINT_NAMES),
+        type_annotation_map={
+            datetime: UtcDateTime,
+            dict[str, Any]: JSON,
+            list[str]: JSON,
+            list[dict[str, Any]]: JSON,
+        },
+    )
 
 
 def enum_column(cls: type[enum.StrEnum]) -> Enum:

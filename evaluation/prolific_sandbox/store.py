@@ -8,11 +8,10 @@ import secrets
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, MetaData, String, Text
+from sqlalchemy import ForeignKey, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-from evaluation.schema import CONSTRAINT_NAMES, UtcDateTime
-from evaluation.service_store import ServiceRow, enum_column
+from evaluation.service_store import ServiceRow, enum_column, service_registry
 
 VERSION = 1
 TOKEN = "vgan-eval-sandbox"  # noqa: S105 (the sandbox's own, known to everybody)
@@ -26,13 +25,7 @@ def new_id() -> str:
 class Base(DeclarativeBase):
     """Base of the fake's tables."""
 
-    metadata = MetaData(naming_convention=CONSTRAINT_NAMES)
-    type_annotation_map = {  # noqa: RUF012 (SQLAlchemy reads it from the class)
-        datetime: UtcDateTime,
-        dict[str, Any]: JSON,
-        list[str]: JSON,
-        list[dict[str, Any]]: JSON,
-    }
+    registry = service_registry()
 
 
 class StudyStatus(enum.StrEnum):

@@ -2,13 +2,10 @@
 
 import secrets
 import string
-from datetime import datetime
-from typing import Any
 
-from sqlalchemy import JSON, MetaData
 from sqlalchemy.orm import DeclarativeBase
 
-from evaluation.schema import CONSTRAINT_NAMES, UtcDateTime
+from evaluation.service_store import service_registry
 
 VERSION = 1
 """Schema version of the service's database; a database with another stamp is refused."""
@@ -29,9 +26,4 @@ def is_id(text: str) -> bool:
 class Base(DeclarativeBase):
     """Base of the service's tables. The study's tables are not among them."""
 
-    metadata = MetaData(naming_convention=CONSTRAINT_NAMES)
-    type_annotation_map = {  # noqa: RUF012 (SQLAlchemy reads it from the class)
-        datetime: UtcDateTime,
-        dict[str, Any]: JSON,
-        list[dict[str, Any]]: JSON,
-    }
+    registry = service_registry()
