@@ -225,11 +225,17 @@ def counted_for_all(study_id: int) -> ColumnElement[bool]:
 
 def free_trials(session: Session, study: Study, trial_ids: Collection[int]) -> None:
     """Free those of the trials that are test trials, under no lease, not counted, not stopped."""
+    ids = sorted(trial_ids)
+    # Locked by a statement of its own: one that waits for a trial goes on with what it had read of
+    # leases and judgments before, and would free a trial that was leased or counted meanwhile.
+    session.execute(
+        select(Trial.id).where(Trial.id.in_(ids)).order_by(Trial.id).with_for_update(key_share=True)
+    )
     leased = exists().where(Showing.trial_id == Trial.id, Showing.status == ShowingStatus.LEASED)
     session.execute(
         update(Trial)
         .where(
-            Trial.id.in_(sorted(trial_ids)),
+            Trial.id.in_(ids),
             Trial.kind == TrialKind.TEST,
             ~leased,
             ~counted_for_all(study.id),

@@ -1,12 +1,13 @@
 """Many requests at the same moment leave what one would have left, on both databases."""
 
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from evaluation.allocation import (
     expire_leases,
@@ -46,6 +47,89 @@ def _at_once(function, n=N):
 
     with ThreadPoolExecutor(n) as pool:
         return list(pool.map(wait_and_call, range(n)))
+
+
+def _waits(database) -> bool:
+    """Whether a statement waits for a lock; SQLite does not tell, its units take turns anyway."""
+    if database.dialect == "sqlite":
+        return True
+    with database.read() as unit:
+        waiting = text(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+        return unit.scalar(waiting) > 0
+
+
+def _overlapping(database, first, second):
+    """Run first(unit), and commit it only when second(unit), in another thread, waits for it."""
+    done_first = threading.Event()
+
+    def run_second():
+        assert done_first.wait(30)
+        with database.write() as unit:
+            second(unit)
+
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(run_second)
+        with database.write() as unit:
+            first(unit)
+            unit.flush()
+            done_first.set()
+            until = time.monotonic() + 30
+            while not _waits(database):
+                assert time.monotonic() < until, "nobody waited"
+        other.result(60)
+
+
+def _free(unit):
+    return set(unit.scalars(select(Trial.id).where(Trial.free, Trial.kind == TrialKind.TEST)))
+
+
+def test_trials_leased_while_an_expired_session_is_returned_stay_leased(
+    database, plan_study, begin
+):
+    study = plan_study(database, cells={("a", "b", "golf"): 4}, session={"trials": 4})
+    with database.write() as unit:
+        old = begin(unit, study, "old")
+    with database.write() as unit:
+        expire_leases(unit, study, AFTER_LEASE)
+
+    _overlapping(
+        database,
+        lambda unit: begin(unit, study, "new", now=AFTER_LEASE),
+        lambda unit: return_session(unit, unit.get_one(Assignment, old.id), AFTER_LEASE),
+    )
+
+    with database.write() as unit:
+        assert _free(unit) == set()
+        with pytest.raises(NothingLeft):
+            begin(unit, study, "third", now=AFTER_LEASE)
+
+
+def test_trial_counted_while_anothers_lease_of_it_ends_is_not_freed(database, plan_study, begin):
+    study = plan_study(database, cells={("a", "b", "golf"): 1}, session={"trials": 1})
+    with database.write() as unit:
+        late = begin(unit, study, "late")
+        showing = next_showing(unit, late).id
+    with database.write() as unit:
+        begin(unit, study, "second", now=AFTER_LEASE)
+    after_both = AFTER_LEASE + timedelta(minutes=36)
+
+    _overlapping(
+        database,
+        lambda unit: record_judgment(
+            unit,
+            unit.get_one(Assignment, late.id),
+            showing,
+            Answer("realism", "left", 1, 1, after_both),
+        ),
+        lambda unit: expire_leases(unit, study, after_both),
+    )
+
+    with database.read() as unit:
+        assert unit.scalars(select(Judgment)).one().status is JudgmentStatus.COUNTED
+        assert _free(unit) == set()
 
 
 def test_twenty_equal_posts_store_one_judgment(database, plan_study, begin):
