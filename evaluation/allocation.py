@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session, joinedload
 
-from evaluation.arrivals import get_worker, local_hit
+from evaluation.arrivals import get_worker, local_hit, lock_worker
 from evaluation.closing import finish_session, return_session, withdraw_session
 from evaluation.errors import NothingLeft, SessionLimit, StudyPaused, UsageError
 from evaluation.leases import (
@@ -57,8 +57,6 @@ SESSION_RULE = "session"
 _NUMBERS_PER_SESSION = 1000  # session trials are numbered by assignment, so that none ever waits
 
 # What every start sends is made once: making a statement takes longer than sending it.
-_LOCK_WORKER = select(Worker.id).where(Worker.id == bindparam("worker"))
-_LOCK_WORKER = _LOCK_WORKER.with_for_update(key_share=True)
 _SESSIONS = select(
     Assignment.id, Assignment.study_id, Assignment.external_id, Assignment.status
 ).where(Assignment.worker_id == bindparam("worker"))
@@ -125,7 +123,7 @@ def start_session(
     """
     # One session of a worker at a time: the second click waits here, then finds the first's.
     session.flush()
-    session.connection().execute(_LOCK_WORKER, {"worker": worker.id})
+    lock_worker(session, worker.id)
     theirs = session.connection().execute(_SESSIONS, {"worker": worker.id}).all()
     existing = next((one for one in theirs if one.external_id == external_id), None)
     if existing is not None:

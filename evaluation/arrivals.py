@@ -27,6 +27,9 @@ _WORKER = select(Worker).where(
     Worker.environment == bindparam("environment"),
     Worker.external_id == bindparam("external_id"),
 )
+_LOCK_WORKER = (
+    select(Worker.id).where(Worker.id == bindparam("worker")).with_for_update(key_share=True)
+)
 _HIT = select(Hit).where(
     Hit.crowd == bindparam("crowd"),
     Hit.environment == bindparam("environment"),
@@ -115,13 +118,26 @@ def published_hit(session: Session, study: Study, crowd: str, external_id: str) 
     )
 
 
+def lock_worker(session: Session, worker_id: int) -> None:
+    """Let one transaction at a time begin or close sessions of a worker; before other locks."""
+    session.connection().execute(_LOCK_WORKER, {"worker": worker_id})
+
+
 def superseded_sessions(
-    session: Session, hit: Hit, worker: str, external_id: str
+    session: Session, hit: Hit, worker: str, external_id: str, arrived: datetime | None = None
 ) -> list[Assignment]:
     """Return a worker's open sessions of a HIT under other assignment ids; only reads.
 
     A platform gives a worker one assignment of a HIT at a time. When they come with another id,
     they returned the earlier one, which the platform does not tell.
+
+    Args:
+        session: of any unit.
+        hit: under which the worker comes.
+        worker: the platform's id.
+        external_id: the platform's id of the assignment.
+        arrived: when they came with it, aware; sessions begun later are not earlier ones, as where
+            a page is still open whose assignment was returned. None is now.
     """
     query = (
         select(Assignment)
@@ -133,6 +149,8 @@ def superseded_sessions(
             Worker.external_id == worker,
         )
     )
+    if arrived is not None:
+        query = query.where(Assignment.accepted_at < arrived)
     return list(session.scalars(query))
 
 

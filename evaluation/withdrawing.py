@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from evaluation.arrivals import lock_worker
 from evaluation.database import Database, find_study
 from evaluation.erasing import GONE, erase_session, is_owed, overwrite_deleted, scrub
 from evaluation.errors import UsageError
@@ -129,7 +130,7 @@ def withdraw(
 def _remove(session: Session, worker: Worker, study: Study | None, now: datetime) -> Counter[str]:
     """Remove one row of a worker; returns the counts of `Withdrawal`."""
     # As in `start_session`: a session of theirs that is starting now is waited for.
-    session.execute(select(Worker.id).where(Worker.id == worker.id).with_for_update(key_share=True))
+    lock_worker(session, worker.id)
     query = select(Assignment).where(Assignment.worker_id == worker.id).order_by(Assignment.id)
     everything = session.scalars(query).all()
     mine = [one for one in everything if study is None or one.study_id == study.id]

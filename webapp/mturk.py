@@ -126,6 +126,7 @@ def entry(key: str) -> ResponseReturnValue:
             arrival.hit,
             arrival.submit_to,
             hit.environment.value,
+            now().isoformat(),
         )
         signed = sign_ticket(study.secret, ticket)
         return redirect(url_for("rating.page", ticket=signed, lang=request.args.get("lang")))

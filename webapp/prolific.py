@@ -76,6 +76,7 @@ def entry(key: str) -> ResponseReturnValue:
             arrival.submission,
             arrival.study,
             environment=hit.environment.value,
+            made=now().isoformat(),
         )
         signed = sign_ticket(study.secret, ticket)
         return redirect(url_for("rating.page", ticket=signed, lang=request.args.get("lang")))

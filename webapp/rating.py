@@ -20,6 +20,7 @@ from evaluation.allocation import (
     start_session,
 )
 from evaluation.arrivals import (
+    lock_worker,
     published_hit,
     seen_before,
     sessions_started,
@@ -127,7 +128,7 @@ def _check_may_start(session: Session, study: Study, ticket: Ticket, worker_id: 
     if hit is not None and hit.crowd == LINK:
         check_place(session, hit, now())
     if worker_id is not None:
-        given_back = superseded_sessions(session, hit, ticket.worker, ticket.session) if hit else []
+        given_back = _given_back(session, hit, ticket) if hit else []
         had = sessions_started(session, study, worker_id) - len(given_back)
         if had >= study.design["workers"]["sessions_per_worker"]:
             raise SessionLimit(f"study `{study.name}`: this worker has had {had} sessions")
@@ -179,9 +180,19 @@ def _hit(session: Session, study: Study, ticket: Ticket) -> Hit:
     if hit.crowd == LINK:
         claim_place(session, hit, ticket.worker, ticket.session, now())
         return hit
-    for earlier in superseded_sessions(session, hit, ticket.worker, ticket.session):
-        return_session(session, earlier, now())
+    earlier = _given_back(session, hit, ticket)
+    if earlier:
+        lock_worker(session, earlier[0].worker_id)  # in this order, as who withdraws them does
+    for one in earlier:
+        return_session(session, one, now())
     return hit
+
+
+def _given_back(session: Session, hit: Hit, ticket: Ticket) -> list[Assignment]:
+    """Return the worker's sessions that they gave back before they came with this ticket."""
+    return superseded_sessions(
+        session, hit, ticket.worker, ticket.session, arrived=ticket.made_at()
+    )
 
 
 @blueprint.get("/api/state")
@@ -189,7 +200,7 @@ def state() -> ResponseReturnValue:
     """Return where the session stands."""
     study, token = _frozen_and_token()
     with services().database.read() as session:
-        return session_state(session, study, token.assignment, services().store)
+        return _stands(session, study, token.assignment)
 
 
 @blueprint.post("/api/judgment")
@@ -199,7 +210,7 @@ def judge() -> ResponseReturnValue:
     study, token = _frozen_and_token()
     with services().database.write() as session:
         recorded = record_judgment_at(session, study, token.assignment, position, answer)
-        following = session_state(session, study, token.assignment, services().store)
+        following = _stands(session, study, token.assignment)
     return {"correct": recorded.correct, "state": following}
 
 
@@ -221,7 +232,10 @@ def finish() -> ResponseReturnValue:
 
 
 def _body() -> dict[str, Any]:
-    body = request.get_json(silent=True)
+    try:
+        body = request.get_json(silent=True)
+    except RecursionError:
+        raise EvaluationError("the request is nested too deeply") from None
     if not isinstance(body, dict):
         raise EvaluationError("the request is not a JSON object")
     return body
@@ -255,10 +269,15 @@ def _frozen_and_token() -> tuple[Study, PageToken]:
 
 def _with_token(session: Session, study: Study, assignment: Assignment) -> dict[str, Any]:
     token = PageToken(study.id, assignment.id, assignment.worker_id, now() + _TOKEN_LIFE)
-    state = session_state(session, study, assignment.id, services().store)
+    return {**_stands(session, study, assignment.id), "token": sign_token(study.secret, token)}
+
+
+def _stands(session: Session, study: Study, assignment_id: int) -> dict[str, Any]:
+    """Return where a session stands, with all that a finished one ends with."""
+    state = session_state(session, study, assignment_id, services().store)
     if state["stage"] == "done":
-        state |= _ending(session, study, assignment)
-    return {**state, "token": sign_token(study.secret, token)}
+        state |= _ending(session, study, session.get_one(Assignment, assignment_id))
+    return state
 
 
 def _ending(session: Session, study: Study, assignment: Assignment) -> dict[str, Any]:

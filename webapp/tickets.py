@@ -5,6 +5,7 @@ that does. Entries for other crowds make tickets from what their platform puts i
 """
 
 from dataclasses import astuple, dataclass
+from datetime import datetime
 
 from itsdangerous import BadData, URLSafeSerializer
 
@@ -24,6 +25,7 @@ class Ticket:
         hit: the platform's id of the HIT; empty where nothing is published.
         submit_to: where the finished session is handed in; empty where it is not.
         environment: of the HIT; empty for the application's own.
+        made: when, an aware time in ISO 8601; empty where the platform says when a session ends.
     """
 
     crowd: str
@@ -32,6 +34,11 @@ class Ticket:
     hit: str = ""
     submit_to: str = ""
     environment: str = ""
+    made: str = ""
+
+    def made_at(self) -> datetime | None:
+        """Return when the ticket was made, aware, where it says."""
+        return datetime.fromisoformat(self.made) if self.made else None
 
 
 def sign_ticket(secret: str, ticket: Ticket) -> str:

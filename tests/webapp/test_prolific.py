@@ -184,6 +184,36 @@ def test_new_submission_takes_the_place_of_one_that_was_left(opened, stored):
     assert statuses == [AssignmentStatus.RETURNED, AssignmentStatus.ACCEPTED]
 
 
+def test_page_of_a_submission_that_was_left_does_not_end_the_one_under_way(opened, stored):
+    client = opened()
+    left = come(client).location.partition("ticket=")[2].partition("&")[0]
+    begin(client, ANN, "d" * 24)
+
+    reply = client.post("/api/start", json={"ticket": left, "consent": None, "device": {}})
+
+    assert reply.status_code == 409
+    assert reply.json == {"error": "limit"}
+    assert [a.status for a in stored(select(schema.Assignment))] == [AssignmentStatus.ACCEPTED]
+
+
+def test_second_tab_of_a_finished_session_is_sent_back_with_the_code_too(opened):
+    client = opened()
+    first, second = begin(client), begin(client)
+    ended = finish(client, first)
+
+    headers = {"Authorization": f"Bearer {second['token']}"}
+    state = client.get("/api/state", headers=headers).json
+
+    assert state["redirect"] == ended["redirect"] == COMPLETE
+    assert state["receipt"] == ended["receipt"]
+    answer = {
+        "position": 1, "question": "realism", "choice": "left", "rt_ms": 1, "clip_ms": 1,
+        "details": {},
+    }  # fmt: skip
+    again = client.post("/api/judgment", json=answer, headers=headers).json["state"]
+    assert again == state
+
+
 def test_after_the_deadline_the_page_says_that_the_session_is_closed(opened):
     client = opened()
     begin(client)
