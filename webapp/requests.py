@@ -1,7 +1,6 @@
 """What the page sends, checked: everything in it is untrusted."""
 
 import json
-import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -45,9 +44,9 @@ def _storable(text: str) -> bool:
 
 def _milliseconds(body: dict[str, Any], key: str) -> float:
     value = body.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise EvaluationError(f"{key}: must be a number of milliseconds")
-    if not 0 <= value <= _MAX_MS:
+    if not 0 <= value <= _MAX_MS:  # nor is NaN
         raise EvaluationError(f"{key}: must be from 0 to {_MAX_MS:g}")
     return float(value)
 
@@ -58,6 +57,8 @@ def _measurements(body: dict[str, Any], key: str) -> dict[str, Any]:
         plain = json.dumps(value, ensure_ascii=False, allow_nan=False)
     except ValueError:  # NaN and infinity are no JSON, though Python reads them
         raise EvaluationError(f"{key}: a number in it is not finite") from None
+    except RecursionError:
+        raise EvaluationError(f"{key}: it is nested too deeply") from None
     is_plain = _storable(plain) and "\\u0000" not in plain
     if not isinstance(value, dict) or len(plain) > _MAX_DETAILS or not is_plain:
         raise EvaluationError(f"{key}: must be an object of at most {_MAX_DETAILS} characters")

@@ -13,9 +13,11 @@ from evaluation.tokens import PageToken, sign_token
 
 PATHS = ("/api/open", "/api/start", "/api/state", "/api/judgment", "/api/finish")
 PAGES = ("/", "/local", "/rate", "/join/{}", "/media/{}", "/mturk", "/health", "/{}", "/static/{}")
+DEEP = json.loads('{"a":' + "[" * 900 + "]" * 900 + "}")
 ODD = (
-    None, True, -1, 0, 10**40, 0.5, 1e308, float("nan"), float("inf"), "", " ", "\x00", "\ud800",
-    "a" * 3000, "left", "realism", "../../etc/passwd", "' OR 1=1 --", "𝕏", [], [[]], {}, {"a": {}},
+    None, True, -1, 0, 10**40, 10**400, 0.5, 1e308, float("nan"), float("inf"), "", " ", "\x00",
+    "\ud800", "a" * 3000, "left", "realism", "../../etc/passwd", "' OR 1=1 --", "𝕏", [], [[]],
+    {}, {"a": {}}, DEEP,
 )  # fmt: skip
 
 
@@ -74,7 +76,7 @@ class Attacker:
 
     def _raw_body(self) -> dict:
         noise = (self._noise(400).encode(), self.chance.randbytes(60))
-        body = self.chance.choice((*noise, b"", b"{", b"[1]", b"null"))
+        body = self.chance.choice((*noise, b"", b"{", b"[1]", b"null", b"[" * 9999))
         kind = self.chance.choice(("application/json", "text/plain", "multipart/form-data", ""))
         request = {"method": "POST", "data": body, "content_type": kind}
         if self.chance.random() < 0.5:
