@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from sqlalchemy import select
 
 from evaluation import schema
+from evaluation.database import open_database
 from evaluation.study import Consent, SurveyQuestion
 
 pytestmark = pytest.mark.browser
@@ -569,6 +570,71 @@ def test_larger_clips_play_as_video_together(live, rater, page, stored, rating_s
     assert judgment.details["displayed"] == [400, 225]
     assert judgment.details["loops"] >= 1
     assert judgment.details["frames_drawn"] > 0
+
+
+def test_videos_that_cannot_be_played_say_so_and_are_fetched_again(live, rater, page, rating_study):
+    one = rater(live(rating_study.Recipe(trials=1, size=(640, 360), frames=14, fps=24)))
+
+    def spoil(route):
+        reply = route.fetch()
+        route.fulfill(response=reply, body=bytes(len(reply.body())))
+
+    page.route("**/media/*", spoil)
+    one.open()
+    one.press_start()
+    expect(page.get_by_role("heading", name="These clips cannot be played")).to_be_visible()
+
+    page.unroute("**/media/*")
+    page.get_by_role("button", name="Try again").click()
+
+    one.wait_ready()
+
+
+def test_browser_that_cannot_play_the_videos_is_told_before_anything_is_leased(
+    live, rater, page, stored, rating_study
+):
+    one = rater(live(rating_study.Recipe(trials=1, size=(640, 360), frames=14, fps=24)))
+    page.add_init_script("HTMLMediaElement.prototype.canPlayType = () => ''")
+
+    one.open()
+
+    expect(page.get_by_text("This browser cannot play the clips")).to_be_visible()
+    assert stored(select(schema.Assignment)) == []
+
+
+def test_survey_that_came_after_the_page_is_asked_all_the_same(
+    live, rater, page, stored, rating_study, tmp_path
+):
+    one = rater(live(rating_study.Recipe(trials=1)))
+    one.begin()
+    one.wait_ready()
+    database = open_database(one.server.built.url)
+    with database.write() as session:
+        study = session.scalars(select(schema.Study)).one()
+        question = {"id": "notes", "text": "Anything else?", "choices": [], "required": False}
+        study.design = {k: v for k, v in study.design.items() if k != "survey"}
+        study.settings = {**study.settings, "survey": [question]}
+    database.close()
+
+    page.keyboard.press("f")
+
+    page.get_by_label("Anything else?").fill("no")
+    page.get_by_role("button", name="Finish").click()
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+    assert stored(select(schema.Assignment))[0].survey == {"notes": "no"}
+
+
+def test_coming_back_between_two_pairs_starts_nothing(live, rater, page, rating_study):
+    one = rater(live(rating_study.Recipe(trials=2)))
+    one.begin()
+    one.wait_ready()
+
+    page.keyboard.press("f")
+    page.evaluate("window.dispatchEvent(new Event('blur'))")  # while the answer is on its way
+    expect(page.locator("#stage [role=img]")).to_have_count(0)
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
+
+    one.wait_ready()  # and nothing is in the console
 
 
 def test_still_images_can_be_answered_at_once(live, rater, page, stored, rating_study):

@@ -14,6 +14,11 @@ export class Refused extends Error {
 /** No answer after several tries; trying again is safe. */
 export class Unreachable extends Error {}
 
+/** The browser cannot play or draw a clip. */
+export class Unplayable extends Error {
+  word = 'unplayable';
+}
+
 export const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /**

@@ -138,6 +138,10 @@ async function rate(state) {
         if (!more) done(reply.state);
       } catch (error) { failed(error); }
     };
+    trial.onError = (error) => {
+      pairs.drop(showing.position); // another try fetches it anew
+      failed(error);
+    };
     trial.show(showing, pair);
     if (after) pairs.fetch(after).catch(() => {}); // asked for again, aloud, when its turn comes
   });
@@ -191,6 +195,10 @@ function leave(url, now) {
 async function proceed(first) {
   let state = first;
   while (state.stage === 'trials') state = await rate(state);
+  if (state.stage === 'survey' && !byId('survey')) {
+    window.location.reload(); // it came into the study after this page
+    return;
+  }
   if (state.stage === 'survey') state = await api.post('finish', { survey: await survey() });
   if (state.stage === 'finish') state = await api.post('finish', {});
   if (state.stage === 'done') {

@@ -4,6 +4,7 @@ import { say } from './text.js';
 
 const MARGIN = { width: 40, height: 216 }; // CSS pixels around two clips: bar, question, buttons
 const GAP = 24;
+const H264 = 'video/mp4; codecs="avc1.64001F"'; // High profile, as the clips are encoded
 
 const matches = (query) => window.matchMedia(query).matches;
 
@@ -33,6 +34,9 @@ export function refusal(layout, devices) {
     return say('device.screen', {
       ...room, screen_width: screen.width, screen_height: screen.height,
     });
+  }
+  if (layout.kind === 'video' && !document.createElement('video').canPlayType(H264)) {
+    return say('device.video');
   }
   return null;
 }

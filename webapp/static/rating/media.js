@@ -1,6 +1,6 @@
 // Fetching pairs. A pair is complete or it is an error; there is never one side alone.
 
-import { persistently, Refused, Unreachable } from './api.js';
+import { persistently, Refused, Unplayable } from './api.js';
 
 async function bytes(clip, onRetry) {
   return persistently(async () => {
@@ -20,7 +20,7 @@ async function decoded(clip, onRetry) {
     const options = { colorSpaceConversion: 'none', premultiplyAlpha: 'none' };
     return { layout: clip.layout, bitmap: await createImageBitmap(blob, options) };
   } catch (error) {
-    throw new Unreachable(`the clip cannot be decoded: ${error.message}`);
+    throw new Unplayable(error.message);
   }
 }
 

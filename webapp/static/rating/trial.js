@@ -9,7 +9,10 @@ import { VideoPlayer } from './videos.js';
 const byId = (id) => document.getElementById(id);
 const round = (number) => Math.round(number * 10) / 10;
 
-/** The trial screen. `onAnswer(answer)` returns a promise; answers wait for it. */
+/**
+ * The trial screen. `onAnswer(answer)` returns a promise; answers wait for it. `onError(error)`
+ * hears that the pair on screen cannot be played.
+ */
 export class TrialScreen {
   #player = null;
   #showing = null;
@@ -28,6 +31,7 @@ export class TrialScreen {
     this.questions = questions;
     this.refreshMs = refreshMs;
     this.onAnswer = onAnswer;
+    this.onError = () => {};
     this.root = byId('trial');
     this.stage = byId('stage');
     this.hint = byId('hint');
@@ -45,7 +49,11 @@ export class TrialScreen {
     this.#counts = { early: 0, replays: 0, hiddenMs: 0, blurs: 0 };
     this.#shownAt = null;
     const Player = showing.left.layout.kind === 'video' ? VideoPlayer : SpritePlayer;
-    this.#player = new Player(pair, { onTick: () => this.#onTick(), refreshMs: this.refreshMs });
+    this.#player = new Player(pair, {
+      onTick: () => this.#onTick(),
+      onError: (error) => this.onError(error),
+      refreshMs: this.refreshMs,
+    });
     for (const side of ['left', 'right']) this.#place(side, showing[side].layout);
     this.#describeQuestion();
     this.#setOpen(false);
@@ -58,6 +66,7 @@ export class TrialScreen {
     this.#player?.dispose();
     this.#player = null;
     this.#busy = false;
+    this.#hiddenAt = null; // nothing is there to come back to
     this.#setOpen(false);
     this.#uncover();
     for (const frame of this.root.querySelectorAll('.frame')) frame.replaceChildren();

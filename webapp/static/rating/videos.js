@@ -1,7 +1,12 @@
 // Two videos, from local copies: started together, and started again together when both ended.
 
-const event = (target, name) => new Promise((done) => {
-  target.addEventListener(name, done, { once: true });
+import { Unplayable } from './api.js';
+
+/** Wait until a video can be played to its end; fails where the browser cannot decode it. */
+const canPlay = (video) => new Promise((done, failed) => {
+  if (video.readyState >= HTMLMediaElement.HAVE_ENOUGH_DATA) done();
+  video.addEventListener('canplaythrough', done, { once: true });
+  video.addEventListener('error', () => failed(new Unplayable(video.error?.message)), { once: true });
 });
 
 /** Plays a pair of videos behind the same interface as SpritePlayer. */
@@ -14,7 +19,12 @@ export class VideoPlayer {
   #call = 0;
   #ready;
 
-  constructor(pair, { onTick }) {
+  /**
+   * @param {{left, right}} pair fetched clips
+   * @param {{onTick: function, onError: function}} options `onError` hears of a clip that the
+   *   browser cannot play
+   */
+  constructor(pair, { onTick, onError = () => {} }) {
     this.pair = pair;
     this.onTick = onTick;
     this.framesDrawn = 0;
@@ -26,9 +36,8 @@ export class VideoPlayer {
     // Clips that keep their own lengths loop each on its own.
     this.together = pair.left.layout.frames === pair.right.layout.frames;
     for (const side of ['left', 'right']) this.#videos[side] = this.#made(side);
-    this.#ready = Promise.all(Object.values(this.#videos).map((video) => (
-      video.readyState >= HTMLMediaElement.HAVE_ENOUGH_DATA ? true : event(video, 'canplaythrough')
-    )));
+    this.#ready = Promise.all(Object.values(this.#videos).map(canPlay))
+      .then(() => true, (error) => { onError(error); return false; });
   }
 
   #made(side) {
@@ -64,8 +73,8 @@ export class VideoPlayer {
     this.pause();
     this.#ended.clear();
     const call = this.#call;
-    await this.#ready;
-    if (call !== this.#call) return; // paused or disposed of meanwhile
+    const playable = await this.#ready;
+    if (!playable || call !== this.#call) return; // paused or disposed of meanwhile
     this.poster();
     this.resume();
   }
