@@ -392,6 +392,8 @@ def test_both_files_of_every_pair_have_equal_headers_and_lengths(make_client):
 
         assert left.data != right.data
         assert len(left.data) == len(right.data) == state["showing"]["left"]["bytes"]
+        for reply in (left, right):
+            reply.headers.remove("Date")  # a second may begin between the two
         assert str(left.headers).replace(keys[0], "") == str(right.headers).replace(keys[1], "")
         assert left.data[:24] == right.data[:24]
         assert state["showing"]["left"]["layout"] == state["showing"]["right"]["layout"]
