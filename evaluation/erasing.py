@@ -4,7 +4,9 @@ An assignment is never deleted, because a page's token and the ledger refer to i
 databases use the ids of deleted rows again. It stays as a tombstone that says nothing.
 """
 
+import hashlib
 import re
+from collections import defaultdict
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -14,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from evaluation.allocation import SESSION_RULE
 from evaluation.closing import withdraw_session
+from evaluation.pseudonyms import is_forgotten
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
@@ -32,6 +35,7 @@ from evaluation.schema import (
 )
 
 GONE = "withdrawn"
+_SETTLED = "settled sessions"
 _SHORTEST = 6  # a shorter id is also an ordinary word or number
 _ABOUT_THE_STUDY = ("init", "design changed", "settings changed")
 
@@ -62,10 +66,56 @@ def is_owed(session: Session, assignment: Assignment) -> bool:
         return True
     if assignment.submitted_at is None or not session.get_one(Hit, assignment.hit_id).reward_cents:
         return False
+    return not _is_decided(session, assignment)
+
+
+def remember_settled(
+    session: Session, assignments: Collection[Assignment], worker: str, now: datetime
+) -> None:
+    """Let `review` know sessions that were approved or rejected when their ids are gone.
+
+    The platform goes on listing them. What is kept is a digest of both ids, in an event without
+    the session's number: only who has the ids already can tell that it is theirs.
+
+    Args:
+        session: of a write unit; the ids are still there.
+        assignments: of one worker.
+        worker: the platform's id.
+        now: aware.
+    """
+    digests = defaultdict(list)
+    for one in assignments:
+        if _is_decided(session, one):
+            study = session.get_one(Study, one.study_id)
+            digests[study.id].append(settled_digest(study, one.external_id, worker))
+    session.add_all(
+        Event(study_id=study_id, kind=_SETTLED, details={"digests": found}, created_at=now)
+        for study_id, found in digests.items()
+    )
+
+
+def settled_digest(study: Study, assignment: str, worker: str) -> str:
+    """Return what is kept of the platform's ids of a settled session: 40 hexadecimal digits."""
+    text_ = "\x1f".join((study.secret, _SETTLED, assignment, worker))
+    return hashlib.sha256(text_.encode()).hexdigest()[:40]
+
+
+def settled_digests(session: Session, study: Study) -> set[str]:
+    """Return the digests of a study's settled sessions whose ids are gone."""
+    query = select(Event.details).where(Event.study_id == study.id, Event.kind == _SETTLED)
+    return {digest for details in session.scalars(query) for digest in details["digests"]}
+
+
+def _is_decided(session: Session, assignment: Assignment) -> bool:
     decided = select(Review.id).where(
         Review.assignment_id == assignment.id, Review.state == CallState.DONE
     )
-    return session.scalar(decided.limit(1)) is None
+    return session.scalar(decided.limit(1)) is not None
+
+
+def is_gone(external_id: str) -> bool:
+    """Tell whether an id was put in the place of one that was taken away."""
+    return external_id.startswith(f"{GONE}-") or is_forgotten(external_id)
 
 
 def erase_session(session: Session, assignment: Assignment, now: datetime) -> Erased:

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation.database import Database, find_study
-from evaluation.erasing import is_owed, overwrite_deleted, scrub
+from evaluation.erasing import is_owed, overwrite_deleted, remember_settled, scrub
 from evaluation.errors import UsageError
 from evaluation.invitations import revoke_used
 from evaluation.pseudonyms import forgotten_id, is_forgotten
@@ -134,6 +134,7 @@ def _forget(
 ) -> None:
     place = (worker.crowd, worker.environment.value)
     ids = {worker.external_id, *(one.external_id for one in theirs)}
+    remember_settled(session, theirs, worker.external_id, now)
     for one in theirs:
         one.external_id = forgotten_id(
             key, "assignment", *place, one.external_id, worker.external_id

@@ -6,7 +6,7 @@ platform which tokens were paid before it pays one. Rewards are paid by approvin
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sqlalchemy import exists, select
@@ -14,14 +14,16 @@ from sqlalchemy.orm import Session
 
 from evaluation import schema
 from evaluation.budget import crowd_fee_cents
-from evaluation.bulk_bonuses import Bonus, pay_in_bulk
+from evaluation.bulk_bonuses import Bonus, Line, pay_in_bulk, price
 from evaluation.crowd.base import BulkBonuses, Crowd, CrowdError, TokenBonuses
 from evaluation.database import Database, find_study
+from evaluation.erasing import is_gone
 from evaluation.errors import UsageError
 from evaluation.ledger import intend_payment, payment_token
 from evaluation.schema import (
     Assignment,
     CallState,
+    Hit,
     Payment,
     PaymentKind,
     Review,
@@ -68,7 +70,10 @@ def _check_bonus(cents: int, reason: str) -> None:
 
 
 def _approved(session: Session, study: schema.Study, crowd: Crowd) -> list[tuple[Assignment, str]]:
-    """Return the assignments that were approved, withdrawn ones too, with their workers' ids."""
+    """Return the assignments that were approved, withdrawn ones too, with their workers' ids.
+
+    But for those whose ids were taken away: nobody can be paid under them.
+    """
     approved = exists().where(
         Review.assignment_id == Assignment.id,
         Review.decision == ReviewDecision.APPROVE,
@@ -85,23 +90,37 @@ def _approved(session: Session, study: schema.Study, crowd: Crowd) -> list[tuple
         )
         .order_by(Assignment.id)
     )
-    return [(row[0], row[1]) for row in session.execute(query)]
+    rows = session.execute(query).all()
+    return [(row[0], row[1]) for row in rows if not is_gone(row[0].external_id)]
 
 
 def plan_bonuses(
     session: Session, study: schema.Study, crowd: Crowd, cents: int, reason: str
 ) -> BonusPlan:
-    """Say which bonuses `pay_bonuses` would pay; only reads."""
+    """Say which bonuses `pay_bonuses` would pay, with the fees of our price list; only reads."""
     _check_bonus(cents, reason)
-    amounts = []
+    amounts = [line.cents for line in _lacking(session, study, crowd, cents, reason)]
+    fees = sum(crowd_fee_cents(crowd.name, amount) for amount in amounts)
+    currency = str(study.settings["pay"]["currency"])
+    return BonusPlan(len(amounts), sum(amounts), fees, currency)
+
+
+def _lacking(
+    session: Session, study: schema.Study, crowd: Crowd, cents: int, reason: str
+) -> list[Line]:
+    """Return the bonuses that are not ticked off; one that was written down keeps its amount."""
+    lines = []
     for assignment, _ in _approved(session, study, crowd):
         token = payment_token(study, PaymentKind.BONUS.value, assignment.id, reason)
         row = session.scalars(select(Payment).where(Payment.token == token)).one_or_none()
         if row is None or row.state is not CallState.DONE:
-            amounts.append(row.cents if row else cents)
-    fees = sum(crowd_fee_cents(crowd.name, amount) for amount in amounts)
-    currency = str(study.settings["pay"]["currency"])
-    return BonusPlan(len(amounts), sum(amounts), fees, currency)
+            hit, amount = _hit_id(session, assignment), row.cents if row else cents
+            lines.append(Line(hit, assignment.external_id, amount))
+    return lines
+
+
+def _hit_id(session: Session, assignment: Assignment) -> str:
+    return str(session.get_one(Hit, assignment.hit_id).external_id)
 
 
 def pay_bonuses(
@@ -130,13 +149,17 @@ def pay_bonuses(
 
     Raises:
         UsageError: no amount or no reason.
-        CrowdError: no funds, refused, or no answer; run it again.
+        CrowdError: no funds, refused, dearer than confirmed, or no answer; run it again.
     """
     if not isinstance(crowd, BulkBonuses | TokenBonuses):
         raise UsageError(f"the crowd {crowd.name} pays no bonuses; pay them by hand")
     with db.read() as session:
         study = find_study(session, study_name)
         plan = plan_bonuses(session, study, crowd, cents, reason)
+        lines = _lacking(session, study, crowd, cents, reason)
+    if isinstance(crowd, BulkBonuses) and lines:
+        # Taxes and the account's own fee are in no price list of ours.
+        plan = replace(plan, fee_cents=price(crowd, lines) - plan.cents)
     if not plan.bonuses or not confirm(plan):
         return plan
     balance = crowd.balance_cents()
@@ -150,7 +173,8 @@ def pay_bonuses(
         wanted = _intend(session, study, crowd, cents, reason, now())
         study_id = study.id
     if isinstance(crowd, BulkBonuses):
-        pay_in_bulk(db, study_id, crowd, [bonus for bonus, _ in wanted], now)
+        bonuses = [bonus for bonus, _ in wanted]
+        pay_in_bulk(db, study_id, crowd, bonuses, plan.total_cents, now)
         return plan
     for bonus, worker in wanted:
         if bonus.token not in crowd.bonus_tokens(bonus.assignment):
@@ -176,8 +200,8 @@ def _intend(
             session, study, assignment, PaymentKind.FEE, fee_cents, now, what=f"bonus: {reason}"
         )
         if bonus.state is CallState.INTENDED:
-            ids = (bonus.id, fee.id)
-            row = Bonus(ids, assignment.external_id, bonus.cents, bonus.token)
+            hit, ids = _hit_id(session, assignment), (bonus.id, fee.id)
+            row = Bonus(hit, assignment.external_id, bonus.cents, ids, bonus.token)
             wanted.append((row, worker))
     return wanted
 

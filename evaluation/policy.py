@@ -41,7 +41,7 @@ def decide(
     if latest is not None and latest.state is not CallState.FAILED:
         # An interrupted run decided; a policy that changed since changes nothing.
         return latest.decision, latest.reason
-    if ours is not None and ours.status is not AssignmentStatus.ACCEPTED:
+    if ours is not None and ours.submitted_at is not None:  # finished here
         return ReviewDecision.APPROVE, policy.thanks
     if policy.reject_unfinished:
         return ReviewDecision.REJECT, policy.reason

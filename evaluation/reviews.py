@@ -17,6 +17,7 @@ from evaluation import schema
 from evaluation.arrivals import get_worker
 from evaluation.crowd.base import Crowd, Growing, PlatformAssignment
 from evaluation.database import Database, find_study
+from evaluation.erasing import settled_digest, settled_digests
 from evaluation.growing import close_returned
 from evaluation.ledger import intend_reward, settle_reward
 from evaluation.offers import once_group
@@ -109,7 +110,6 @@ def review(
     policy = policy or Policy()
     if policy.reject_unfinished and isinstance(crowd, Growing):
         crowd.check_rejection(policy.reason)
-    close_returned(db, study_name, crowd, now)
     with db.read() as session:
         study = find_study(session, study_name)
         hits = [(hit.id, str(hit.external_id)) for hit in _published(session, study, crowd)]
@@ -118,6 +118,7 @@ def review(
         plan, due = _planned(session, study, crowd, collected, policy)
     if not confirm(plan):
         return plan
+    close_returned(db, study_name, crowd, now)
     for one in due:
         _settle(db, study.id, crowd, one, now)
     for hit_id, theirs in collected:
@@ -166,7 +167,11 @@ def _planned(
 ) -> tuple[ReviewPlan, list[_Due]]:
     """Decide about every collected assignment; only reads."""
     due, already, undecided, reward = [], 0, [], 0
+    without_ids = settled_digests(session, study)
     for hit_id, theirs in collected:
+        if settled_digest(study, theirs.external_id, theirs.worker) in without_ids:
+            already += 1
+            continue
         ours = _ours(session, study.id, crowd, theirs)
         latest = _latest(session, ours) if ours else None
         if latest and latest.state is CallState.DONE and _STATUS[latest.decision] is theirs.status:

@@ -18,7 +18,15 @@ from sqlalchemy.orm import Session
 
 from evaluation.arrivals import lock_worker
 from evaluation.database import Database, find_study
-from evaluation.erasing import GONE, erase_session, is_owed, overwrite_deleted, scrub
+from evaluation.erasing import (
+    GONE,
+    erase_session,
+    is_gone,
+    is_owed,
+    overwrite_deleted,
+    remember_settled,
+    scrub,
+)
 from evaluation.errors import UsageError
 from evaluation.invitations import revoke_used
 from evaluation.pseudonyms import pseudonym, study_key
@@ -137,6 +145,9 @@ def _remove(session: Session, worker: Worker, study: Study | None, now: datetime
     if study is not None and not mine:
         return Counter()
     ids = {worker.external_id, *(one.external_id for one in mine)}
+    if not is_gone(worker.external_id):
+        settled = [one for one in mine if not is_owed(session, one)]
+        remember_settled(session, settled, worker.external_id, now)
     counts = Counter(people=1, sessions=len(mine))
     for study_id in sorted({one.study_id for one in mine}):
         lost = Counter(sessions=0, judgments=0, trials=0)

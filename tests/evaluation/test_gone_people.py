@@ -1,0 +1,119 @@
+"""Who withdrew, or was forgotten, is paid once like everybody, and stays gone.
+
+The platform goes on listing their assignments, whatever is taken away here.
+"""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import inspect, select, text
+
+from evaluation import schema
+from evaluation.closing import return_session
+from evaluation.forgetting import forget
+from evaluation.ledger import ledger
+from evaluation.payments import pay_bonuses
+from evaluation.reviews import review
+from evaluation.withdrawing import withdraw
+
+KEY = b"k" * 32
+ANN, BEN = "A1ANNANNANN", "A2BENBENBEN"
+
+
+def reviewed(crowded):
+    return review(crowded.database, None, crowded.crowd(), now=crowded.clock)
+
+
+def paid(crowded):
+    pay_bonuses(
+        crowded.database, None, crowded.crowd(), cents=3, reason="Thanks", now=crowded.clock
+    )
+    return crowded.bonuses()
+
+
+def books(crowded):
+    with crowded.database.read() as session:
+        return ledger(session, session.scalars(select(schema.Study)).one())
+
+
+def everything(crowded):
+    """Every value in the study's database, as one text."""
+    with crowded.database.read() as session:
+        tables = inspect(session.get_bind()).get_table_names()
+        return str([session.execute(text(f"SELECT * FROM {t}")).all() for t in tables])
+
+
+def withdrawn(crowded):
+    withdraw(crowded.database, ANN, key=KEY, now=crowded.clock)
+
+
+def forgotten(crowded):
+    crowded.clock.time += timedelta(days=40)
+    forget(crowded.database, key=KEY, older_than_days=30, now=crowded.clock)
+
+
+@pytest.fixture
+def approved(crowded):
+    """Ann and Ben finished a session each and were approved."""
+    crowded.publish()
+    hit = crowded.hits()[0]
+    for worker in (ANN, BEN):
+        crowded.work(worker, hit)
+    reviewed(crowded)
+    return crowded
+
+
+@pytest.mark.parametrize("goes", [withdrawn, forgotten])
+def test_review_knows_who_is_gone_and_books_nothing_again(approved, goes):
+    bonuses = paid(approved)
+    before = books(approved)
+    goes(approved)
+
+    again = reviewed(approved)
+
+    assert (again.approve, again.noted, again.already) == (0, 0, 2)
+    assert ANN not in everything(approved)
+    assert books(approved) == before
+    assert paid(approved) == bonuses == [(ANN, 3), (BEN, 3)]
+
+
+def test_others_are_paid_their_bonus_when_somebody_is_gone(approved):
+    withdrawn(approved)
+
+    assert paid(approved) == [(BEN, 3)]
+    assert {payment.state for payment in approved.rows(schema.Payment)} == {"done"}
+
+
+def test_bonuses_of_forgotten_people_stop_nobody(approved):
+    forgotten(approved)
+
+    assert paid(approved) == []
+
+
+def test_who_withdraws_before_the_review_is_paid_once_and_then_gone(crowded):
+    crowded.publish()
+    crowded.work(ANN, crowded.hits()[0])
+    withdrawn(crowded)
+    assert ANN in everything(crowded)  # nobody could pay them without
+
+    assert reviewed(crowded).approve == 1
+    withdrawn(crowded)
+
+    assert reviewed(crowded).already == 1
+    assert ANN not in everything(crowded)
+    assert crowded.balance() == 1_000_000 - 12
+
+
+def test_session_given_back_here_and_handed_in_there_is_left_for_a_person_to_look_at(crowded):
+    crowded.publish()
+    hit = crowded.hits()[0]
+    assignment = crowded.accept(ANN, hit)
+    crowded.start(ANN, hit, assignment, showings=1)
+    with crowded.database.write() as session:
+        return_session(session, session.scalars(select(schema.Assignment)).one(), crowded.clock())
+    crowded.submit(assignment)
+
+    done = reviewed(crowded)
+
+    assert (done.approve, done.undecided) == (0, (assignment,))
+    assert crowded.rows(schema.Payment) == []
