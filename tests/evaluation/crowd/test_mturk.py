@@ -55,17 +55,18 @@ def test_the_sandbox_needs_no_credentials(endpoint, crowded):
     closed(crowd)
 
 
-def test_credentials_of_the_environment_are_used_where_there_are_some(
-    endpoint, crowded, monkeypatch
+@pytest.mark.parametrize(("environment", "key"), [(PRODUCTION, "AKIDOWN"), (SANDBOX, SANDBOX_KEY)])
+def test_credentials_of_the_environment_are_used_in_production_only(
+    endpoint, crowded, monkeypatch, environment, key
 ):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDOWN")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")  # pinned: the API is in us-east-1
 
-    crowd = open_crowd("mturk", SANDBOX)
+    crowd = open_crowd("mturk", environment)
 
     crowd.balance_cents()
-    assert [a.access_key for a in crowded.service_rows(store.Account)] == ["AKIDOWN"]
+    assert [a.access_key for a in crowded.service_rows(store.Account)] == [key]
     closed(crowd)
 
 
