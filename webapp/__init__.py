@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from flask import Flask, Response, current_app, request
+from flask import Flask, Response, abort, current_app, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from evaluation import schema
@@ -122,6 +122,12 @@ def create_app(
     if trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=trusted_proxies, x_proto=trusted_proxies)  # type: ignore[method-assign]
     policy = _content_policy(store.origin(), frame_ancestors, form_hosts)
+
+    @app.before_request
+    def refuse_nul() -> None:
+        """Refuse what no address of ours has and PostgreSQL takes in no text."""
+        if any("\x00" in text for text in (request.path, *request.args.values())):
+            abort(400)
 
     @app.after_request
     def protect(response: Response) -> Response:

@@ -220,7 +220,9 @@ def finish() -> ResponseReturnValue:
     body = _body()
     with services().database.write() as session:
         study = current_study(session)
-        assignment = session.get(Assignment, _token(study).assignment)
+        # Locked, so that of two posts at once only one is the first and stores its survey.
+        key = _token(study).assignment
+        assignment = session.get(Assignment, key, with_for_update={"key_share": True})
         if assignment is None:
             raise TokenError("the page's session does not exist")
         answers = read_survey(body, survey_questions(study))

@@ -180,3 +180,8 @@ def test_an_expired_token_is_refused(attacked, make_study):
     headers = {"Authorization": f"Bearer {sign_token('5' * 64, old)}"}
 
     assert client.get("/api/state", headers=headers).status_code == 401
+
+
+@pytest.mark.parametrize("address", ["/local?rater=a%00", "/join/%00", "/link/key/a%00", "/%00"])
+def test_nul_in_an_address_is_refused_before_any_database_sees_it(make_client, address):
+    assert make_client().get(address).status_code == 400
