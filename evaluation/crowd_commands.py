@@ -108,6 +108,9 @@ def publication_text(plan: "Publication", crowd: str, sandbox: bool) -> str:
     if plan.kept_cents:
         kept = _money(plan.kept_cents, plan.currency)
         left += f" {kept} are kept for people who find nothing left."
+    if plan.declared_cents is not None:
+        declared = _money(plan.declared_cents, plan.currency)
+        left += f" It keeps the reward it was published with; the study file says {declared} now."
     return (
         f"{plan.trials:,} trials lack a worker: {plan.sessions:,} sessions in "
         f"{hits}, {reward} and {fee} fee each."
@@ -187,13 +190,33 @@ def publish_hits(**options: Any) -> None:
     metavar="H",
     help="Offer every HIT for so long from now.",
 )
-def extend(db: str, study: str | None, crowd: str, sandbox: bool, hours: float) -> None:
-    """Offer the published HITs for longer, those that are over too."""
+@yes_option
+def extend(db: str, study: str | None, crowd: str, sandbox: bool, hours: float, yes: bool) -> None:
+    """Offer the published HITs for longer, those that are over too.
+
+    Where that puts places on offer again, what they cost is shown and confirmed first.
+    """
+    from evaluation.places import Extension
     from evaluation.publish import extend as run
 
+    def confirm(plan: Extension) -> bool:
+        return agreed(
+            f"The plan lacks {plan.lacking:,} sessions; up to {plan.on_offer:,} would be on offer, "
+            f"{plan.again:,} of them again, for {_money(plan.cents, plan.currency)} with fees, on "
+            f"{crowd}, {'sandbox' if sandbox else 'PRODUCTION'}.",
+            yes,
+            dry_run=False,
+        )
+
     with _opened(db, crowd, sandbox) as (database, platform):
-        n = run(database, study, platform, timedelta(hours=hours))
-    click.echo(f"{n} HITs are on offer for {hours:g} hours from now, as far as they are not taken.")
+        done = run(database, study, platform, timedelta(hours=hours), confirm=confirm)
+    if done is None:
+        return
+    click.echo(
+        f"{done.hits} HITs are on offer for {hours:g} hours from now, as far as they are not taken."
+    )
+    if done.gone:
+        click.echo(f"{done.gone} HITs were skipped: the platform has them no more.")
 
 
 @click.command()

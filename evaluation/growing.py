@@ -7,19 +7,19 @@ the platform is asked for it; asking again is harmless.
 import base64
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
 from evaluation.closing import return_session, withdraw_session
 from evaluation.crowd.base import Crowd, Growing, Offer, PlatformAssignment
 from evaluation.database import Database, find_study
-from evaluation.offers import Publication, stored, takes_a_place
+from evaluation.offers import Publication, restored, stored, taken_places
 from evaluation.schema import Assignment, AssignmentStatus, CallState, Environment, Hit, Worker
 
 NO_END = timedelta(days=3650)  # such a HIT is offered until it is paused
@@ -31,10 +31,12 @@ def with_growth(
     publication: Publication,
     crowd: Crowd,
     now: datetime,
+    listed: Mapping[int, int],
 ) -> Publication:
     """Give a publication's new sessions to the HIT that the study has on the crowd, if it has one.
 
-    A paused HIT still has its free places, which are paid for: they are counted first.
+    A paused HIT still has its free places, which are paid for: they are counted first. A HIT keeps
+    the reward it was published with, whatever the study file says now.
     """
     hit = _growing_hit(session, study, crowd.name, crowd.environment)
     if hit is None or not publication.sessions:
@@ -43,12 +45,26 @@ def with_growth(
         return replace(publication, sessions=0, hits=())
     places = publication.sessions + hit.max_assignments
     if hit.expires_at is None or hit.expires_at <= now:
-        taken = session.scalar(
-            select(func.count()).where(Assignment.hit_id == hit.id, takes_a_place(now))
-        )
-        places = max(hit.max_assignments, int(taken or 0) + publication.sessions)
-    new = places - hit.max_assignments
-    return replace(publication, sessions=new, hits=(), grown=hit.id, places=places)
+        taken = taken_places(session, hit, now, listed)
+        places = max(hit.max_assignments, taken + publication.sessions)
+    declared = publication.reward_cents
+    return replace(
+        publication,
+        sessions=places - hit.max_assignments,
+        hits=(),
+        grown=hit.id,
+        places=places,
+        reward_cents=hit.reward_cents,
+        fee_cents=int(hit.details["fee_cents"]),
+        currency=hit.currency,
+        declared_cents=None if declared == hit.reward_cents else declared,
+    )
+
+
+def grown_offer(session: Session, publication: Publication) -> Offer:
+    """Return the offer under which a HIT was published, for the new sessions it is to get."""
+    hit = session.get_one(Hit, publication.grown)
+    return replace(restored(hit.details["offer"]), max_assignments=publication.sessions)
 
 
 def _growing_hit(
@@ -212,8 +228,13 @@ def _close(
     if ours.status is AssignmentStatus.ACCEPTED:
         return_session(session, ours, now)
         return 1
-    if ours.status is AssignmentStatus.SUBMITTED and theirs.status is AssignmentStatus.WITHDRAWN:
+    if theirs.status is not AssignmentStatus.WITHDRAWN:
+        return 0
+    closed = 0
+    if ours.status is AssignmentStatus.SUBMITTED:
         withdraw_session(session, ours, now)
         ours.status = AssignmentStatus.RETURNED  # its place on the platform is free again
-        return 1
-    return 0
+        closed = 1
+    if ours.status in (AssignmentStatus.RETURNED, AssignmentStatus.WITHDRAWN):
+        ours.submitted_at = None  # nothing is owed for it any more
+    return closed

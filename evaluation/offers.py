@@ -2,8 +2,10 @@
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
@@ -28,6 +30,7 @@ from evaluation.study import Pay
 LONGEST_TITLE = 128
 LONGEST_KEYWORDS = 1000
 PROLIFIC = "prolific"
+_NONE_LISTED: Mapping[int, int] = MappingProxyType({})  # by the platform, of a HIT's places
 _UNTITLED = "Compare short video clips"
 _DESCRIPTION = "Watch pairs of short video clips and choose one clip of each pair."
 
@@ -48,6 +51,7 @@ class Publication:
         grown: our id of the published HIT that takes the new sessions; 0 where new HITs do.
         places: how many that one is to have then.
         quoted_cents: what the platform itself says that the new sessions cost, where it does.
+        declared_cents: the reward in the study file, where the published HIT keeps another one.
     """
 
     sessions: int
@@ -61,6 +65,7 @@ class Publication:
     grown: int = 0
     places: int = 0
     quoted_cents: int | None = None
+    declared_cents: int | None = None
 
     @property
     def new_cents(self) -> int:
@@ -123,24 +128,61 @@ def takes_a_place(now: datetime) -> ColumnElement[bool]:
     )
 
 
-def open_sessions(session: Session, study: schema.Study, now: datetime) -> int:
-    """Count the assignments still on offer on any crowd: published, not expired, not taken."""
+def taken_places(session: Session, hit: Hit, now: datetime, listed: Mapping[int, int]) -> int:
+    """Count the places of a HIT that somebody has; `listed` is of `places.listed_places`."""
+    query = select(func.count()).where(Assignment.hit_id == hit.id, takes_a_place(now))
+    return max(int(session.scalar(query) or 0), listed.get(hit.id, 0))
+
+
+def open_sessions(
+    session: Session,
+    study: schema.Study,
+    now: datetime,
+    environment: Environment | None = None,
+    listed: Mapping[int, int] = _NONE_LISTED,
+) -> int:
+    """Count the assignments still on offer on any crowd: published, not expired, not taken.
+
+    Args:
+        session: of any unit.
+        study: the study.
+        now: aware.
+        environment: only there; None is everywhere.
+        listed: of `places.listed_places`, where the platform was asked.
+    """
     taken = (
         select(func.count())
         .where(Assignment.hit_id == Hit.id, takes_a_place(now))
         .correlate(Hit)
         .scalar_subquery()
     )
-    rows = session.execute(
-        select(Hit.max_assignments, taken).where(
-            Hit.study_id == study.id, Hit.state != CallState.FAILED, Hit.expires_at > now
+    query = select(Hit.id, Hit.max_assignments, taken).where(
+        Hit.study_id == study.id, Hit.state != CallState.FAILED, Hit.expires_at > now
+    )
+    if environment is not None:
+        query = query.where(Hit.environment == environment)
+    rows = session.execute(query)
+    return sum(max(0, offered - max(had, listed.get(hit, 0))) for hit, offered, had in rows)
+
+
+def lacking_trials(session: Session, study: schema.Study, now: datetime) -> int:
+    """Count the test trials that nobody has judged or is judging, after ending leases."""
+    expire_leases(session, study, now)
+    free = session.scalar(
+        select(func.count()).where(
+            Trial.study_id == study.id, Trial.kind == TrialKind.TEST, Trial.free
         )
     )
-    return sum(max(0, offered - had) for offered, had in rows)
+    return int(free or 0)
 
 
 def plan_publication(
-    session: Session, study: schema.Study, crowd: str, environment: Environment, now: datetime
+    session: Session,
+    study: schema.Study,
+    crowd: str,
+    environment: Environment,
+    now: datetime,
+    listed: Mapping[int, int] = _NONE_LISTED,
 ) -> Publication:
     """Say what to publish so that every planned judgment gets a worker.
 
@@ -148,17 +190,14 @@ def plan_publication(
         session: of a write unit: leases that have ended are ended first.
         study: frozen.
         crowd: name of the platform.
-        environment: sandbox or production.
+        environment: sandbox or production; what is on offer elsewhere covers nothing here.
         now: aware.
+        listed: of `places.listed_places`, where the platform was asked.
     """
-    expire_leases(session, study, now)
-    free = session.scalar(
-        select(func.count()).where(
-            Trial.study_id == study.id, Trial.kind == TrialKind.TEST, Trial.free
-        )
-    )
+    lacking = lacking_trials(session, study, now)
     per_session = int(study.design["session"]["trials"])
-    missing = max(0, int(free or 0) - open_sessions(session, study, now) * per_session)
+    on_offer = open_sessions(session, study, now, environment, listed)
+    missing = max(0, lacking - on_offer * per_session)
     wanted = math.ceil(missing / per_session)
     # Only MTurk's fee asks for small HITs; elsewhere one has all the places.
     hits = split_sessions(wanted) if crowd == "mturk" or not wanted else (wanted,)

@@ -6,8 +6,8 @@ it. So a crash at any point and a second run publish nothing twice. A HIT that t
 is `failed`, and the next run plans its sessions anew.
 """
 
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -15,14 +15,15 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
-from evaluation.crowd.base import Crowd, CrowdError, CrowdUnreachable, Growing
+from evaluation.creating import create_intended, hits_in, recover
+from evaluation.crowd.base import Crowd, CrowdError, CrowdGone, Growing, Offer
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
 from evaluation.growing import (
     NO_END,
     close_returned,
-    forget_growth,
     growing_details,
+    grown_offer,
     intend_growth,
     no_more_than,
     quoted,
@@ -30,8 +31,9 @@ from evaluation.growing import (
     with_growth,
 )
 from evaluation.leases import lock_study
-from evaluation.offers import Publication, make_offer, plan_publication, restored, stored, study_key
+from evaluation.offers import Publication, make_offer, plan_publication, stored, study_key
 from evaluation.offers import check_publishable as check_publishable
+from evaluation.places import Extension, extendable, listed_places, mark_gone, plan_extension
 from evaluation.schema import CallState, Environment, Hit
 
 Clock = Callable[[], datetime]
@@ -86,35 +88,52 @@ def publish(
         study = find_study(session, study_name)
         check_publishable(session, study, crowd.name, crowd.environment)
     close_returned(db, study_name, crowd, now)
+    listed = listed_places(db, study_name, crowd, now())
     with db.write() as session:
-        publication = _planned(session, study_name, crowd, now())
+        publication = _planned(session, study_name, crowd, now(), listed)
     if publication.is_empty:
         return publication
     if isinstance(crowd, Growing):
-        with db.read() as session:
-            study = find_study(session, study_name)
-            which = (crowd.environment, 0)
-            offer = make_offer(study, publication, publication.sessions, which, public_url)
-            offer = with_codes(study, offer)
-        publication = quoted(crowd, publication, offer)
+        publication = quoted(crowd, publication, _to_quote(db, study_name, crowd, publication))
     if not confirm(publication):
         return None
-    _recover(db, study_name, crowd, now())
+    recover(db, study_name, crowd, now())
     _check_funds(db, study_name, crowd, publication)
     with db.write() as session:
         study = find_study(session, study_name)
         lock_study(session, study)
         # Somebody else published, or workers came, meanwhile.
-        publication = no_more_than(publication, _planned(session, study_name, crowd, now()))
+        again = _planned(session, study_name, crowd, now(), listed)
+        publication = no_more_than(publication, again)
         _intend(session, study, crowd, publication, public_url, now())
-    _create_intended(db, study_name, crowd, now)
+    create_intended(db, study_name, crowd, now)
     return publication
 
 
-def _planned(session: Session, study_name: str | None, crowd: Crowd, now: datetime) -> Publication:
+def _planned(
+    session: Session,
+    study_name: str | None,
+    crowd: Crowd,
+    now: datetime,
+    listed: Mapping[int, int],
+) -> Publication:
     study = find_study(session, study_name)
-    plan = plan_publication(session, study, crowd.name, crowd.environment, now)
-    return with_growth(session, study, plan, crowd, now) if isinstance(crowd, Growing) else plan
+    plan = plan_publication(session, study, crowd.name, crowd.environment, now, listed)
+    if isinstance(crowd, Growing):
+        return with_growth(session, study, plan, crowd, now, listed)
+    return plan
+
+
+def _to_quote(
+    db: Database, study_name: str | None, crowd: Crowd, publication: Publication
+) -> Offer:
+    """Return the offer whose price is to be asked for: of as many places as there are sessions."""
+    with db.read() as session:
+        if publication.grown:
+            return grown_offer(session, publication)
+        study = find_study(session, study_name)
+        which = (crowd.environment, 0)
+        return with_codes(study, make_offer(study, publication, publication.sessions, which, ""))
 
 
 def _check_funds(
@@ -122,7 +141,7 @@ def _check_funds(
 ) -> None:
     balance = crowd.balance_cents()
     with db.read() as session:
-        left = _hits(session, find_study(session, study_name), crowd, CallState.INTENDED)
+        left = hits_in(session, find_study(session, study_name), crowd, CallState.INTENDED)
     needed = publication.new_cents + sum(int(hit.details["cost_cents"]) for hit in left)
     if balance is not None and balance < needed:
         raise CrowdError(
@@ -179,101 +198,53 @@ def _intend(
     )
 
 
-def _hits(session: Session, study: schema.Study, crowd: Crowd, state: CallState) -> list[Hit]:
-    query = select(Hit).where(
-        Hit.study_id == study.id,
-        Hit.crowd == crowd.name,
-        Hit.environment == crowd.environment,
-        Hit.state == state,
-    )
-    return list(session.scalars(query.order_by(Hit.id)))
-
-
-def _recover(
-    db: Database, study_name: str | None, crowd: Crowd, now: datetime, *, give_up: bool = False
-) -> None:
-    """Ask the platform for the HITs that an earlier run wrote down and did not tick off.
-
-    What the platform does not have is created later, unless its time is over or `give_up` says so.
-    """
-    with db.read() as session:
-        left = _hits(session, find_study(session, study_name), crowd, CallState.INTENDED)
-    if give_up and isinstance(crowd, Growing):
-        for row in left:
-            if row.external_id is not None:
-                forget_growth(db, crowd, row)
-    made = [hit for hit in left if hit.external_id is None]  # the others are only to be enlarged
-    if not made:
-        return
-    found = crowd.find([hit.token for hit in made])
-    with db.write() as session:
-        for row in made:
-            hit = session.get_one(Hit, row.id)
-            over = hit.expires_at is not None and hit.expires_at <= now
-            if hit.token in found:
-                hit.external_id, hit.state = found[hit.token], CallState.DONE
-            elif give_up or over:
-                hit.state = CallState.FAILED
-
-
-def _create_intended(db: Database, study_name: str | None, crowd: Crowd, now: Clock) -> None:
-    with db.read() as session:
-        intended = _hits(session, find_study(session, study_name), crowd, CallState.INTENDED)
-    for number, row in enumerate(intended):
-        offer = restored(row.details["offer"])
-        try:
-            if row.external_id is not None and isinstance(crowd, Growing):
-                external_id = row.external_id
-                crowd.grow(external_id, row.max_assignments)
-            else:
-                external_id = crowd.create(offer)
-        except CrowdUnreachable:
-            raise
-        except CrowdError as error:
-            _mark_refused(db, row)
-            raise CrowdError(
-                f"{error}; {number} of {len(intended)} HITs were published before; put it right, "
-                "then run the same command again for the others"
-            ) from error
-        with db.write() as session:
-            hit = session.get_one(Hit, row.id)
-            hit.external_id, hit.state = external_id, CallState.DONE
-            hit.expires_at = now() + offer.lifetime
-
-
-def _mark_refused(db: Database, row: Hit) -> None:
-    """Note that the platform refused: a HIT is not there, or has its places of before."""
-    with db.write() as session:
-        hit = session.get_one(Hit, row.id)
-        if hit.external_id is None:
-            hit.state = CallState.FAILED
-        else:
-            hit.max_assignments, hit.state = int(hit.details["places_before"]), CallState.DONE
-
-
 def extend(
     db: Database,
     study_name: str | None,
     crowd: Crowd,
     time: timedelta,
     now: Clock = _utc_now,
-) -> int:
-    """Offer every published HIT for some time from now, the expired ones too; return how many.
+    *,
+    confirm: Callable[[Extension], bool] = lambda _: True,
+) -> Extension | None:
+    """Offer every published HIT for some time from now, the expired ones too.
 
-    A HIT that grows has no end: it is offered until it is full or `expire` pauses it.
+    A HIT that grows has no end: it is offered until it is full or `expire` pauses it. One that the
+    platform has no more is left out, now and later.
+
+    Args:
+        db: the study database.
+        study_name: slug; None where there is one study.
+        crowd: the platform.
+        time: from now.
+        now: the clock.
+        confirm: asked where places that are not on offer would be again; False stops.
+
+    Returns:
+        What was done. None when `confirm` said no.
 
     Raises:
         CrowdError: refused or no answer; run it again.
     """
-    _recover(db, study_name, crowd, now())
-    until = now() + (NO_END if isinstance(crowd, Growing) else time)
-    with db.read() as session:
-        hits = _hits(session, find_study(session, study_name), crowd, CallState.DONE)
+    recover(db, study_name, crowd, now())
+    listed = listed_places(db, study_name, crowd, now())
+    with db.write() as session:
+        study = find_study(session, study_name)
+        plan = plan_extension(session, study, crowd, now(), listed)
+        hits = extendable(session, study, crowd)
+    if plan.again and not confirm(plan):
+        return None
+    until, gone = now() + (NO_END if isinstance(crowd, Growing) else time), 0
     for hit in hits:
-        crowd.extend(str(hit.external_id), until)
+        try:
+            crowd.extend(str(hit.external_id), until)
+        except CrowdGone:
+            mark_gone(db, hit, now())
+            gone += 1
+            continue
         with db.write() as session:
             session.get_one(Hit, hit.id).expires_at = until
-    return len(hits)
+    return replace(plan, hits=len(hits) - gone, gone=gone)
 
 
 def expire(db: Database, study_name: str | None, crowd: Crowd, now: Clock = _utc_now) -> int:
@@ -284,9 +255,9 @@ def expire(db: Database, study_name: str | None, crowd: Crowd, now: Clock = _utc
     Raises:
         CrowdError: refused or no answer; run it again.
     """
-    _recover(db, study_name, crowd, now(), give_up=True)
+    recover(db, study_name, crowd, now(), give_up=True)
     with db.read() as session:
-        hits = _hits(session, find_study(session, study_name), crowd, CallState.DONE)
+        hits = extendable(session, find_study(session, study_name), crowd)
     for hit in hits:
         crowd.expire(str(hit.external_id))
         with db.write() as session:

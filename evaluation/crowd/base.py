@@ -9,7 +9,7 @@ was lost happened. What only some platforms can do is a protocol of its own at t
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from evaluation.errors import EvaluationError
 from evaluation.schema import AssignmentStatus, Environment
@@ -21,6 +21,10 @@ class CrowdError(EvaluationError):
 
 class CrowdUnreachable(CrowdError):
     """The platform did not answer: nothing is known about the last call until it is asked again."""
+
+
+class CrowdGone(CrowdError):
+    """The platform has the HIT no more, and never will again."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,7 @@ class Crowd(Protocol):
         """Put a worker into the group that may not take the next HITs; again is harmless."""
 
     def extend(self, hit: str, until: datetime) -> None:
-        """Offer a HIT until another time; again is harmless."""
+        """Offer a HIT until another time; again is harmless. Raises CrowdGone where it is gone."""
 
     def expire(self, hit: str) -> None:
         """Stop offering a HIT; workers already inside may finish. Again is harmless."""
@@ -149,6 +153,13 @@ class TokenBonuses(Protocol):
         """Return the tokens of the bonuses already paid for one assignment."""
 
 
+class PreparedBonuses(NamedTuple):
+    """Bonuses that can be paid by one call: its id, and what they cost with fees and taxes."""
+
+    id: str
+    total_cents: int
+
+
 @runtime_checkable
 class BulkBonuses(Protocol):
     """A platform that pays many bonuses by one call, which is not idempotent and says nothing.
@@ -159,8 +170,8 @@ class BulkBonuses(Protocol):
     def bonuses_paid(self, assignment: str) -> list[int]:
         """Return the bonuses already paid for one assignment, in cents; late by some minutes."""
 
-    def set_up_bonuses(self, hit: str, lines: Sequence[tuple[str, int]]) -> str:
-        """Prepare bonuses (assignment, cents) of a HIT and return their id; pays nothing yet."""
+    def set_up_bonuses(self, hit: str, lines: Sequence[tuple[str, int]]) -> PreparedBonuses:
+        """Prepare bonuses (assignment, cents) of a HIT and tell their price; pays nothing yet."""
 
     def pay_bonuses(self, prepared: str) -> None:
         """Pay what was prepared. Again pays AGAIN: call it once, whatever becomes of the reply."""

@@ -18,7 +18,13 @@ import boto3  # noqa: TID251 (this is one of the two doors)
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
-from evaluation.crowd.base import CrowdError, CrowdUnreachable, Offer, PlatformAssignment
+from evaluation.crowd.base import (
+    CrowdError,
+    CrowdGone,
+    CrowdUnreachable,
+    Offer,
+    PlatformAssignment,
+)
 from evaluation.crowd.mturk_calls import Calls
 from evaluation.schema import AssignmentStatus, Environment
 
@@ -295,9 +301,13 @@ class MTurk:
     ) -> None:
         try:
             self._calls.call("update_expiration_for_hit", HITId=hit, ExpireAt=until)
-        except CrowdUnreachable:
+        except (CrowdUnreachable, CrowdGone):
             raise
-        except CrowdError:
+        except CrowdError as error:
             # The same change twice has been refused in the field.
-            if not is_done(self._calls.answer("get_hit", "HIT", HITId=hit)):
-                raise
+            found = self._calls.answer("get_hit", "HIT", HITId=hit)
+            if is_done(found):
+                return
+            if found["HITStatus"] == "Disposed":
+                raise CrowdGone(str(error)) from error
+            raise

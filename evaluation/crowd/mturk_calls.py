@@ -12,7 +12,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
 )
 
-from evaluation.crowd.base import CrowdError, CrowdUnreachable
+from evaluation.crowd.base import CrowdError, CrowdGone, CrowdUnreachable
 
 _LARGEST_PAGE = 100
 
@@ -89,4 +89,5 @@ def _refusal(operation: str, error: ClientError) -> CrowdError:
         )
     if code.endswith("InsufficientFunds"):
         return CrowdError(f"{operation}: not enough money in the account ({text})")
-    return CrowdError(f"{operation} was refused: {text} ({code})")
+    kind = CrowdGone if code.endswith(".HITDoesNotExist") else CrowdError
+    return kind(f"{operation} was refused: {text} ({code})")

@@ -14,7 +14,13 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from evaluation.crowd.base import CrowdError, CrowdUnreachable, Offer, PlatformAssignment
+from evaluation.crowd.base import (
+    CrowdError,
+    CrowdUnreachable,
+    Offer,
+    PlatformAssignment,
+    PreparedBonuses,
+)
 from evaluation.crowd.prolific_account import Account
 from evaluation.crowd.prolific_calls import Calls, needed
 from evaluation.crowd.prolific_terms import check_offer, check_rejection_text, study_body
@@ -228,7 +234,7 @@ class Prolific:
         """Return the bonuses of a submission; one just paid shows after some minutes."""
         return [round(cents) for cents in self._submission(assignment).get("bonus_payments") or []]
 
-    def set_up_bonuses(self, hit: str, lines: Sequence[tuple[str, int]]) -> str:
+    def set_up_bonuses(self, hit: str, lines: Sequence[tuple[str, int]]) -> PreparedBonuses:
         """Hand in the lines, whose amounts alone are in major units, and check the sum."""
         csv = "".join(f"{assignment},{Decimal(cents) / 100:.2f}\n" for assignment, cents in lines)
         body = {"study_id": hit, "csv_bonuses": csv}
@@ -240,7 +246,9 @@ class Prolific:
                 f"Prolific read the bonuses as {amount / 100:,.2f} in all, not "
                 f"{sum(cents for _, cents in lines) / 100:,.2f}; nothing was paid"
             )
-        return prepared
+        total = float(needed(reply, "POST submissions/bonus-payments/", "total_amount"))
+        # Fees have two decimals of a cent.
+        return PreparedBonuses(prepared, math.ceil(round(total, 2)))
 
     def pay_bonuses(self, prepared: str) -> None:
         """Pay; there is no second look, so nothing here tries again but after a 429."""

@@ -244,7 +244,7 @@ def test_expire_and_extend_move_every_hit(crowded):
         crowded.database, None, crowded.crowd(), timedelta(hours=5), crowded.clock
     )  # fmt: skip
 
-    assert extended == 3
+    assert (extended.hits, extended.again, extended.gone) == (3, 22, 0)
     until = crowded.clock() + timedelta(hours=5)
     assert {h.expires_at for h in crowded.service_rows(ServiceHit)} == {until}
     assert {h.expires_at for h in crowded.rows(schema.Hit)} == {until}

@@ -8,12 +8,14 @@ from sqlalchemy import select
 from evaluation import schema
 from evaluation.bulk_bonuses import SETTLE
 from evaluation.closing import withdraw_session
+from evaluation.creating import CLAIM
 from evaluation.crowd.base import CrowdError, CrowdUnreachable
 from evaluation.errors import UsageError
 from evaluation.payments import pay_bonuses
 from evaluation.policy import Policy
 from evaluation.prolific_sandbox import store, studies
 from evaluation.publish import expire, extend
+from evaluation.withdrawing import withdraw
 
 SHORT = "You handed in without answering."
 LONG = SHORT + " Every pair needs an answer; write to us if something kept you from giving one."
@@ -113,7 +115,8 @@ def test_todays_minimum_wage_is_asked_for(prolific, monkeypatch):
 
 
 def test_no_call_killed_anywhere_publishes_a_study_twice(prolific, prolific_walk):
-    made = prolific_walk(prolific, lambda world, crowd: world.publish(crowd))
+    # A run that died held the HIT: the next one waits for the end of that.
+    made = prolific_walk(prolific, lambda world, crowd: world.publish(crowd), later=CLAIM)
 
     assert [call for call in made if not call.startswith("GET")] == [
         "POST study-cost-calculator/",
@@ -334,6 +337,26 @@ def test_who_returns_a_finished_submission_takes_the_answers_back(prolific):
         prolific.work(name)
 
 
+@pytest.mark.parametrize("withdraws_first", [False, True])
+def test_who_returns_a_finished_submission_and_withdraws_leaves_no_id(prolific, withdraws_first):
+    prolific.publish()
+    participant, submission = prolific.begin("ann")
+    prolific.rate(participant, submission)
+    prolific.hand_in(submission)
+
+    def take_back():
+        return withdraw(prolific.database, participant, key=b"k" * 32, now=prolific.clock)
+
+    if withdraws_first:
+        assert take_back().owed == 1
+    prolific.give_back(submission)
+    prolific.review()
+
+    assert take_back().owed == 0
+    assert {worker.external_id for worker in prolific.rows(schema.Worker)}.isdisjoint([participant])
+    assert submission not in {a.external_id for a in prolific.rows(schema.Assignment)}
+
+
 def test_who_ran_out_of_time_after_finishing_keeps_the_answers(prolific):
     prolific.publish()
     participant, submission = prolific.begin("ann")
@@ -392,7 +415,8 @@ def test_bonus_is_paid_in_whole_units_once_and_by_one_call(prolific):
 
     assert (plan.bonuses, plan.cents) == (2, 50)
     assert prolific.bonuses() == [("ann", 25), ("ben", 25)]
-    assert sum(call.startswith("POST") for call in crowd._calls.made) == 2
+    # Prepared once to learn the price and once to be paid.
+    assert sum(call.startswith("POST") for call in crowd._calls.made) == 3
     assert prolific.pay().bonuses == 0
     assert prolific.bonuses() == [("ann", 25), ("ben", 25)]
 
@@ -414,7 +438,7 @@ def test_a_lost_payment_is_not_made_again_before_it_had_time_to_show(prolific, p
     prolific.work("ann")
     prolific.review()
     with pytest.raises((CrowdUnreachable, prolific_world.Killed)):
-        prolific.pay(prolific.crowd(5, how))
+        prolific.pay(prolific.crowd(6, how))
     paid = prolific.bonuses()
 
     with pytest.raises(CrowdUnreachable, match="1 bonuses were asked for less than 1 h ago"):
@@ -448,7 +472,7 @@ def test_two_bonuses_of_one_amount_are_told_apart(prolific):
     prolific.review()
     prolific.pay(reason="For speed")
     with pytest.raises(CrowdUnreachable):  # the first does not show yet
-        prolific.pay(prolific.crowd(5, "fault"), reason="For care")
+        prolific.pay(prolific.crowd(6, "fault"), reason="For care")
     prolific.clock.time += SETTLE  # now the first shows, and is not taken for the second
 
     prolific.pay(reason="For care")
