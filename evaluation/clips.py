@@ -14,7 +14,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from evaluation.errors import ClipError
-from evaluation.frames import SUFFIXES, ClipInfo, clip_info, read_frames, write_frames
+from evaluation.frames import (
+    SUFFIXES,
+    ClipInfo,
+    check_name,
+    clip_info,
+    read_frames,
+    write_frames,
+)
 from evaluation.study import Source
 from evaluation.study_file import SLUG_RULE
 from vgan.data.manifest import MANIFEST_NAME, ClipRecord, ManifestError, read_manifest, sha256_of
@@ -23,6 +30,11 @@ __all__ = ["clip_name", "import_source", "list_source", "read_frames", "write_fr
 
 ONE_CATEGORY = "all"
 _LONGEST_NAME = 400  # of a clip id, in the database
+# What `vgan` commands write into a folder before the first clip; the manifest comes last.
+_BEGUN = {
+    "generate.json": "generate", "ingest.json": "ingest", "predict.json": "predict",
+    "scenes.json": "scenes", "static.json": "static",
+}  # fmt: skip
 
 Progress = Callable[[str, int, int], None]
 
@@ -55,8 +67,8 @@ def import_source(
         Records sorted by path, `source` set to the study's name for it.
 
     Raises:
-        ClipError: the folder is missing or empty, a file is missing, damaged or not what the
-            manifest says, or no clip is of the split; the message names the file.
+        ClipError: the folder is missing, empty or not finished, a file is missing, damaged or not
+            what the manifest says, or no clip is of the split; the message names the file.
     """
     folder = source.path
     found, manifests = list_source(source)
@@ -76,11 +88,12 @@ def list_source(source: Source) -> tuple[list[ClipRecord], bool]:
         `category` are known.
 
     Raises:
-        ClipError: the folder is missing or empty, or no clip is of the split.
+        ClipError: the folder is missing, empty or not finished, or no clip is of the split.
     """
     folder = source.path
     if not folder.is_dir():
         raise ClipError(f"{folder}: no such folder (source {source.name}); correct its path")
+    _refuse_unfinished(folder)
     manifests = _manifest_folders(folder)
     if manifests:
         found = [r for sub in manifests for r in _of_manifest(folder, sub)]
@@ -119,6 +132,21 @@ def _manifest_folders(folder: Path) -> list[Path]:
     if (folder / MANIFEST_NAME).is_file():
         return [folder]
     return sorted(p for p in folder.iterdir() if (p / MANIFEST_NAME).is_file())
+
+
+def _refuse_unfinished(folder: Path) -> None:
+    """Refuse clips whose making was interrupted: those that are there would pass as all of them."""
+    if (folder / MANIFEST_NAME).is_file():
+        return
+    for place in (folder, *sorted(p for p in folder.iterdir() if p.is_dir())):
+        if (place / MANIFEST_NAME).is_file():
+            continue
+        for name, command in _BEGUN.items():
+            if (place / name).is_file():
+                raise ClipError(
+                    f"{place}: `vgan {command}` was interrupted there (it has {name}, but no "
+                    f"{MANIFEST_NAME}); run the same `vgan {command} ... --out {place}` again"
+                )
 
 
 def _of_manifest(folder: Path, sub: Path) -> list[ClipRecord]:
@@ -176,6 +204,7 @@ def _of_layout(folder: Path) -> list[ClipRecord]:
 
 
 def _unread(folder: Path, path: Path, category: str) -> ClipRecord:
+    check_name(path)
     relative = path.relative_to(folder).as_posix()
     return ClipRecord(
         clip=relative, sha256="", source="", category=category, frames=0, fps=0, width=0, height=0

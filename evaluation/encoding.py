@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evaluation.errors import EvaluationError
-from evaluation.formats import Format
+from evaluation.formats import Format, resampled_length, same_rate
 
 Frames = NDArray[np.uint8]
 
@@ -41,9 +41,9 @@ _BT709 = 1
 
 def _resample(frames: Frames, fps: float, target_fps: float) -> Frames:
     """Hold or drop frames so that the clip runs at another rate at the same speed."""
-    if len(frames) == 1 or math.isclose(fps, target_fps, rel_tol=1e-3):
+    if len(frames) == 1 or same_rate(fps, target_fps):
         return frames
-    count = max(1, round(len(frames) * target_fps / fps))
+    count = resampled_length(len(frames), fps, target_fps)
     # The middle of each new frame's interval decides: no drift, no index past the end.
     index = ((np.arange(count) + 0.5) * fps / target_fps).astype(int)
     resampled: Frames = frames[np.minimum(index, len(frames) - 1)]

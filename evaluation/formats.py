@@ -78,12 +78,21 @@ def _rate(clips: Sequence[schema.Clip], display: Display) -> float:
     return clips[0].fps
 
 
+def same_rate(fps: float, other: float) -> bool:
+    """Tell whether two frame rates are so near that a clip plays at either as it is."""
+    return math.isclose(fps, other, rel_tol=1e-3)
+
+
+def resampled_length(frames: int, fps: float, target_fps: float) -> int:
+    """Return how many frames a clip has when it runs at another rate at the same speed."""
+    if frames == 1 or same_rate(fps, target_fps):
+        return frames
+    return max(1, round(frames * target_fps / fps))
+
+
 def _lengths(clips: Sequence[schema.Clip], fps: float) -> dict[int, str]:
     """Return the lengths in frames at the common rate, each with a clip that has it."""
-    return {
-        max(1, round(clip.frames * fps / clip.fps)) if clip.frames > 1 else 1: clip.name
-        for clip in clips
-    }
+    return {resampled_length(clip.frames, clip.fps, fps): clip.name for clip in clips}
 
 
 def _scale(width: int, height: int, display: Display) -> float:

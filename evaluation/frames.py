@@ -6,9 +6,11 @@ file, which made reading a small clip take 30 ms instead of 5, and 100 in a larg
 """
 
 import io
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,15 +27,19 @@ from evaluation.storage import write_atomic
 Frames = NDArray[np.uint8]
 
 _MP4 = (b"ftyp", 4)
-_VIDEOS = {
-    ".mp4": _MP4, ".m4v": _MP4, ".mov": _MP4,
+# QuickTime is older than the part that says what kind of file it is; these stand first there.
+_MOV = ((b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"), 4)
+_VIDEOS: dict[str, tuple[bytes | tuple[bytes, ...], int]] = {
+    ".mp4": _MP4, ".m4v": _MP4, ".mov": _MOV,
     ".webm": (b"\x1aE\xdf\xa3", 0), ".mkv": (b"\x1aE\xdf\xa3", 0), ".avi": (b"RIFF", 0),
 }  # fmt: skip
-_IMAGES = {
+_IMAGES: dict[str, tuple[bytes | tuple[bytes, ...], int]] = {
     ".gif": (b"GIF8", 0), ".png": (b"\x89PNG", 0), ".webp": (b"WEBP", 8),
     ".jpg": (b"\xff\xd8\xff", 0), ".jpeg": (b"\xff\xd8\xff", 0),
 }  # fmt: skip
 SUFFIXES = frozenset(_VIDEOS | _IMAGES)
+_SEEN_STRETCHED = 0.01  # a pixel aspect nearer to 1 than this is left alone
+_WIDEST_PIXEL = 4.0  # or as high; anamorphic formats stay below 2
 
 
 class ClipInfo(NamedTuple):
@@ -53,7 +59,20 @@ def _readable(path: Path) -> Iterator[None]:
         raise ClipError(f"{path}: damaged or cut short; replace or remove it") from error
 
 
+def check_name(path: Path) -> None:
+    """Refuse a name that is not text, which no database or page could hold.
+
+    Raises:
+        ClipError: the name is not UTF-8.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ClipError(f"{str(path)!r}: its name is not UTF-8; rename it") from None
+
+
 def _check_content(path: Path) -> None:
+    check_name(path)
     suffix = path.suffix.lower()
     known = _VIDEOS | _IMAGES
     if suffix not in known:
@@ -66,9 +85,9 @@ def _check_content(path: Path) -> None:
     if not head:
         raise ClipError(f"{path}: the file is empty; replace or remove it")
     magic, offset = known[suffix]
-    if head[offset : offset + len(magic)] == magic:
+    if head[offset:].startswith(magic):
         return
-    actual = [s for s, (m, o) in known.items() if head[o : o + len(m)] == m]
+    actual = [s for s, (m, o) in known.items() if head[o:].startswith(m)]
     if actual:
         raise ClipError(f"{path}: it is a {actual[0]} file by another name; rename or convert it")
     raise ClipError(f"{path}: its content is not what its name says; replace it")
@@ -99,19 +118,22 @@ def read_frames(path: Path) -> tuple[Frames, float]:
 
 def _read_video(path: Path) -> tuple[Frames, float]:
     convert = VideoReformatter()  # one for all frames, and freed with this call
-    with av.open(str(path)) as container:
+    # A title in an old encoding says nothing about the pictures.
+    with av.open(str(path), metadata_errors="replace") as container:
         stream = container.streams.video[0]
+        if stream.codec_context is None:
+            raise ClipError(f"{path}: its codec is not known here; convert it to H.264 in MP4")
         # Whole clips are read side by side; threads within a small one cost more than they give.
         stream.thread_type = "AUTO" if stream.width * stream.height > 640 * 480 else "NONE"
         fps = float(stream.average_rate or 0)
         promised = _promised_frames(container, fps)
-        frames = [
+        aspect = _pixel_aspect(path, stream)
+        frames = []
+        for frame in container.decode(stream):
+            width, height = _square_pixels(frame.width, frame.height, aspect)
+            picture = convert.reformat(frame, format="rgb24", width=width, height=height)
             # Phones store an upright video lying down, with a note to turn it.
-            np.rot90(
-                convert.reformat(frame, format="rgb24").to_ndarray(), round(frame.rotation / 90) % 4
-            )
-            for frame in container.decode(stream)
-        ]
+            frames.append(np.rot90(picture.to_ndarray(), round(frame.rotation / 90) % 4))
     # Containers may count a frame or two that no decoder shows; a cut file lacks many.
     if not fps or len(frames) < 0.9 * promised - 1:
         raise ClipError(
@@ -120,23 +142,71 @@ def _read_video(path: Path) -> tuple[Frames, float]:
     return (np.stack(frames) if frames else np.empty((0, 0, 0, 3), np.uint8)), fps
 
 
+def _pixel_aspect(path: Path, stream: Any) -> float:
+    """Return a pixel's width over its height, in which anamorphic video differs from 1."""
+    aspect = float(stream.sample_aspect_ratio or 1)
+    if abs(aspect - 1) < _SEEN_STRETCHED:
+        return 1.0
+    if not 1 / _WIDEST_PIXEL < aspect < _WIDEST_PIXEL:
+        raise ClipError(
+            f"{path}: says that its pixels are {aspect:g} times as wide as high; convert it to "
+            "square pixels"
+        )
+    return aspect
+
+
+def _square_pixels(width: int, height: int, aspect: float) -> tuple[int, int]:
+    """Return the size at which a picture looks right; the side that was squeezed grows."""
+    return (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+
+
 def _promised_frames(container: InputContainer, fps: float) -> int:
-    """How many frames the file's header says it has; 0 where it does not say."""
-    counted = int(container.streams.video[0].frames)
-    if counted or not container.duration:
-        return counted
+    """How many frames the file's header says it shows; 0 where it does not say."""
+    stream = container.streams.video[0]
+    counted = int(stream.frames)
+    if counted:
+        return min(counted, _indexed_frames(stream) or counted)
+    if not container.duration:
+        return 0
     seconds = container.duration / av.time_base
     alone = len(container.streams) == 1
     # Sound may run on after the last frame, but hardly for as long as the pictures did.
     return round((seconds if alone else 0.6 * seconds) * fps)
 
 
+def _indexed_frames(stream: Any) -> int:
+    """How many frames the file's index shows; 0 where there is no index, or not all of one.
+
+    A count in the header takes in what an edit list leaves out of an MP4, and the empty frames of
+    an AVI. An AVI's index stands last, so that a file that was cut short has lost it.
+    """
+    entries = getattr(stream, "index_entries", ())  # older versions of PyAV do not tell
+    shown = [entry for entry in entries if entry.size and not entry.is_discard]
+    reaches_end = shown and shown[-1].timestamp >= 0.9 * (stream.duration or float("inf"))
+    return len(shown) if reaches_end else 0
+
+
 def _read_image(path: Path) -> tuple[Frames, float]:
     with Image.open(path) as image:
-        duration_ms = float(image.info.get("duration") or 0)
-        turned = [ImageOps.exif_transpose(frame) for frame in ImageSequence.Iterator(image)]
-        frames = np.stack([np.asarray(frame.convert("RGB")) for frame in turned])
-    return frames, 1000 / duration_ms if len(frames) > 1 and duration_ms else 1.0
+        # An APNG's default image is for programs that cannot play it, and not part of it.
+        first = 1 if getattr(image, "default_image", False) else 0
+        pictures, durations_ms = [], []
+        for frame in islice(ImageSequence.Iterator(image), first, None):
+            pictures.append(_rgb(ImageOps.exif_transpose(frame)))
+            durations_ms.append(float(frame.info.get("duration") or 0))  # known once it is decoded
+    fps = 1000 / durations_ms[0] if len(pictures) > 1 and durations_ms[0] else 1.0
+    return np.stack(pictures), fps
+
+
+def _rgb(image: Image.Image) -> Frames:
+    """Return a picture's pixels: 16-bit grey in 8 bits, and what is transparent on white."""
+    if image.mode.startswith("I"):  # Pillow's own conversion would clip it
+        levels = (np.asarray(image, np.float32) / 257 + 0.5).clip(0, 255).astype(np.uint8)
+        return np.repeat(levels[..., None], 3, axis=-1)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return np.asarray(image.convert("RGB"))
 
 
 def clip_info(path: Path) -> ClipInfo:
@@ -166,7 +236,7 @@ def write_frames(path: Path, frames: Frames, fps: float) -> None:
         Image.fromarray(frames[0]).save(buffer, "PNG")
         write_atomic(path, buffer.getvalue())
         return
-    temporary = path.with_name(f".{path.name}.part.mp4")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part.mp4")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _encode_lossless(temporary, frames, fps)

@@ -8,8 +8,10 @@ sizes, so neither a file's name nor its length tells the sides apart.
 import hashlib
 import hmac
 import os
+import secrets
 from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
 from typing import TypeVar
@@ -20,11 +22,18 @@ from sqlalchemy.orm import Session, joinedload
 from evaluation import encoding, schema
 from evaluation.clips import read_frames
 from evaluation.errors import ClipError
-from evaluation.formats import SPRITE_LIMIT, Format, as_video, common_format
+from evaluation.formats import (
+    SPRITE_LIMIT,
+    Format,
+    as_video,
+    common_format,
+    resampled_length,
+)
 from evaluation.storage import MediaStore, write_atomic
 from evaluation.study import Display
+from vgan.data.manifest import sha256_of
 
-_ENCODING_VERSION = 1  # part of the names of half-made files: raise it when the bytes change
+_ENCODING_VERSION = 2  # part of the names of half-made files: raise it when the bytes change
 
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
@@ -35,24 +44,51 @@ def _silent(stage: str, done: int, total: int) -> None:
     """Report nothing."""
 
 
-def _encode(clip: schema.Clip, target: Format, scratch: Path) -> Path:
-    """Encode one clip to a file of its own, unless an interrupted run already did."""
+def _scratch_file(clip: schema.Clip, target: Format, scratch: Path) -> Path:
     spec = repr((_ENCODING_VERSION, astuple(target), clip.sha256)).encode()
-    path = scratch / hashlib.sha256(spec).hexdigest()
-    if path.is_file():
-        return path
-    frames, _ = read_frames(Path(clip.path))
+    return scratch / hashlib.sha256(spec).hexdigest()
+
+
+def _frozen_frames(clip: schema.Clip) -> encoding.Frames:
+    """Decode a clip, but only from the very file that was imported."""
+    path = Path(clip.path)
+    try:
+        digest = sha256_of(path)
+    except OSError as error:
+        raise ClipError(f"{path}: cannot be read ({error.strerror}); restore it") from None
+    if digest != clip.sha256:
+        raise ClipError(
+            f"{path}: changed since it was imported (checksum differs); restore it, or make a new "
+            "study with `vgan-eval init`"
+        )
+    frames, _ = read_frames(path)
     if frames.shape[:3] != (clip.frames, clip.height, clip.width):
-        raise ClipError(f"{clip.path}: changed since it was imported; run the command again")
-    frames = encoding.normalise(frames, clip.fps, target)
+        raise ClipError(
+            f"{path}: the same file, but this version reads it as {len(frames)} frames of "
+            f"{frames.shape[2]}x{frames.shape[1]}, not {clip.frames} of {clip.width}x"
+            f"{clip.height}; make a new study with `vgan-eval init`"
+        )
+    return frames
+
+
+def _encode(clip: schema.Clip, target: Format, scratch: Path) -> bytes:
+    """Encode one clip to a scratch file, unless an interrupted run already did.
+
+    Another run may take the file away as soon as its own clips are stored, so the bytes count.
+    """
+    path = _scratch_file(clip, target, scratch)
+    with suppress(FileNotFoundError):
+        return path.read_bytes()
+    frames = encoding.normalise(_frozen_frames(clip), clip.fps, target)
     if target.kind == "video":
         scratch.mkdir(parents=True, exist_ok=True)
-        # The clip's id keeps two threads apart that encode equal bytes of two sources.
-        data = encoding.video(frames, target.fps, path.with_suffix(f".{clip.id or 0}.part.mp4"))
+        # Drawn, so that two threads or processes that encode equal bytes do not meet.
+        temporary = path.with_suffix(f".{secrets.token_hex(4)}.part.mp4")
+        data = encoding.video(frames, target.fps, temporary)
     else:
         data = encoding.sprite_sheet(frames, target.columns)
     write_atomic(path, data)
-    return path
+    return data
 
 
 def _in_threads(
@@ -80,7 +116,7 @@ def encode_clips(
     progress: Progress = _silent,
     *,
     limit: int | None = SPRITE_LIMIT,
-) -> tuple[Format, list[Path]]:
+) -> tuple[Format, list[int]]:
     """Encode clips to files in a scratch folder; what an interrupted run made is kept.
 
     Needs no database, so that nobody waits for a lock meanwhile.
@@ -94,20 +130,20 @@ def encode_clips(
         limit: bytes of a sheet above which all clips become video; None keeps the sheets.
 
     Returns:
-        The format in force (video when a sheet exceeded 1 MB) and one file per clip, in order.
+        The format in force (video when a sheet exceeded 1 MB) and the bytes of every clip's file,
+        in order.
 
     Raises:
         ClipError: a clip cannot be decoded or has changed since it was imported.
     """
 
-    def encode(clip: schema.Clip) -> Path:
-        return _encode(clip, target, scratch)
+    def encode(clip: schema.Clip) -> int:
+        return len(_encode(clip, target, scratch))
 
-    files = _in_threads(encode, clips, "Encoding clips", progress)
-    largest = max((file.stat().st_size for file in files), default=0)
-    if target.kind == "sprite" and limit is not None and largest > limit:
+    sizes = _in_threads(encode, clips, "Encoding clips", progress)
+    if target.kind == "sprite" and limit is not None and max(sizes, default=0) > limit:
         return encode_clips(clips, as_video(target, display), display, scratch, progress)
-    return target, files
+    return target, sizes
 
 
 def media_key(secret: str, clip: str, padded_bytes: int) -> str:
@@ -123,7 +159,7 @@ def layout_of(clip: schema.Clip, target: Format) -> dict[str, str | int | float]
     """
     frames = target.frames
     if frames is None:
-        frames = max(1, round(clip.frames * target.fps / clip.fps)) if clip.frames > 1 else 1
+        frames = resampled_length(clip.frames, clip.fps, target.fps)
     return {
         "kind": target.kind,
         "frames": frames,
@@ -230,31 +266,29 @@ def prepare_stimuli(
     target, limit = _target(session, study, display)
     clips = {clip.id: clip for pair in pairs for clip in (pair.clip_a, pair.clip_b)}
     wanted = [clips[key] for key in sorted(clips)]
-    target, encoded = encode_clips(wanted, target, display, store.scratch(), progress, limit=limit)
-    files = {clip.id: file for clip, file in zip(wanted, encoded, strict=True)}
-    stored = _add_rows(session, study, pairs, files, target)
+    scratch = store.scratch()
+    target, encoded = encode_clips(wanted, target, display, scratch, progress, limit=limit)
+    sizes = {clip.id: size for clip, size in zip(wanted, encoded, strict=True)}
+    stored = _add_rows(session, study, pairs, sizes, target)
 
-    def put(item: tuple[str, int, Path]) -> None:
-        key, size, file = item
+    def put(item: tuple[str, int, schema.Clip]) -> None:
+        key, size, clip = item
         if not store.exists(key):
-            store.put(key, encoding.pad(file.read_bytes(), size), target.mime)
+            store.put(key, encoding.pad(_encode(clip, target, scratch), size), target.mime)
 
     _in_threads(put, stored, "Storing clips", progress)
-    for file in encoded:
-        file.unlink(missing_ok=True)  # two clips of equal bytes share one
-    for file in set(encoded):
-        file.unlink(missing_ok=True)  # the store has them now, padded
+    for clip in wanted:  # the store has them now, padded; two clips of equal bytes share one
+        _scratch_file(clip, target, scratch).unlink(missing_ok=True)
 
 
 def _add_rows(
     session: Session,
     study: schema.Study,
     pairs: Sequence[schema.Pair],
-    files: dict[int, Path],
+    sizes: dict[int, int],
     target: Format,
-) -> list[tuple[str, int, Path]]:
+) -> list[tuple[str, int, schema.Clip]]:
     """Set each pair's size step and add its stimuli; return what must be stored."""
-    sizes = {clip_id: file.stat().st_size for clip_id, file in files.items()}
     known = set(
         session.scalars(
             select(schema.Stimulus.key)
@@ -273,6 +307,6 @@ def _add_rows(
             known.add(key)
             row = {"clip_id": clip.id, "key": key, "padded_bytes": step, "mime": target.mime}
             session.add(schema.Stimulus(**row, layout=layout_of(clip, target)))
-            stored.append((key, step, files[clip.id]))
+            stored.append((key, step, clip))
     session.flush()
     return stored

@@ -7,7 +7,7 @@ This is one of the two modules that may import boto3, and only when an `s3://` s
 import contextlib
 import os
 import re
-import threading
+import secrets
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
@@ -50,10 +50,12 @@ def _checked(key: str) -> str:
 def write_atomic(path: Path, data: bytes) -> None:
     """Write a file under a temporary name beside it, then rename it into place.
 
+    The temporary name is drawn, so that two that write the same file do not meet.
+
     Raises:
         EvaluationError: the disk is full or the folder cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.part")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data)

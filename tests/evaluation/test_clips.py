@@ -274,6 +274,39 @@ def test_a_truncated_image_is_named(tmp_path):
         import_source(_source(tmp_path))
 
 
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("generate.json", "generate"), ("ingest.json", "ingest"), ("predict.json", "predict"),
+        ("scenes.json", "scenes"), ("static.json", "static"),
+    ],
+)  # fmt: skip
+def test_a_folder_whose_making_was_interrupted_is_refused(clip_folder, name, command):
+    folder = clip_folder("ours", {"golf": 2})
+    (folder / name).write_text("{}")
+
+    with pytest.raises(
+        ClipError, match=rf"ours: .*run the same `vgan {command} \.\.\. --out .*ours"
+    ):
+        import_source(_source(folder))
+
+
+def test_an_interrupted_folder_among_finished_ones_is_refused(clip_folder):
+    whole = clip_folder("both/one", {"golf": 1}, manifest=True)
+    clip_folder("both/two", {"golf": 1})
+    (whole.parent / "two/generate.json").write_text("{}")
+
+    with pytest.raises(ClipError, match="both/two: `vgan generate` was interrupted there"):
+        import_source(_source(whole.parent))
+
+
+def test_a_finished_folder_says_how_it_was_made(clip_folder):
+    folder = clip_folder("ours", {"golf": 1}, manifest=True)
+    (folder / "generate.json").write_text("{}")
+
+    assert len(import_source(_source(folder))) == 1
+
+
 def test_clips_both_at_the_top_and_in_folders_are_refused(clip_folder):
     folder = clip_folder("ours", {"golf": 1})
     write_frames(folder / "stray.mp4", _noise(), 8)

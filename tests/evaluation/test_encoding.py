@@ -10,7 +10,7 @@ from PIL import Image
 
 from evaluation.encoding import normalise, pad, size_step, sprite_sheet, video
 from evaluation.errors import EvaluationError
-from evaluation.formats import Format
+from evaluation.formats import Format, resampled_length
 
 
 def target(**changes) -> Format:
@@ -139,6 +139,16 @@ def test_a_slower_clip_holds_frames_and_a_faster_one_drops_them(noise):
 
     assert np.array_equal(held, noise[[0, 0, 1, 1, 2, 2]])
     assert np.array_equal(dropped, noise[[1, 3, 5]])
+
+
+@pytest.mark.parametrize("count", [1, 500, 501, 600])
+@pytest.mark.parametrize("rates", [(30000 / 1001, 30), (24000 / 1001, 25), (50, 25)])
+def test_a_clip_is_as_long_as_the_page_is_told(count, rates):
+    frames = np.zeros((count, 6, 8, 3), np.uint8)
+
+    made = normalise(frames, rates[0], target(fps=rates[1], frames=None))
+
+    assert len(made) == resampled_length(count, *rates)
 
 
 def test_a_longer_clip_is_cut_at_its_end(noise):

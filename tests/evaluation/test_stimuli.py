@@ -12,9 +12,10 @@ from evaluation import schema
 from evaluation.clips import write_frames
 from evaluation.errors import ClipError, UsageError
 from evaluation.formats import as_video, common_format
-from evaluation.stimuli import encode_clips, media_key, prepare_stimuli
+from evaluation.stimuli import encode_clips, layout_of, media_key, prepare_stimuli
 from evaluation.storage import LocalStore
 from evaluation.study import Display
+from vgan.data.manifest import sha256_of
 
 
 def clip(name="a/x/1.mp4", frames=32, fps=16.0, size=(64, 64), **more) -> schema.Clip:
@@ -79,6 +80,14 @@ def test_loop_each_lets_every_clip_keep_its_length():
     assert (found.frames, found.columns) == (None, 6)
 
 
+def test_clips_at_nearly_the_rate_of_the_study_keep_their_length():
+    clips = [clip(frames=600, fps=30000 / 1001, size=(32, 32))]
+    display = Display(fps=30, duration="loop-each")
+
+    assert common_format(clips, Display(fps=30)).frames == 600
+    assert layout_of(clips[0], common_format(clips, display))["frames"] == 600
+
+
 def test_media_keys_depend_on_secret_clip_and_size_and_say_nothing():
     keys = {media_key(s, c, n) for s in ("s1", "s2") for c in ("real/a", "vgan/a") for n in (1, 2)}
 
@@ -114,7 +123,7 @@ def planned(sqlite_database, tmp_path):
                 name = f"{source.name}/{n}.mp4"
                 clips[name] = clip(
                     name, 5, 10.0, (16, 16), study_id=study.id, source_id=source.id, category="all",
-                    sha256=f"{len(clips):064x}", path=str(path),
+                    sha256=sha256_of(path), path=str(path),
                 )  # fmt: skip
                 pixels[name] = frames
         session.add_all(clips.values())
@@ -220,14 +229,62 @@ def test_a_sheet_over_the_limit_turns_the_whole_study_to_video(planned):
     clips = rows(planned, schema.Clip)
     sheet = common_format(clips, Display())
 
-    found, files = encode_clips(clips, sheet, Display(), store.scratch(), limit=1000)
+    found, sizes = encode_clips(clips, sheet, Display(), store.scratch(), limit=1000)
 
     assert found.kind == "video"
-    assert all(file.read_bytes()[4:8] == b"ftyp" for file in files)
+    made = [path.read_bytes() for path in store.scratch().iterdir()]
+    assert sorted(len(data) for data in made if data[4:8] == b"ftyp") == sorted(sizes)
 
 
-def test_a_clip_that_changed_since_import_is_named(planned, tmp_path):
-    write_frames(tmp_path / "real" / "0.mp4", np.zeros((3, 16, 16, 3), np.uint8), 10)
+@pytest.mark.parametrize("frames", [3, 5])
+def test_a_clip_that_changed_since_import_is_named_even_in_its_old_shape(planned, tmp_path, frames):
+    write_frames(tmp_path / "real" / "0.mp4", np.zeros((frames, 16, 16, 3), np.uint8), 10)
 
-    with pytest.raises(ClipError, match=r"real/0\.mp4: changed since it was imported"):
+    with pytest.raises(ClipError, match=r"real/0\.mp4: changed since it was imported.*restore it"):
         prepare(planned)
+
+
+def test_a_clip_that_is_gone_is_named(planned, tmp_path):
+    (tmp_path / "real" / "0.mp4").unlink()
+
+    with pytest.raises(ClipError, match=r"real/0\.mp4: cannot be read"):
+        prepare(planned)
+
+
+def test_a_clip_that_is_read_otherwise_than_at_its_import_is_told_apart(planned, monkeypatch):
+    whole = np.zeros((6, 16, 16, 3), np.uint8)
+    monkeypatch.setattr("evaluation.stimuli.read_frames", lambda path: (whole, 10))
+
+    with pytest.raises(ClipError, match="the same file, but this version reads it as 6 frames"):
+        prepare(planned)
+
+
+def test_equal_bytes_are_encoded_under_names_of_their_own(planned, monkeypatch):
+    _, store, _ = planned
+    clips = [rows(planned, schema.Clip)[0]] * 2
+    used = []
+
+    def video(frames, fps, scratch):
+        used.append(scratch)
+        return b"encoded"
+
+    monkeypatch.setattr("evaluation.stimuli.encoding.video", video)
+    monkeypatch.setattr("evaluation.stimuli.write_atomic", lambda path, data: None)
+    target = as_video(common_format(clips, Display()), Display())
+    encode_clips(clips, target, Display(), store.scratch())
+
+    assert len(set(used)) == 2
+
+
+def test_encoded_files_that_another_run_took_away_are_made_again(planned):
+    _, store, _ = planned
+
+    def take_away(stage, done, total):
+        if (stage, done) == ("Storing clips", 0):
+            for path in store.scratch().iterdir():
+                path.unlink()
+
+    prepare(planned, progress=take_away)
+
+    assert all(store.exists(s.key) for s in rows(planned, schema.Stimulus))
+    assert list(store.scratch().iterdir()) == []

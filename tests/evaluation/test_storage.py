@@ -153,6 +153,20 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
     assert path.read_bytes() == b"whole"
 
 
+def test_two_that_write_one_file_do_not_meet(tmp_path, monkeypatch):
+    used = []
+
+    def remember(self, data):
+        used.append(self.name)
+        self.touch()
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", remember)
+    for _ in range(2):
+        write_atomic(tmp_path / "clip", b"")
+
+    assert len(set(used)) == 2
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
 

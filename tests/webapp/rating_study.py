@@ -12,6 +12,7 @@ from evaluation.clips import write_frames
 from evaluation.stimuli import prepare_stimuli
 from evaluation.storage import LocalStore
 from evaluation.study import Consent, Design, Display, Session, SurveyQuestion, Workers
+from vgan.data.manifest import sha256_of
 
 NAME = "secret-study-name"
 SOURCES = ("real", "vgan-two-stream")
@@ -131,7 +132,7 @@ def _add_plan(session, study, folder, recipe: Recipe) -> dict[str, np.ndarray]:
             write_frames(path, frames, recipe.fps)
             clip = schema.Clip(
                 study_id=study.id, source_id=source.id, name=f"{source.name}/beach/{path.name}",
-                category="beach", sha256=f"{number * 2 + side:064x}", path=str(path),
+                category="beach", sha256=sha256_of(path), path=str(path),
                 frames=recipe.frames, fps=recipe.fps, width=recipe.size[0], height=recipe.size[1],
                 prompt=f"A wave, number {number}",
             )  # fmt: skip
