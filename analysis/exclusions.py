@@ -88,7 +88,8 @@ def exclude(judgments: pd.DataFrame, rules: Sequence[Rule]) -> tuple[pd.DataFram
     """Leave out judgments by rules; each rule looks at the whole data, whatever the others drop.
 
     Args:
-        judgments: of all kinds of trial, from `load_judgments`.
+        judgments: of all kinds of trial, from `load_judgments`. Rules see those that count; the
+            others enter no table and stay.
         rules: from `parse_rules`.
 
     Returns:
@@ -99,12 +100,14 @@ def exclude(judgments: pd.DataFrame, rules: Sequence[Rule]) -> tuple[pd.DataFram
     """
     out = np.zeros(len(judgments), dtype=bool)
     report = []
-    test = ((judgments["trial_kind"] == "test") & judgments["counted"]).to_numpy()
-    workers = judgments["worker"].to_numpy(dtype=object)
+    counts = judgments["counted"].to_numpy()
+    counted = judgments if counts.all() else judgments[counts]  # a copy of a million takes long
+    test = (counted["trial_kind"] == "test").to_numpy()
+    workers = counted["worker"].to_numpy(dtype=object)
     for rule in rules:
         kind = RULES[rule.name]
-        drop, note = kind.find(judgments, rule.threshold)
-        out |= drop
+        drop, note = kind.find(counted, rule.threshold)
+        out[counts] |= drop
         gone = drop & test
         says = kind.says.format(rule.threshold)
         report.append(
@@ -129,6 +132,7 @@ def _by_gold(judgments: pd.DataFrame, threshold: float) -> tuple[Mask, str]:
     if gold.empty:
         raise JudgmentsError("rule gold: there are no gold trials among the judgments")
     _need(gold, "gold", "correct_choice")
+    gold = gold[gold["correct_choice"] != ""]  # others have no right answer to miss
     right = (gold["choice"] == gold["correct_choice"]).groupby(gold["worker"]).mean()
     bad = right.index[right < threshold - 1e-9]
     return _of_workers(judgments, bad), _unjudged(judgments, right.index, "gold trial")
@@ -171,11 +175,11 @@ def _by_side(judgments: pd.DataFrame, threshold: float) -> tuple[Mask, str]:
 
 
 def _by_speed(judgments: pd.DataFrame, threshold: float) -> tuple[Mask, str]:
-    _need(judgments, "too-fast", "clip_ms")
-    fast = judgments["rt_ms"] < judgments["clip_ms"]
-    share = fast.groupby(judgments["worker"]).mean()
+    _need(judgments, "too-fast", "loops")
+    loops = judgments["loops"].dropna()
+    share = (loops < 1).groupby(judgments["worker"]).mean()
     bad = share.index[share > threshold]
-    return _of_workers(judgments, bad) | fast.to_numpy(), ""
+    return _of_workers(judgments, bad) | (judgments["loops"] < 1).to_numpy(), ""
 
 
 def _by_repeats(judgments: pd.DataFrame, threshold: float) -> tuple[Mask, str]:
@@ -200,7 +204,7 @@ def repeat_agreement(judgments: pd.DataFrame) -> pd.DataFrame:
 
 def _real_trials(judgments: pd.DataFrame, rule: str) -> pd.DataFrame:
     """Test judgments against real clips: was the real one judged less realistic?"""
-    test = judgments[(judgments["trial_kind"] == "test") & judgments["counted"]]
+    test = judgments[judgments["trial_kind"] == "test"]
     real = test[(test["left_source"] == "real") != (test["right_source"] == "real")]
     if real.empty:
         raise JudgmentsError(f"rule {rule}: no trial compares with the source `real`")
@@ -235,7 +239,14 @@ def _by_real(judgments: pd.DataFrame, threshold: float) -> tuple[Mask, str]:
 
 @dataclass(frozen=True)
 class _Kind:
-    """How a rule finds what to drop, its default threshold, and what it says of itself."""
+    """How a rule finds what to drop, its default threshold, and what it says of itself.
+
+    Args:
+        find: given the counted judgments and a threshold, returns which to drop, and a note.
+        threshold: the default.
+        says: what it does, in words.
+        note: a warning that always goes with it.
+    """
 
     find: Callable[[pd.DataFrame, float], tuple[Mask, str]]
     threshold: float
@@ -253,7 +264,7 @@ RULES = {
     "too-fast": _Kind(
         _by_speed,
         0.1,
-        "answers given before the clip had run once, and workers with more than {:.0%} of them",
+        "answers given before the clips had run once, and workers with more than {:.0%} of them",
     ),
     "repeats": _Kind(
         _by_repeats, 0.5, "workers who give the same answer on fewer than {:.0%} of repeated pairs"

@@ -124,10 +124,9 @@ def leaderboard(ranking: Ranking, simulated: bool) -> Figure:
 
 
 def response_times(judgments: pd.DataFrame, simulated: bool) -> Figure:
-    """Draw how long answers took, on a log scale, with the median and the clip's length."""
+    """Draw how long answers took, on a log scale, with the median."""
     seconds = judgments["rt_ms"].dropna().to_numpy() / 1000
     seconds = seconds[seconds > 0]
-    clip = float(judgments["clip_ms"].median()) / 1000
     with mpl.rc_context(_STYLE):
         made = figure(3.5, 2.4, simulated)
         axes = made.subplots()
@@ -137,8 +136,6 @@ def response_times(judgments: pd.DataFrame, simulated: bool) -> Figure:
         axes.set_xscale("log")
         if len(seconds):
             axes.axvline(float(np.median(seconds)), color=ACCENT, lw=1.4, label="median")
-        if clip > 0:
-            axes.axvline(clip, color=WARM, lw=1.2, ls="--", label="one clip")
         ticks = [t for t in _SECONDS if edges[0] <= t <= edges[-1]]
         axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
         axes.minorticks_off()

@@ -144,8 +144,8 @@ def import_table(
     missing = [c for c in REQUIRED if (frame[c] == "").all()]
     if missing:
         notes.append(f"not in the table, and left empty: {', '.join(missing)}")
-    if "rt_ms" in missing or "clip_ms" not in frame:
-        notes.append("without rt_ms and clip_ms the rule `too-fast` cannot be applied")
+    if "loops" not in frame or (frame["loops"] == "").all():
+        notes.append("without loops the rule `too-fast` cannot be applied")
     notes.append("sides are as mapped: where the table has no sides, side bias means nothing")
     frame = frame[[c for c in COLUMNS if c in frame]]
     check_judgments(frame, str(path))

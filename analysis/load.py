@@ -22,12 +22,13 @@ REQUIRED = (
 )  # fmt: skip
 OPTIONAL = (
     "study_hash", "batch", "session", "position", "question", "source_a", "source_b", "item",
-    "left_origin", "right_origin", "correct_choice", "repeat_of", "clip_ms", "counted", "simulated",
-    "environment",
+    "left_origin", "right_origin", "correct_choice", "repeat_of", "clip_ms", "loops", "counted",
+    "simulated", "environment",
 )  # fmt: skip
 COLUMNS = REQUIRED + OPTIONAL
 
-_NUMBERS = ("rt_ms", "clip_ms", "position", "batch")
+_NUMBERS = ("rt_ms", "clip_ms", "loops", "position", "batch")
+_FROM_ZERO = ("rt_ms", "clip_ms", "loops")
 _FLAGS = {"counted": True, "simulated": False}  # what an empty field means
 _TRUE, _FALSE = ("true", "1", "yes", "t"), ("false", "0", "no", "f")
 _KINDS = ("test", "gold", "practice", "repeat", "identical")
@@ -185,7 +186,7 @@ def _numbers(frame: pd.DataFrame, column: str, name: str) -> "pd.Series[float]":
     numbers = pd.to_numeric(text.where(text != "", None), errors="coerce").astype(float)
     bad = ((text != "") & numbers.isna()).to_numpy() | np.isinf(numbers.to_numpy())
     _fail(name, bad, f"column `{column}` is not a number")
-    if column.endswith("_ms"):
+    if column in _FROM_ZERO:
         _fail(name, (numbers < 0).to_numpy(), f"column `{column}` is negative")
     return numbers
 

@@ -8,12 +8,12 @@ from analysis.exclusions import Rule, exclude, repeat_agreement
 
 
 def funnel_steps(judgments: pd.DataFrame, rules: Sequence[Rule]) -> list[tuple[str, int]]:
-    """Return how many workers have test judgments, and how many are left as rules are added."""
+    """Return how many workers have test judgments that count, and how many each rule leaves."""
 
     def left(frame: pd.DataFrame) -> int:
-        counted = frame[(frame["trial_kind"] == "test") & frame["counted"]]
-        return int(counted["worker"].nunique())
+        return int(frame.loc[frame["trial_kind"] == "test", "worker"].nunique())
 
+    judgments = judgments[judgments["counted"]]
     steps = [("gave any judgment", int(judgments["worker"].nunique()))]
     steps.append(("gave test judgments", left(judgments)))
     for i in range(1, len(rules) + 1):
@@ -23,17 +23,20 @@ def funnel_steps(judgments: pd.DataFrame, rules: Sequence[Rule]) -> list[tuple[s
 
 
 def quality(judgments: pd.DataFrame) -> list[str]:
-    """Say in sentences how people answered: sides, speed, gold, repeats."""
+    """Say in sentences how people answered, where it counts: sides, speed, gold, repeats."""
+    judgments = judgments[judgments["counted"]]
+    out = []
     sided = judgments[judgments["choice"] != "tie"]
-    out = [f"{100 * (sided['choice'] == 'left').mean():.1f} % of the answers were left."]
+    if len(sided):
+        out.append(f"{100 * (sided['choice'] == 'left').mean():.1f} % of the answers were left.")
     seconds = judgments["rt_ms"].dropna() / 1000
     if len(seconds):
         quarter, middle, three = seconds.quantile([0.25, 0.5, 0.75])
         out.append(f"Median answer after {middle:.1f} s (quartiles {quarter:.1f} and {three:.1f}).")
-    fast = judgments["rt_ms"] < judgments["clip_ms"]
+    fast = judgments["loops"] < 1
     if fast.any():
-        out.append(f"{int(fast.sum()):,} answers came before the clip had run once.")
-    gold = judgments[judgments["trial_kind"] == "gold"]
+        out.append(f"{int(fast.sum()):,} answers came before the clips had run once.")
+    gold = judgments[(judgments["trial_kind"] == "gold") & (judgments["correct_choice"] != "")]
     if len(gold):
         right = (gold["choice"] == gold["correct_choice"]).mean()
         out.append(f"{100 * right:.1f} % of {len(gold):,} gold trials were answered right.")

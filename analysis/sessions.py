@@ -21,7 +21,7 @@ from evaluation.database import find_study, open_database
 from evaluation.export_rows import session_rows
 
 _NEEDED = ("study", "status", "seconds", "trials", "judgments")
-_USED = (*_NEEDED, "device", "screen", "refresh_hz", "survey")
+_USED = (*_NEEDED, "answered", "device", "screen", "refresh_hz", "survey")
 _FREE = "free text, not printed"
 _NO_FILE = "not printed: no study file declares its choices"
 _NOT_DECLARED = "an answer that is not among the choices, not printed"
@@ -87,14 +87,14 @@ def session_funnel(sessions: pd.DataFrame) -> Grid:
     Args:
         sessions: from `read_sessions`.
     """
-    trials, given = (pd.to_numeric(sessions[c], errors="coerce") for c in ("trials", "judgments"))
+    trials, given, answered = (
+        pd.to_numeric(sessions[c], errors="coerce") for c in ("trials", "judgments", "answered")
+    )
     done = sessions["status"].isin(["submitted", "approved", "rejected"])
-    steps = [
-        ("started", len(sessions)),
-        ("gave an answer", int((given > 0).sum())),
-        ("answered every trial", int((given >= trials).sum())),
-        ("handed in", int(done.sum())),
-    ]
+    steps = [("started", len(sessions)), ("gave an answer", int((given > 0).sum()))]
+    if answered.notna().all():  # an older file has only answers, of which a trial may have several
+        steps.append(("answered every trial", int((answered >= trials).sum())))
+    steps.append(("handed in", int(done.sum())))
     steps += [(f"now {status}", n) for status, n in sorted(Counter(sessions["status"]).items())]
     rows = [(name, f"{n:,}", _share(n, len(sessions))) for name, n in steps]
     seconds = pd.to_numeric(sessions["seconds"], errors="coerce").dropna()

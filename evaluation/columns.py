@@ -60,6 +60,12 @@ OPTIONAL_JUDGMENT_COLUMNS = (
     Column("repeat_of", "integer", "The trial that a repeat shows again, sides swapped."),
     Column("clip_ms", "number, ms", "How long the clips had run at the answer."),
     Column(
+        "loops",
+        "number",
+        "How many times both clips had been shown through at the answer; below 1: it came too "
+        "early.",
+    ),
+    Column(
         "counted",
         "true or false",
         "Whether it is the trial's one counted judgment. Late and returned judgments are false "
@@ -85,6 +91,7 @@ SESSION_COLUMNS = (
     Column("seconds", "number, s", "From accepted to submitted."),
     Column("trials", "integer", "How many trials it has, of all kinds."),
     Column("judgments", "integer", "How many answers it has."),
+    Column("answered", "integer", "How many of its trials have an answer to every question."),
     Column("counted", "integer", "How many of them are counted judgments of test trials."),
     Column("device", "desktop, tablet or phone", "What it was rated on, where known."),
     Column("screen", "WIDTHxHEIGHT", "Size of the screen in CSS pixels."),

@@ -4,6 +4,7 @@ No value here carries a platform's id of anybody or anything.
 """
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -93,6 +94,7 @@ def _judgment_query(study: Study, *, all_judgments: bool) -> Select[*tuple[Any, 
             Judgment.choice,
             Judgment.rt_ms,
             Judgment.clip_ms,
+            reported_loops.label("loops"),
             Judgment.status,
             Judgment.answered_at,
             Question.name.label("question"),
@@ -176,10 +178,24 @@ def _judgment_row(study: Study, row: Row[*tuple[Any, ...]], known: _Names) -> di
         "correct_choice": row.correct.value if row.correct else None,
         "repeat_of": row.repeat_of_id,
         "clip_ms": row.clip_ms,
+        "loops": loops_of(row.loops),
         "counted": row.status is JudgmentStatus.COUNTED,
         "simulated": row.environment is Environment.SIMULATED,
         "environment": row.environment.value,
     }
+
+
+# As text, because databases refuse different things as numbers. The page is not to be trusted.
+reported_loops = Judgment.details["loops"].as_string()
+
+
+def loops_of(reported: Any) -> float | None:
+    """Return a value of `reported_loops` as a number; None where it is none."""
+    try:
+        loops = float(reported)
+    except (TypeError, ValueError):
+        return None
+    return loops if 0 <= loops < math.inf else None
 
 
 def _iso(time: datetime | None) -> str | None:
@@ -202,7 +218,7 @@ def session_rows(
     """
     known = _Names(key)
     sessions = _session_columns(study)
-    trials, judgments, counted = (_counts(study, what) for what in ("trials", "all", "counted"))
+    counts = {what: _counts(study, what) for what in ("trials", "judgments", "answered", "counted")}
     query = (
         select(
             *sessions.c,
@@ -211,31 +227,32 @@ def session_rows(
             Assignment.submitted_at,
             Assignment.environment_details,
             Assignment.survey,
-            func.coalesce(trials.c.n, 0).label("trials"),
-            func.coalesce(judgments.c.n, 0).label("judgments"),
-            func.coalesce(counted.c.n, 0).label("counted"),
+            *(func.coalesce(count.c.n, 0).label(what) for what, count in counts.items()),
         )
         .join(sessions, Assignment.id == sessions.c.id)
-        .outerjoin(trials, trials.c.id == Assignment.id)
-        .outerjoin(judgments, judgments.c.id == Assignment.id)
-        .outerjoin(counted, counted.c.id == Assignment.id)
         .where(Assignment.status != AssignmentStatus.WITHDRAWN)
         .order_by(Assignment.id)
         .execution_options(yield_per=_CHUNK)
     )
+    for count in counts.values():
+        query = query.outerjoin(count, count.c.id == Assignment.id)
     for row in session.execute(query):
         yield _session_row(study, row, known, survey=survey)
 
 
 def _counts(study: Study, what: str) -> Any:
-    """A subquery: how many showings, judgments, or counted test judgments each session has."""
+    """A subquery: how many showings (all or answered whole) or judgments each session has."""
     query = (
         select(Showing.assignment_id.label("id"), func.count().label("n"))
         .join(Assignment, Showing.assignment_id == Assignment.id)
         .where(Assignment.study_id == study.id)
         .group_by(Showing.assignment_id)
     )
-    if what != "trials":
+    if what == "answered":
+        given = select(func.count()).where(Judgment.showing_id == Showing.id).scalar_subquery()
+        asked = select(func.count()).where(Question.study_id == study.id).scalar_subquery()
+        query = query.where(given >= asked)
+    elif what != "trials":
         query = query.join(Judgment, Judgment.showing_id == Showing.id)
     if what == "counted":
         query = query.join(Trial, Showing.trial_id == Trial.id).where(
@@ -262,6 +279,7 @@ def _session_row(
         "seconds": None if took is None else round(took, 3),
         "trials": row.trials,
         "judgments": row.judgments,
+        "answered": row.answered,
         "counted": row.counted,
         **{name: _measured(device.get(name)) for name in _DEVICE},
         "survey": json.dumps(row.survey, ensure_ascii=False) if survey and row.survey else None,

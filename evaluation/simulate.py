@@ -5,6 +5,7 @@ answers, follows from the seed alone, and every session is one transaction: a si
 interrupted and is run again with the same seed ends as if it had never stopped.
 """
 
+import math
 import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -253,10 +254,23 @@ def _run_session(session: Session, study: Study, visit: _Visit) -> int:
             choice = visit.rater.choose(pair, visit.rng)
             rt_ms = visit.rater.response_ms(pair, visit.rng)
             at += timedelta(milliseconds=rt_ms + _BETWEEN_MS)
-            answers.append((showing_id, Answer(question, choice.value, rt_ms, rt_ms, at)))
+            # A rater watches anew for every question, so the clips ran as long as it took.
+            seen = {"loops": _loops(pair, rt_ms)}
+            answers.append((showing_id, Answer(question, choice.value, rt_ms, rt_ms, at, seen)))
     record_judgments(session, assignment, answers)
     finish_session(session, assignment, at)
     return n_test
+
+
+def _loops(pair: SeenPair, ran_ms: float) -> float:
+    """How many times a pair was shown through, as the page reports it."""
+    # Still images have been seen whole when they have been seen at all.
+    return math.floor(100 * ran_ms / pair.loop_ms) / 100 if pair.loop_ms else 1.0
+
+
+def _length_ms(frames: int, fps: float) -> float:
+    """How long a clip runs; a still image does not."""
+    return 1000 * frames / fps if frames > 1 else 0.0
 
 
 def _seen_pairs(session: Session, assignment: Assignment) -> list[tuple[int, SeenPair]]:
@@ -295,7 +309,9 @@ def _seen_pairs(session: Session, assignment: Assignment) -> list[tuple[int, See
                 clip_b=row.clip_b,
                 a_is_left=row.a_is_left,
                 correct=row.correct,
-                loop_ms=1000 * max(row.frames_a / row.fps_a, row.frames_b / row.fps_b),
+                loop_ms=max(
+                    _length_ms(row.frames_a, row.fps_a), _length_ms(row.frames_b, row.fps_b)
+                ),
             ),
         )
         for row in rows

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, aliased
 
+from evaluation.export_rows import loops_of, reported_loops
 from evaluation.pseudonyms import pseudonym
 from evaluation.schema import (
     Assignment,
@@ -56,7 +57,9 @@ class WorkerRow:
         sided: answers to test, repeat and identical trials that were no tie.
         left: how many of `sided` were left.
         answers: of all kinds but practice.
-        fast: answers given before the clip had run once.
+        timed: answers of which it is known how often the clips had run; `fast` of them came
+            before they had run once.
+        fast: see `timed`.
         median_s: median response time in seconds, or None.
         repeats: repeated pairs answered both times; `same` of them for the same clip.
         same: see `repeats`.
@@ -74,6 +77,7 @@ class WorkerRow:
     sided: int = 0
     left: int = 0
     answers: int = 0
+    timed: int = 0
     fast: int = 0
     median_s: float | None = None
     repeats: int = 0
@@ -91,8 +95,8 @@ class WorkerRow:
 
     @property
     def fast_share(self) -> float | None:
-        """Share of answers given before the clip had run once."""
-        return self.fast / self.answers if self.answers else None
+        """Share of answers given before the clips had run once."""
+        return self.fast / self.timed if self.timed else None
 
     @property
     def same_share(self) -> float | None:
@@ -107,7 +111,7 @@ class WorkerRow:
             found.append("gold")
         if self.sided and abs(2 * self.left - self.sided) > SIDE_SIGMAS * math.sqrt(self.sided):
             found.append("one side")
-        if self.fast > MOST_FAST * self.answers:
+        if self.fast > MOST_FAST * self.timed:
             found.append("fast")
         if self.repeats >= LEAST_REPEATS and self.same < LEAST_REPEATS_SAME * self.repeats:
             found.append("repeats")
@@ -115,7 +119,7 @@ class WorkerRow:
 
 
 def worker_rows(session: Session, study: Study, key: bytes) -> list[WorkerRow]:
-    """Return every worker who started a session; only reads, four statements whatever the size.
+    """Return every worker who started a session; only reads, five statements whatever the size.
 
     Args:
         session: of any unit.
@@ -123,6 +127,7 @@ def worker_rows(session: Session, study: Study, key: bytes) -> list[WorkerRow]:
         key: of the pseudonyms.
     """
     answers = _answers(session, study)
+    fast = _fast(session, study)
     medians = _medians(session, study)
     repeats = _repeats(session, study)
     finished = count_if(
@@ -155,17 +160,25 @@ def worker_rows(session: Session, study: Study, key: bytes) -> list[WorkerRow]:
             last_seen,
             median_s=medians.get(worker_id),
             **answers.get(worker_id, {}),
+            **fast.get(worker_id, {}),
             **repeats.get(worker_id, {}),
         )
         for worker_id, crowd, environment, external_id, sessions, done, last_seen in people
     ]
 
 
-def _counted(study: Study) -> tuple[Any, ...]:
+def _counted(study: Study, *columns: Any) -> Select[*tuple[Any, ...]]:
+    """Select the worker's id and columns of every counted judgment, practice left out."""
     return (
-        Trial.study_id == study.id,
-        Trial.kind != TrialKind.PRACTICE,
-        Judgment.status == JudgmentStatus.COUNTED,
+        select(Showing.worker_id, *columns)
+        .select_from(Judgment)
+        .join(Showing, Judgment.showing_id == Showing.id)
+        .join(Trial, Judgment.trial_id == Trial.id)
+        .where(
+            Trial.study_id == study.id,
+            Trial.kind != TrialKind.PRACTICE,
+            Judgment.status == JudgmentStatus.COUNTED,
+        )
     )
 
 
@@ -179,33 +192,28 @@ def _answers(session: Session, study: Study) -> dict[int, dict[str, int]]:
         "sided": count_if(sided),
         "left": count_if(sided & (Judgment.choice == Choice.LEFT)),
         "answers": func.count(),
-        "fast": count_if(Judgment.rt_ms < Judgment.clip_ms),
     }
-    rows = session.execute(
-        select(Showing.worker_id, *counts.values())
-        .join(Showing, Judgment.showing_id == Showing.id)
-        .join(Trial, Judgment.trial_id == Trial.id)
-        .where(*_counted(study))
-        .group_by(Showing.worker_id)
-    )
+    rows = session.execute(_counted(study, *counts.values()).group_by(Showing.worker_id))
     return {row[0]: dict(zip(counts, map(int, row[1:]), strict=True)) for row in rows}
+
+
+def _fast(session: Session, study: Study) -> dict[int, dict[str, int]]:
+    """Answers per worker whose loops are known, and how many came before the first was over."""
+    found: dict[int, dict[str, int]] = {}
+    for worker_id, reported in session.execute(_counted(study, reported_loops)):
+        loops = loops_of(reported)
+        if loops is not None:
+            counts = found.setdefault(worker_id, {"timed": 0, "fast": 0})
+            counts["timed"] += 1
+            counts["fast"] += loops < 1
+    return found
 
 
 def _medians(session: Session, study: Study) -> dict[int, float]:
     """Median response time of every worker, in seconds; no database has the word in common."""
     place = func.row_number().over(partition_by=Showing.worker_id, order_by=Judgment.rt_ms)
-    ranked = (
-        select(
-            Showing.worker_id,
-            Judgment.rt_ms,
-            place.label("place"),
-            func.count().over(partition_by=Showing.worker_id).label("n"),
-        )
-        .join(Showing, Judgment.showing_id == Showing.id)
-        .join(Trial, Judgment.trial_id == Trial.id)
-        .where(*_counted(study))
-        .subquery()
-    )
+    count = func.count().over(partition_by=Showing.worker_id)
+    ranked = _counted(study, Judgment.rt_ms, place.label("place"), count.label("n")).subquery()
     twice = 2 * ranked.c.place
     rows = session.execute(
         select(ranked.c.worker_id, func.avg(ranked.c.rt_ms))

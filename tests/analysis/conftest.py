@@ -63,7 +63,9 @@ def make_judgments(
     frame["question"] = "realism"
     frame["counted"] = "true"
     frame["study_hash"] = "ab" * 32
-    frame["clip_ms"] = "1280"
+    # A page measures how long the clips ran, here until the answer; a clip lasts 1280 ms.
+    frame["clip_ms"] = frame["rt_ms"]
+    frame["loops"] = (frame["rt_ms"].astype(float) / 1280).round(2).astype(str)
     frame["position"] = "0"
     for column in ("item", "left_origin", "right_origin", "correct_choice", "repeat_of"):
         frame[column] = ""

@@ -53,6 +53,36 @@ def test_gold_threshold_can_be_given(judgments_text):
     assert dropped_workers(frame, "gold:0.7")[0] == set()
 
 
+def test_gold_trials_without_a_right_answer_are_not_answered_wrong(judgments_text):
+    frame = with_gold(judgments_text(per_cell=40), {"w000": 10, "w001": 7, "w002": 10})
+    for worker, blank in (("w000", 4), ("w002", 10)):
+        gold = frame.index[frame["trial"].str.startswith(f"gold-{worker}")]
+        frame.loc[gold[:blank], "correct_choice"] = ""
+    gone, report = dropped_workers(frame, "gold")
+
+    assert gone == {"w001"}
+    assert "38 workers saw too few" in report.note  # w002 too
+
+
+def test_judgments_that_do_not_count_do_not_change_what_is_left_out(judgments_text):
+    frame = with_gold(judgments_text(per_cell=40), {"w000": 8, "w001": 7, "w002": 10})
+    # A session that was given back: every gold trial wrong, every answer left and at once.
+    back = frame[frame["worker"].isin(["w000", "w002"])].copy()
+    back[["counted", "assignment", "choice", "loops"]] = ["false", "back", "left", "0.1"]
+    back["label"] = back["left_clip"]
+    back.loc[back["correct_choice"] != "", "correct_choice"] = "right"
+    everything = check_judgments(pd.concat([back, frame], ignore_index=True))
+    plain = check_judgments(frame)
+
+    for rule in ("gold", "side-bias", "too-fast", "paper", "paper-as-published"):
+        expected, said = exclude(plain, parse_rules([rule]))
+        kept, says = exclude(everything, parse_rules([rule]))
+        assert says == said
+        assert table_preferences(kept)["trial"].tolist() == (
+            table_preferences(expected)["trial"].tolist()
+        )
+
+
 def test_rules_that_lack_their_trials_or_columns_say_so(judgments_text):
     frame = judgments_text(per_cell=3)
     for rule, message in (
@@ -61,8 +91,8 @@ def test_rules_that_lack_their_trials_or_columns_say_so(judgments_text):
     ):
         with pytest.raises(JudgmentsError, match=message):
             dropped_workers(frame, rule)
-    with pytest.raises(JudgmentsError, match="needs the column `clip_ms`"):
-        dropped_workers(frame.drop(columns="clip_ms"), "too-fast")
+    with pytest.raises(JudgmentsError, match="needs the column `loops`"):
+        dropped_workers(frame.drop(columns="loops"), "too-fast")
     with pytest.raises(JudgmentsError, match="no trial compares with the source `real`"):
         dropped_workers(judgments_text({("x", "y"): 0.5}, per_cell=3), "paper")
 
@@ -115,8 +145,8 @@ def test_longest_run_probability_equals_counting_every_sequence(run, n):
 def test_too_fast_drops_the_answer_and_the_hasty_worker(judgments_text):
     frame = judgments_text(per_cell=40)
     one = frame.index[frame["worker"] == "w001"][0]
-    frame.loc[one, "rt_ms"] = "300"
-    frame.loc[frame["worker"] == "w002", "rt_ms"] = "300"
+    frame.loc[one, "loops"] = "0.99"
+    frame.loc[frame["worker"] == "w002", "loops"] = "0.24"
     checked = check_judgments(frame)
     kept, report = exclude(checked, parse_rules(["too-fast"]))
 
@@ -124,6 +154,30 @@ def test_too_fast_drops_the_answer_and_the_hasty_worker(judgments_text):
     assert one not in kept.index
     assert (kept["worker"] == "w001").sum() == (frame["worker"] == "w001").sum() - 1
     assert report[0].judgments == (frame["worker"] == "w002").sum() + 1
+
+
+def test_too_fast_goes_by_the_turns_of_the_clips_not_by_how_long_they_ran(judgments_text):
+    frame = judgments_text(per_cell=40)
+    # As the page measures it: at a further question the clips have run for longer than it took,
+    # and the clock of videos starts after the first frame.
+    frame["clip_ms"] = (frame["rt_ms"].astype(float) + 2000).astype(str)
+    frame.loc[frame["worker"] == "w002", ["clip_ms", "rt_ms", "loops"]] = ["300", "310", "0.23"]
+
+    assert dropped_workers(frame, "too-fast")[0] == {"w002"}
+
+
+def test_answers_whose_loops_are_unknown_are_neither_fast_nor_in_the_share(judgments_text):
+    frame = judgments_text(per_cell=40)
+    mine = frame.index[frame["worker"] == "w001"]
+    assert len(mine) >= 20  # one of them all would not be more than a tenth
+    frame.loc[mine, "loops"] = ""
+    frame.loc[mine[:2], "loops"] = ["0.5", "1"]
+    kept, _ = exclude(check_judgments(frame), parse_rules(["too-fast:0.5"]))
+    gone, report = dropped_workers(frame, "too-fast")
+
+    assert set(frame.index) - set(kept.index) == {mine[0]}  # one of two is not more than half
+    assert gone == {"w001"}
+    assert report.judgments == len(mine)
 
 
 def with_repeats(frame, worker, same):
@@ -196,7 +250,7 @@ def test_paper_rule_needs_ten_trials(judgments_text):
 
 def test_rules_do_not_depend_on_their_order(judgments_text):
     frame = force_side(judgments_text(per_cell=40), "w003", "left")
-    frame.loc[frame["worker"] == "w002", "rt_ms"] = "300"
+    frame.loc[frame["worker"] == "w002", "loops"] = "0.24"
     checked = check_judgments(frame)
     one, _ = exclude(checked, parse_rules(["too-fast", "side-bias"]))
     two, _ = exclude(checked, parse_rules(["side-bias", "too-fast"]))

@@ -45,7 +45,7 @@ def test_optional_columns_may_be_absent(judgments_text, write_judgments):
 
     assert set(frame["question"]) == {"realism"}
     assert frame["counted"].all()
-    assert frame["clip_ms"].isna().all()
+    assert frame["loops"].isna().all()
 
 
 BROKEN = {
@@ -58,6 +58,7 @@ BROKEN = {
     "no time": ({"answered_at": "soonZ"}, "not an ISO 8601 time"),
     "number": ({"rt_ms": "fast"}, "`rt_ms` is not a number"),
     "negative": ({"rt_ms": "-1"}, "`rt_ms` is negative"),
+    "negative loops": ({"loops": "-1"}, "`loops` is negative"),
     "flag": ({"counted": "maybe"}, "`counted` must be true or false"),
     "empty worker": ({"worker": ""}, "`worker` is empty"),
     "pair type": ({"pair_type": "a__b"}, "pair_type must be the two source names"),

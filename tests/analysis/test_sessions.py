@@ -19,6 +19,7 @@ def sessions(**changes):
         "seconds": ["120", "240", "", ""],
         "trials": ["10"] * 4,
         "judgments": ["10", "10", "4", "0"],
+        "answered": ["10", "10", "4", "0"],
         "device": ["desktop", "desktop", "tablet", ""],
         "screen": ["1920x1080", "1920x1080", "", ""],
         "refresh_hz": [""] * 4,
@@ -42,6 +43,20 @@ def test_the_funnel_counts_who_left_on_the_way():
         ("now submitted", "1", "25"),
         ("minutes, median", "3.0", ""),
     ]
+
+
+def test_a_trial_with_several_questions_is_one_trial():
+    # Twice as many answers as trials is everything; as many may be half of it.
+    found = sessions(judgments=["20", "20", "10", "0"], answered=["10", "10", "5", "0"])
+
+    assert ("answered every trial", "2", "50") in session_funnel(found)[1]
+
+
+def test_an_older_file_does_not_say_who_answered_every_trial(tmp_path):
+    sessions().drop(columns="answered").to_csv(tmp_path / "sessions.csv", index=False)
+    rows = session_funnel(read_sessions(None, tmp_path / "judgments.csv", "paper"))[1]
+
+    assert [name for name, *_ in rows[:3]] == ["started", "gave an answer", "handed in"]
 
 
 def test_devices_are_counted_where_any_is_known():

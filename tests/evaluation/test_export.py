@@ -9,15 +9,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from evaluation import export as export_module
-from evaluation.allocation import finish_session, withdraw_session
+from evaluation.allocation import finish_session, next_showing, withdraw_session
 from evaluation.columns import data_dictionary
 from evaluation.errors import EvaluationError, UsageError
 from evaluation.export import export_study, judgment_rows
+from evaluation.judgments import Answer, record_judgment
 from evaluation.pseudonyms import KEY_VARIABLE, installation_key, pseudonym
-from evaluation.schema import Pair, Showing, Trial, TrialKind
+from evaluation.schema import Judgment, Pair, Showing, Trial, TrialKind
 
 START = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
 AFTER_LEASE = START + timedelta(minutes=36)
@@ -29,7 +30,7 @@ CONTRACT = (
     "study,worker,assignment,hit,trial,trial_kind,category,pair_type,left_source,right_source,"
     "left_clip,right_clip,label,choice,rt_ms,answered_at,crowd,"
     "study_hash,batch,session,position,question,source_a,source_b,item,left_origin,right_origin,"
-    "correct_choice,repeat_of,clip_ms,counted,simulated,environment"
+    "correct_choice,repeat_of,clip_ms,loops,counted,simulated,environment"
 )
 
 
@@ -93,6 +94,22 @@ def test_a_judgment_is_exported_as_it_was_given(database, rated, tmp_path):
     real_side = "left_origin" if sources[0] == "real" else "right_origin"
     assert row[real_side] == origin != ""
     assert row["left_origin" if real_side == "right_origin" else "right_origin"] == ""
+
+
+@pytest.mark.parametrize(
+    ("sent", "loops"),
+    [
+        ({"loops": 1.25}, 1.25), ({"loops": 0}, 0.0), ({}, None), ({"loops": None}, None),
+        ({"loops": "many"}, None), ({"loops": -1}, None), ({"loops": 10**400}, None),
+        ({"loops": [1]}, None), ({"loops": "nan"}, None),
+    ],
+)  # fmt: skip
+def test_loops_are_exported_where_the_page_sent_a_number(database, rated, sent, loops):
+    with database.write() as unit:
+        unit.execute(update(Judgment).values(details=sent))
+
+    with database.read() as unit:
+        assert {r["loops"] for r in judgment_rows(unit, rated, key=KEY)} == {loops}
 
 
 def test_gold_repeat_and_identical_rows_say_what_they_are(database, rated):
@@ -184,6 +201,23 @@ def test_sessions_have_status_times_and_device_but_no_fingerprint(database, rate
     text = (tmp_path / "sessions.csv").read_text()
     assert "Rare Browser" not in text
     assert "fo,gl" not in text
+
+
+def test_a_trial_is_answered_when_all_its_questions_are(
+    database, plan_study, begin, answer_all, tmp_path
+):
+    study = plan_study(database, questions=("realism", "motion"))
+    with database.write() as unit:
+        half, whole = (begin(unit, study, name, name) for name in ("half", "whole"))
+        answer_all(unit, half, showings=1)
+        answer = Answer("realism", "left", 900.0, 900.0, START)
+        record_judgment(unit, half, next_showing(unit, half).id, answer)
+        answer_all(unit, whole)
+
+    export_study(database, None, tmp_path, key=KEY)
+
+    rows = [(r["trials"], r["judgments"], r["answered"]) for r in _read(tmp_path / "sessions.csv")]
+    assert rows == [("4", "3", "1"), ("4", "8", "4")]
 
 
 def test_the_survey_is_exported_on_request(database, rated, tmp_path):

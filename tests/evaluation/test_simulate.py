@@ -6,13 +6,18 @@ import uuid
 from collections import Counter
 
 import numpy as np
+import pandas as pd
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
+from analysis.database import text_of
+from analysis.exclusions import exclude, parse_rules
+from analysis.load import check_judgments
 from evaluation.allocation import has_free_trial
 from evaluation.database import create_database
 from evaluation.errors import EvaluationError, UsageError
 from evaluation.export import judgment_rows
+from evaluation.pseudonyms import pseudonym
 from evaluation.raters import (
     CLIP_SD,
     KINDS,
@@ -24,7 +29,7 @@ from evaluation.raters import (
     assign_kinds,
     parse_mix,
 )
-from evaluation.schema import Assignment, Choice, Environment, Side, TrialKind, Worker
+from evaluation.schema import Assignment, Choice, Clip, Environment, Side, TrialKind, Worker
 from evaluation.simulate import simulate
 
 CAREFUL = {"careful": 1.0}
@@ -235,6 +240,44 @@ def test_only_the_fast_clicker_answers_before_the_loop_ends():
         times = [rater.response_ms(_pair(), rng) for _ in range(300)]
         assert (max(times) < 2000) is (name == "fast-clicker")
         assert all(t >= 0 for t in times)
+
+
+def test_exactly_the_fast_clickers_answer_before_the_clips_have_run_once(
+    sqlite_database, plan_study
+):
+    study = plan_study(sqlite_database, cells=SMALL, session=FULL, questions=("realism", "motion"))
+    mix = {"careful": 0.7, "fast-clicker": 0.3}
+    simulate(sqlite_database, None, workers=10, mix=mix, seed=1)
+    with sqlite_database.read() as session:
+        kinds = {
+            pseudonym(b"key", "worker", w.crowd, w.environment.value, w.external_id): w.details
+            for w in session.scalars(select(Worker))
+        }
+    rows = _rows(sqlite_database, study)
+
+    assert Counter(k["kind"] for k in kinds.values()) == {"careful": 7, "fast-clicker": 3}
+    for question in ("realism", "motion"):
+        asked = check_judgments(_as_text(r for r in rows if r["question"] == question))
+        kept, _ = exclude(asked, parse_rules(["too-fast"]))
+        assert {kinds[w]["kind"] for w in set(kept["worker"])} == {"careful"}
+        assert kept["worker"].nunique() == 7
+    # What a page would have measured: the clips of two seconds ran until the answer.
+    assert all(r["clip_ms"] == r["rt_ms"] for r in rows)
+    assert all(0 <= r["rt_ms"] / 2000 - r["loops"] < 0.0101 for r in rows)
+
+
+def _as_text(rows):
+    text = [{name: text_of(value) for name, value in row.items()} for row in rows]
+    return pd.DataFrame(text, dtype=str)
+
+
+def test_still_images_are_seen_whole_at_once(sqlite_database, plan_study):
+    study = plan_study(sqlite_database, cells=SMALL)
+    with sqlite_database.write() as unit:
+        unit.execute(update(Clip).values(frames=1, fps=0.0))
+    simulate(sqlite_database, None, workers=6)
+
+    assert {r["loops"] for r in _rows(sqlite_database, study)} == {1.0}
 
 
 def test_identical_clips_are_a_coin_toss():

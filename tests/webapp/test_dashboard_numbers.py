@@ -160,7 +160,8 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_judgments(
 
 
 def test_workers_evidence_is_what_the_analysis_computes_from_the_same_judgments(initialised_study):
-    simulate(initialised_study.database, None, workers=12, seed=3)
+    mix = {"careful": 0.75, "fast-clicker": 0.25}
+    simulate(initialised_study.database, None, workers=12, mix=mix, seed=3)
     url = initialised_study.database.url
     judgments = load_judgments(url)
     judgments = judgments[judgments["trial_kind"] != "practice"]
@@ -180,8 +181,9 @@ def test_workers_evidence_is_what_the_analysis_computes_from_the_same_judgments(
         assert row.gold_right == sum(gold["choice"] == gold["correct_choice"])
         assert (row.sided, row.left) == (len(sided), sum(sided["choice"] == "left"))
         assert (row.repeats, row.same) == (len(agreed), sum(agreed))
-        assert row.fast == sum(theirs["rt_ms"] < theirs["clip_ms"])
+        assert (row.timed, row.fast) == (len(theirs), sum(theirs["loops"] < 1))
         assert row.median_s == pytest.approx(theirs["rt_ms"].median() / 1000)
+    assert sum("fast" in row.flags for row in rows) == 3
     tests = judgments[judgments["trial_kind"] == "test"]
     assert abs(median_ms - tests["rt_ms"].median()) < 100
     assert sum(n for _, n in slots) == len(tests) == 48

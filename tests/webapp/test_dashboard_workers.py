@@ -4,11 +4,14 @@ from datetime import UTC, datetime
 
 import pytest
 from scipy import stats
+from sqlalchemy import select
 
 from analysis.exclusions import LEAST_REPEATS, RULES
 from evaluation import schema
+from evaluation.database import find_study
+from evaluation.simulate import simulate
 from webapp import dashboard_workers
-from webapp.dashboard_workers import WorkerRow, worker_page
+from webapp.dashboard_workers import WorkerRow, worker_page, worker_rows
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -31,10 +34,29 @@ def test_a_worker_stands_out_by_each_kind_of_evidence():
     assert worker("w", gold=5, gold_right=3).flags == ("gold",)
     assert worker("w", sided=100, left=66).flags == ()
     assert worker("w", sided=100, left=67).flags == ("one side",)
-    assert worker("w", answers=10, fast=1).flags == ()
-    assert worker("w", answers=10, fast=2).flags == ("fast",)
+    assert worker("w", answers=20, timed=10, fast=1).flags == ()
+    assert worker("w", answers=20, timed=10, fast=2).flags == ("fast",)
     assert worker("w", repeats=3, same=0).flags == ()
     assert worker("w", repeats=4, same=1).flags == ("repeats",)
+
+
+def test_fast_answers_are_told_by_the_loops_that_the_page_reports(initialised_study):
+    simulate(initialised_study.database, None, workers=6, seed=1)
+    sent = [{"loops": 0.4}, {"loops": 1}, {"loops": 3.5}, {}, {"loops": "many"}, {"loops": None}]
+    practice = select(schema.Trial.id).where(schema.Trial.kind == schema.TrialKind.PRACTICE)
+    judged = select(schema.Judgment).where(schema.Judgment.trial_id.not_in(practice))
+    with initialised_study.database.write() as session:
+        judgments = session.scalars(judged).all()
+        for i, judgment in enumerate(judgments):
+            judgment.clip_ms = judgment.rt_ms + 2000  # the clips had run before this question
+            judgment.details = sent[i % 6]
+    with initialised_study.database.read() as session:
+        rows = worker_rows(session, find_study(session, None), b"k" * 32)
+
+    n = len(judgments)
+    assert sum(row.answers for row in rows) == n
+    assert sum(row.timed for row in rows) == sum(i % 6 < 3 for i in range(n))
+    assert sum(row.fast for row in rows) == sum(i % 6 == 0 for i in range(n)) > 0
 
 
 def test_workers_are_sorted_filtered_and_cut_into_pages():

@@ -233,7 +233,8 @@ export class TrialScreen {
       clip_ms: round(player.playedMs),
       details: {
         frames_drawn: player.framesDrawn,
-        loops: Math.floor(player.loops * 100) / 100,
+        // At least 1: answers open once both clips were shown through; still images have no loops.
+        loops: Math.max(1, Math.floor(player.loops * 100) / 100),
         largest_gap_ms: round(player.largestGapMs),
         start_offset_ms: round(player.startOffsetMs),
         early_presses: this.#counts.early,
