@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import select
 
-from analysis.declared import comparisons_of, exclusions_of, primary_of
+from analysis.declared import categories_of, comparisons_of, exclusions_of, primary_of
 from analysis.load import COLUMNS
 from evaluation.database import find_study, open_database
 from evaluation.export import judgment_rows
@@ -39,6 +39,7 @@ def read_database(url: str, study: str | None) -> pd.DataFrame:
             frame.attrs.update(
                 seed=found.seed,
                 comparisons=comparisons_of(found.design.get("design", {}), ()),
+                categories=categories_of(found.design.get("design", {})),
                 declared=exclusions_of(analysis),
                 primary=primary_of(analysis),
             )

@@ -1,7 +1,8 @@
 """What the study file declared about the analysis, read from the copy beside the judgments."""
 
+import csv
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -10,29 +11,34 @@ from analysis.errors import JudgmentsError
 
 
 def read_declared(path: Path, study: str) -> dict[str, Any]:
-    """Return the seed, the rows, the exclusions and the primary rows that a study file declares.
+    """Return the seed, rows, categories, exclusions and primary rows that a study file declares.
 
-    Only these keys are read: the file's clip folders need not exist where the analysis runs.
+    Only these keys are read: the file's clip folders need not exist where the analysis runs. A
+    file that names no categories has those of its clips, which the export lists in `clips.csv`.
 
     Args:
         path: `study.toml` of the export; it may be missing.
         study: name of the study whose judgments are analysed.
 
     Returns:
-        `seed`, `comparisons`, `declared` and `primary` where the file is there and is of this
-        study, else nothing.
+        `seed`, `comparisons`, `categories`, `declared` and `primary` where the file is there and
+        is of this study, else nothing.
 
     Raises:
-        JudgmentsError: the file is not TOML.
+        JudgmentsError: the file is not TOML, or `clips.csv` not CSV.
     """
     tables = _tables(path, study)
     if not tables:
         return {}
     analysis, design = tables.get("analysis", {}), tables.get("design", {})
     sources = tables.get("sources", {})
+    rows = comparisons_of(design, list(sources) if isinstance(sources, dict) else [])
+    compared = {source for row in rows for source in row}
+    clips = path.with_name("clips.csv")
     return {
         "seed": tables["study"].get("seed"),
-        "comparisons": comparisons_of(design, list(sources) if isinstance(sources, dict) else []),
+        "comparisons": rows,
+        "categories": categories_of(design) or _categories_in(clips, study, compared),
         "declared": exclusions_of(analysis),
         "primary": primary_of(analysis),
     }
@@ -86,6 +92,30 @@ def comparisons_of(design: Any, sources: Sequence[str]) -> tuple[tuple[str, str]
     """Return the pairs of sources in `comparisons` of a study's [design] table, in its order."""
     rows = design.get("comparisons", ()) if isinstance(design, dict) else ()
     return tuple(combinations(sources, 2)) if rows == "all" else _pairs(rows)
+
+
+def categories_of(design: Any) -> tuple[str, ...]:
+    """Return `categories` of a study's [design] table; empty where it names none."""
+    names = design.get("categories", ()) if isinstance(design, dict) else ()
+    return tuple(map(str, names)) if isinstance(names, list | tuple) else ()
+
+
+def _categories_in(path: Path, study: str, sources: Collection[str]) -> tuple[str, ...]:
+    """Return the categories of the clips of some sources, of an exported `clips.csv`."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            found = {
+                clip["category"]
+                for clip in csv.DictReader(file)
+                if clip.get("study") == study
+                and clip.get("source") in sources
+                and clip.get("category")
+            }
+    except OSError:
+        return ()  # only the judgments were kept
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise JudgmentsError(f"{path}: not a UTF-8 CSV file ({error})") from None
+    return tuple(sorted(found))
 
 
 def primary_of(analysis: Any) -> tuple[tuple[str, str], ...]:

@@ -214,8 +214,11 @@ def sensitivity_remarks(found: Sensitivity) -> list[str]:
     """Say what the sensitivity table means, and which rules could not be applied."""
     out = [
         *(f"Row {i}: {label}" for i, label in enumerate(found.rows, 1)),
-        "The Mean of each row under each choice of rules; * where its interval excludes 50",
+        f"The Mean of each row under each choice of rules; * where its {100 * found.level:g} % "
+        "interval excludes 50",
         "Claim stands: share of the choices in which the row is on the same side of 50, decided",
         f"Verdict: {found.verdict}",
     ]
+    if found.partial_mean:
+        out.append("A Mean is over the categories that have judgments")
     return out + [f"Left out: {why}" for why in found.left_out]

@@ -1,7 +1,11 @@
 """The methods paragraph of a paper, every number filled in, and the works it cites."""
 
+from collections.abc import Set
+
 from analysis.exclusions import RULES
-from analysis.layout import row_title
+from analysis.intervals import LEAST_WORKERS
+from analysis.layout import percent_text, row_title
+from analysis.preference import MEAN
 from analysis.ranking import Ranking
 from analysis.table import Table
 
@@ -35,13 +39,14 @@ def methods(table: Table, ranking: Ranking | None, sides_left: float) -> list[st
     people = "simulated raters (a program, not people)" if table.simulated else "workers"
     cells = [e for row in table.rows for e in row.cells.values() if e.n]
     sizes = sorted(e.n for e in cells)
+    compared = sum(row.judged for row in table.rows)
     each = f"{sizes[0]:,}" if sizes[0] == sizes[-1] else f"{sizes[0]:,} to {sizes[-1]:,}"
     design = (
-        f"{table.workers:,} {people} compared {len(table.rows)} pairs of sources in "
+        f"{table.workers:,} {people} compared {compared} pairs of sources in "
         f"{len(table.categories)} {'category' if len(table.categories) == 1 else 'categories'} "
         f"({', '.join(table.categories)}) in two-alternative forced choices, {each} judgments per "
         f"cell and {table.judgments:,} in all. The first source was on the left in "
-        f"{100 * sides_left:.1f} % of them."
+        f"{percent_text(100 * sides_left)} % of them."
     )
     if table.study_hash:
         design += f" The design was fixed beforehand (hash {table.study_hash[:16]}"
@@ -63,44 +68,84 @@ def _exclusion_text(table: Table) -> str:
 
 
 def _interval_text(table: Table) -> str:
+    """Say what the intervals cover, and how; only of the methods that the table used."""
+    estimates = [e for row in table.rows for e in (*row.cells.values(), row.mean) if e.n]
+    used = {e.method for e in estimates}
+    if used == {""}:
+        return (
+            f"No intervals are given: it takes at least {LEAST_WORKERS} workers to tell how much "
+            "people differ, or several judgments of one to tell how much clips do."
+        )
+    parts = [_people_text(table.level, used)] if used & {"multiway", "pooled ICC"} else []
+    if "this rater" in used:
+        where = "Where a single rater judged, intervals" if parts else "Intervals"
+        parts.append(
+            f"{where} have a nominal coverage of {100 * table.level:g} % for new clips judged by "
+            "this one rater, and say nothing of other people: their variance clusters judgments "
+            "by clip (or item, or source video) of either source only [cluster, jackknife]."
+        )
+    if "" in used:
+        parts.append("No interval is given where too few workers judged.")
+    parts.append(
+        "The variance enters the Korn-Graubard interval [korn]. The Mean weighs categories "
+        "equally, workers spanning them."
+    )
+    return " ".join([*parts, *_effect_text(table)])
+
+
+def _people_text(level: float, used: Set[str]) -> str:
+    """Say how intervals that hold for new workers and new clips come about."""
+    text = f"Intervals have a nominal coverage of {100 * level:g} % for new workers and new clips."
+    jackknife = (
+        "by worker, by clip (or item, or source video) of the first source and by clip of the "
+        "second, each by a delete-one-cluster jackknife, combined by inclusion and exclusion and "
+        "floored at the one-way worker and independent variances [cluster, jackknife]"
+    )
+    if "multiway" in used:
+        text += f" Their variance clusters judgments {jackknife}."
+    if "pooled ICC" not in used:
+        return text
+    pooled = "the variance rests on intraclass correlations pooled over the row"
+    where = "fewer than 20 workers were effective, or a cell was unanimous"
+    if "multiway" in used:
+        return f"{text} Where {where}, {pooled}."
+    return (
+        f"{text} As {where}, {pooled}; in a Mean, on judgments clustered {jackknife}, where that "
+        "is larger."
+    )
+
+
+def _effect_text(table: Table) -> list[str]:
+    """Give the range of the design effects and of the effective numbers of workers."""
     effects = [e.deff for row in table.rows for e in (*row.cells.values(), row.mean) if e.deff]
     effective = [row.mean.effective_workers for row in table.rows if row.mean.effective_workers]
-    text = (
-        f"Intervals have a nominal coverage of {100 * table.level:g} % for new workers and new "
-        "clips. Their variance clusters judgments by worker, by clip (or item, or source video) "
-        "of the first source and by clip of the second, each by a delete-one-cluster jackknife, "
-        "combined by inclusion and exclusion and floored at the one-way worker and independent "
-        "variances [cluster, jackknife]; it enters the Korn-Graubard interval [korn]. The Mean "
-        "weighs categories equally, workers spanning them."
-    )
-    if effects:
-        text += f" Design effects were {min(effects):.1f} to {max(effects):.1f}"
-        if effective:
-            text += f", the effective number of workers [kish] {min(effective):.0f}"
-            if round(max(effective)) > round(min(effective)):
-                text += f" to {max(effective):.0f}"
-            text += " per row"
-        text += "."
-    if any(e.method == "pooled ICC" for r in table.rows for e in (*r.cells.values(), r.mean)):
-        text += (
-            " Where fewer than 20 workers were effective, or a cell was unanimous, the variance "
-            "rests on intraclass correlations pooled over the row."
-        )
-    return text
+    if not effects:
+        return []
+    text = f"Design effects were {min(effects):.1f} to {max(effects):.1f}"
+    if effective:
+        text += f", the effective number of workers [kish] {min(effective):.0f}"
+        if round(max(effective)) > round(min(effective)):
+            text += f" to {max(effective):.0f}"
+        text += " per row"
+    return [f"{text}."]
 
 
 def _test_text(table: Table, ranking: Ranking | None) -> str:
-    tests = [(row, table.tests.get((row.comparison.label, "Mean"))) for row in table.rows]
-    told = [row_title(row) for row, test in tests if test and test.adjusted < 0.05]
-    secondary = sum(test is not None and not test.primary for _, test in tests)
-    primary = f"{len(table.rows) - secondary} primary" if secondary else f"{len(table.rows)}"
+    tests = [(row, table.tests.get((row.comparison.label, MEAN))) for row in table.rows]
+    made = [(row, test) for row, test in tests if test is not None]
+    told = [row_title(row) for row, test in made if test.adjusted < 0.05]
+    secondary = sum(not test.primary for _, test in made)
+    primary = f"{len(made) - secondary} primary" if secondary else f"{len(made)}"
     others = f"the other {secondary} with the cells" if secondary else "cells"
+    which = "Each Mean" if len(made) == len(tests) else "Each Mean that has an interval"
     text = (
-        "Each Mean was tested against 50 % by a t test on the same variance, adjusted by Holm "
+        f"{which} was tested against 50 % by a t test on the same variance, adjusted by Holm "
         f"[holm] over {primary} rows, {others} by Benjamini and Hochberg [bh]; "
-        f"{len(told)} of {len(table.rows)} rows differ from 50 % at the 5 % level"
+        f"{len(told)} of {len(made)} rows differ from 50 % at the 5 % level"
     )
     text += f" ({'; '.join(told)})." if told else "."
+    if not made:
+        text = "No Mean was tested against 50 %, as none has an interval."
     if ranking is not None:
         fit = ranking.fit
         text += (

@@ -1,12 +1,12 @@
 """How many judgments, from how many workers, on how many clips: before the study. Pure functions.
 
-A judgment from a worker who has already given many tells less: buying workers beats buying
-judgments (`curve`). Money is counted in `evaluation/budget.py`.
+A judgment from a worker who has already given many tells less, and more workers for the same
+judgments cost nothing more (`curve`). Money is counted in `evaluation/budget.py`.
 """
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -169,26 +169,37 @@ def curve(
     crowd: Crowd,
     rho: Correlations = TYPICAL,
     rate: float = 0.5,
+    *,
+    planned: int,
 ) -> list[Point]:
     """Return half-widths over a grid: more judgments from the same workers soon stop helping.
 
     Args:
         workers: numbers of workers.
         judgments: numbers of judgments of a row.
-        crowd: clips, activity and cap; its number of workers is replaced.
+        crowd: of the plan; a worker may give as many judgments at most at every point as there.
         rho: correlations.
         rate: expected preference.
+        planned: judgments of the row in the plan.
     """
     budgets = list(judgments)
     return [
-        Point(w, n, half_width(rate, n, _with_workers(crowd, w), rho))
+        Point(w, n, half_width(rate, n, _resized(crowd, w, n / planned), rho))
         for w in workers
         for n in budgets
     ]
 
 
-def _with_workers(crowd: Crowd, workers: int) -> Crowd:
-    return Crowd(workers, crowd.clips_a, crowd.clips_b, crowd.activity, crowd.cap)
+def _resized(crowd: Crowd, workers: int, times: float) -> Crowd:
+    """So many workers for so many times the judgments.
+
+    The cap is in multiples of the mean, which falls where more workers share the judgments, while
+    the number that one of them may give stays.
+    """
+    cap = crowd.cap
+    if cap is not None:
+        cap = max(cap * workers / crowd.workers / times, 1.0)
+    return replace(crowd, workers=workers, cap=cap)
 
 
 def allocate(rates: Sequence[float], total: int) -> list[int]:

@@ -51,9 +51,12 @@ ROW_ORDER = tuple(frozenset((row.source_a, row.source_b)) for row in ROWS)
 
 
 def round_half_up(value: float, digits: int = 0) -> float:
-    """Round once, for print; Python's own rounding takes 82.5 to 82."""
+    """Round once, for print; Python's own rounding takes 82.5 to 82.
+
+    What is a half but for the last bits of a float is a half: 100 * (29 / 200) is just under 14.5.
+    """
     scale = 10.0**digits
-    return math.floor(value * scale + 0.5) / scale
+    return math.floor(round(value * scale, 6) + 0.5) / scale
 
 
 def published_percent(source_a: str, source_b: str, category: str) -> float | None:

@@ -125,14 +125,20 @@ def to_markdown(layout: Layout) -> str:
     """Render as GitHub Markdown, one table row per comparison."""
     out = [f"**{layout.banner}**\n"] if layout.banner else []
     out.append(f"{layout.title}\n")
-    out.append("| " + " | ".join((*layout.header, "n")) + " |")
+    out.append(_markdown_line((*layout.header, "n")))
     out.append("|:---" + "|---:" * len(layout.header) + "|")
     for kind, label, values in _merged(layout.lines):
         name = f"*{label}*" if kind == "published" else label
-        out.append("| " + " | ".join((name, *values)) + " |")
+        out.append(_markdown_line((name, *values)))
     out.append("")
     out += [f"- {_sentence(remark)}" for remark in layout.remarks]
     return "\n".join(out) + "\n"
+
+
+def _markdown_line(cells: Sequence[str]) -> str:
+    """One line of a table; a bar in a name must not end its cell, nor a backslash escape it."""
+    escaped = (cell.replace("\\", r"\\").replace("|", r"\|") for cell in cells)
+    return "| " + " | ".join(escaped) + " |"
 
 
 def _merged(lines: Sequence[Line]) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -153,8 +159,8 @@ def _merged(lines: Sequence[Line]) -> list[tuple[str, str, tuple[str, ...]]]:
 
 def markdown_grid(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Render a plain table as Markdown."""
-    out = [f"{title}\n", "| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    out += ["| " + " | ".join(row) + " |" for row in rows]
+    out = [f"{title}\n", _markdown_line(header), "|" + "---|" * len(header)]
+    out += map(_markdown_line, rows)
     return "\n".join(out) + "\n"
 
 

@@ -47,9 +47,12 @@ class Result:
 
 @dataclass(frozen=True)
 class Tally:
-    """A method's right answers: by split and group, [right, videos], seeds added up."""
+    """A method's right answers: by split and group, [right, videos], averaged over seeds.
 
-    counts: dict[tuple[str, str], tuple[int, int]]
+    Another seed answers for the same videos again: it is no new evidence of how they vary.
+    """
+
+    counts: dict[tuple[str, str], tuple[float, float]]
 
     def accuracy(self, without: str | None = None) -> float:
         """Return the mean over splits of the share of right answers, one group left out.
@@ -64,9 +67,9 @@ class Tally:
         variances = [right / of * (1 - right / of) / of for right, of in self._by_split()]
         return float(np.sqrt(sum(variances)) / len(variances))
 
-    def _by_split(self, without: str | None = None) -> list[NDArray[np.int64]]:
+    def _by_split(self, without: str | None = None) -> list[NDArray[np.float64]]:
         """Return [right, videos] of each split, one group left out."""
-        sums: dict[str, NDArray[np.int64]] = defaultdict(lambda: np.zeros(2, np.int64))
+        sums: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros(2))
         for (split, group), count in self.counts.items():
             if group != without:
                 sums[split] += count
@@ -142,12 +145,13 @@ def read_results(place: Path) -> list[Result]:
 
 
 def tally(results: Sequence[Result]) -> Tally:
-    """Add up the right answers of one method's results."""
-    counts: dict[tuple[str, str], NDArray[np.int64]] = defaultdict(lambda: np.zeros(2, np.int64))
+    """Add up the right answers of one method's results, averaged over the seeds of a split."""
+    counts: dict[tuple[str, str], list[list[int]]] = defaultdict(list)
     for result in results:
         for group, count in result.groups.items():
-            counts[result.split, group] += count
-    return Tally({key: (int(right), int(of)) for key, (right, of) in counts.items()})
+            counts[result.split, group].append(count)
+    means = {key: np.mean(seeds, axis=0) for key, seeds in counts.items()}
+    return Tally({key: (float(right), float(of)) for key, (right, of) in means.items()})
 
 
 def jackknife(

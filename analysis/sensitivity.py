@@ -4,6 +4,7 @@ The paper says that removing bad workers did not change "the relative rankings";
 checked at each point of a grid, together with how far every row moves.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from scipy import stats
 
 from analysis.errors import AnalysisError, ConvergenceError, JudgmentsError
 from analysis.exclusions import Rule, exclude
+from analysis.intervals import LEVEL
 from analysis.preference import table_preferences
 from analysis.strengths import contests_of, fit_strengths
 from analysis.table import Table, build_table
@@ -38,7 +40,8 @@ class Variant:
         decided: whether the row's interval excludes 50 %.
         shift: largest change of a Mean from the default, in the default's standard errors; None
             where no row can be compared.
-        tau: Kendall's tau of the order of the rows against the default's; None for one row.
+        tau: Kendall's tau of the order of the rows against the default's; None for one row, and
+            where all Means are equal, so that there is no order.
         same_ranking: whether the Bradley-Terry order of the sources is the default's; None where
             either has none.
     """
@@ -62,12 +65,16 @@ class Sensitivity:
         variants: `default` first, then `none`, then the grid.
         left_out: rules that this study cannot apply, and why.
         stands: share of the variants in which each row is on the default's side of 50 %, decided.
+        level: nominal coverage of the intervals behind `Variant.decided`.
+        partial_mean: whether a Mean is over the categories that have judgments.
     """
 
     rows: tuple[str, ...]
     variants: tuple[Variant, ...]
     left_out: tuple[str, ...]
     stands: tuple[float | None, ...]
+    level: float = LEVEL
+    partial_mean: bool = False
 
     @property
     def verdict(self) -> str:
@@ -82,14 +89,22 @@ class Sensitivity:
         return f"the relative rankings changed under {len(changed)} of {len(judged)}: {listed}"
 
 
-def sensitivity(judgments: pd.DataFrame, rules: Sequence[Rule] = ()) -> Sensitivity:
+def sensitivity(
+    judgments: pd.DataFrame,
+    rules: Sequence[Rule] = (),
+    *,
+    partial_mean: bool = False,
+    level: float = LEVEL,
+) -> Sensitivity:
     """Build the table under the default rules, under none, and under every rule of the grid.
 
     Args:
         judgments: from `load_judgments`.
         rules: the default, which the others are compared with.
+        partial_mean: as in `build_table`.
+        level: as in `build_table`.
     """
-    default = build_table(judgments, rules)
+    default = build_table(judgments, rules, partial_mean=partial_mean, level=level)
     order = _ranking(judgments, rules)
     variants = [_variant("default", default, default, order, order)]
     left_out: list[str] = []
@@ -97,7 +112,7 @@ def sensitivity(judgments: pd.DataFrame, rules: Sequence[Rule] = ()) -> Sensitiv
     grid += [(Rule(n, t).text, (Rule(n, t),)) for n, thresholds in GRID for t in thresholds]
     for name, chosen in grid:
         try:
-            table = build_table(judgments, chosen)
+            table = build_table(judgments, chosen, partial_mean=partial_mean, level=level)
         except JudgmentsError as error:
             if str(error) not in left_out:
                 left_out.append(str(error))
@@ -107,7 +122,9 @@ def sensitivity(judgments: pd.DataFrame, rules: Sequence[Rule] = ()) -> Sensitiv
             continue
         variants.append(_variant(name, table, default, _ranking(judgments, chosen), order))
     labels = tuple(row.comparison.label for row in default.rows)
-    return Sensitivity(labels, tuple(variants), tuple(left_out), _stands(variants))
+    return Sensitivity(
+        labels, tuple(variants), tuple(left_out), _stands(variants), level, partial_mean
+    )
 
 
 def _ranking(judgments: pd.DataFrame, rules: Sequence[Rule]) -> tuple[str, ...] | None:
@@ -137,7 +154,7 @@ def _variant(
         theirs.append(base.mean.percent)
         if base.mean.se:
             shifts.append(abs(row.mean.percent - base.mean.percent) / base.mean.se)
-    tau = float(stats.kendalltau(ours, theirs).statistic) if len(ours) > 1 else None
+    tau = float(stats.kendalltau(ours, theirs).statistic) if len(ours) > 1 else math.nan
     decided = tuple(
         row.mean.low is not None
         and row.mean.high is not None
@@ -152,7 +169,7 @@ def _variant(
         means,
         decided,
         max(shifts) if shifts else None,
-        tau,
+        None if math.isnan(tau) else tau,
         order == default_order if both else None,
     )
 

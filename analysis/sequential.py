@@ -18,7 +18,7 @@ from scipy import special
 
 from analysis.clusters import kish
 from analysis.errors import UsageError
-from analysis.intervals import LEVEL, row_correlations, spread_of
+from analysis.intervals import LEAST_WORKERS, LEVEL, row_correlations, spread_of
 from analysis.preference import Comparison, comparisons_in, sample_of
 from analysis.variance import Sample, component_variance
 
@@ -84,8 +84,11 @@ def look(sample: Sample, planned: int, level: float = LEVEL) -> tuple[float, flo
         level: probability to cover the truth at all looks together.
 
     Returns:
-        Bounds in shares, or None where there are too few workers.
+        Bounds in shares, or None where there are too few workers: one, too, because an interval
+        over the clips of one rater says nothing of the people a row is stopped for.
     """
+    if int(sample.worker.max()) + 1 < LEAST_WORKERS:
+        return None
     rho = row_correlations(sample)[1]
     spread = spread_of(sample, rho)
     if spread is None:

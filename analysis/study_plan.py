@@ -155,7 +155,8 @@ def _curve_table(study: Study, expected: Forecast, crowd: str) -> str:
     row = expected.rows[0]
     workers = [expected.workers * step for step in _STEPS]
     budgets = [row.judgments * step for step in _STEPS]
-    points = curve(workers, budgets, expected.crowd(row.cells), expected.rho)
+    people = expected.crowd(row.cells)
+    points = curve(workers, budgets, people, expected.rho, planned=row.judgments)
     found = {(p.workers, p.judgments): f"{p.half_width:.2f}" for p in points}
     grid = [(f"{w:,} workers", *(found[w, n] for n in budgets)) for w in workers]
     totals = [

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from analysis.errors import AnalysisError
+from analysis.errors import AnalysisError, JudgmentsError
 from analysis.exclusions import Dropped, Rule, exclude, parse_rules
 from analysis.intervals import (
     LEVEL,
@@ -21,9 +21,11 @@ from analysis.preference import (
     Comparison,
     category_order,
     comparisons_in,
+    row_order,
     sample_of,
     table_preferences,
 )
+from analysis.published import round_half_up
 from analysis.significance import Test, tests_of
 from analysis.variance import Correlations
 
@@ -50,6 +52,11 @@ class Row:
     pooled: float | None
     averaged: tuple[str, ...]
     rho: Correlations | None = None
+
+    @property
+    def judged(self) -> bool:
+        """Whether anybody's judgment of the row is in the table."""
+        return self.pooled is not None
 
 
 @dataclass(frozen=True)
@@ -110,23 +117,24 @@ def build_table(
 
     Raises:
         AnalysisError: there are no test judgments, before or after the exclusions.
+        JudgmentsError: a category has the name of the column of Means.
     """
     everything = table_preferences(judgments)
     if everything.empty:
         raise AnalysisError("no counted test judgments: nothing to put in a table")
+    attrs = judgments.attrs
+    categories = _categories(everything, attrs.get("categories") or ())
     kept, dropped = exclude(judgments, rules)
     preferences = everything if len(kept) == len(judgments) else table_preferences(kept)
     if preferences.empty:
         raise AnalysisError("the exclusion rules leave no judgments at all")
-    categories = tuple(category_order(everything["category"].unique()))
     needed = preferences[list(NEEDED)]
     needed.attrs = {}  # or pandas copies all of it with every column of every row
     groups = dict(list(needed.groupby("row", sort=False)))
     rows = [
         _row(row, groups.get(row.label), categories, partial_mean, level)
-        for row in comparisons_in(everything)
+        for row in _comparisons(everything, attrs.get("comparisons") or ())
     ]
-    attrs = judgments.attrs
     primary = attrs.get("primary") or ()
     return Table(
         attrs["study"],
@@ -145,6 +153,27 @@ def build_table(
     )
 
 
+def _categories(preferences: pd.DataFrame, declared: Sequence[str]) -> tuple[str, ...]:
+    """The categories in printing order: those declared, whether judged or not, and all judged."""
+    found = category_order([*preferences["category"].unique(), *declared])
+    for name in found:
+        if name.lower() == MEAN.lower():
+            raise JudgmentsError(
+                f"a category is named {name!r}, as the column of Means is; give it another name"
+            )
+    return tuple(found)
+
+
+def _comparisons(
+    preferences: pd.DataFrame, declared: Sequence[tuple[str, str]]
+) -> list[Comparison]:
+    """The rows in printing order: those that have judgments, and those only declared."""
+    judged = comparisons_in(preferences)
+    rows = {frozenset(pair): Comparison(*pair) for pair in declared}
+    rows |= {frozenset((row.source_a, row.source_b)): row for row in judged}
+    return row_order(rows.values(), declared)
+
+
 def _row(
     comparison: Comparison,
     preferences: pd.DataFrame | None,
@@ -152,7 +181,7 @@ def _row(
     partial_mean: bool,
     level: float,
 ) -> Row:
-    """One row; `preferences` is None where the exclusions left nothing of it."""
+    """One row; `preferences` is None where nobody judged it, or the exclusions left nothing."""
     if preferences is None:
         return Row(comparison, dict.fromkeys(categories, NOTHING), NOTHING, None, ())
     sample = sample_of(preferences)
@@ -194,7 +223,9 @@ def _tests(rows: Sequence[Row], declared: Sequence[tuple[str, str]]) -> dict[tup
 
 def _unseen(rows: Sequence[Row], declared: Sequence[tuple[str, str]]) -> list[str]:
     """Name the primary rows that have no judgments: their tests are missing, not passed."""
-    pairs = {frozenset((row.comparison.source_a, row.comparison.source_b)) for row in rows}
+    pairs = {
+        frozenset((row.comparison.source_a, row.comparison.source_b)) for row in rows if row.judged
+    }
     return [
         f"{a} over {b} is declared primary, but has no judgments"
         for a, b in declared
@@ -219,14 +250,17 @@ def _notes(
         if missing and row.averaged and row.mean is not NOTHING:
             averaged = ", ".join(c for c in categories if c not in missing)
             notes.append(f"{label}: Mean over {averaged} only, no judgments of {_and(missing)}")
+        elif not row.judged:
+            notes.append(f"{label}: no judgments")
         elif missing:
             notes.append(f"{label}: no Mean, as there are no judgments of {_and(missing)}")
         if row.mean.percent is not None and row.pooled is not None:
             gap = abs(row.mean.percent - row.pooled)
             if gap >= POOLED_GAP:
                 notes.append(
-                    f"{label}: the Mean of the categories is {row.mean.percent:.1f}, "
-                    f"pooling all judgments gives {row.pooled:.1f}"
+                    f"{label}: the Mean of the categories is "
+                    f"{round_half_up(row.mean.percent, 1):.1f}, "
+                    f"pooling all judgments gives {round_half_up(row.pooled, 1):.1f}"
                 )
     return notes + _interval_notes(rows)
 

@@ -67,7 +67,8 @@ def main(
     judgments = judgments_from(db, file, study, question, rules, simulated)
     found = rules_for(judgments, rules)
     if under_all_rules:
-        text = render_sensitivity(sensitivity(judgments, found), form, judgments.attrs["simulated"])
+        variants = sensitivity(judgments, found, partial_mean=partial_mean, level=level)
+        text = render_sensitivity(variants, form, judgments.attrs["simulated"])
     else:
         table = build_table(judgments, found, partial_mean=partial_mean, level=level)
         text = render(table, form, paper=paper, more=details)

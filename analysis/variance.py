@@ -173,9 +173,16 @@ def _distinct(factors: Sequence[Codes]) -> list[Codes]:
     """Drop clusterings that repeat an earlier one: pairing by item makes both sides equal."""
     kept: list[Codes] = []
     for codes in factors:
-        if not any(np.array_equal(codes, other) for other in kept):
+        if not any(_alike(codes, other) for other in kept):
             kept.append(codes)
     return kept
+
+
+def _alike(first: Codes, second: Codes) -> bool:
+    """Whether two clusterings put the same judgments together, however they number them."""
+    if first.max() != second.max():
+        return False
+    return np.array_equal(codes_of(first), codes_of(second))
 
 
 def multiway(sample: Sample, factors: Sequence[Codes] | None = None) -> Multiway:

@@ -170,12 +170,23 @@ def test_a_larger_difference_has_more_power(run, study_file):
 
 def test_plan_shows_that_more_workers_beat_more_judgments(run, study_file):
     many = study_file(
-        ("workers = 100", "workers = 25\nsessions_per_worker = 20"),
+        ("workers = 100", "workers = 25\nsessions_per_worker = 80"),
     )
     out = run("plan", many, "--clips", 400)[1]
     workers, judgments = re.findall(r"(\d+\.\d+) points", out)
 
     assert float(workers) < float(judgments)
+
+
+def test_plan_promises_of_more_workers_what_declaring_them_does(run, study_file):
+    few, many = (
+        run("plan", study_file(("workers = 100", f"workers = {n}")), "--clips", 400)[1]
+        for n in (100, 400)
+    )
+    promised = re.search(r"4 times the workers, same judgments and money: ([\d.]+)", few)[1]
+    declared = numbers_of(many[many.index("workers against judgments") :], "400 workers")[1]
+
+    assert promised == declared
 
 
 def test_a_pilot_gives_correlations_rates_and_allocation(
@@ -337,6 +348,19 @@ def test_import_gives_judgments_that_the_analysis_reads(run, tmp_path):
     assert judgments["rt_ms"].isna().all()
     assert "left empty: hit, rt_ms, answered_at" in err
     assert "crowd is `imported` in all rows" in err
+    assert "without loops the rule `too-fast` cannot be applied" in err
+
+
+def test_import_takes_loops_for_the_rule_too_fast(run, tmp_path):
+    out_file = tmp_path / "judgments.csv"
+    table = pairwise_table(tmp_path, views=["1", "0.5", "2", "1", "", "1.5"])
+    code, _, err = run(
+        "import", table, *MAP, "--map", "loops=views", "--study", "other", "--out", out_file
+    )
+
+    assert code == 0
+    assert "too-fast" not in err
+    assert (load_judgments(file=out_file)["loops"] < 1).tolist() == [0, 1, 0, 0, 0, 0]
 
 
 @pytest.mark.filterwarnings("error")

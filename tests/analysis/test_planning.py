@@ -38,11 +38,27 @@ def test_half_widths_of_a_row_like_the_papers():
 def test_more_workers_beat_more_judgments():
     points = {
         (p.workers, p.judgments): p.half_width
-        for p in curve([150, 600], [2164, 4 * 2164], Crowd(150), SEEN)
+        for p in curve([150, 600], [2164, 4 * 2164], Crowd(150), SEEN, planned=2164)
     }
 
     assert points[600, 2164] < points[150, 4 * 2164] < points[150, 2164]
     assert points[150, 4 * 2164] == pytest.approx(3.5, abs=0.15)
+
+
+def test_the_curve_promises_what_a_plan_of_so_many_workers_and_judgments_does():
+    places, total = 88, 13_000  # of a worker, and of the six rows
+
+    def planned(workers, times=1):
+        return Crowd(workers, cap=max(places * workers / (times * total), 1))
+
+    points = curve([150, 600], [2164, 4 * 2164], planned(150), SEEN, planned=2164)
+    found = {(p.workers, p.judgments): p.half_width for p in points}
+
+    for workers, times in ((150, 1), (600, 1), (600, 4)):
+        expected = half_width(0.5, times * 2164, planned(workers, times), SEEN)
+        assert found[workers, times * 2164] == pytest.approx(expected)
+    # More than the same workers may give: all of them give the same.
+    assert found[150, 4 * 2164] == pytest.approx(half_width(0.5, 4 * 2164, planned(150, 4), SEEN))
 
 
 def test_planned_standard_error_is_what_simulated_studies_show():

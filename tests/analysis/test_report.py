@@ -108,12 +108,36 @@ def test_one_rater_gets_a_report_too(loaded, tmp_path):
 
 def test_funnel_counts_workers_rule_by_rule(judgments_text, write_judgments):
     frame = judgments_text(per_cell=40)
-    frame.loc[frame["worker"] == "w001", "rt_ms"] = "10"
+    frame.loc[frame["worker"] == "w001", "loops"] = "0.01"
     judgments = load_judgments(file=write_judgments(frame))
     steps = funnel_steps(judgments, parse_rules(["too-fast"]))
 
     assert [count for _, count in steps] == [40, 40, 39]
-    assert any("came before the clip had run once" in line for line in quality(judgments))
+    hasty = int((frame["worker"] == "w001").sum())
+    assert f"{hasty} answers came before the clips had run once." in quality(judgments)
+
+
+def test_ties_alone_say_nothing_of_sides(judgments_text):
+    frame = judgments_text(per_cell=5).assign(choice="tie", label="")
+    lines = quality(check_judgments(frame))
+
+    assert not any("left" in line for line in lines)
+    assert any(line.startswith("Median answer after") for line in lines)
+
+
+def test_judgments_that_do_not_count_change_neither_funnel_nor_sentences(judgments_text):
+    frame = judgments_text(per_cell=20)
+    late = frame.iloc[:30].assign(
+        counted="false", assignment="late", choice="tie", label="", rt_ms="1", loops="0.01"
+    )
+    late.iloc[:15, late.columns.get_loc("worker")] = "only-late"
+    late.iloc[15:, late.columns.get_loc("worker")] = "w001"
+    plain = check_judgments(frame)
+    everything = check_judgments(pd.concat([frame, late], ignore_index=True))
+    rules = parse_rules(["too-fast"])
+
+    assert funnel_steps(everything, rules) == funnel_steps(plain, rules)
+    assert quality(everything) == quality(plain)
 
 
 def test_gold_repeats_and_identical_pairs_are_summed_up(judgments_text):
@@ -131,7 +155,11 @@ def test_gold_repeats_and_identical_pairs_are_summed_up(judgments_text):
     same["choice"] = "left"
     lines = quality(check_judgments(pd.concat([frame, gold, again, same])))
 
+    gold["correct_choice"] = ["", *gold["correct_choice"].iloc[1:]]
+    three = quality(check_judgments(pd.concat([frame, gold])))
+
     assert "75.0 % of 4 gold trials were answered right." in lines
+    assert "100.0 % of 3 gold trials were answered right." in three
     assert "100.0 % of 4 repeated pairs got the same answer." in lines
     assert "Of 4 pairs of identical clips, 100.0 % went left." in lines
 

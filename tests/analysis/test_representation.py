@@ -97,10 +97,19 @@ def test_the_jackknife_covers_where_groups_differ():
     assert 0.92 <= covered / 300 <= 0.98
 
 
-def test_seeds_are_added_up(write):
-    results = read_results(write(line(seed=0), line(seed=1, groups={"ann": [1, 4]})))
+def test_seeds_are_averaged(write):
+    results = read_results(write(line(seed=0), line(seed=1, groups={"ann": [2, 4]})))
 
-    assert tally(results).counts["1", "ann"] == (4, 8)
+    assert tally(results).counts["1", "ann"] == (2.5, 4)
+
+
+def test_more_seeds_are_not_more_videos(write):
+    groups = {name: [5, 10] for name in "abcde"}
+    one = accuracy_of(read_results(write(line(groups=groups))))
+    many = accuracy_of(read_results(write(*(line(seed=k, groups=groups) for k in range(16)))))
+
+    assert many == one
+    assert one.low == pytest.approx(0.5 - stats.t.ppf(0.975, 4) * np.sqrt(0.25 / 50))
 
 
 def test_the_table_sets_ours_beside_the_published(write):

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -63,6 +64,55 @@ def test_the_declared_rules_are_the_default(loaded):
     by_name = {v.name: v for v in found.variants}
 
     assert by_name["default"].means == by_name["paper-as-published:0.2"].means
+
+
+def even(frame):
+    """The same judgments, each source chosen in every other one of a row."""
+    first = frame.groupby("pair_type").cumcount() % 2 == 0
+    frame["choice"] = np.where(
+        first == (frame["left_source"] == frame["source_a"]), "left", "right"
+    )
+    frame["label"] = frame["left_clip"].where(frame["choice"] == "left", frame["right_clip"])
+    return frame
+
+
+def test_equal_means_have_no_order_to_compare(judgments_text, write_judgments):
+    rows = {("x", "real"): 0.5, ("y", "real"): 0.5}
+    path = str(write_judgments(even(judgments_text(rows, per_cell=20, categories=("golf",)))))
+    as_json = CliRunner().invoke(main, ["--judgments", path, "--sensitivity", "--format", "json"])
+    as_text = CliRunner().invoke(main, ["--judgments", path, "--sensitivity"])
+
+    default = json.loads(as_json.stdout)["variants"][0]
+    assert (default["means"], default["tau"]) == ([50, 50], None)
+    assert "nan" not in as_text.stdout
+    assert as_text.stdout.splitlines()[2].split()[-2:] == ["–", "yes"]
+
+
+def test_the_star_follows_the_level(judgments_text, write_judgments):
+    path = str(write_judgments(judgments_text({("x", "y"): 0.6}, per_cell=60)))
+    shown = {}
+    for level in ("0.5", "0.999"):
+        arguments = ["--judgments", path, "--sensitivity", "--level", level]
+        shown[level] = CliRunner().invoke(main, arguments).stdout
+
+    default = {level: text.splitlines()[2].split()[3] for level, text in shown.items()}
+    assert default["0.5"] == default["0.999"] + "*"
+    assert "where its 99.9 % interval excludes 50" in shown["0.999"]
+
+
+def test_a_row_that_lacks_a_category_is_in_the_grid_of_partial_means(
+    judgments_text, write_judgments
+):
+    frame = judgments_text({("x", "y"): 0.6, ("x", "z"): 0.6}, per_cell=30)
+    gone = (frame["category"] == "golf") & (frame["pair_type"] == "x__z")
+    judgments = load_judgments(file=write_judgments(frame[~gone]))
+    whole, partial = sensitivity(judgments), sensitivity(judgments, partial_mean=True)
+
+    assert whole.variants[0].means[1] is None
+    assert partial.variants[0].means[1] is not None
+    arguments = ["--judgments", str(write_judgments(frame[~gone])), "--sensitivity"]
+    text = CliRunner().invoke(main, [*arguments, "--partial-mean"]).stdout
+    assert "A Mean is over the categories that have judgments" in text
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "latex", "html", "csv", "json"])

@@ -77,6 +77,15 @@ def test_too_few_workers_have_no_sequence():
     assert look(sample, 100) is None
 
 
+def test_one_rater_stops_no_row(judgments_text):
+    alone = judgments_text({("x", "y"): 0.97}, per_cell=200, workers=1, clips=150)
+    (state,) = looks(table_preferences(check_judgments(alone)), {})
+
+    assert state.percent > 90
+    assert (state.low, state.high) == (None, None)
+    assert not parse_stop("decided or half-width 50").done(state)
+
+
 def test_stop_rules_read_and_decide():
     done = Look("x over y", 60, 57, 63, 900)
     wide = Look("x over z", 52, 40, 64, 90)

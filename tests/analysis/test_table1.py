@@ -1,8 +1,11 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
+from fractions import Fraction
+from math import floor
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from analysis.data import CSV_COLUMNS
-from analysis.layout import BANNER, lay_out
+from analysis.layout import BANNER, lay_out, percent_text
 from analysis.load import load_judgments
 from analysis.published import ROWS, arithmetic, published_percent, round_half_up
 from analysis.render import render
@@ -169,9 +172,28 @@ def test_rounding_is_half_up_once():
     assert round_half_up(16.25, 1) == 16.3
 
 
+@pytest.mark.parametrize("digits", [0, 1])
+@pytest.mark.parametrize("n", [200, 400])
+def test_exact_halves_round_up_whatever_a_float_makes_of_them(n, digits):
+    halves = [k for k in range(n + 1) if Fraction(100 * k * 10**digits, n) % 1 == Fraction(1, 2)]
+    assert bool(halves) == (n == 400 or digits == 0)
+    for k in range(n + 1):
+        exact = floor(Fraction(100 * k * 10**digits, n) + Fraction(1, 2)) / 10**digits
+        assert percent_text(100 * (k / n), digits) == f"{exact:.{digits}f}"
+
+
+def test_29_of_200_print_as_15_where_whole_percents_are_asked_for(judgments_text, table):
+    frame = judgments_text({("x", "y"): 0.5}, per_cell=200, categories=("all",))
+    wins = frame.index < 29
+    frame["choice"] = np.where(wins == (frame["left_source"] == "x"), "left", "right")
+    frame["label"] = frame["left_clip"].where(frame["choice"] == "left", frame["right_clip"])
+
+    assert lay_out(table(frame), paper=True).lines[1].values == ("15", "15")
+
+
 def test_declared_exclusions_apply_unless_told_otherwise(judgments_text, write_judgments, tmp_path):
     frame = judgments_text(per_cell=20)
-    frame.loc[frame["worker"] == "w001", "rt_ms"] = "10"
+    frame.loc[frame["worker"] == "w001", "loops"] = "0.01"
     path = write_judgments(frame)
     (tmp_path / "study.toml").write_text(
         '[study]\nname = "paper"\nseed = 3\n[analysis]\nexclude = ["too-fast"]\n'
@@ -228,6 +250,26 @@ def test_names_are_escaped(judgments_text, write_judgments):
 
     assert r"s\_1\&$<$b$>$" in render(table, "latex")
     assert "s_1&amp;&lt;b&gt;" in render(table, "html")
+
+
+@pytest.mark.parametrize("name", ["Mean", "mean"])
+def test_no_category_may_be_named_as_the_means_are(judgments_text, write_judgments, name):
+    path = write_judgments(judgments_text({("x", "y"): 0.5}, categories=("golf", name)))
+    result = run("--judgments", path)
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: a category is named {name!r}, as the column of Means")
+
+
+def test_bars_in_names_do_not_end_a_cell_of_markdown(judgments_text, table):
+    found = table(judgments_text({("x|1", "y"): 0.5}, categories=("a|b", "c\\")))
+    whole = render(found, "markdown", more=True)
+    lines = [line for line in whole.splitlines() if line.startswith("|")]
+    cells = [len(re.split(r"(?<!\\)(?:\\\\)*\|", line)) for line in lines]
+
+    assert lines[0] == r"|  | A\|b | C\\ | Mean | n |"
+    assert lines[3].startswith(r"| x\|1 over y |")
+    assert set(cells[:4]) == {7}
 
 
 def test_text_lines_up(table):

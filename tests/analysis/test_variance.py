@@ -4,6 +4,8 @@ import statsmodels.api as sm
 from statsmodels.stats.sandwich_covariance import cov_cluster
 
 from analysis.clusters import codes_of, intersection, kish, sum_squares
+from analysis.load import check_judgments
+from analysis.preference import sample_of, table_preferences
 from analysis.synthetic import Setting, draw_row, marginal_rate, mu_for
 from analysis.variance import (
     Correlations,
@@ -93,6 +95,36 @@ def test_equal_sides_are_one_factor_when_pairing_by_item():
     one = multiway(by_item, (by_item.worker, by_item.clip_a))
 
     assert both == one
+
+
+def test_the_order_of_rows_changes_no_number(judgments_text):
+    # In every cell a worker judges one pair, and its clips are shown once: equal clusterings.
+    frame = judgments_text({("x", "y"): 0.6}, per_cell=40, categories=("golf", "beach"))
+    rng = np.random.default_rng(2)
+    for _, cell in frame.groupby("category"):
+        frame.loc[cell.index, "worker"] = [f"w{i:02d}" for i in rng.permutation(40)]
+        for side in ("left", "right"):
+            source = frame.loc[cell.index, f"{side}_source"] + "/"
+            frame.loc[cell.index, f"{side}_clip"] = source + [f"{i}" for i in cell.index]
+    frame["label"] = frame["left_clip"].where(frame["choice"] == "left", frame["right_clip"])
+    first, *others = (
+        cells_of(ordered)
+        for ordered in (
+            frame.sort_values(["category", "worker"]),
+            frame,
+            *(frame.sample(frac=1, random_state=seed) for seed in range(3)),
+        )
+    )
+
+    for other in others:
+        assert other == pytest.approx(first, rel=1e-9)
+
+
+def cells_of(frame):
+    """The variance and degrees of freedom of every cell, then of the row."""
+    row = sample_of(table_preferences(check_judgments(frame.reset_index(drop=True))))
+    found = [multiway(part) for part in (*row.cells, row)]
+    return [value for each in found for value in (each.variance, each.df)]
 
 
 def test_kish_counts_equal_shares_and_giants():

@@ -1,0 +1,50 @@
+"""The methods paragraph claims what was done with the data at hand, and no more."""
+
+import pytest
+
+from analysis.load import load_judgments
+from analysis.methods import methods
+from analysis.table import build_table
+
+
+@pytest.fixture
+def told(judgments_text, write_judgments):
+    """The paragraphs about intervals and tests, of a study with so many workers."""
+
+    def tell(workers, **options):
+        path = write_judgments(judgments_text({("x", "y"): 0.6}, workers=workers, **options))
+        return methods(build_table(load_judgments(file=path)), None, 0.5)[2:]
+
+    return tell
+
+
+def test_one_rater_speaks_for_nobody_else(told):
+    intervals, tests = told(1)
+
+    assert "for new clips judged by this one rater, and say nothing of other people" in intervals
+    assert "new workers" not in intervals
+    assert "by worker" not in intervals
+    assert "t test on the same variance" in tests
+
+
+def test_without_intervals_nothing_is_claimed(told):
+    intervals, tests = told(3)
+
+    assert intervals.startswith("No intervals are given: it takes at least 5 workers")
+    assert "coverage" not in intervals
+    assert tests.startswith("No Mean was tested against 50 %, as none has an interval.")
+
+
+def test_few_workers_are_said_to_rest_on_pooled_correlations(told):
+    intervals, _ = told(12)
+
+    assert "for new workers and new clips. As fewer than 20 workers were effective" in intervals
+    assert "in a Mean, on judgments clustered by worker" in intervals
+
+
+def test_many_workers_have_the_jackknife_alone(told):
+    intervals, tests = told(60, per_cell=200)
+
+    assert "Their variance clusters judgments by worker, by clip" in intervals
+    assert "pooled" not in intervals
+    assert tests.startswith("Each Mean was tested")
