@@ -2,7 +2,8 @@
 
 Three ways take turns: the plain one (numpy's fancy index), the feed of `vgan train` (gathered ahead
 in a thread, which here has nothing to hide behind), and the feed on to the float32 that networks
-are given. The shard is made of noise, touched once so that it is in memory. A copy of the
+are given; on a GPU also the feed whose clips stay there, as those of `vgan train` do where they
+fit. The shard is made of noise, touched once so that it is in memory. A copy of the
 shard's bytes in one piece, in the same turns, says what memory allows.
 
     python benchmarks/input.py                  # 1,000 clips, batches of 64
@@ -14,6 +15,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from numpy.typing import NDArray
 from vgan.data.dataset import FRAMES, SIZE, ClipDataset, to_model_range
 from vgan.data.feed import Feed
 from vgan.data.manifest import ClipRecord
+from vgan.models.measuring import drain
 
 CLIP = (FRAMES, SIZE, SIZE, 3)
 
@@ -43,13 +46,17 @@ def make_dataset(folder: Path, count: int) -> ClipDataset:
     return ClipDataset(clips, records, [])
 
 
-def clips_per_second(take: Callable[[], object], batch: int, seconds: float) -> float:
-    """Return how many clips come in a while."""
+def clips_per_second(
+    take: Callable[[], object], batch: int, seconds: float, device: torch.device
+) -> float:
+    """Return how many clips come in a while, all of them there at its end."""
+    drain(device)
     batches, start = 0, time.perf_counter()
-    while (passed := time.perf_counter() - start) < seconds:
+    while time.perf_counter() - start < seconds:
         take()
         batches += 1
-    return batches * batch / passed
+    drain(device)
+    return batches * batch / (time.perf_counter() - start)
 
 
 def main() -> None:
@@ -62,21 +69,24 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
     device = torch.device(args.device)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         dataset = make_dataset(Path(folder), args.clips)
         rng = np.random.default_rng(1)
         target: NDArray[np.uint8] = np.empty((args.batch, *CLIP), np.uint8)
-        with Feed(dataset, args.batch, rng, device=device, resident=False) as feed:
-            ways: dict[str, Callable[[], object]] = {
-                "plain": lambda: dataset.batch(args.batch, rng).to(device),
-                "feed": feed.take,
-                "feed, float32": lambda: to_model_range(feed.take()),
-                "one piece": lambda: np.copyto(target, dataset.clips[: args.batch]),
-            }
-            found: dict[str, list[float]] = {name: [] for name in ways}
-            for _ in range(args.turns):
-                for name, take in ways.items():
-                    found[name].append(clips_per_second(take, args.batch, args.seconds))
+        feed = stack.enter_context(Feed(dataset, args.batch, rng, device=device, resident=False))
+        ways: dict[str, Callable[[], object]] = {
+            "plain": lambda: dataset.batch(args.batch, rng).to(device),
+            "feed": feed.take,
+            "feed, float32": lambda: to_model_range(feed.take()),
+            "one piece": lambda: np.copyto(target, dataset.clips[: args.batch]),
+        }
+        if device.type == "cuda":
+            kept = stack.enter_context(Feed(dataset, args.batch, rng, device=device, resident=True))
+            ways["resident"] = kept.take
+        found: dict[str, list[float]] = {name: [] for name in ways}
+        for _ in range(args.turns):
+            for name, take in ways.items():
+                found[name].append(clips_per_second(take, args.batch, args.seconds, device))
     size = int(np.prod(CLIP))
     print(f"{args.clips} clips of {size:,} bytes, batches of {args.batch}, on {device.type}")
     for name, rates in found.items():

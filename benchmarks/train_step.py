@@ -97,6 +97,8 @@ def take_part(args: argparse.Namespace, device: torch.device) -> None:
     print(operations(args, device), flush=True)
     real = torch.rand(args.batch, *CLIP, device=device) * 2 - 1
     with training(args, device) as step:
+        if device.type == "cuda":  # what follows is the step's own, without counting and measuring
+            torch.cuda.reset_peak_memory_stats(device)
         for _ in sys.stdin:
             synchronise(device)
             start = time.perf_counter()

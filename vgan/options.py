@@ -1,5 +1,6 @@
 """Click options that stand under headings in a command's help, and those that several share."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -12,6 +13,22 @@ if TYPE_CHECKING:
     import torch
 
 Folder = click.Path(path_type=Path)
+
+
+class _Number(click.types.FloatParamType):
+    """A float that can be compared: `nan` and `inf` are floats to Python, and pass every limit."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number, or fail with the option's name."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number that can be used.", param, ctx)
+        return number
+
+
+Number = _Number()
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
@@ -87,4 +104,8 @@ def choose_device(name: str) -> "torch.device":
         raise UsageError(f"no device called {name!r}; there are cpu and cuda") from None
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: torch finds no GPU on this machine; use --device cpu")
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"--device {name} is not supported; there are cpu and cuda")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise UsageError(f"--device {name}: this machine has {torch.cuda.device_count()} GPUs")
     return device

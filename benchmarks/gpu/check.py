@@ -21,6 +21,8 @@ from torch import Tensor, nn
 from vgan.models.discriminator import Discriminator
 from vgan.models.generator import TwoStreamGenerator
 from vgan.models.layers import lay_out
+from vgan.models.measuring import drain, exact_float32
+from vgan.training import players
 from vgan.training.steps import autocast
 
 # Relative to the float32 result's norm. bfloat16 keeps 8 bits (0.4 %), batch norm over a batch of
@@ -63,9 +65,11 @@ def differences(
     network: nn.Module, other: nn.Module, given: Tensor, dtype: torch.dtype
 ) -> dict[str, float]:
     """Return how far `other` in `dtype` is from `network` in float32, relative to the latter."""
-    with torch.no_grad():
-        pull = torch.randn_like(network(given))
-    plain = {name: v.clone() for name, v in results(network, given, torch.float32, pull).items()}
+    with exact_float32():
+        with torch.no_grad():
+            pull = torch.randn_like(network(given))
+        exact = results(network, given, torch.float32, pull)
+    plain = {name: values.clone() for name, values in exact.items()}
     fast = results(other, given, dtype, pull)
     return {name: float((fast[name] - plain[name]).norm() / plain[name].norm()) for name in plain}
 
@@ -77,7 +81,7 @@ def check(width: int, batch: int, device: torch.device, compiled: bool) -> bool:
         given = torch.randn(batch, *shape, device=device)
         ways = {"bfloat16": (network, torch.bfloat16)}
         if compiled:
-            fused: nn.Module = torch.compile(network)  # type: ignore[assignment]
+            fused = players.compiled(network)
             ways |= {"compiled float32": (fused, torch.float32)}
             ways |= {"compiled bfloat16": (fused, torch.bfloat16)}
         for way, (other, dtype) in ways.items():
@@ -91,12 +95,11 @@ def check(width: int, batch: int, device: torch.device, compiled: bool) -> bool:
 def seconds(work: Callable[[], object], device: torch.device, times: int) -> float:
     """Return seconds per call, the device's queue drained before and after."""
     work()
-    drain = torch.cuda.synchronize if device.type == "cuda" else torch.cpu.synchronize
-    drain()
+    drain(device)
     start = time.perf_counter()
     for _ in range(times):
         work()
-    drain()
+    drain(device)
     return (time.perf_counter() - start) / times
 
 

@@ -66,7 +66,14 @@ def test_version_is_the_packages(capsys):
      (["train", "two-stream"], "--data is missing"),
      (["generate", "run", "--n", "0", "--out", "x"], "--n"),
      (["generate", "run", "--n", "1", "--out", "x", "--device", "abacus"], "abacus"),
-     (["scenes", "--out", "x", "--clips", "1", "--categories", "moon"], "moon")],
+     (["scenes", "--out", "x", "--clips", "1", "--categories", "moon"], "moon"),
+     (["ingest", "x", "--out", "y", "--fps", "nan"], "'--fps'"),
+     (["ingest", "x", "--out", "y", "--fps", "inf"], "'--fps'"),
+     (["ingest", "x", "--out", "y", "--test-share", "nan"], "'--test-share'"),
+     (["ingest", "x", "--out", "y", "--min-motion", "nan"], "'--min-motion'"),
+     (["ingest", "x", "--out", "y", "--min-light", "nan"], "'--min-light'"),
+     (["filter-scenes", "x", "--out", "y", "--threshold", "nan"], "'--threshold'"),
+     (["represent", "all", "--data", "x", "--out", "y", "--fraction", "nan"], "'--fraction'")],
 )  # fmt: skip
 def test_wrong_usage_is_named_with_exit_code_2(arguments, named, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -106,6 +113,16 @@ def test_errors_become_exit_codes_in_one_place(error, code, monkeypatch, capsys)
 
     assert main(["scenes", "--out", "x", "--clips", "1"]) == code
     assert capsys.readouterr().err.strip().splitlines()[-1].startswith("vgan: ")
+
+
+def test_devices_that_are_not_there_are_named_with_exit_code_2(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    for device, words in (("mps", "not supported"), ("cuda:2", "has 2 GPUs")):
+        arguments = ["train", "two-stream", "--data", str(tmp_path), "--device", device]
+
+        assert main(arguments) == 2
+        assert words in capsys.readouterr().err
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from vgan.errors import DataError
-from vgan.options import Folder, GroupedCommand, option, options, seed_option
+from vgan.options import Folder, GroupedCommand, Number, option, options, seed_option
 
 
 @click.command(cls=GroupedCommand)
@@ -41,12 +41,12 @@ def scenes(out: Path, clips: int, seed: int, categories: str) -> None:
 )
 @options(
     "How videos are cut",
-    option("--fps", type=float, metavar="HZ", help="Of the clips (default: each video's own)."),
+    option("--fps", type=Number, metavar="HZ", help="Of the clips (default: each video's own)."),
     option("--frames", type=int, default=32, metavar="N", help="In each clip."),
     option("--size", type=int, default=64, metavar="PIXELS", help="Of a clip's side."),
     option(
         "--test-share",
-        type=float,
+        type=Number,
         default=0.2,
         metavar="SHARE",
         help="Of the videos in the test split; no video is in both.",
@@ -72,14 +72,14 @@ def scenes(out: Path, clips: int, seed: int, categories: str) -> None:
     "What is dropped",
     option(
         "--min-motion",
-        type=float,
+        type=Number,
         default=0.3,
         metavar="LEVELS",
         help="Mean change from frame to frame (of 255) under which a clip is still.",
     ),
     option(
         "--min-light",
-        type=float,
+        type=Number,
         default=8.0,
         metavar="LEVELS",
         help="Mean level (of 255) under which a clip is black.",

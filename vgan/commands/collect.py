@@ -6,7 +6,15 @@ from typing import Any
 
 import click
 
-from vgan.options import Folder, GroupedCommand, choose_device, device_option, option, options
+from vgan.options import (
+    Folder,
+    GroupedCommand,
+    Number,
+    choose_device,
+    device_option,
+    option,
+    options,
+)
 
 _DAY = click.DateTime(("%Y-%m-%d",))
 
@@ -33,7 +41,7 @@ _DAY = click.DateTime(("%Y-%m-%d",))
     ),
     option(
         "--threshold",
-        type=float,
+        type=Number,
         metavar="P",
         help="Keep what is in a category with this probability (default: by likeliest scene).",
     ),

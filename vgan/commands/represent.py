@@ -5,7 +5,15 @@ from pathlib import Path
 import click
 
 from vgan.errors import UsageError
-from vgan.options import Folder, GroupedCommand, choose_device, device_option, option, options
+from vgan.options import (
+    Folder,
+    GroupedCommand,
+    Number,
+    choose_device,
+    device_option,
+    option,
+    options,
+)
 from vgan.representation.names import BUDGETS, METHODS
 
 
@@ -21,7 +29,7 @@ from vgan.representation.names import BUDGETS, METHODS
         "--fraction",
         "fractions",
         multiple=True,
-        type=float,
+        type=Number,
         default=(1.0,),
         metavar="F",
         help="Share of the labels to learn from; repeatable.",

@@ -74,7 +74,7 @@ class Feed:
         """Return the next batch, uint8 (B, T, H, W, 3), on the device; good until the next call."""
         chosen = self.dataset.draw(self.batch_size, self.rng, self.rows)
         if self.resident is not None:
-            return self.resident.index_select(0, torch.from_numpy(chosen).to(self.device))
+            return self.resident.index_select(0, self._on_device(chosen))
         batch = self._gathered(chosen)
         if self.device.type == "cuda":
             on_device = batch.to(self.device, non_blocking=True)
@@ -84,6 +84,15 @@ class Feed:
         following = self.dataset.draw(self.batch_size, copy.deepcopy(self.rng), self.rows)
         self._ahead = following, self._pool.submit(self._gather, following, self._turn)
         return batch
+
+    def _on_device(self, chosen: NDArray[np.int64]) -> Tensor:
+        """Return the numbers of clips on the device, without waiting for it."""
+        numbers = torch.from_numpy(chosen)
+        if self.device.type != "cuda":
+            return numbers.to(self.device)
+        # Only from pinned memory is a copy not waited for. Who allocates it notes the copy, and
+        # gives the memory to nobody else before that is done, though it is free from here on.
+        return numbers.pin_memory().to(self.device, non_blocking=True)
 
     def _gathered(self, chosen: NDArray[np.int64]) -> Tensor:
         """Return the clips chosen, from what was gathered ahead where that is them."""

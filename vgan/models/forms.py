@@ -63,7 +63,10 @@ class Forms:
     def from_dict(cls, raw: Mapping[str, Any]) -> Self:
         """Read plain values; ValueError or TypeError where they are none of ours."""
         forms = {name: Form(value) for name, value in raw.items() if name != "dtype"}
-        return cls(**forms, dtype=raw.get("dtype"))
+        dtype = raw.get("dtype")
+        if dtype is not None and not isinstance(getattr(torch, dtype, None), torch.dtype):
+            raise ValueError(f"no arithmetic called {dtype!r}")
+        return cls(**forms, dtype=dtype)
 
 
 def halve(large: Tensor, weight: Tensor, form: Form = Form.LIBRARY) -> Tensor:

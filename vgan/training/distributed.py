@@ -13,6 +13,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -24,6 +25,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from vgan.errors import UsageError
 
+# The others wait while the first one decodes, which can take a day, or fits a mixture. Only waiting
+# may take so long: a sum that a dead process never joins ends after the backend's own ten minutes
+# (NCCL) or thirty (Gloo).
+LONGEST_WAIT = timedelta(days=7)
+
 
 @dataclass(frozen=True)
 class World:
@@ -32,10 +38,12 @@ class World:
     Args:
         rank: of this one, from 0.
         size: how many there are.
+        waiting: the group that they wait in; the one of everything else when None.
     """
 
     rank: int = 0
     size: int = 1
+    waiting: dist.ProcessGroup | None = None
 
     @property
     def is_first(self) -> bool:
@@ -57,9 +65,9 @@ class World:
         return slice(self.rank * share, (self.rank + 1) * share)
 
     def wait(self) -> None:
-        """Wait until every process has come this far."""
+        """Wait until every process has come this far, for `LONGEST_WAIT` at most."""
         if self.size > 1:
-            dist.barrier()
+            dist.barrier(self.waiting)
 
     def any_of(self, flag: bool, device: torch.device) -> bool:
         """Return whether the flag is set in any process."""
@@ -77,14 +85,34 @@ class World:
         dist.all_reduce(seen)
         return dict(zip(values, (seen / self.size).tolist(), strict=True))
 
+    def gathered(self, rows: Tensor) -> Tensor:
+        """Return all processes' rows of a batch, in its order; each gives as many."""
+        if self.size == 1:
+            return rows
+        parts = [torch.empty_like(rows) for _ in range(self.size)]
+        dist.all_gather(parts, rows)
+        return torch.cat(parts)
+
 
 ALONE = World()
 
 
 def local_device(device: torch.device) -> torch.device:
-    """Return this process's own device: with several GPUs, the one of its number on the machine."""
-    if device.type == "cuda" and device.index is None and "LOCAL_RANK" in os.environ:
+    """Return this process's own device: with several GPUs, the one of its number on the machine.
+
+    Raises:
+        UsageError: several processes on this machine were all given one GPU.
+    """
+    if device.type != "cuda" or "LOCAL_RANK" not in os.environ:
+        return device
+    if device.index is None:
         return torch.device("cuda", int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
+    together = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    if together > 1:
+        raise UsageError(
+            f"--device {device}: all {together} processes would take that one GPU; "
+            "with --device cuda each takes its own"
+        )
     return device
 
 
@@ -122,6 +150,9 @@ def shared(
 def joined(device: torch.device) -> Iterator[World]:
     """Join the other processes that `torchrun` started, if there are any; leave them at the end.
 
+    All leave together. On an error this one just goes, so that the error is told and `torchrun`
+    ends the others: these may be in the middle of a sum, for which leaving would wait.
+
     Args:
         device: of this process; GPUs talk through NCCL, processors through Gloo. Two processes on
             one GPU talk through Gloo as well: NCCL refuses that.
@@ -136,10 +167,11 @@ def joined(device: torch.device) -> Iterator[World]:
         dist.init_process_group("gloo" if crowded else "nccl")
     else:
         dist.init_process_group("gloo")
-    try:
-        yield World(dist.get_rank(), dist.get_world_size())
-    finally:
-        dist.destroy_process_group()
+    waiting = dist.new_group(backend="gloo", timeout=LONGEST_WAIT)
+    world = World(dist.get_rank(), dist.get_world_size(), waiting)
+    yield world
+    world.wait()
+    dist.destroy_process_group()
 
 
 class _Gathered(torch.autograd.Function):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from vgan.models.layers import CLIP_SIZE
+from vgan.training.distributed import ALONE, World
 
 
 class FirstFrames:
@@ -27,11 +28,14 @@ class FirstFrames:
         shape = (0, 3, CLIP_SIZE, CLIP_SIZE)
         self.kept = torch.empty(shape, dtype=torch.uint8, device=device)
 
-    def take(self, real: Tensor) -> Tensor:
-        """Return the first frames (B, 3, H, W) of clips (B, 3, T, H, W), RGB in [-1, 1]."""
+    def take(self, real: Tensor, world: World = ALONE) -> Tensor:
+        """Return the first frames (B, 3, H, W) of clips (B, 3, T, H, W), RGB in [-1, 1].
+
+        Those of all processes' clips are kept, so that the state is the run's own.
+        """
         frames = real[:, :, 0].contiguous()
         if self.keep:
-            levels = ((frames + 1) * 127.5).round().to(torch.uint8)
+            levels = world.gathered(((frames + 1) * 127.5).round().to(torch.uint8))
             self.kept = torch.cat([self.kept, levels])[-self.keep :].clone()
         return frames
 

@@ -146,7 +146,8 @@ class _Session:
     def run(self) -> None:
         """Train to the last step, then fit the mixture where the model has one."""
         if not self.world.is_first:
-            self._train(None, lambda: False, self._progress())
+            with ctrl_c() as stopped:  # it comes to every process, and none may leave before all do
+                self._train(None, stopped, self._progress())
             return
         if self.step < self.config.steps:
             self.folder.mixture.unlink(missing_ok=True)  # of an earlier end, before more steps
@@ -190,6 +191,8 @@ class _Session:
             if save and log is not None:
                 self._save(log)
             if leave and not last:
+                # Who leaves while the first one saves would be taken for failed, and it be ended.
+                self.world.wait()
                 raise TrainingInterrupted(
                     f"stopped at step {self.step} of {config.steps}; to go on: "
                     f"vgan train {config.model} --out {self.folder.path} --resume"

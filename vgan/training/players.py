@@ -3,15 +3,18 @@
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+import torch._functorch.config
 from torch import Tensor, nn
 
 from vgan.models.strided import strided_layers
 from vgan.training.config import TrainConfig, learning_rate_factor
 from vgan.training.distributed import World, shared
 from vgan.training.steps import Player
+
+Runs = TypeVar("Runs", bound=Callable[[Tensor], Any])
 
 
 def adam(network: nn.Module, config: TrainConfig, learning_rate: float) -> torch.optim.Adam:
@@ -31,10 +34,21 @@ def player(
 ) -> Player:
     """Return a player whose network does `run` in a step: compiled, shared, as the run is."""
     if config.compile:
-        run = torch.compile(run, dynamic=False)
+        run = compiled(run)
     return Player(
         network, adam(network, config, learning_rate), shared(network, run, world, device)
     )
+
+
+def compiled(run: Runs) -> Runs:
+    """Compile what a network does in a step, so that its graph can be gone back through twice.
+
+    `step_simultaneous` does that with the discriminator's. A compiled backward pass may otherwise
+    overwrite what it was given ("donated buffers"), and then refuses to be called so. The setting
+    is a part of the compiler's cache keys, counts when the pass runs too, and so stays set.
+    """
+    torch._functorch.config.donated_buffer = False
+    return torch.compile(run, dynamic=False)  # type: ignore[return-value]
 
 
 def set_learning_rate(player: Player, full: float, config: TrainConfig, step: int) -> None:

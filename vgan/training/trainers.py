@@ -178,7 +178,7 @@ class GameTrainer:
     def _given(self, real: Tensor) -> Tensor:
         """Return what G makes this step's clips of: latents, or the clips' own first frames."""
         if self.first_frames:
-            return self.first_frames.take(real)
+            return self.first_frames.take(real, self.world)
         count = len(real) * self.world.size
         latents = draw_latents(count, self.config.latent, self.chance, self.device)
         return latents[self.world.rows(count)]

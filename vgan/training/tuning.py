@@ -173,7 +173,7 @@ class _Measurements:
 
     def __init__(self, cache: Path | None, device: torch.device) -> None:
         self.cache, self.machine = cache, _machine(device)
-        self.known = _read(cache).get(self.machine, {}) if cache else {}
+        self.known = _measured(_read(cache), self.machine) if cache else {}
         self.is_new = False
 
     def of(
@@ -183,13 +183,12 @@ class _Measurements:
         kind = "halving" if isinstance(layer, HalvingConv3d) else "doubling"
         layout = "channels last" if channels_last else "planar"
         key = f"{kind} {list(shape)} to {layer.out_channels} {dtype} {layout}"
-        if key not in self.known:
-            forms, seconds = measure(layer, shape, dtype, channels_last)
-            self.known[key] = {**forms.to_dict(), "seconds": seconds}
+        known = _parsed(self.known.get(key))
+        if known is None:
+            known = measure(layer, shape, dtype, channels_last)
+            self.known[key] = {**known[0].to_dict(), "seconds": known[1]}
             self.is_new = True
-        entry = dict(self.known[key])
-        seconds = float(entry.pop("seconds"))
-        return Forms.from_dict(entry), seconds
+        return known
 
     def keep(self) -> None:
         """Add what is new to the cache; a folder that cannot be written costs a measurement."""
@@ -198,19 +197,38 @@ class _Measurements:
         try:
             with locked(self.cache.with_suffix(".lock")):
                 kept = _read(self.cache)
-                kept[self.machine] = self.known | kept.get(self.machine, {})
+                there = _measured(kept, self.machine)
+                first = {key: entry for key, entry in there.items() if _parsed(entry)}
+                kept[self.machine] = there | self.known | first
                 write_atomic(self.cache, (json.dumps(kept, indent=1) + "\n").encode())
         except WriteError as error:
             logger.info("what was measured is not kept for the next run: %s", error)
 
 
-def _read(cache: Path) -> dict[str, dict[str, Any]]:
-    """Read the cache; a damaged one is measured anew."""
+def _read(cache: Path) -> dict[str, Any]:
+    """Read the cache, measurements by machine; a damaged one is measured anew."""
     try:
         kept = json.loads(cache.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return kept if isinstance(kept, dict) else {}
+
+
+def _measured(kept: Mapping[str, Any], machine: str) -> dict[str, Any]:
+    """Return what the cache has of a machine."""
+    found = kept.get(machine)
+    return found if isinstance(found, dict) else {}
+
+
+def _parsed(entry: Any) -> tuple[Forms, float] | None:
+    """Read a measurement back; None for what is none, or of another version."""
+    try:
+        plain = dict(entry)
+        seconds = float(plain.pop("seconds"))
+        forms = Forms.from_dict(plain)
+    except (ValueError, TypeError, KeyError):
+        return None
+    return (forms, seconds) if forms.to_dict() == plain else None
 
 
 def _machine(device: torch.device) -> str:

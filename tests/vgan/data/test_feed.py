@@ -74,3 +74,21 @@ def test_clips_stay_on_a_gpu_that_has_room_for_them_twice(monkeypatch):
     assert fits(500, torch.device("cuda"))
     assert not fits(501, torch.device("cuda"))
     assert not fits(1, torch.device("cpu"))
+
+
+def test_a_batch_of_resident_clips_does_not_wait_for_the_gpu(dataset, monkeypatch):
+    asked = []
+
+    def to(numbers, device, **how):
+        asked.append((device, how))
+        return numbers
+
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda numbers: asked.append("pin") or numbers)
+    rng, plain = np.random.default_rng(3), np.random.default_rng(3)
+    with Feed(dataset, 4, rng, resident=True) as feed:
+        feed.device = torch.device("cuda")  # whose clips are on the CPU all the same
+        monkeypatch.setattr(torch.Tensor, "to", to)
+
+        assert torch.equal(feed.take(), dataset.batch(4, plain))
+
+    assert asked == ["pin", (torch.device("cuda"), {"non_blocking": True})]

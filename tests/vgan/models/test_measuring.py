@@ -3,7 +3,7 @@ import torch
 
 from vgan.models import measuring
 from vgan.models.forms import DOUBLE, HALVE, WEIGHT_GRADIENT, Form, Forms
-from vgan.models.measuring import measure
+from vgan.models.measuring import TF32_TOLERANCE, TOLERANCE, drain, measure, tolerance
 from vgan.models.strided import DoublingConv3d, HalvingConv3d
 
 SHAPE = torch.Size((2, 4, 2, 4, 4))
@@ -80,3 +80,53 @@ def test_a_real_clock_finds_some_right_form():
 
     assert isinstance(forms, Forms)
     assert seconds > 0
+
+
+def test_forms_are_held_against_convolutions_that_do_not_round(clock, monkeypatch):
+    seen = []
+
+    def noted(form):
+        def operation(large, weight):
+            seen.append((form, torch.backends.cudnn.conv.fp32_precision))
+            return HALVE[form](large, weight)
+
+        return operation
+
+    clock(Forms())
+    as_given = torch.backends.cudnn.conv.fp32_precision
+    monkeypatch.setattr(measuring, "HALVE", {form: noted(form) for form in Form})
+    measure(HalvingConv3d(4, 6), SHAPE, F32, True)
+
+    assert as_given != "ieee"
+    assert seen == [(Form.LIBRARY, "ieee"), *((form, as_given) for form in Form)]
+    assert torch.backends.cudnn.conv.fp32_precision == as_given
+
+
+def rounded(values):
+    """Round to TF32: 10 bits after the leading one, of float32's 23."""
+    bits = values.view(torch.int32)
+    return ((bits + (1 << 12)) & ~((1 << 13) - 1)).view(F32)
+
+
+def test_convolutions_that_round_to_tf32_are_right_on_cuda_and_wrong_elsewhere():
+    chance = torch.Generator().manual_seed(0)
+    large = torch.randn((2, 16, 4, 8, 8), generator=chance)
+    weight = torch.randn((32, 16, 4, 4, 4), generator=chance)
+    expected = HALVE[Form.LIBRARY](large, weight)
+
+    found = HALVE[Form.LIBRARY](rounded(large), rounded(weight))
+
+    error = (found - expected).abs().max() / expected.abs().max()
+    assert tolerance(F32, torch.device("cpu")) < error < tolerance(F32, torch.device("cuda")) / 2
+    assert tolerance(F32, torch.device("cuda")) == TF32_TOLERANCE
+    assert tolerance(BF16, torch.device("cuda")) == TOLERANCE[BF16]
+
+
+def test_the_device_that_works_is_waited_for_not_the_current_one(monkeypatch):
+    waited = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda *given: waited.append(given))
+
+    drain(torch.device("cuda", 1))
+    drain(torch.device("cpu"))
+
+    assert waited == [(torch.device("cuda", 1),)]

@@ -32,3 +32,25 @@ def test_a_wrong_kernel_is_found(device_check, monkeypatch, capsys):
 
     assert not device_check.check(2, 2, CPU, compiled=False)
     assert "TOO FAR" in capsys.readouterr().out
+
+
+def test_plain_float32_is_not_rounded_by_the_convolutions(device_check, monkeypatch):
+    plain, seen = device_check.results, []
+
+    def noted(network, given, dtype, pull):
+        seen.append((dtype, torch.backends.cudnn.conv.fp32_precision == "ieee"))
+        return plain(network, given, dtype, pull)
+
+    monkeypatch.setattr(device_check, "results", noted)
+    device_check.check(1, 2, CPU, compiled=False)
+
+    assert seen == 2 * [(torch.float32, True), (torch.bfloat16, False)]
+
+
+def test_work_is_timed_on_its_own_device(device_check, monkeypatch):
+    waited = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda *given: waited.append(given))
+
+    device_check.seconds(lambda: None, torch.device("cuda", 1), 1)
+
+    assert waited == 2 * [(torch.device("cuda", 1),)]

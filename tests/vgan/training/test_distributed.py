@@ -8,12 +8,20 @@ import sys
 
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
 
 from vgan.cli import main
 from vgan.errors import UsageError
 from vgan.training.checkpoint import load_checkpoint
-from vgan.training.distributed import ALONE, SharedBatchNorm, World, share_batch_norm
+from vgan.training.distributed import (
+    ALONE,
+    SharedBatchNorm,
+    World,
+    joined,
+    local_device,
+    share_batch_norm,
+)
 from vgan.training.run import RunFolder
 
 SETTINGS = [
@@ -23,10 +31,10 @@ SETTINGS = [
 ]  # fmt: skip
 
 
-def in_two_processes(*arguments: str) -> subprocess.CompletedProcess[str]:
+def in_two_processes(*program: str) -> subprocess.CompletedProcess[str]:
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-        "-m", "vgan.cli", *arguments,
+        *program,
     ]  # fmt: skip
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -68,7 +76,8 @@ def alone(drawn, tmp_path_factory):
 def test_two_processes_end_with_the_weights_of_one_and_only_the_first_writes(
     drawn, alone, tmp_path
 ):
-    done = in_two_processes(*SETTINGS, "--data", str(drawn), "--out", str(tmp_path / "run"))
+    out = tmp_path / "run"
+    done = in_two_processes("-m", "vgan.cli", *SETTINGS, "--data", str(drawn), "--out", str(out))
 
     assert done.returncode == 0, done.stderr
     assert "FutureWarning" not in done.stderr
@@ -83,11 +92,121 @@ def test_a_run_begun_by_one_process_is_ended_by_two(drawn, alone, tmp_path):
     run = tmp_path / "run"
     shutil.copytree(alone, run)
     RunFolder(run).checkpoint(4).unlink()  # as if it had been killed after step 2
-    done = in_two_processes(*SETTINGS, "--data", str(drawn), "--out", str(run), "--resume")
+    done = in_two_processes(
+        "-m", "vgan.cli", *SETTINGS, "--data", str(drawn), "--out", str(run), "--resume"
+    )
 
     assert done.returncode == 0, done.stderr
     assert "resumed at step 2" in done.stderr
     assert_same(weights_of(run), weights_of(alone))
+
+
+# `torchrun` passes a Ctrl-C on to every process; here each of them gives it to itself.
+STOPPED = """
+import os, signal, sys
+from vgan.cli import main
+from vgan.training.trainers import GameTrainer
+
+step = GameTrainer.step
+
+def stepped(self, real):
+    found = step(self, real)
+    if self.steps == 3:
+        os.kill(os.getpid(), signal.SIGINT)
+    return found
+
+GameTrainer.step = stepped
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_at_two_processes_saves_the_step_at_which_they_ask_each_other(drawn, tmp_path):
+    run, program = tmp_path / "run", tmp_path / "stopped.py"
+    program.write_text(STOPPED)
+    settings = [*SETTINGS, "--steps", "20", "--checkpoint-every", "20", "--sample-every", "20"]
+    done = in_two_processes(str(program), *settings, "--data", str(drawn), "--out", str(run))
+
+    assert done.returncode != 0
+    assert "stopped at step 10 of 20; to go on" in done.stderr
+    assert RunFolder(run).saved_steps() == [10]
+
+
+# The first comes later than a sum would wait for it.
+LATE = """
+import time
+from datetime import timedelta
+import torch
+from torch.distributed.distributed_c10d import _set_pg_timeout
+from vgan.training.distributed import joined
+
+with joined(torch.device("cpu")) as world:
+    _set_pg_timeout(timedelta(seconds=0.2))
+    if world.is_first:
+        time.sleep(0.8)
+    world.wait()
+"""
+
+
+@pytest.mark.slow
+def test_a_process_waits_longer_for_the_first_than_for_a_sum(tmp_path):
+    program = tmp_path / "late.py"
+    program.write_text(LATE)
+    done = in_two_processes(str(program))
+
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def said(monkeypatch):
+    """Be the first of two processes; what would be said to the other is noted instead."""
+    noted = []
+
+    def noting(name):
+        return lambda *_, **__: noted.append(name)
+
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(dist, "get_rank", lambda: 0)
+    monkeypatch.setattr(dist, "get_world_size", lambda: 2)
+    for name in ("init_process_group", "new_group", "barrier", "destroy_process_group"):
+        monkeypatch.setattr(dist, name, noting(name))
+    return noted
+
+
+def test_processes_leave_together(said):
+    with joined(torch.device("cpu")):
+        said.clear()
+
+    assert said == ["barrier", "destroy_process_group"]
+
+
+def test_a_process_in_trouble_does_not_wait_for_the_others(said):
+    def work():
+        with joined(torch.device("cpu")):
+            said.clear()
+            raise OSError("gone")
+
+    with pytest.raises(OSError, match="gone"):
+        work()
+
+    assert said == []
+
+
+def test_each_process_takes_the_gpu_of_its_number(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+
+    assert local_device(torch.device("cuda")) == torch.device("cuda", 1)
+    assert local_device(torch.device("cpu")) == torch.device("cpu")
+    assert local_device(torch.device("cuda", 0)) == torch.device("cuda", 0)  # alone
+
+
+def test_several_processes_do_not_all_take_the_one_gpu_that_was_named(monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+
+    with pytest.raises(UsageError, match="--device cuda:0: all 2 processes would take that one"):
+        local_device(torch.device("cuda", 0))
 
 
 def test_a_batch_is_shared_by_rows():

@@ -7,12 +7,14 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 import torch
+import torch.distributed as dist
 from PIL import Image
 
 from vgan.cli import main
 from vgan.errors import CheckpointError, UsageError
 from vgan.models.layers import Streams
 from vgan.training.config import from_json, resolve_config, to_json
+from vgan.training.distributed import World
 from vgan.training.future import FirstFrames
 from vgan.training.losses import first_frame_l1
 from vgan.training.sheets import future_sheet, predicted_sheet
@@ -211,3 +213,24 @@ def test_train_future_takes_a_variant_and_resumes(drawn, tmp_path, capsys):
     assert "cannot resume with `variant` paper: the run was started with code" in (
         capsys.readouterr().err
     )
+
+
+def test_the_first_frames_of_all_processes_clips_are_kept(monkeypatch):
+    steps = [torch.cat([real(step), real(step + 10)]) for step in (1, 2)]
+    alone, ours = FirstFrames(6, CPU), FirstFrames(6, CPU)
+    theirs = FirstFrames(2, CPU)  # those of the other process's last step
+
+    def all_gather(parts, rows):
+        parts[0].copy_(rows)
+        parts[1].copy_(theirs.kept)
+
+    monkeypatch.setattr(dist, "all_gather", all_gather)
+    for clips in steps:
+        alone.take(clips)
+        theirs.take(clips[2:])
+        given = ours.take(clips[:2], World(0, 2))
+
+        assert torch.equal(given, clips[:2, :, 0])
+
+    assert len(ours.kept) == 6
+    assert torch.equal(ours.kept, alone.kept)

@@ -145,6 +145,44 @@ def test_a_damaged_cache_is_measured_anew(tiny, measured, tmp_path, text):
     assert json.loads(cache.read_text())
 
 
+ODD = {
+    "nothing": None,
+    "a list": [],
+    "no seconds": {"halve": "phases", "double": "phases", "weight_gradient": "phases"},
+    "a form left out": {"halve": "phases", "double": "phases", "dtype": None, "seconds": 1.0},
+    "an unknown form": {**PHASES.to_dict(), "halve": "winograd", "seconds": 1.0},
+    "an unknown arithmetic": {**PHASES.to_dict(), "dtype": "float12", "seconds": 1.0},
+    "an unknown field": {**PHASES.to_dict(), "tile": "8", "seconds": 1.0},
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
+def test_an_odd_entry_of_the_cache_is_measured_anew_and_the_others_stay(
+    tiny, measured, tmp_path, odd
+):
+    config, cache = tiny(recipe="paper"), tmp_path / "forms.json"
+    first = choose(build_trainer(config, None, CPU), config, 2, CPU, cache)
+    right = json.loads(cache.read_text())
+    ((machine, entries),) = right.items()
+    others = {"another machine": {"key": odd}, "version": 2}
+    cache.write_text(json.dumps({machine: entries | {min(entries): odd}} | others))
+    measured.clear()
+
+    for _ in range(2):
+        assert choose(build_trainer(config, None, CPU), config, 2, CPU, cache) == first
+        assert json.loads(cache.read_text()) == right | others
+        assert len(measured) == 1
+
+
+def test_a_machine_without_entries_in_the_cache_is_measured_anew(tiny, measured, tmp_path):
+    config, cache = tiny(recipe="paper"), tmp_path / "forms.json"
+    cache.write_text(json.dumps({tuning._machine(CPU): []}))
+
+    choose(build_trainer(config, None, CPU), config, 2, CPU, cache)
+
+    assert len(json.loads(cache.read_text())[tuning._machine(CPU)]) == len(measured) > 0
+
+
 def test_a_cache_that_cannot_be_written_is_no_error(tiny, measured, tmp_path):
     config = tiny(recipe="paper")
     (tmp_path / "file").write_text("")
