@@ -24,17 +24,19 @@ from evaluation.frames import (
 )
 from evaluation.study import Source
 from evaluation.study_file import SLUG_RULE
-from vgan.data.manifest import MANIFEST_NAME, ClipRecord, ManifestError, read_manifest, sha256_of
+from vgan.data.manifest import (
+    MANIFEST_NAME,
+    ClipRecord,
+    ManifestError,
+    read_manifest,
+    sha256_of,
+    unfinished,
+)
 
 __all__ = ["clip_name", "import_source", "list_source", "read_frames", "write_frames"]
 
 ONE_CATEGORY = "all"
 _LONGEST_NAME = 400  # of a clip id, in the database
-# What `vgan` commands write into a folder before the first clip; the manifest comes last.
-_BEGUN = {
-    "generate.json": "generate", "ingest.json": "ingest", "predict.json": "predict",
-    "scenes.json": "scenes", "static.json": "static",
-}  # fmt: skip
 
 Progress = Callable[[str, int, int], None]
 
@@ -139,14 +141,8 @@ def _refuse_unfinished(folder: Path) -> None:
     if (folder / MANIFEST_NAME).is_file():
         return
     for place in (folder, *sorted(p for p in folder.iterdir() if p.is_dir())):
-        if (place / MANIFEST_NAME).is_file():
-            continue
-        for name, command in _BEGUN.items():
-            if (place / name).is_file():
-                raise ClipError(
-                    f"{place}: `vgan {command}` was interrupted there (it has {name}, but no "
-                    f"{MANIFEST_NAME}); run the same `vgan {command} ... --out {place}` again"
-                )
+        if why := unfinished(place):
+            raise ClipError(why)
 
 
 def _of_manifest(folder: Path, sub: Path) -> list[ClipRecord]:

@@ -7,6 +7,7 @@ network one at a time, so that the same picture gives the same bytes in any comp
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from tqdm import tqdm
 
 from vgan.data.dataset import to_model_range, to_uint8
 from vgan.data.files import claim_folder, write_atomic
-from vgan.data.manifest import MANIFEST_NAME, SLUG, ClipRecord, read_manifest, write_manifest
+from vgan.data.joining import join_manifest, listed_clips
+from vgan.data.manifest import SLUG, ClipRecord
 from vgan.data.pictures import GivenPicture, find_pictures, read_picture
 from vgan.data.videos import Frames, write_clip
-from vgan.errors import DataError, UsageError
+from vgan.errors import UsageError
 from vgan.models.layers import CLIP_FRAMES, CLIP_SIZE, Streams
 from vgan.training.run import Run, load_run
 from vgan.training.sheets import png_bytes, predicted_sheet
@@ -30,6 +32,7 @@ PARAMETERS_NAME = "predict.json"
 SHEET_NAME = "sheet.png"
 SHEET_ROWS = 24
 FIRST_FRAME_ERROR = "first_frame_error"  # the manifest's name for it
+PICTURE_SHA256 = "picture_sha256"  # the same, of the picture's 64x64 pixels
 
 
 @dataclass(frozen=True)
@@ -74,7 +77,7 @@ def predict(
 
     Raises:
         UsageError: the run is of another model, the frame or the category is impossible, or `out`
-            holds other clips.
+            holds other clips, or a clip of the same name from another picture.
         CheckpointError: the run cannot be loaded, or has no checkpoint yet.
         DataError: a picture cannot be read, or a clip cannot be written.
     """
@@ -92,15 +95,15 @@ def predict(
         "frame": frame,
     }
     claim_folder(out, PARAMETERS_NAME, settings)
+    _refuse_others(out, pictures, category, frame)
     made, records, rows = [], [], []
     shown = set(np.linspace(0, len(pictures) - 1, SHEET_ROWS).round().astype(int).tolist())
     for number, picture in enumerate(tqdm(pictures, desc=f"future of {category}", unit="clip")):
         given = read_picture(picture.path, CLIP_SIZE, frame)
         frames = to_uint8(predict_streams(loaded, given[None], device).clip)[0]
-        error = first_frame_error(given, frames)
-        record = _written(out, picture, category, frames, loaded, error)
+        record = _written(out, picture, category, given, frames, loaded)
         records.append(record)
-        made.append(Prediction(picture.path, record.clip, error))
+        made.append(Prediction(picture.path, record.clip, first_frame_error(given, frames)))
         if number in shown:
             rows.append((given, frames))
     _finish(out, records, rows)
@@ -157,10 +160,33 @@ def as_text(made: Sequence[Prediction]) -> str:
     )
 
 
+def _clip(picture: GivenPicture, category: str) -> str:
+    return f"{category}/{picture.name}.mp4"
+
+
+def _digest(given: Frames) -> str:
+    return sha256(given.tobytes()).hexdigest()
+
+
+def _refuse_others(out: Path, pictures: Sequence[GivenPicture], category: str, frame: int) -> None:
+    """Raise UsageError where a clip would take the place of one from another picture."""
+    listed = {record.clip: record for record in listed_clips(out)}
+    for picture in pictures:
+        there = listed.get(_clip(picture, category))
+        if there is None:
+            continue
+        digest = _digest(read_picture(picture.path, CLIP_SIZE, frame))
+        if there.origin != picture.origin or there.extra.get(PICTURE_SHA256, digest) != digest:
+            raise UsageError(
+                f"{picture.path}: would become {there.clip}, which {out} already holds from "
+                "another picture: rename it, or give another --out"
+            )
+
+
 def _written(
-    out: Path, picture: GivenPicture, category: str, frames: Frames, run: Run, error: float
+    out: Path, picture: GivenPicture, category: str, given: Frames, frames: Frames, run: Run
 ) -> ClipRecord:
-    clip = f"{category}/{picture.name}.mp4"
+    clip = _clip(picture, category)
     return ClipRecord(
         clip=clip,
         sha256=write_clip(out / clip, frames, run.data.fps),
@@ -172,19 +198,15 @@ def _written(
         height=CLIP_SIZE,
         origin=picture.origin,
         split=picture.split,
-        extra={FIRST_FRAME_ERROR: round(error, 6)},
+        extra={
+            FIRST_FRAME_ERROR: round(first_frame_error(given, frames), 6),
+            PICTURE_SHA256: _digest(given),
+        },
     )
 
 
 def _finish(out: Path, records: list[ClipRecord], rows: list[tuple[Frames, Frames]]) -> None:
     """List the clips beside those that were there, and draw the sheet of these."""
-    others: list[ClipRecord] = []
-    if (out / MANIFEST_NAME).is_file():
-        new = {record.clip for record in records}
-        others = [record for record in read_manifest(out) if record.clip not in new]
     given, frames = (np.stack(part) for part in zip(*rows, strict=True))
     write_atomic(out / SHEET_NAME, png_bytes(predicted_sheet(given, frames)))
-    try:
-        write_manifest(out, others + records)
-    except OSError as error:
-        raise DataError(f"{out / MANIFEST_NAME}: cannot be written ({error})") from None
+    join_manifest(out, records)

@@ -21,14 +21,9 @@ from vgan.data.dataset import to_uint8
 from vgan.data.encoding import Film, open_encoders, write_film
 from vgan.data.executors import run_all
 from vgan.data.files import write_atomic
-from vgan.data.manifest import (
-    MANIFEST_NAME,
-    SLUG,
-    ClipRecord,
-    read_manifest,
-    sha256_of,
-    write_manifest,
-)
+from vgan.data.joining import LOCK_NAME, join_manifest, listed_clips
+from vgan.data.locking import locked
+from vgan.data.manifest import SLUG, ClipRecord, sha256_of
 from vgan.errors import DataError, UsageError
 from vgan.models.layers import CLIP_FRAMES, CLIP_SIZE, Streams
 from vgan.models.strided import sample_in_phases
@@ -117,13 +112,14 @@ def generate(
     if not SLUG.fullmatch(category):
         raise UsageError(f"category {category!r} is not a slug (lower-case letters, digits, - .)")
     order = _Order(out, category, n, seed, streams)
-    parameters = _parameters(order, saved)
+    _parameters(order, saved)
     missing = [i for i in range(n) if not all(file.is_file() for file in order.files(i))]
     if not missing and _listed(order):
         logger.info("%s: the %d clips are there already; nothing to do", out, n)
         return out
     loaded = open_run(saved, device)
-    write_atomic(out / PARAMETERS_NAME, parameters.encode())
+    with locked(out / LOCK_NAME):  # another run may have added its category in the meantime
+        write_atomic(out / PARAMETERS_NAME, _parameters(order, saved).encode())
     checksums = _write_clips(order, loaded, missing, device, workers)
     _write_manifest(order, loaded, checksums)
     logger.info("%s: %d clips of %s", out, n, loaded.config.source)
@@ -185,9 +181,11 @@ def _parameters(order: _Order, run: SavedRun) -> str:
         "seed": order.seed,
         "streams": order.streams,
     }
+    # Listed before it is read, should another run be making it; hidden files are nobody's clips.
+    used = order.out.is_dir() and any(not p.name.startswith(".") for p in order.out.iterdir())
     known = _read_parameters(path)
     if known is None:
-        if order.out.is_dir() and any(order.out.iterdir()):
+        if used:
             raise UsageError(
                 f"{order.out} is not empty and was not made by `vgan generate`; give another --out"
             )
@@ -222,9 +220,7 @@ def _read_parameters(path: Path) -> dict[str, dict[str, Any]] | None:
 
 def _listed(order: _Order) -> bool:
     """Whether the manifest lists every clip asked for."""
-    if not (order.out / MANIFEST_NAME).is_file():
-        return False
-    listed = {record.clip for record in read_manifest(order.out)}
+    listed = {record.clip for record in listed_clips(order.out)}
     return all(order.clip(index) in listed for index in range(order.n))
 
 
@@ -280,9 +276,6 @@ def _films(made: Streams, streams: bool) -> list[np.ndarray[Any, np.dtype[np.uin
 
 def _write_manifest(order: _Order, run: Run, checksums: dict[Path, str]) -> None:
     """List the clips, with the checksums of those just written; other categories' clips stay."""
-    others: list[ClipRecord] = []
-    if (order.out / MANIFEST_NAME).is_file():
-        others = [r for r in read_manifest(order.out) if r.category != order.category]
     records = [
         ClipRecord(
             clip=order.clip(index),
@@ -298,7 +291,4 @@ def _write_manifest(order: _Order, run: Run, checksums: dict[Path, str]) -> None
         for index in range(order.n)
         for path in order.files(index)[:1]
     ]
-    try:
-        write_manifest(order.out, others + records)
-    except OSError as error:
-        raise DataError(f"{order.out / MANIFEST_NAME}: cannot be written ({error})") from None
+    join_manifest(order.out, records)

@@ -68,6 +68,20 @@ def test_more_pictures_join_the_folder(predicted, runs, photos, tmp_path):
     assert read_manifest(out) == read_manifest(predicted[0])
 
 
+@pytest.mark.parametrize("name", ["two.png", "two.jpg"])
+def test_another_picture_of_a_name_that_is_there_is_refused(runs, photos, tmp_path, name):
+    out, other = tmp_path / "out", tmp_path / "other" / name
+    predict(runs["future"], [photos / "two.png"], out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    other.parent.mkdir()
+    Image.new("RGB", (90, 90), "blue").save(other)
+
+    with pytest.raises(UsageError, match=rf"{name}: would become beach/two.mp4, which .*out"):
+        predict(runs["future"], [photos / "one.jpg", other], out)
+    assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    predict(runs["future"], [photos / "two.png"], out)  # the same one may be predicted again
+
+
 def test_clips_of_a_split_keep_their_names_videos_and_splits(runs, drawn, tmp_path):
     predict(runs["future"], [drawn], tmp_path / "out", split="test", frame=3)
     real = {r.clip: r for r in read_manifest(drawn) if r.split == "test"}

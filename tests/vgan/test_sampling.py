@@ -2,11 +2,14 @@ import errno
 import json
 import os
 import shutil
+import threading
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
-from vgan.data import encoding
+from vgan import sampling
+from vgan.data import encoding, joining
 from vgan.data.manifest import read_manifest, sha256_of
 from vgan.data.videos import read_video
 from vgan.errors import CheckpointError, DataError, UsageError
@@ -113,6 +116,36 @@ def test_a_folder_holds_several_categories_of_one_source(runs, clips, tmp_path):
     assert checksums(clips).items() < checksums(out).items()
     with pytest.raises(UsageError, match="holds clips of vgan-two-stream; one folder is for one"):
         generate(runs["one-stream"], out, 1, 9, category="train")
+
+
+def test_two_categories_made_at_once_are_both_written_down(runs, tmp_path, monkeypatch):
+    """Each run stops where it has read the files and not yet written, until the other is there."""
+    both = threading.Barrier(2)
+    out = tmp_path / "out"
+
+    def late(write):
+        def wait_and_write(*args):
+            with suppress(threading.BrokenBarrierError):
+                both.wait(timeout=1)  # in vain where one at a time comes in
+            return write(*args)
+
+        return wait_and_write
+
+    monkeypatch.setattr(sampling, "write_atomic", late(sampling.write_atomic))
+    monkeypatch.setattr(joining, "write_manifest", late(joining.write_manifest))
+    makers = [
+        threading.Thread(
+            target=generate, args=(runs["two-stream"], out, 1, 0), kwargs={"category": category}
+        )
+        for category in ("beach", "golf")
+    ]
+    for maker in makers:
+        maker.start()
+    for maker in makers:
+        maker.join()
+
+    assert json.loads((out / PARAMETERS_NAME).read_text()).keys() == {"beach", "golf"}
+    assert [r.clip for r in read_manifest(out)] == ["beach/00000.mp4", "golf/00000.mp4"]
 
 
 def test_a_folder_with_other_files_is_refused(runs, tmp_path):

@@ -8,6 +8,7 @@ one run at a time where several work on a folder; the split into train and test 
 once given, stays.
 """
 
+import math
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -138,6 +139,10 @@ def _set_aside(videos: Sequence[SourceVideo], out: Path) -> set[str]:
 
 def _checked(settings: CutSettings, test_share: float) -> None:
     s = settings
+    numbers = {"fps": s.fps or 1.0, "min_motion": s.min_motion, "min_light": s.min_light}
+    for name, number in numbers.items():
+        if not math.isfinite(number):
+            raise UsageError(f"{name} must be a number, not {number}")
     if s.frames < 1 or s.size < 1 or not 0 <= test_share <= 1 or (s.fps is not None and s.fps <= 0):
         raise UsageError("frames, size and fps must be positive, test_share between 0 and 1")
     if s.stabilize not in STABILIZERS:

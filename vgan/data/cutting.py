@@ -1,6 +1,7 @@
 """From one video file to its clips; what `vgan ingest` does with every video."""
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -71,10 +72,23 @@ def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
+def _place(given: Path) -> Path:
+    """Return an input's full path; a link keeps its own name, which somebody chose."""
+    return given.resolve() if ".." in given.parts else given.absolute()
+
+
+def _readable(name: str) -> str:
+    """Return a file's name as text; bytes that are not UTF-8 become escapes."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
 def _videos_under(folder: Path, out: Path) -> Iterator[Path]:
+    real = folder.resolve()
     for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in VIDEO_SUFFIXES and not hidden and out not in path.parents:
+        below = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in below.parts)
+        made = out in (real / below).parents
+        if path.suffix.lower() in VIDEO_SUFFIXES and not hidden and not made:
             yield path
 
 
@@ -86,7 +100,7 @@ def _named(path: Path, folder: Path, category: str | None) -> SourceVideo:
     if not name:
         raise UsageError(f"{path}: its folder's name gives no category; state --category")
     inside = Path(*below.parts[1:]) if len(below.parts) > 1 else below
-    return SourceVideo(f"{name}/{inside.as_posix()}", path, name)
+    return SourceVideo(f"{name}/{_readable(inside.as_posix())}", path, name)
 
 
 def find_videos(inputs: Sequence[Path], out: Path, category: str | None) -> list[SourceVideo]:
@@ -98,14 +112,14 @@ def find_videos(inputs: Sequence[Path], out: Path, category: str | None) -> list
     """
     found: dict[str, SourceVideo] = {}
     for given in inputs:
-        place = given.resolve()
+        place = _place(given)
         if not place.exists():
             raise DataError(f"{given}: no such file or folder")
         paths = [place] if place.is_file() else _videos_under(place, out.resolve())
         for path in paths:
             video = _named(path, place.parent if place.is_file() else place, category)
             other = found.setdefault(video.id, video)
-            if other.path != path:
+            if other.path != path and os.path.realpath(other.path) != os.path.realpath(path):
                 raise UsageError(f"{path} and {other.path} would both be video {video.id!r}")
     if not found:
         places = ", ".join(str(p) for p in inputs)

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from vgan.data.cutting import SourceVideo
 from vgan.data.manifest import sha256_of
@@ -22,7 +23,8 @@ def find_duplicates(
     """
     by_size: defaultdict[int, list[SourceVideo]] = defaultdict(list)
     for video in videos:
-        by_size[video.path.stat().st_size].append(video)
+        with suppress(OSError):  # a link to nowhere is named with its reason when it is cut
+            by_size[video.path.stat().st_size].append(video)
     found: dict[str, SourceVideo] = {}
     for size, alike in by_size.items():
         if size and len(alike) > 1:

@@ -1,16 +1,21 @@
 """Where videos are cut: in this process, in one process per core, or on a Dask cluster.
 
-All three are `concurrent.futures` executors, and `run_all` is the one loop over them.
+All three are `concurrent.futures` executors, and `run_all` is the one loop over them. Ctrl-C and
+SIGTERM end it, and this machine's processes with it; they end too when this one is killed.
 """
 
+import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import Pipe, get_context
+from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from vgan.errors import UsageError, VganError
@@ -65,23 +70,65 @@ def open_workers(workers: int, scheduler: str | None = None) -> Iterator[Workers
         UsageError: no scheduler answers there, or `distributed` is not installed.
         WorkerError: while it is open, a process died.
     """
-    if scheduler is not None:
-        with _dask(scheduler) as opened:
-            yield opened
-    elif workers <= 1:
-        yield Workers(_InlineExecutor(), 1)
-    else:
-        # Spawned, not forked: the caller may hold threads (torch, a progress bar).
-        with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-            try:
-                yield Workers(pool, 2 * workers)
-            except BrokenProcessPool:
-                raise WorkerError(
-                    "a worker process was killed (out of memory?); run again to go on, with fewer "
-                    "--workers"
-                ) from None
-            finally:
-                pool.shutdown(cancel_futures=True)
+    with _terminated_as_interrupted():
+        if scheduler is not None:
+            with _dask(scheduler) as opened:
+                yield opened
+        elif workers <= 1:
+            yield Workers(_InlineExecutor(), 1)
+        else:
+            with _processes(workers) as opened:
+                yield opened
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Let SIGTERM raise KeyboardInterrupt, as Ctrl-C does, where nobody else listens for it."""
+    heard = threading.current_thread() is threading.main_thread()
+    if not heard or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def _processes(workers: int) -> Iterator[Workers]:
+    # Nothing is ever sent through the lifeline. Its end is seen when this process closes it or is
+    # no more, on every system.
+    reader, lifeline = Pipe(duplex=False)
+    # Spawned, not forked: the caller may hold threads (torch, a progress bar).
+    pool = ProcessPoolExecutor(
+        workers, get_context("spawn"), initializer=_hold_on, initargs=(reader,)
+    )
+    with reader, lifeline, pool:
+        try:
+            yield Workers(pool, 2 * workers)
+        except BrokenProcessPool:
+            raise WorkerError(
+                "a worker process was killed (out of memory?); run again to go on, with fewer "
+                "--workers"
+            ) from None
+        except KeyboardInterrupt:
+            lifeline.close()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _hold_on(reader: Connection) -> None:
+    """In a worker: end at once when the lifeline does. Ctrl-C is the first process's to hear."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        with suppress(EOFError, OSError):
+            reader.recv()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager

@@ -16,6 +16,15 @@ from vgan.data.videos import Frames
 Window = tuple[slice, slice]
 Shown = TypeVar("Shown")
 
+# Seconds that a frame may be held. A slide or a stalled stream is held for a moment; after longer
+# the clock has jumped or the recording was paused, and hours of one frame would fill the gap.
+_LONGEST_HOLD = 5.0
+
+
+def longest_hold(fps: float) -> float:
+    """Return after how many seconds without a frame a new shot begins, at least two ticks."""
+    return max(_LONGEST_HOLD, 2 / fps)
+
 
 def resample(
     frames: Iterable[tuple[float, Shown]], fps: float, source_fps: float
@@ -23,26 +32,30 @@ def resample(
     """Put frames on a steady clock: a frame fills the ticks from its own to the next one's.
 
     A frame's tick is the one nearest to the moment it is shown, so a steady source at the same
-    rate comes through unchanged; a variable one repeats held frames and drops crowded ones.
+    rate comes through unchanged; a variable one repeats held frames and drops crowded ones. A gap
+    that is too long to be a held frame is left empty.
 
     Args:
         frames: (seconds, frame), in order; what stands for a frame is up to the caller.
         fps: ticks per second.
-        source_fps: mean rate of the source; says how long the last frame is shown.
+        source_fps: mean rate of the source; says how long the last frame is shown, and one before
+            a gap.
 
     Yields:
         The frame's number in the source, from 0, and the frame.
     """
     held: tuple[int, Shown] | None = None
-    tick, end = 0, 0.0
+    longest = longest_hold(fps)
+    shown = min(1 / source_fps, longest)
+    tick, last = 0, 0.0
     for index, (seconds, frame) in enumerate(frames):
-        due = _tick(seconds, fps)
         if held is not None:
-            yield from [held] * (due - tick)
-            tick = due
-        held, end = (index, frame), seconds + 1 / source_fps
+            end = last + shown if seconds - last > longest else seconds
+            yield from [held] * (_tick(end, fps) - tick)
+            tick = _tick(seconds, fps)
+        held, last = (index, frame), seconds
     if held is not None:
-        yield from [held] * (max(_tick(end, fps), 1) - tick)
+        yield from [held] * (max(_tick(last + shown, fps), 1) - tick)
 
 
 def _tick(seconds: float, fps: float) -> int:

@@ -109,7 +109,11 @@ def _done_path(out: Path, video_id: str) -> Path:
 
 
 def _state(path: Path) -> list[int]:
-    found = path.stat()
+    """Return what changes when a file does; nothing where there is no file, as behind a link."""
+    try:
+        found = path.stat()
+    except OSError:
+        return []
     return [found.st_size, found.st_mtime_ns]
 
 
@@ -243,6 +247,7 @@ def gather(out: Path, test_share: float) -> Ledger:
         for reject in [*ledger.rejects, *ledger.dropped]
     ]
     text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    write_atomic(out / REJECTED_NAME, text.encode())
+    # Names that are not UTF-8 are written as JSON has them, `\udce9`.
+    write_atomic(out / REJECTED_NAME, text.encode(errors="backslashreplace"))
     write_manifest(out, records)
     return ledger

@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from vgan.data.manifest import MANIFEST_NAME, SLUG, ClipRecord, ManifestError, read_manifest
+from vgan.data.manifest import (
+    MANIFEST_NAME,
+    SLUG,
+    ClipRecord,
+    ManifestError,
+    read_manifest,
+    unfinished,
+)
 from vgan.data.stacked import read_stacked_list
 from vgan.errors import DataError
 
@@ -43,7 +50,8 @@ def list_clips(
         root: of a list's paths; see `read_stacked_list`.
 
     Raises:
-        DataError: no such folder, list, category or split, or clips of another shape.
+        DataError: no such folder, list, category or split, a folder that was not finished, or
+            clips of another shape.
     """
     name = f"{category}-{split}"
     if source.is_file():
@@ -90,6 +98,8 @@ def _found_clips(folder: Path, shape: Shape) -> list[ClipRecord]:
 def _listed(folder: Path, shape: Shape) -> list[ClipRecord]:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of clips")
+    if why := unfinished(folder):
+        raise DataError(why)
     if not (folder / MANIFEST_NAME).exists():
         records = _found_clips(folder, shape)
         if not records:

@@ -15,6 +15,15 @@ from pathlib import Path
 from typing import Any
 
 MANIFEST_NAME = "manifest.jsonl"
+# What a `vgan` command writes into a clip folder when it begins, and which command; the manifest
+# comes last.
+BEGUN = {
+    "generate.json": "generate",
+    "ingest.json": "ingest",
+    "predict.json": "predict",
+    "scenes.json": "scenes` or `vgan filter-scenes",
+    "static.json": "static",
+}
 SLUG = re.compile(r"[a-z0-9]+([.-][a-z0-9]+)*")
 
 
@@ -157,7 +166,8 @@ def read_manifest(folder: Path) -> list[ClipRecord]:
         raise ManifestError(f"{path}: cannot be read ({error})") from None
     records: list[ClipRecord] = []
     seen: set[str] = set()
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not `splitlines`: JSON leaves U+2028 and the like, which end a line to Python, as they are.
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         where = f"{path}:{number}"
@@ -173,6 +183,25 @@ def read_manifest(folder: Path) -> list[ClipRecord]:
         seen.add(record.clip)
         records.append(record)
     return records
+
+
+def unfinished(folder: Path) -> str | None:
+    """Say what is wrong with a folder of clips that was begun and has no manifest yet.
+
+    Its clips may be of any split and of any number: it must not pass as one without a manifest.
+
+    Returns:
+        One line that names the folder and the command that ends it; None of any other folder.
+    """
+    if (folder / MANIFEST_NAME).exists():
+        return None
+    for name, command in BEGUN.items():
+        if (folder / name).exists():
+            return (
+                f"{folder}: `vgan {command}` was interrupted there (it has {name}, but no "
+                f"{MANIFEST_NAME}); run the same command with --out {folder} again"
+            )
+    return None
 
 
 def write_manifest(folder: Path, records: Iterable[ClipRecord]) -> Path:

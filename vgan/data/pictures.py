@@ -21,7 +21,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vgan.data.cutting import VIDEO_SUFFIXES
 from vgan.data.framing import area_average, centre_square
-from vgan.data.manifest import MANIFEST_NAME, ClipRecord, Origin, read_manifest
+from vgan.data.manifest import MANIFEST_NAME, ClipRecord, Origin, read_manifest, unfinished
 from vgan.data.videos import Frames, iter_frames, video_info
 from vgan.errors import DataError, UsageError
 
@@ -70,7 +70,8 @@ def find_pictures(
     Raises:
         UsageError: a split is asked for where there is no manifest, or two pictures would become
             one clip.
-        DataError: an input is missing, or there is nothing to predict from.
+        DataError: an input is missing or a clip folder that was not finished, or there is nothing
+            to predict from.
     """
     found: list[GivenPicture] = []
     loose: dict[Path, str] = {}
@@ -79,6 +80,8 @@ def find_pictures(
             if (place / MANIFEST_NAME).is_file():
                 found += _of_manifest(place, category, split, frame)
                 continue
+            if why := unfinished(place):
+                raise DataError(why)
             if split is not None:
                 raise UsageError(f"--split {split}: {place} has no {MANIFEST_NAME}, so no splits")
             if place.is_dir():

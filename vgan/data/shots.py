@@ -4,9 +4,11 @@ A cut is a frame that differs from the last much more than frames do around it, 
 elsewhere; at a glance: 16x16 pixels, each frame's mean colour removed. Moving cameras and fast
 subjects make large differences too, but not one that stands alone; a flash makes two; a light that
 changes leaves the edges where they are. Held frames of a variable-rate video differ by nothing and
-are not asked. Dissolves and fades are not cuts and are not found.
+are not asked. Dissolves and fades are not cuts and are not found. After a long gap in the clock, a
+new shot begins whatever it shows.
 """
 
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -81,12 +83,13 @@ def _is_cut(changes: list[Change], at: int) -> bool:
 
 
 def label_shots(
-    frames: Iterable[tuple[float, Frames]],
+    frames: Iterable[tuple[float, Frames]], gap: float = math.inf
 ) -> Iterator[tuple[float, tuple[int, Frames]]]:
     """Number the shots of a video, from 0; a few frames are in memory at a time.
 
     Args:
         frames: (seconds, frame), in order, all of one size.
+        gap: seconds; after more of them without a frame, a new shot begins.
 
     Yields:
         (seconds, (shot, frame)), in the same order.
@@ -95,13 +98,14 @@ def label_shots(
     ahead: deque[Change] = deque()  # of each waiting frame
     passed: deque[Change] = deque(maxlen=_REACH)
     last: Thumbnail | None = None
-    shot = 0
+    shot, released = 0, 0.0
 
     def release() -> tuple[float, tuple[int, Frames]]:
-        nonlocal shot
-        shot += _is_cut([*passed, *ahead], len(passed))
-        passed.append(ahead.popleft())
+        nonlocal shot, released
         seconds, frame = waiting.popleft()
+        shot += seconds - released > gap or _is_cut([*passed, *ahead], len(passed))
+        passed.append(ahead.popleft())
+        released = seconds
         return seconds, (shot, frame)
 
     for seconds, frame in frames:

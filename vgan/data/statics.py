@@ -14,13 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from vgan.data.files import claim_folder
-from vgan.data.manifest import (
-    MANIFEST_NAME,
-    ClipRecord,
-    read_manifest,
-    sha256_of,
-    write_manifest,
-)
+from vgan.data.joining import join_manifest
+from vgan.data.manifest import ClipRecord, read_manifest, sha256_of
 from vgan.data.pictures import clip_origin
 from vgan.data.videos import Frames, iter_frames, write_clip
 from vgan.errors import DataError, UsageError
@@ -82,9 +77,7 @@ def make_statics(
                 extra={HELD_CLIP: f"{other.source}/{other.clip}"},
             )
         )
-    kept = _earlier(out, made)
-    write_manifest(out, kept + made)
-    return sorted(kept + made, key=lambda r: r.clip)
+    return join_manifest(out, made)
 
 
 def choose_held(records: Sequence[ClipRecord], seed: int) -> list[ClipRecord]:
@@ -152,11 +145,3 @@ def _first_frame(path: Path, record: ClipRecord) -> Frames:
     if sha256_of(path) != record.sha256:
         raise DataError(f"{path}: is not the file the manifest lists (its checksum differs)")
     return next(iter_frames(path))
-
-
-def _earlier(out: Path, made: Sequence[ClipRecord]) -> list[ClipRecord]:
-    """Return what the folder held of other categories and splits."""
-    if not (out / MANIFEST_NAME).is_file():
-        return []
-    new = {record.clip for record in made}
-    return [record for record in read_manifest(out) if record.clip not in new]

@@ -26,6 +26,8 @@ Frames = NDArray[np.uint8]
 
 # Lossless, quick, and one thread: x264's choice of threads would otherwise depend on the machine.
 _LOSSLESS = {"qp": "0", "preset": "veryfast", "threads": "1"}
+# A title in another encoding than UTF-8 is no reason to refuse the pictures.
+_LENIENT: dict[str, Any] = {"metadata_errors": "replace"}
 _STILL_CODECS = {"gif", "apng", "png", "webp", "bmp", "tiff"}
 # Below this many pixels a frame decodes faster on one thread than threads take to start.
 _SMALL_FRAME = 256 * 256
@@ -67,11 +69,14 @@ class VideoInfo:
 
 def _why_unreadable(path: Path) -> str:
     """Say what a file is that imageio cannot open as a video."""
-    with path.open("rb") as file:
-        head = file.read(12)
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        return f"cannot be read ({error.strerror or error})"
     if not head:
         return "is empty (0 bytes)"
-    with suppress(av.FFmpegError), av.open(str(path)) as container:
+    with suppress(av.FFmpegError), av.open(str(path), **_LENIENT) as container:
         if not container.streams.video:
             return "holds no video stream (sound only?)"
     if head[4:8] == b"ftyp":
@@ -102,7 +107,7 @@ def _opened(path: Path) -> Iterator[Any]:
     if path.is_dir():
         raise DataError(f"{path}: is a folder, not a video")
     try:
-        reader: Any = iio.imopen(path, "r", plugin="pyav")
+        reader: Any = iio.imopen(path, "r", plugin="pyav", **_LENIENT)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file") from None
     except (OSError, av.FFmpegError) as error:
@@ -110,7 +115,10 @@ def _opened(path: Path) -> Iterator[Any]:
             raise DataError(f"{path}: may not be read (permission denied)") from None
         raise DataError(f"{path}: {_why_unreadable(path)}") from None
     try:
-        codec = reader._video_stream.codec_context.name
+        context = reader._video_stream.codec_context
+        if context is None:
+            raise DataError(f"{path}: is of a codec that FFmpeg does not know: convert it first")
+        codec = context.name
         container = reader._container.format.name
         if codec in _STILL_CODECS or container in {"gif", "image2"} or container.endswith("_pipe"):
             kind = {"gif": "a GIF", "png": "a PNG"}.get(codec, "a still image or animation")
@@ -118,6 +126,46 @@ def _opened(path: Path) -> Iterator[Any]:
         yield reader
     finally:
         _close(reader)
+
+
+@dataclass
+class _Tally:
+    """What has been read of a video.
+
+    Args:
+        packets: that hold something.
+        due: of these, those that are shown; an edit list (a trimmed MP4) hides the others.
+        ticks: of the container's clock, to the end of the last packet.
+        frames: decoded.
+    """
+
+    packets: int = 0
+    due: int = 0
+    ticks: int = 0
+    frames: int = 0
+
+    def add(self, packet: Any) -> None:
+        """Count a packet."""
+        if packet.size:
+            self.packets += 1
+            self.due += not packet.is_discard
+            self.ticks = max(self.ticks, (packet.dts or 0) + 1)
+
+
+def _check_whole(path: Path, reader: Any, tally: _Tally) -> None:
+    """Raise DataError where there is less in a video than its container declares."""
+    stream = reader._video_stream
+    declared, held = stream.frames, tally.packets
+    container = reader._container.format.name
+    if container == "avi":  # declares ticks; on some of them nothing may have been recorded
+        held = tally.ticks
+    elif container.startswith("mov"):  # what lies outside of an edit list is not in the index
+        declared = min(declared, len(stream.index_entries))
+    if held < declared:
+        raise DataError(f"{path}: is truncated: it declares {declared} frames and holds {held}")
+    if declared and tally.frames < tally.due:
+        lost = tally.due - tally.frames
+        raise DataError(f"{path}: is damaged: {lost} of its {tally.due} frames cannot be decoded")
 
 
 def _decoded(path: Path, reader: Any) -> Iterator[Any]:
@@ -132,21 +180,20 @@ def _decoded(path: Path, reader: Any) -> Iterator[Any]:
         stream.thread_type = "AUTO"
     # FFmpeg paints over what it cannot decode, unless it is told to stop.
     context.options = {"err_detect": "explode"}
-    count = 0
+    tally = _Tally()
     try:
-        for frame in reader._container.decode(stream):
-            if frame.is_corrupt:
-                raise DataError(f"{path}: is damaged at frame {count}")
-            yield frame
-            count += 1
+        for packet in reader._container.demux(stream):
+            tally.add(packet)
+            for frame in packet.decode():
+                if frame.is_corrupt:
+                    raise DataError(f"{path}: is damaged at frame {tally.frames}")
+                yield frame
+                tally.frames += 1
     except av.FFmpegError:
-        raise DataError(f"{path}: is damaged or truncated after frame {count}") from None
-    if count == 0:
+        raise DataError(f"{path}: is damaged or truncated after frame {tally.frames}") from None
+    if tally.frames == 0:
         raise DataError(f"{path}: holds no frames that can be read (truncated or damaged?)")
-    if count < stream.frames:
-        raise DataError(
-            f"{path}: is truncated: it declares {stream.frames} frames and holds {count}"
-        )
+    _check_whole(path, reader, tally)
 
 
 def _to_rgb(frame: Any) -> Frames:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vgan.data.framing import area_average, centre_square, resample
+from vgan.data.framing import area_average, centre_square, longest_hold, resample
 from vgan.data.making import CutSettings
 from vgan.data.shots import label_shots
 from vgan.data.videos import Frames, VideoInfo, iter_timed_frames, video_info
@@ -92,7 +92,8 @@ def open_video(path: Path, settings: CutSettings) -> OpenVideo:
     shrink = _shrinker(path, info, settings)
     opened = OpenVideo(settings.fps or info.fps)
     small = ((seconds, shrink(frame)) for seconds, frame in iter_timed_frames(path))
-    ticks = resample(label_shots(small), opened.fps, info.fps)
+    shots = label_shots(small, longest_hold(opened.fps))
+    ticks = resample(shots, opened.fps, info.fps)
     opened.windows = _windows(ticks, opened, settings)
     return opened
 

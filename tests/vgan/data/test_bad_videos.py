@@ -354,7 +354,8 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path, monkeypatch):
 def test_frame_that_the_decoder_calls_corrupt_is_damage(tmp_path):
     frames = [SimpleNamespace(is_corrupt=number == 2) for number in range(4)]
     stream = SimpleNamespace(codec_context=SimpleNamespace(width=8, height=8), frames=4)
-    container = SimpleNamespace(decode=lambda _: iter(frames))
+    packets = [SimpleNamespace(size=1, is_discard=False, dts=0, decode=lambda: frames)]
+    container = SimpleNamespace(demux=lambda _: iter(packets))
     reader = SimpleNamespace(_video_stream=stream, _container=container)
 
     with pytest.raises(DataError, match=r"a.mp4: is damaged at frame 2"):

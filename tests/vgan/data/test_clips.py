@@ -2,6 +2,7 @@
 
 import errno
 import json
+import math
 import os
 import signal
 import subprocess
@@ -16,7 +17,9 @@ from vgan.data.cutting import find_videos
 from vgan.data.files import WriteError
 from vgan.data.framing import area_average
 from vgan.data.ledger import assign_splits
+from vgan.data.listing import list_clips
 from vgan.data.manifest import read_manifest, sha256_of
+from vgan.data.pictures import find_pictures
 from vgan.data.scenes import draw_scenes
 from vgan.data.videos import read_video, video_info, write_clip
 from vgan.errors import DataError, UsageError
@@ -85,6 +88,22 @@ def test_id_is_the_same_for_a_folder_and_a_folder_inside_it(tmp_path, video):
     ]
 
     assert ids == ["golf/a.mp4"] * 3
+
+
+def test_a_link_keeps_its_own_name(tmp_path, video):
+    stored = video("b17/1.mp4")
+    for link, target in (("beach", stored.parent), ("golf/2.mp4", stored), ("out", tmp_path)):
+        (tmp_path / link).parent.mkdir(exist_ok=True)
+        (tmp_path / link).symlink_to(target)
+    inputs = [tmp_path / "beach", tmp_path / "golf/2.mp4", tmp_path / "golf/../videos"]
+
+    found = find_videos(inputs, tmp_path / "none", None)
+
+    assert [v.id for v in found] == ["b17/1.mp4", "beach/1.mp4", "golf/2.mp4"]
+    # One file by two names of one id is no clash, and clips are known by whatever way one comes.
+    assert len(find_videos([tmp_path / "out/videos", stored.parent], tmp_path / "none", None)) == 1
+    with pytest.raises(DataError, match="no videos here"):
+        find_videos([tmp_path / "out/videos"], tmp_path / "videos", None)
 
 
 def test_a_video_given_twice_is_cut_once(tmp_path, video):
@@ -238,10 +257,16 @@ def test_killed_and_run_again_ends_in_the_same_bytes(tmp_path, video):
     command = [sys.executable, "-c", _KILLED_AT_THE_SEVENTH_CLIP, str(videos), str(killed)]
     assert subprocess.run(command).returncode == -signal.SIGKILL
     assert len(list(killed.rglob("*.mp4"))) == 6
+    named = "`vgan ingest` was interrupted there .*ingest.json"
+    with pytest.raises(DataError, match=named):  # test videos could be among these clips
+        list_clips(killed, "golf", "train", (8, 16, 16))
+    with pytest.raises(DataError, match=named):
+        find_pictures([killed], category="golf")
 
     report = ingest([videos], killed, **SMALL)
 
     assert report.resumed == 1
+    assert list_clips(killed, "golf", "train", (8, 16, 16)).records
     assert _files(whole) == _files(killed)
 
 
@@ -280,6 +305,13 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path, video):
 def test_numbers_out_of_range_are_refused(tmp_path, wrong):
     with pytest.raises(UsageError, match="must be positive"):
         ingest([tmp_path], tmp_path / "out", **(SMALL | wrong))
+
+
+@pytest.mark.parametrize("name", ["fps", "min_motion", "min_light"])
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_what_is_no_number_is_refused_by_name(tmp_path, name, number):
+    with pytest.raises(UsageError, match=f"{name} must be a number"):
+        ingest([tmp_path], tmp_path / "out", **(SMALL | {name: number}))
 
 
 def test_damaged_done_record_is_named(tmp_path, video):

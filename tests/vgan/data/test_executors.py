@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 
@@ -54,6 +57,51 @@ def test_killed_process_is_named_with_what_to_do():
         open_workers(2) as pool,
     ):
         list(run_all(pool, os._exit, [3]))
+
+
+_HOLDING = """
+import time
+from vgan.data.executors import open_workers, run_all
+
+def hold(number):
+    print("working", flush=True)
+    time.sleep(600)
+
+if __name__ == "__main__":
+    with open_workers(2) as pool:
+        list(run_all(pool, hold, range(8)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [("SIGKILL", False), ("SIGTERM", False), ("SIGINT", False), ("SIGINT", True)],
+)
+def test_processes_end_with_the_one_that_started_them(tmp_path, name, group):
+    (tmp_path / "holding.py").write_text(_HOLDING)
+    run = subprocess.Popen(
+        [sys.executable, str(tmp_path / "holding.py")],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert run.stdout is not None
+        assert [run.stdout.readline() for _ in range(2)] == ["working\n"] * 2
+        (os.killpg if group else os.kill)(run.pid, signal.Signals[name])
+        # The other end of this pipe is open as long as one of them lives.
+        assert run.communicate(timeout=60)[0] == ""
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_sigterm_interrupts_as_ctrl_c_does_and_only_while_workers_are_open(workers):
+    before = signal.getsignal(signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt), open_workers(workers):
+        signal.raise_signal(signal.SIGTERM)
+
+    assert signal.getsignal(signal.SIGTERM) is before is signal.SIG_DFL
 
 
 def test_no_scheduler_at_the_address_is_named(monkeypatch):

@@ -93,5 +93,16 @@ def test_a_held_frame_is_repeated_for_as_long_as_it_was_shown():
     assert _numbers([0, 0.04, 0.16, 0.2], 25, 25) == [0, 1, 1, 1, 2, 3]
 
 
+def test_a_gap_that_no_frame_is_held_for_is_left_empty():
+    day = 86400.0
+
+    assert _numbers([0, 0.04, day, day + 0.04], 25, 25) == [0, 1, 2, 3]
+    assert _numbers([0, 4.9], 10, 10) == [0] * 49 + [1]  # held, as a slide is
+
+
+def test_a_source_of_less_than_a_frame_in_five_seconds_has_no_gaps():
+    assert _numbers([0, 20, 40, 60], 1 / 20, 1 / 20) == [0, 1, 2, 3]
+
+
 def test_no_frames_give_no_frames():
     assert _numbers([], 25, 25) == []

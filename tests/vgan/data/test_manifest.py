@@ -1,16 +1,19 @@
 """A manifest reads back what was written and says which line is wrong."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from vgan.data.manifest import (
+    BEGUN,
     ClipRecord,
     ManifestError,
     Origin,
     read_manifest,
     sha256_of,
     to_dict,
+    unfinished,
     write_manifest,
 )
 
@@ -31,6 +34,24 @@ def test_a_written_manifest_reads_back_equal(tmp_path):
     write_manifest(tmp_path, [RECORD])
 
     assert read_manifest(tmp_path) == [RECORD]
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u0085", "\x0c", "\r"])
+def test_what_ends_a_line_in_other_places_does_not_end_one_here(tmp_path, mark):
+    odd = replace(RECORD, prompt=f"a dog{mark}runs", origin=Origin(f"dogs/a{mark}b.mp4"))
+    write_manifest(tmp_path, [odd])
+
+    assert read_manifest(tmp_path) == [odd]
+
+
+@pytest.mark.parametrize("name", sorted(BEGUN))
+def test_a_folder_that_was_begun_is_unfinished_until_it_has_a_manifest(tmp_path, name):
+    assert unfinished(tmp_path) is None
+    (tmp_path / name).write_text("{}")
+
+    assert f"`vgan {BEGUN[name]}` was interrupted there (it has {name}" in unfinished(tmp_path)
+    write_manifest(tmp_path, [RECORD])
+    assert unfinished(tmp_path) is None
 
 
 def test_a_manifest_is_sorted_by_clip_so_that_equal_folders_have_equal_files(tmp_path):

@@ -32,6 +32,15 @@ def test_cut_between_two_scenes_is_found(first, second):
     assert _cuts(_scene(first, 0) + _scene(second, 1)) == [20]
 
 
+def test_a_gap_in_the_clock_begins_a_shot_and_a_held_frame_does_not():
+    times = [*(k / 25 for k in range(10)), *(4 + k / 25 for k in range(10)), 9.5, 9.6]
+    timed = list(zip(times, _scene("golf", 0, 22), strict=True))
+
+    shots = [shot for _, (shot, _) in label_shots(timed, gap=5)]
+
+    assert shots == [0] * 20 + [1, 1]
+
+
 def test_every_cut_is_found_and_no_other():
     shots = [_scene(c, n, 8 + 3 * n) for n, c in enumerate((*CATEGORIES, *CATEGORIES))]
 

@@ -122,6 +122,65 @@ def test_iter_frames_holds_few_frames_at_a_time(tmp_path, moving):
     assert peak < 10 * one_frame
 
 
+def _trim(source: Path, target: Path, start: int) -> None:
+    """Trim at a frame as `ffmpeg -ss -c copy` does: an edit list hides those before it."""
+    options = {"avoid_negative_ts": "disabled"}
+    with av.open(str(source)) as whole, av.open(str(target), "w", options=options) as part:
+        stream = whole.streams.video[0]
+        copy = part.add_stream_from_template(stream)
+        for packet in whole.demux(stream):
+            if packet.dts is not None:
+                shift = int(start / 25 / stream.time_base)
+                packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+                packet.stream = copy
+                part.mux(packet)
+
+
+def test_an_mp4_trimmed_by_an_edit_list_is_whole_and_its_truncation_is_noticed(tmp_path, moving):
+    frames = moving(40, 32, 32, 0)
+    write_clip(tmp_path / "whole.mp4", frames, 25)
+    _trim(tmp_path / "whole.mp4", tmp_path / "part.mp4", 15)
+
+    assert np.array_equal(frames[15:], read_video(tmp_path / "part.mp4").frames)
+
+    data = (tmp_path / "part.mp4").read_bytes()
+    with av.open(str(tmp_path / "part.mp4")) as container:
+        stream = container.streams.video[0]
+        last = [(p.pos, p.size) for p in container.demux(stream) if p.size][-1]
+    assert last[0] > data.index(b"mdat")
+    # The index moved to the front would take re-muxing: blank out what the last packet holds.
+    (tmp_path / "part.mp4").write_bytes(data[: last[0]] + bytes(last[1]) + data[sum(last) :])
+    with pytest.raises(DataError, match=r"part\.mp4: is (damaged|truncated)"):
+        read_video(tmp_path / "part.mp4")
+
+
+def _write_avi(path: Path, frames: np.ndarray, dropped: set[int]) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt, stream.codec_context.time_base = "yuv420p", Fraction(1, 25)
+        for number, frame in enumerate(frames):
+            if number not in dropped:
+                picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+                picture.pts, picture.time_base = number, Fraction(1, 25)
+                container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+
+
+def test_an_avi_with_dropped_frames_is_whole_and_one_cut_between_frames_is_not(tmp_path, moving):
+    path = tmp_path / "dropped.avi"
+    _write_avi(path, moving(40, 32, 32, 0), {3, 4, 17})
+    assert sum(1 for _ in iter_frames(path)) == 37
+
+    with av.open(str(path)) as container:
+        ends = [p.pos + 8 + p.size for p in container.demux(video=0) if p.size]
+    whole = path.read_bytes()
+    for end in ends[20::5]:
+        path.write_bytes(whole[: end + end % 2])
+        with pytest.raises(DataError, match=r"is truncated: it declares 40 frames|truncated after"):
+            list(iter_frames(path))
+
+
 def test_garbage_collection_goes_on_after_reading(tmp_path, moving):
     write_clip(tmp_path / "clip.mp4", moving(2, 16, 16, 0), 20)
 

@@ -1,0 +1,106 @@
+"""Odd videos are cut; one that nothing can be made of never stops the others."""
+
+import errno
+import json
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from vgan.data.clips import ingest
+from vgan.data.manifest import read_manifest
+from vgan.data.videos import read_video
+from vgan.errors import DataError
+
+SMALL = {"frames": 8, "size": 16, "workers": 1, "progress": False}
+
+
+def test_title_in_another_encoding_is_no_reason_to_refuse_a_video(tmp_path, moving):
+    for suffix in ("avi", "mkv", "mp4"):
+        path = tmp_path / f"videos/golf/{suffix}.{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with av.open(str(path), "w") as container:
+            container.metadata["title"] = "Urlaub Caf@@"
+            stream = container.add_stream("mpeg4", rate=25)
+            stream.height, stream.width, stream.pix_fmt = 64, 64, "yuv420p"
+            for frame in moving(8, 64, 64, 0):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+            container.mux(stream.encode())
+        path.write_bytes(path.read_bytes().replace(b"Caf@@", b"Caf\xe9 "))
+    report = ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)
+
+    assert (report.videos, report.rejects) == (3, [])
+
+
+def test_unknown_codec_and_links_to_nowhere_are_rejected_and_the_rest_is_cut(tmp_path, video):
+    good = video("golf/good.mp4")
+    unknown = good.read_bytes().replace(b"avc1", b"braw").replace(b"avcC", b"xxxC")
+    (good.parent / "unknown.mp4").write_bytes(unknown)
+    (good.parent / "link.mp4").symlink_to(tmp_path / "nowhere.mp4")
+    (good.parent / "loop.mp4").symlink_to(good.parent / "loop.mp4")
+
+    for resumed in (0, 1):
+        report = ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)
+
+        assert (report.videos, report.clips) == (1, 5)
+        assert (report.resumed > 0) == (resumed > 0)
+        whys = {Path(r.path).name: r.why for r in report.rejects}
+        assert whys.keys() == {"unknown.mp4", "link.mp4", "loop.mp4"}
+        assert whys["unknown.mp4"] == "is of a codec that FFmpeg does not know: convert it first"
+        assert whys["link.mp4"] == whys["loop.mp4"] == "no such file"
+
+
+def test_video_that_the_disk_does_not_give_is_refused_by_name(video, monkeypatch):
+    path = video("golf/a.mp4")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("vgan.data.videos.iio.imopen", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(DataError, match=r"a\.mp4: cannot be read \(Input/output error\)"):
+        read_video(path)
+
+
+def test_name_that_is_not_utf8_is_cut_under_a_readable_one(tmp_path, video):
+    names = (b"caf\xe9.mp4", b"bad\xe9.mp4", b"twin\xe9.mp4")
+    odd, bad, twin = (tmp_path / "videos/golf" / os.fsdecode(name) for name in names)
+    plain = video("golf/plain.mp4", frames=16, seed=1)
+    try:
+        odd.write_bytes(video("golf/other.mp4", frames=16).read_bytes())
+    except OSError:
+        pytest.skip("this file system takes UTF-8 names only")
+    (plain.parent / "other.mp4").unlink()
+    bad.write_text("no video")
+    twin.write_bytes(odd.read_bytes())
+
+    report = ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)
+
+    assert {r.origin.video for r in read_manifest(tmp_path / "out")} == {
+        "golf/caf\\xe9.mp4", "golf/plain.mp4",
+    }  # fmt: skip
+    assert [r.video for r in report.rejects] == ["golf/bad\\xe9.mp4", "golf/twin\\xe9.mp4"]
+    rows = (tmp_path / "out/rejected.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(row)["path"] for row in rows] == [str(bad), str(twin)]
+
+
+def test_a_jump_of_the_clock_is_not_filled_with_one_frame(tmp_path, moving):
+    path = tmp_path / "jump.mkv"
+    frames = moving(32, 64, 64, 0)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"bf": "0"})
+        stream.height, stream.width, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 25)
+        for number, frame in enumerate(frames):
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            picture.pts, picture.time_base = number + 90_000 * (number >= 20), Fraction(1, 25)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+
+    report = ingest([path], tmp_path / "out", **SMALL, fps=25)
+
+    starts = [r.origin.start_frame for r in read_manifest(tmp_path / "out")]
+    assert starts == [0, 8, 20]  # the hour between is not there, and no clip is of both sides
+    assert (report.rejects, report.dropped) == ([], [])
