@@ -22,7 +22,7 @@ from evaluation.frames import (
     read_frames,
     write_frames,
 )
-from evaluation.study import Source
+from evaluation.study import RESERVED, Source
 from evaluation.study_file import SLUG_RULE
 from vgan.data.manifest import (
     MANIFEST_NAME,
@@ -245,10 +245,16 @@ def shared_categories(
         wanted: the study file's list; when empty, all categories that any source has, sorted.
 
     Raises:
-        ClipError: a source has no clip of a category; the message names both.
+        ClipError: a source has no clip of a category (the message names both), or a category has
+            a name that tables need.
     """
     held = {source: {r.category for r in records} for source, records in clips.items()}
     chosen = tuple(wanted) or tuple(sorted(set().union(*held.values())))
+    if reserved := sorted(RESERVED.intersection(chosen)):
+        raise ClipError(
+            f"a category is called {reserved[0]!r}, as the tables' column of Means is; rename its "
+            "folder"
+        )
     for source, categories in held.items():
         for category in chosen:
             if category not in categories:

@@ -94,7 +94,8 @@ def create_intended(db: Database, study_name: str | None, crowd: Crowd, now: "Cl
                 crowd.grow(external_id, row.max_assignments)
             else:
                 external_id = crowd.create(offer)
-        except CrowdUnreachable:
+        except (CrowdUnreachable, KeyboardInterrupt):
+            _release(db, row)
             raise
         except CrowdError as error:
             _mark_refused(db, row)
@@ -132,6 +133,13 @@ def _claim(db: Database, study_name: str | None, crowd: Crowd, row: Hit, now: "C
         hit = session.get_one(Hit, row.id)
         hit.external_id, hit.state = found[row.token], CallState.DONE
     return False
+
+
+def _release(db: Database, row: Hit) -> None:
+    """Give a claim back: this run has ended, and the next one looks first what it has done."""
+    with db.write() as session:
+        hit = session.get_one(Hit, row.id)
+        hit.details = {key: value for key, value in hit.details.items() if key != "claim"}
 
 
 def _check_unclaimed(hit: Hit, now: datetime) -> None:

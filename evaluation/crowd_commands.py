@@ -131,7 +131,8 @@ def publish_lacking(
 ) -> None:
     """Publish what the plan lacks; the options are those of `publish`.
 
-    Who has agreed to a cost before is asked again only where it has become more.
+    Who has agreed to a cost before is asked again only where it has become more, or where workers
+    get another reward than the study file says.
     """
     from evaluation.publish import publish as run
 
@@ -143,7 +144,8 @@ def publish_lacking(
         return
 
     def confirm(plan: "Publication") -> bool:
-        if not dry_run and agreed_cents is not None and plan.total_cents <= agreed_cents:
+        known = agreed_cents is not None and plan.total_cents <= agreed_cents
+        if known and not dry_run and plan.declared_cents is None:
             return True
         return agreed(publication_text(plan, crowd, sandbox), yes, dry_run)
 
@@ -202,7 +204,8 @@ def extend(db: str, study: str | None, crowd: str, sandbox: bool, hours: float, 
     def confirm(plan: Extension) -> bool:
         return agreed(
             f"The plan lacks {plan.lacking:,} sessions; up to {plan.on_offer:,} would be on offer, "
-            f"{plan.again:,} of them again, for {_money(plan.cents, plan.currency)} with fees, on "
+            f"{plan.again:,} of them again, for at most {_money(plan.cents, plan.currency)} with "
+            "fees, on "
             f"{crowd}, {'sandbox' if sandbox else 'PRODUCTION'}.",
             yes,
             dry_run=False,

@@ -320,6 +320,13 @@ def test_a_category_folder_that_is_no_slug_is_named(clip_folder):
         import_source(_source(folder))
 
 
+def test_a_category_named_as_the_column_of_means_is_refused(clip_folder):
+    records = import_source(_source(clip_folder("ours", {"mean": 1})))
+
+    with pytest.raises(ClipError, match=r"'mean'.* rename its folder"):
+        shared_categories({"ours": records}, ())
+
+
 def test_a_category_absent_in_one_source_names_both(clip_folder):
     clips = {
         "ours": import_source(_source(clip_folder("ours", {"golf": 1, "beach": 1}))),

@@ -60,9 +60,20 @@ def test_run_that_died_is_followed_by_one_that_waits_and_says_how_long(prolific,
     assert [study.status for study in prolific.fake_rows(store.Study)] == ["ACTIVE"]
 
 
-def test_study_that_was_published_while_the_next_run_looked_is_found_by_its_second_look(prolific):
+def test_run_that_ends_without_an_answer_is_followed_by_one_that_looks_at_once(prolific):
     with pytest.raises(CrowdUnreachable):
         prolific.publish(prolific.crowd(10, "lost"))  # published; the reply is lost
+
+    prolific.publish()
+
+    assert [study.status for study in prolific.fake_rows(store.Study)] == ["ACTIVE"]
+
+
+def test_study_that_was_published_while_the_next_run_looked_is_found_by_its_second_look(
+    prolific, prolific_world
+):
+    with pytest.raises(prolific_world.Killed):
+        prolific.publish(prolific.crowd(10, "after"))  # published, and died of it
     prolific.clock.time += CLAIM
     crowd, looks = prolific.crowd(), []
     find = crowd.find
