@@ -29,7 +29,7 @@ check() {  # NAME COMMAND...: what it prints goes to NAME.txt
   fi
   echo "== $name, ${SECONDS} s"
   # As Ctrl-C, on which a training run is saved.
-  timeout --signal INT --kill-after 30 "$left" "$@" 2> >(tee -a "$out/errors.txt" >&2) | tee "$out/$name.txt"
+  timeout --foreground --signal INT --kill-after 30 "$left" "$@" 2> >(tee -a "$out/errors.txt" >&2) | tee "$out/$name.txt"
   code=$?
   if ((code == 0)); then
     return

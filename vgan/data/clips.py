@@ -40,7 +40,7 @@ from vgan.data.making import STABILIZERS, CutSettings
 from vgan.errors import DataError, UsageError
 
 # Raised when the same settings would give other clips, so that an old folder is not continued.
-_CUTTING_VERSION = 3
+_CUTTING_VERSION = 4
 
 
 @dataclass(frozen=True)

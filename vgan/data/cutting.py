@@ -73,8 +73,10 @@ def _slug(text: str) -> str:
 
 
 def _place(given: Path) -> Path:
-    """Return an input's full path; a link keeps its own name, which somebody chose."""
-    return given.resolve() if ".." in given.parts else given.absolute()
+    """Return an input's full path, however it is spelled; a link keeps its own name."""
+    if given.name in ("", ".."):
+        return given.resolve()
+    return given.parent.resolve() / given.name
 
 
 def _readable(name: str) -> str:

@@ -150,12 +150,16 @@ def earlier_clips(video: SourceVideo, out: Path) -> list[str]:
 
 
 def is_done(video: SourceVideo, out: Path) -> bool:
-    """Say whether a video was cut, has not changed since, and its clips are there."""
+    """Say whether a video was cut, has not changed since, and its clips are there.
+
+    Behind a link whose disk is away, what was cut stays.
+    """
     done = _read_json(_done_path(out, video.id))
+    state = _state(video.path)
     return (
         done is not None
         and done.get("kind") != DUPLICATE  # its original may have gone
-        and done["state"] == _state(video.path)
+        and (not state or done["state"] == state)
         and all((out / clip["clip"]).exists() for clip in done["clips"])
     )
 

@@ -59,15 +59,20 @@ def test_killed_process_is_named_with_what_to_do():
         list(run_all(pool, os._exit, [3]))
 
 
-_HOLDING = """
+_HOLDING = r"""
+import os
+import signal
 import time
 from vgan.data.executors import open_workers, run_all
 
 def hold(number):
-    print("working", flush=True)
+    os.write(1, b"working\n")  # whole lines, whoever else writes
     time.sleep(600)
 
 if __name__ == "__main__":
+    # A shell that starts something in the background lets it ignore Ctrl-C, and all it starts too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     with open_workers(2) as pool:
         list(run_all(pool, hold, range(8)))
 """

@@ -104,3 +104,31 @@ def test_a_jump_of_the_clock_is_not_filled_with_one_frame(tmp_path, moving):
     starts = [r.origin.start_frame for r in read_manifest(tmp_path / "out")]
     assert starts == [0, 8, 20]  # the hour between is not there, and no clip is of both sides
     assert (report.rejects, report.dropped) == ([], [])
+
+
+def test_clips_of_a_link_whose_disk_is_away_stay(tmp_path, video):
+    disk = video("golf/a.mp4").parent
+    links = tmp_path / "links/golf"
+    links.mkdir(parents=True)
+    (links / "a.mp4").symlink_to(disk / "a.mp4")
+    whole = ingest([links.parent], tmp_path / "out", **SMALL)
+    before = read_manifest(tmp_path / "out")
+
+    disk.rename(tmp_path / "away")
+    again = ingest([links.parent], tmp_path / "out", **SMALL)
+
+    assert (again.clips, again.rejects) == (whole.clips, [])
+    assert read_manifest(tmp_path / "out") == before
+
+
+def test_an_input_is_the_same_however_it_is_spelled(tmp_path, video, monkeypatch):
+    store = video("store/a.mp4").parent
+    (store.parent / "beach").symlink_to(store)
+    monkeypatch.chdir(tmp_path)
+    spelled = [Path("videos/beach"), Path("videos/store/../beach"), tmp_path / "videos/beach"]
+
+    for given in spelled:
+        report = ingest([given], tmp_path / "out", **SMALL)
+
+        assert report.videos == 1
+        assert {r.clip.split("/")[0] for r in read_manifest(tmp_path / "out")} == {"beach"}
