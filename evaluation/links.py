@@ -30,6 +30,7 @@ from evaluation.schema import (
     Environment,
     Event,
     Hit,
+    Invitation,
     Study,
     Worker,
 )
@@ -51,6 +52,10 @@ class LinkFull(NothingLeft):
 
 class LinkOver(NothingLeft):
     """The link's time is over."""
+
+
+class LinkRevoked(LinkOver):
+    """The link was made for one person and taken back; who is inside can finish."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +233,7 @@ def session_for(session: Session, study: Study, hit: Hit, participant: str, now:
     completion code again.
 
     Raises:
-        LinkOver: the link's time is over.
+        LinkOver: the link's time is over, or it was taken back.
         LinkFull: every place is taken.
         StudyPaused: nobody new is let in now.
         NothingLeft: no trial is left for them.
@@ -238,9 +243,10 @@ def session_for(session: Session, study: Study, hit: Hit, participant: str, now:
         if one.status is AssignmentStatus.ACCEPTED:
             return one.external_id
     kept = [one for one in had if one.status is not AssignmentStatus.RETURNED]
-    if len(kept) >= study.design["workers"]["sessions_per_worker"]:
+    enough = len(kept) >= study.design["workers"]["sessions_per_worker"]
+    if kept and (enough or _is_revoked(session, hit, participant)):
         return kept[-1].external_id
-    check_place(session, hit, now)
+    check_place(session, hit, participant, now)
     if study.paused:
         raise StudyPaused(f"study `{study.name}` is paused")
     if not has_free_trial(session, study, had[0].worker_id if had else None, now):
@@ -248,13 +254,25 @@ def session_for(session: Session, study: Study, hit: Hit, participant: str, now:
     return f"{hit.external_id}-{len(had) + 1}"
 
 
-def check_place(session: Session, hit: Hit, now: datetime) -> None:
-    """Refuse a new session on a link that is over or full.
+def _is_revoked(session: Session, hit: Hit, participant: str) -> bool:
+    """Whether somebody comes by a link of their own that was taken back."""
+    query = select(Invitation.id).where(
+        Invitation.hit_id == hit.id,
+        Invitation.token == participant,
+        Invitation.revoked_at.is_not(None),
+    )
+    return session.scalar(query) is not None
+
+
+def check_place(session: Session, hit: Hit, participant: str, now: datetime) -> None:
+    """Refuse a new session on a link that is over, full or taken back.
 
     Raises:
-        LinkOver: the link's time is over.
+        LinkOver: the link's time is over, or (LinkRevoked) it was taken back.
         LinkFull: every place is taken.
     """
+    if _is_revoked(session, hit, participant):
+        raise LinkRevoked("this link was taken back")
     if hit.expires_at is None or hit.expires_at <= now:
         raise LinkOver("this link is over")
     if _taken(session, hit, now) >= hit.max_assignments:
@@ -267,12 +285,12 @@ def claim_place(session: Session, hit: Hit, participant: str, wanted: str, now: 
     Who has the session already goes on, whatever became of the link.
 
     Raises:
-        LinkOver: the link's time is over.
+        LinkOver: the link's time is over, or it was taken back.
         LinkFull: every place is taken.
     """
     session.execute(select(Hit.id).where(Hit.id == hit.id).with_for_update(key_share=True))
     if all(one.external_id != wanted for one in sessions_of(session, hit, participant)):
-        check_place(session, hit, now)
+        check_place(session, hit, participant, now)
 
 
 def completion_url(study: Study, assignment: Assignment) -> str:

@@ -18,10 +18,10 @@ from evaluation.links import (
     CROWD,
     LinkFull,
     LinkOver,
+    LinkRevoked,
     link_settings,
     read_participant,
     session_for,
-    sessions_of,
 )
 from evaluation.schema import Hit, Study
 from webapp import now, services
@@ -33,6 +33,7 @@ blueprint = Blueprint("link", __name__)
 
 _NOTICES: tuple[tuple[type[NothingLeft], str], ...] = (
     (LinkFull, "notice.full"),
+    (LinkRevoked, "link.revoked"),
     (LinkOver, "notice.over"),
     (StudyPaused, "notice.paused"),
     (NothingLeft, "notice.nothing_left"),
@@ -63,8 +64,6 @@ def by_invitation(key: str, token: str) -> ResponseReturnValue:
         invitation = find_invitation(session, hit, token) if hit else None
         if hit is None or invitation is None:
             return closed(study)
-        if invitation.revoked_at is not None and not sessions_of(session, hit, token):
-            return _notice(study, "link.revoked", 410)
         return _enter(session, study, hit, token)
 
 
@@ -81,7 +80,7 @@ def _enter(session: Session, study: Study, hit: Hit, participant: str) -> Respon
         theirs = session_for(session, study, hit, participant, now())
     except NothingLeft as error:
         key = next(key for kind, key in _NOTICES if isinstance(error, kind))
-        return _notice(study, key, 409)
+        return _notice(study, key, 410 if isinstance(error, LinkRevoked) else 409)
     ticket = Ticket(
         CROWD, participant, theirs, str(hit.external_id), environment=hit.environment.value
     )

@@ -126,7 +126,7 @@ def _check_may_start(session: Session, study: Study, ticket: Ticket, worker_id: 
     """
     hit = published_hit(session, study, ticket.crowd, ticket.hit) if ticket.hit else None
     if hit is not None and hit.crowd == LINK:
-        check_place(session, hit, now())
+        check_place(session, hit, ticket.worker, now())
     if worker_id is not None:
         given_back = _given_back(session, hit, ticket) if hit else []
         had = sessions_started(session, study, worker_id) - len(given_back)

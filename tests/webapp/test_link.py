@@ -217,6 +217,47 @@ def test_a_link_of_ones_own_opens_one_session_and_can_be_taken_back(linked, chan
     assert client.get(f"{path}?participantId=P1").status_code == 400
 
 
+def test_who_opened_a_link_before_it_was_taken_back_cannot_start_after(
+    linked, change, tmp_path, stored
+):
+    client, _ = linked(Link(), trials=2)
+    out = tmp_path / "links.csv"
+    change(lambda database: make_invitations(database, None, SANDBOX, 1, out, datetime.now(UTC)))
+    mine = urlsplit(out.read_text().split(",")[-1].strip()).path
+    ticket = ticket_of(client.get(mine))
+
+    change(lambda db: revoke(db, None, SANDBOX, [], datetime.now(UTC), unused=True))
+
+    assert post(client, "open", {"ticket": ticket}).json["stage"] == "over"
+    assert (start(client, ticket).status_code, start(client, ticket).json) == (
+        409, {"error": "over"},
+    )  # fmt: skip
+    assert stored(select(schema.Assignment)) == []
+
+
+def test_who_finished_by_a_link_that_was_taken_back_sees_the_code_and_starts_nothing(
+    linked, change, tmp_path
+):
+    client, _ = linked(Link(), trials=1)
+    out = tmp_path / "links.csv"
+    change(lambda database: make_invitations(database, None, SANDBOX, 1, out, datetime.now(UTC)))
+    mine = urlsplit(out.read_text().split(",")[-1].strip()).path
+    ticket = ticket_of(client.get(mine))
+    done = rate(client, start(client, ticket).json)
+
+    def allow_two(database):
+        with database.write() as unit:
+            study = unit.scalars(select(schema.Study)).one()
+            workers = {**study.design["workers"], "sessions_per_worker": 2}
+            study.design = {**study.design, "workers": workers}
+
+    change(allow_two)
+    change(lambda db: revoke(db, None, SANDBOX, [mine], datetime.now(UTC)))
+
+    assert ticket_of(client.get(mine)) == ticket
+    assert post(client, "open", {"ticket": ticket}).json["code"] == done["code"]
+
+
 def test_consent_is_stored_with_the_first_pair_and_refusing_stores_nothing(linked, stored):
     client, path = linked(consent=Consent("I am of age.", version="7"))
     ticket, _ = come(client, path)
