@@ -46,14 +46,14 @@ class ImageNet:
 
     def predict(self, data: ActionData, task: Task) -> Prediction:
         """Fit the regression to the labelled windows' features; they are computed once."""
-        name = f"imagenet-{self.sha256[:16]}-{len(data.windows.owner)}.npy"
+        name = f"imagenet-{self.sha256[:16]}-{data.windows.sha256[:16]}.npy"
         features = cached(data.cache / name, lambda: self._features(data))
         windows = data.windows
         learnt, tested = windows.of(task.train), windows.of(task.test)
         groups = np.asarray([data.actions.videos[v].group for v in windows.owner[learnt]])
         fitted = fit_logistic(
             features[learnt], data.labels[windows.owner[learnt]], groups, len(data.classes),
-            task.seed,
+            task.seed, title=f"split {task.split}",
         )  # fmt: skip
         size = fitted.parameters + count_parameters(self.network)
         return Prediction(fitted.probabilities(features[tested]), data.test_owner(task), size)

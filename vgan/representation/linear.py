@@ -10,6 +10,8 @@ from sklearn.model_selection import GridSearchCV, GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from vgan.errors import DataError
+
 # Strength of the fit against the penalty, for features of unit variance.
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 _FOLDS = 3
@@ -42,11 +44,14 @@ def fit_logistic(
     groups: NDArray[Any],
     classes: int,
     seed: int,
+    *,
+    title: str = "training set",
 ) -> Fitted:
     """Fit logistic regression to standardised features.
 
-    The penalty is the one that does best on groups left out; with fewer than two groups it is the
-    middle one of `PENALTIES`.
+    The penalty is the one that does best on groups left out, of equals the one nearest to the
+    middle of `PENALTIES`. Where a class is in one group only, its windows would be left out with
+    all that could teach it, so nothing is chosen and the middle one is taken.
 
     Args:
         features: (N, D).
@@ -54,23 +59,40 @@ def fit_logistic(
         groups: (N,), what is left out together.
         classes: K.
         seed: of the solver.
+        title: what the set is called in errors.
+
+    Raises:
+        DataError: all labels are the same.
     """
+    if len(np.unique(labels)) < 2:
+        raise DataError(f"{title}: all training videos are of one class; there must be two or more")
     pipeline = make_pipeline(
         StandardScaler(), LogisticRegression(max_iter=2000, random_state=seed, C=_middle())
     )
     folds = min(_FOLDS, len(np.unique(groups)))
-    if folds < 2 or len(np.unique(labels)) < 2 or not _every_fold_has_two(labels, groups, folds):
-        model = pipeline.fit(features, labels)
-    else:
-        grid = {"logisticregression__C": PENALTIES}
+    if _every_class_has_two(labels, groups) and _every_fold_has_two(labels, groups, folds):
+        grid = {"logisticregression__C": _from_the_middle()}  # the first of equals is taken
         search = GridSearchCV(pipeline, grid, cv=GroupKFold(folds), scoring="accuracy")
         model = search.fit(features, labels, groups=groups).best_estimator_
+    else:
+        model = pipeline.fit(features, labels)
     last = model[-1]
     return Fitted(model, classes, int(last.coef_.size + last.intercept_.size))
 
 
 def _middle() -> float:
     return PENALTIES[len(PENALTIES) // 2]
+
+
+def _from_the_middle() -> list[float]:
+    """Return the penalties, nearest to the middle first; of two as near the stronger."""
+    centre = len(PENALTIES) // 2
+    return sorted(PENALTIES, key=lambda value: abs(PENALTIES.index(value) - centre))
+
+
+def _every_class_has_two(labels: NDArray[np.int64], groups: NDArray[Any]) -> bool:
+    """Tell whether every class is in two groups at least."""
+    return all(len(np.unique(groups[labels == label])) > 1 for label in np.unique(labels))
 
 
 def _every_fold_has_two(labels: NDArray[np.int64], groups: NDArray[Any], folds: int) -> bool:

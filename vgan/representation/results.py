@@ -33,7 +33,7 @@ class Record:
         parameters: numbers learnt.
         seconds: of learning and answering, pre-training and features included where made here.
         settings: of the method.
-        data: fingerprint of videos, labels and groups.
+        data: fingerprint of videos, their files, labels, groups and splits.
     """
 
     method: str
@@ -68,7 +68,7 @@ class Results:
 
     Raises:
         DataError: the file is damaged.
-        UsageError: it holds results of other videos.
+        UsageError: it holds results of other videos, labels or splits.
     """
 
     def __init__(self, folder: Path, data: str) -> None:
@@ -78,7 +78,7 @@ class Results:
         other = next((r for r in self.records.values() if r.data != data), None)
         if other is not None:
             raise UsageError(
-                f"{self.path}: holds results of other videos or labels; take another --out"
+                f"{self.path}: holds results of other videos, labels or splits; take another --out"
             )
 
     def done(

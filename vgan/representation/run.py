@@ -165,11 +165,12 @@ def _record(
 
 
 def _fingerprint(data: ActionData) -> str:
-    """Name videos, labels, groups and splits."""
+    """Name videos, what is in their files, labels, groups and splits."""
     digest = hashlib.sha256()
-    for video in data.actions.videos:
-        digest.update(f"{video.name} {video.label} {video.group}\n".encode())
+    for video, content in zip(data.actions.videos, data.windows.contents, strict=True):
+        digest.update(f"{video.name} {content} {video.label} {video.group}\n".encode())
     for split in data.actions.splits:
-        tested = " ".join(video.name for video in split.test)
-        digest.update(f"{split.name}: {tested}\n".encode())
+        for half, videos in (("train", split.train), ("test", split.test)):
+            listed = " ".join(video.name for video in videos)
+            digest.update(f"{split.name} {half}: {listed}\n".encode())
     return digest.hexdigest()[:16]

@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from vgan.data.actions import ActionVideo
 from vgan.data.videos import iter_frames
+from vgan.errors import DataError
 from vgan.representation.cache import cached
 from vgan.representation.descriptors import LENGTH, describe
 from vgan.representation.harris import interest_points
@@ -110,9 +111,8 @@ class Stip:
         def one(video: ActionVideo) -> NDArray[np.float32]:
             state = video.path.stat()
             key = sha256(f"{video.path} {state.st_size} {state.st_mtime_ns}".encode()).hexdigest()
-            return np.asarray(
-                cached(folder / f"{key[:24]}.npy", lambda: describe_video(video.path, self.size))
-            )
+            file = folder / f"{key[:24]}.npy"
+            return cached(file, lambda: describe_video(video.path, self.size), mapped=False)
 
         with ThreadPoolExecutor(cpu_count()) as pool:
             bar = tqdm(total=len(videos), desc=self.name, unit="video", leave=False)
@@ -130,7 +130,7 @@ def describe_video(path: Path, size: str = "native") -> NDArray[np.float32]:
         size: `native`, or `small` for 64x64.
 
     Raises:
-        DataError: the video cannot be read.
+        DataError: the video cannot be read, or is a single frame.
     """
     frames = read_small(path) if size == "small" else iter_frames(path)
     grey: list[NDArray[np.uint8]] = []
@@ -140,6 +140,8 @@ def describe_video(path: Path, size: str = "native") -> NDArray[np.float32]:
         if len(grey) == _CHUNK:
             found.append(_describe_chunk(np.stack(grey)))
             grey = grey[_CHUNK - _OVERLAP :]
+    if len(grey) == 1:  # what is left of a longer video is never this short
+        raise DataError(f"{path}: has a single frame; interest points need motion, so two or more")
     if len(grey) > _OVERLAP or not found:
         found.append(_describe_chunk(np.stack(grey)))
     return np.concatenate(found)
@@ -157,12 +159,16 @@ def find_words(
     described: Sequence[NDArray[np.float32]], bag: BagOfWords, seed: int
 ) -> NDArray[np.float32]:
     """Return the visual words, (words, 162): k-means over a sample of the descriptors."""
-    pool = np.concatenate([*described, np.zeros((0, LENGTH), np.float32)])
-    if len(pool) == 0:
+    ends = np.cumsum([len(found) for found in described])
+    if len(ends) == 0 or ends[-1] == 0:
         return np.zeros((1, LENGTH), np.float32)
     chance = np.random.default_rng(seed)
-    if len(pool) > bag.sample:
-        pool = pool[np.sort(chance.choice(len(pool), bag.sample, replace=False))]
+    if ends[-1] > bag.sample:  # video by video: all of UCF101's at once would be many gigabytes
+        drawn = np.zeros(ends[-1], bool)
+        drawn[chance.choice(ends[-1], bag.sample, replace=False)] = True
+        parts = np.split(drawn, ends[:-1])
+        described = [found[part] for found, part in zip(described, parts, strict=True)]
+    pool = np.concatenate(described)
     words = max(1, min(bag.words, len(pool) // 8))
     means = MiniBatchKMeans(words, random_state=seed, n_init=1, batch_size=max(1024, 3 * words))
     return np.asarray(means.fit(pool).cluster_centers_, np.float32)

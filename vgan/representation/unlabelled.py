@@ -20,7 +20,7 @@ class UnlabelledClips:
     Args:
         clips: (N, 32, 64, 64, 3), uint8 RGB.
         video: (N,), a number of the video that each was cut from.
-        sha256: fingerprint of the names, for caches.
+        sha256: fingerprint of names and contents, for caches.
     """
 
     clips: NDArray[np.uint8]
@@ -73,7 +73,7 @@ def training_videos(data: ActionData, task: Task) -> UnlabelledClips:
     number = {video.name: i for i, video in enumerate(data.actions.videos)}
     videos = [number[video.name] for video in split.train]
     windows = data.windows.of(videos)
-    listed = "\n".join(video.name for video in split.train)
+    listed = "\n".join(f"{data.actions.videos[v].name} {data.windows.contents[v]}" for v in videos)
     return UnlabelledClips(
         np.asarray(data.windows.clips[windows]),
         data.windows.owner[windows],

@@ -115,15 +115,18 @@ class LogisticOnLayer4:
 
     def predict(self, data: ActionData, task: Task) -> Prediction:
         """Fit the regression to the labelled windows' features; they are computed once."""
-        name = f"layer4-{self.pretrained.sha256[:16]}-{len(data.windows.owner)}.npy"
+        name = f"layer4-{self.pretrained.sha256[:16]}-{data.windows.sha256[:16]}.npy"
         features = layer4_features(self.pretrained.network, data, data.cache / name)
         windows = data.windows
         learnt, tested = windows.of(task.train), windows.of(task.test)
         labels = data.labels[windows.owner[learnt]]
         groups = np.asarray([data.actions.videos[v].group for v in windows.owner[learnt]])
-        fitted = fit_logistic(features[learnt], labels, groups, len(data.classes), task.seed)
-        scores = fitted.probabilities(features[tested])
-        return Prediction(scores, data.test_owner(task), fitted.parameters)
+        fitted = fit_logistic(
+            features[learnt], labels, groups, len(data.classes), task.seed,
+            title=f"split {task.split}",
+        )  # fmt: skip
+        size = fitted.parameters + count_parameters(self.pretrained.network.trunk)
+        return Prediction(fitted.probabilities(features[tested]), data.test_owner(task), size)
 
 
 def layer4_features(network: Discriminator, data: ActionData, cache: Path) -> NDArray[np.float32]:

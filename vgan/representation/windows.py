@@ -21,6 +21,7 @@ from vgan.data.actions import ActionVideo
 from vgan.data.dataset import FRAMES, SIZE
 from vgan.data.files import WriteError, write_atomic
 from vgan.data.framing import area_average, centre_square
+from vgan.data.manifest import sha256_of
 from vgan.data.videos import Frames, iter_frames, video_info
 from vgan.errors import DataError
 
@@ -35,11 +36,18 @@ class ActionWindows:
         clips: (N, 32, 64, 64, 3), uint8 RGB, memory-mapped.
         owner: (N,), which video each window is of; windows of a video are in order.
         padded: names of the videos that were shorter than a window.
+        contents: SHA-256 of each video's file.
     """
 
     clips: NDArray[np.uint8]
     owner: NDArray[np.int64]
     padded: tuple[str, ...]
+    contents: tuple[str, ...]
+
+    @property
+    def sha256(self) -> str:
+        """Fingerprint of the videos' files in their order, for caches of what is computed here."""
+        return hashlib.sha256("\n".join(self.contents).encode()).hexdigest()
 
     def of(self, videos: Sequence[int]) -> NDArray[np.int64]:
         """Return the numbers of the windows of some videos, in the order of the videos."""
@@ -84,19 +92,21 @@ def open_windows(
         DataError: a video cannot be read, or there is no room for the frames.
     """
     stem = cache / f"windows-{_fingerprint(videos)}"
-    frames, index = stem.with_suffix(".u8"), stem.with_suffix(".json")
+    frames, index = stem.with_suffix(".u8"), stem.with_suffix(".index.json")
     if not index.is_file():
-        counts, padded = _decode(videos, frames, progress)
-        write_atomic(index, json.dumps({"counts": counts, "padded": padded}).encode())
+        write_atomic(index, json.dumps(_decode(videos, frames, progress)).encode())
     try:
         stored = json.loads(index.read_text())
         per_video = np.asarray(stored["counts"], np.int64)
         shape = (int(per_video.sum()), FRAMES, SIZE, SIZE, 3)
         clips = np.memmap(frames, np.uint8, mode="r", shape=shape)
-    except (OSError, ValueError, KeyError) as error:
+        padded, contents = tuple(stored["padded"]), tuple(stored["contents"])
+    except (FileNotFoundError, ValueError, KeyError) as error:
         raise DataError(f"{frames}: damaged ({error}); delete {cache} to decode again") from None
+    except OSError as error:
+        raise DataError(f"{frames}: cannot be read ({error.strerror or error})") from None
     owner = np.repeat(np.arange(len(videos)), per_video)
-    return ActionWindows(clips, owner, tuple(stored["padded"]))
+    return ActionWindows(clips, owner, padded, contents)
 
 
 def _fingerprint(videos: Sequence[ActionVideo]) -> str:
@@ -109,18 +119,25 @@ def _fingerprint(videos: Sequence[ActionVideo]) -> str:
 
 def _decode(
     videos: Sequence[ActionVideo], target: Path, progress: bool
-) -> tuple[list[int], list[str]]:
-    """Write the windows of all videos into one file; return how many each has, and the short."""
+) -> dict[str, list[int] | list[str]]:
+    """Write the windows of all videos into one file.
+
+    Returns:
+        `counts` of each video's windows, `contents` (SHA-256 of each file) and the `padded`
+        videos' names.
+    """
     counts: list[int] = []
     padded: list[str] = []
+    contents: list[str] = []
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            for video, frames in zip(videos, _read(videos, progress), strict=True):
+            for video, (frames, sha256) in zip(videos, _read(videos, progress), strict=True):
                 windows = cut_windows(frames)
                 file.write(windows.tobytes())
                 counts.append(len(windows))
+                contents.append(sha256)
                 if len(frames) < FRAMES:
                     padded.append(video.name)
         os.replace(temporary, target)
@@ -128,15 +145,23 @@ def _decode(
         raise WriteError(f"{target}: cannot be written ({error.strerror or error})") from None
     finally:
         temporary.unlink(missing_ok=True)
-    return counts, padded
+    return {"counts": counts, "padded": padded, "contents": contents}
 
 
-def _read(videos: Sequence[ActionVideo], progress: bool) -> Iterator[list[Frames]]:
-    """Decode on all cores (FFmpeg runs outside Python's lock), a few in memory at a time."""
+def _read(videos: Sequence[ActionVideo], progress: bool) -> Iterator[tuple[list[Frames], str]]:
+    """Yield each video's frames and its file's SHA-256.
+
+    On all cores (FFmpeg runs outside Python's lock), a few in memory at a time.
+    """
     bar = tqdm(total=len(videos), desc="decoding videos", unit="video", disable=not progress)
     with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(videos), _DECODED_AT_ONCE):
             some = [video.path for video in videos[start : start + _DECODED_AT_ONCE]]
-            for frames in pool.map(read_small, some):
-                yield frames
+            for found in pool.map(_read_one, some):
+                yield found
                 bar.update()
+
+
+def _read_one(path: Path) -> tuple[list[Frames], str]:
+    # Hashed where it is read anyhow: thousands of videos at every start would take minutes.
+    return read_small(path), sha256_of(path)

@@ -3,6 +3,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from vgan.errors import DataError
 from vgan.models.discriminator import Discriminator
 from vgan.representation.classifier import (
     ClipClassifier,
@@ -124,6 +125,29 @@ def test_the_penalty_is_chosen_on_groups_left_out():
 
     assert (fitted.probabilities(features).argmax(axis=1) == labels).all()
     assert fitted.model[-1].C in (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+
+
+def test_with_one_group_of_a_class_the_middle_penalty_is_taken():
+    # One film of each class, as at small shares: left out, its class is not known at all.
+    chance = np.random.default_rng(0)
+    labels = np.repeat(np.arange(6), 5)
+    fitted = fit_logistic(features_of(labels, chance, 2.0), labels, labels, classes=6, seed=0)
+
+    assert fitted.model[-1].C == 1e-3
+
+
+def test_of_penalties_that_do_equally_well_the_middle_one_is_taken():
+    chance = np.random.default_rng(0)
+    labels = np.tile(np.arange(3), 42)
+    features = features_of(labels, chance, 50.0)  # so far apart that every penalty is right
+    fitted = fit_logistic(features, labels, np.repeat(np.arange(6), 21), classes=3, seed=0)
+
+    assert fitted.model[-1].C == 1e-3
+
+
+def test_labels_of_one_class_are_refused():
+    with pytest.raises(DataError, match="split 2: all training videos are of one class"):
+        fit_logistic(np.zeros((4, 3)), np.ones(4, np.int64), np.arange(4), 3, 0, title="split 2")
 
 
 def test_shuffled_labels_are_guessed_at_chance():

@@ -58,7 +58,7 @@ def test_results_under_other_settings_are_refused(tmp_path):
 def test_results_of_other_videos_are_refused(tmp_path):
     Results(tmp_path, "abc").add(RECORD)
 
-    with pytest.raises(UsageError, match="results of other videos or labels"):
+    with pytest.raises(UsageError, match="results of other videos, labels or splits"):
         Results(tmp_path, "xyz")
 
 

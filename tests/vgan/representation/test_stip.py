@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from vgan.data.videos import write_clip
+from vgan.errors import DataError
 from vgan.representation.descriptors import HOF_LENGTH, HOG_LENGTH, describe, optical_flow
 from vgan.representation.harris import Point, interest_points
 from vgan.representation.stip import BagOfWords, describe_video, find_words, histograms
@@ -87,6 +88,14 @@ def test_a_video_is_described_in_chunks_without_losing_points_between_them(tmp_p
     assert len(found) >= 3  # one reversal in each third
 
 
+@pytest.mark.parametrize("size", ["native", "small"])
+def test_a_video_of_one_frame_is_named(tmp_path, size):
+    write_clip(tmp_path / "still.mp4", np.zeros((1, 64, 64, 3), np.uint8), 25.0)
+
+    with pytest.raises(DataError, match=r"still\.mp4: has a single frame"):
+        describe_video(tmp_path / "still.mp4", size)
+
+
 def test_words_are_found_and_counted():
     chance = np.random.default_rng(0)
     near, far = np.zeros(162, np.float32), np.ones(162, np.float32)
@@ -97,3 +106,22 @@ def test_words_are_found_and_counted():
     assert sorted(rows[:2].max(axis=1)) == [1.0, 1.0]
     assert rows[0].argmax() != rows[1].argmax()
     assert rows[2].tolist() == [0.0, 0.0]  # a video without a point
+
+
+def test_words_are_found_from_a_sample_of_all_videos(monkeypatch):
+    seen = []
+
+    class Means:
+        def __init__(self, words, **_):
+            self.cluster_centers_ = np.zeros((words, 162))
+
+        def fit(self, pool):
+            seen.append(pool[:, 0])
+            return self
+
+    monkeypatch.setattr("vgan.representation.stip.MiniBatchKMeans", Means)
+    numbered = np.repeat(np.arange(100, dtype=np.float32)[:, None], 162, axis=1)
+    find_words([numbered[:30], numbered[30:30], numbered[30:]], BagOfWords(2, 40), seed=5)
+    expected = np.sort(np.random.default_rng(5).choice(100, 40, replace=False))
+
+    np.testing.assert_array_equal(seen[0], expected)

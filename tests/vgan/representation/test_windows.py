@@ -1,3 +1,6 @@
+import errno
+import os
+
 import numpy as np
 import pytest
 
@@ -46,6 +49,29 @@ def test_windows_are_decoded_once(action_folder, tmp_path, monkeypatch):
     after = open_windows(actions.videos, tmp_path, progress=False)
 
     np.testing.assert_array_equal(before.clips, after.clips)
+
+
+def test_frames_that_cannot_be_opened_now_are_not_called_damaged(
+    action_folder, tmp_path, monkeypatch
+):
+    def no_more_files(*_, **__):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    actions = open_action_set(action_folder)
+    open_windows(actions.videos, tmp_path, progress=False)
+    monkeypatch.setattr(np, "memmap", no_more_files)
+
+    with pytest.raises(DataError, match=r"\.u8: cannot be read \(Too many open files\)$"):
+        open_windows(actions.videos, tmp_path, progress=False)
+
+
+def test_frames_that_are_gone_are_damaged(action_folder, tmp_path):
+    actions = open_action_set(action_folder)
+    open_windows(actions.videos, tmp_path, progress=False)
+    next(tmp_path.glob("*.u8")).unlink()
+
+    with pytest.raises(DataError, match=r"damaged .* to decode again"):
+        open_windows(actions.videos, tmp_path, progress=False)
 
 
 def test_a_short_video_is_named(tmp_path):
