@@ -145,7 +145,7 @@ def compare(
     """Compare the rows of two studies, A and B: do they differ?
 
     Each is a judgments.csv or the URL of a database. Their workers and clips are taken to be
-    different.
+    different, and both must ask the same question.
     """
     from analysis.replication import comparison_text
 
@@ -153,6 +153,11 @@ def compare(
         judgments_from(*_place(place), study, question, rules, simulated)
         for place, study in ((first, study_a), (second, study_b))
     ]
+    asked = [judgments.attrs["question"] for judgments in studies]
+    if asked[0] != asked[1]:
+        raise UsageError(
+            f"A asks {asked[0]!r} and B asks {asked[1]!r}; different questions are not compared"
+        )
     click.echo(comparison_text(studies, rules), nl=False)
 
 

@@ -124,8 +124,8 @@ def leaderboard(ranking: Ranking, simulated: bool) -> Figure:
 
 
 def response_times(judgments: pd.DataFrame, simulated: bool) -> Figure:
-    """Draw how long answers took, on a log scale, with the median."""
-    seconds = judgments["rt_ms"].dropna().to_numpy() / 1000
+    """Draw how long the answers that count took, on a log scale, with the median."""
+    seconds = judgments.loc[judgments["counted"], "rt_ms"].dropna().to_numpy() / 1000
     seconds = seconds[seconds > 0]
     with mpl.rc_context(_STYLE):
         made = figure(3.5, 2.4, simulated)
@@ -149,8 +149,8 @@ def response_times(judgments: pd.DataFrame, simulated: bool) -> Figure:
 
 
 def side_bias(judgments: pd.DataFrame, simulated: bool) -> Figure:
-    """Draw each worker's share of left answers against the number of judgments."""
-    sided = judgments[judgments["choice"] != "tie"]
+    """Draw each worker's share of left answers, of those that count, against their number."""
+    sided = judgments[judgments["counted"] & (judgments["choice"] != "tie")]
     left = (sided["choice"] == "left").groupby(sided["worker"]).agg(["mean", "size"])
     with mpl.rc_context(_STYLE):
         made = figure(3.5, 2.4, simulated)

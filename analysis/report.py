@@ -183,6 +183,8 @@ def _fit_text(ranking: Ranking | None) -> str:
 
 
 def _facts(judgments: pd.DataFrame, table: Table) -> str:
+    """Say how many judgments count, whose, and from when to when."""
+    judgments = judgments[judgments["counted"]]
     first, last = judgments["answered_at"].min(), judgments["answered_at"].max()
     crowds = ", ".join(sorted(judgments["crowd"].unique()))
     text = f"{table.judgments:,} judgments by {table.workers:,} workers ({crowds}), "
@@ -235,11 +237,12 @@ def _write_bytes(path: Path, data: bytes) -> None:
 
 
 def clips_in(folder: Path) -> Callable[[str], Path | None]:
-    """Look clips up in a folder that holds `SOURCE/relative-path`."""
+    """Look clips up in a folder that holds `SOURCE/relative-path`; sources may be links."""
 
     def find(clip: str) -> Path | None:
-        path = (folder / clip).resolve()
-        inside = path.is_relative_to(folder.resolve())
+        # By name: whoever made the folder may link to elsewhere, an id from a file may not.
+        inside = not Path(clip).is_absolute() and ".." not in Path(clip).parts
+        path = folder / clip
         return path if inside and path.is_file() else None
 
     return find

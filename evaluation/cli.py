@@ -204,7 +204,7 @@ def _serve(
 )
 def status(db: str, study: str | None, stop_when: str | None) -> None:
     """Show judgments against the plan, HITs, sessions, and the ledger."""
-    from analysis.stopping import sequential_status_text
+    from analysis.stopping import questions_of, sequential_status_text
     from evaluation.database import find_study, open_database
     from evaluation.status import status_lines, study_status
 
@@ -215,8 +215,12 @@ def status(db: str, study: str | None, stop_when: str | None) -> None:
     finally:
         database.close()
     click.echo("\n".join(status_lines(found)))
-    if stop_when:
-        click.echo("\n" + sequential_status_text(db, study, stop_when))
+    if not stop_when:
+        return
+    names = questions_of(db, study)
+    for name in names:
+        head = f"question {name}\n" if len(names) > 1 else ""
+        click.echo("\n" + head + sequential_status_text(db, study, stop_when, question=name))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -131,8 +131,7 @@ def publish_lacking(
 ) -> None:
     """Publish what the plan lacks; the options are those of `publish`.
 
-    Who has agreed to a cost before is asked again only where it has become more, or where workers
-    get another reward than the study file says.
+    Who agreed to a cost before is asked again only where it is more, or for an older reward.
     """
     from evaluation.publish import publish as run
 
@@ -204,8 +203,7 @@ def extend(db: str, study: str | None, crowd: str, sandbox: bool, hours: float, 
     def confirm(plan: Extension) -> bool:
         return agreed(
             f"The plan lacks {plan.lacking:,} sessions; up to {plan.on_offer:,} would be on offer, "
-            f"{plan.again:,} of them again, for at most {_money(plan.cents, plan.currency)} with "
-            "fees, on "
+            f"{plan.again:,} again, for at most {_money(plan.cents, plan.currency)} with fees, on "
             f"{crowd}, {'sandbox' if sandbox else 'PRODUCTION'}.",
             yes,
             dry_run=False,

@@ -21,7 +21,7 @@ _CALLS = {
 
 @dataclass(frozen=True)
 class HitCount:
-    """HITs of one crowd and environment that stand alike."""
+    """HITs, or links, of one crowd and environment that stand alike."""
 
     crowd: str
     environment: str
@@ -86,7 +86,7 @@ def study_status(session: Session, study: Study, now: datetime) -> Status:
 
 
 def _hit_counts(session: Session, study: Study, now: datetime) -> list[HitCount]:
-    """Count the HITs by how they stand; the rows of local raters and links are no HITs."""
+    """Count the HITs by how they stand; the row of local raters is none."""
     found: dict[tuple[str, str, str], list[int]] = {}
     query = select(Hit).where(Hit.study_id == study.id, Hit.expires_at.is_not(None))
     for hit in session.scalars(query.order_by(Hit.id)):
@@ -94,6 +94,13 @@ def _hit_counts(session: Session, study: Study, now: datetime) -> list[HitCount]
         state = _CALLS.get(hit.state) or ("open" if is_open else "over")
         found.setdefault((hit.crowd, hit.environment.value, state), []).append(hit.max_assignments)
     return [HitCount(*key, len(sizes), sum(sizes)) for key, sizes in found.items()]
+
+
+def _size(hits: HitCount) -> str:
+    if hits.crowd != "link":
+        return f"{hits.hits} HITs of {hits.assignments} assignments"
+    links = "1 link" if hits.hits == 1 else f"{hits.hits} links"
+    return f"{links} with {hits.assignments} places"
 
 
 def status_lines(status: Status) -> Iterator[str]:
@@ -110,10 +117,7 @@ def status_lines(status: Status) -> Iterator[str]:
     for row in status.stopped:
         yield f"  {row} is settled and handed out no longer"
     for hits in status.hits:
-        yield (
-            f"{hits.crowd} ({hits.environment}): {hits.hits} HITs of {hits.assignments} "
-            f"assignments, {hits.state}"
-        )
+        yield f"{hits.crowd} ({hits.environment}): {_size(hits)}, {hits.state}"
     if status.hits:
         yield f"  {status.open_sessions} assignments are still on offer"
     for (crowd, environment, state), n in status.sessions.items():

@@ -6,6 +6,7 @@ does not exist. The forms carry the token once more, so that no other site can p
 
 import hashlib
 import hmac
+import logging
 import os
 import re
 import secrets
@@ -123,8 +124,22 @@ def install(app: Flask, database: Database, study: str, token: str) -> None:
     tables = Refreshed(
         lambda: dict(run_child("tables", db=database.url, study=study)), _TABLES_S, version
     )
+    app.logger.addFilter(_WithoutToken(token))
     app.extensions["vgan_eval_dashboard"] = Board(token, counts, tables, Traffic(now()))
     app.register_blueprint(blueprint)
+
+
+class _WithoutToken(logging.Filter):
+    """Writes a word in the token's place: who reads the log must not get the dashboard by it."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__()
+        self.token = token
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let everything through, without the token."""
+        record.msg, record.args = record.getMessage().replace(self.token, "TOKEN"), ()
+        return True
 
 
 def board() -> Board:
@@ -153,9 +168,22 @@ def protect(response: Response) -> Response:
 @blueprint.url_value_preprocessor
 def check_token(endpoint: str | None, values: dict[str, Any] | None) -> None:
     """Answer a wrong token as any address that does not exist."""
-    given = str((values or {}).pop("token", ""))
-    if not hmac.compare_digest(given.encode(), board().token.encode()):
+    if not _is_token(str((values or {}).pop("token", ""))):
         abort(404)
+
+
+@blueprint.before_app_request
+def check_token_where_nothing_fits() -> None:
+    """Do so too where only the method, or a slash too many, keeps an address from being ours."""
+    if request.routing_exception is None:
+        return
+    parts = [part for part in request.path.split("/") if part]
+    if parts[:1] == ["dashboard"] and not _is_token("".join(parts[1:2])):
+        abort(404)
+
+
+def _is_token(given: str) -> bool:
+    return hmac.compare_digest(given.encode(), board().token.encode())
 
 
 @blueprint.url_defaults
@@ -265,8 +293,7 @@ def resume() -> ResponseReturnValue:
 
 
 def _set_paused(*, paused: bool) -> ResponseReturnValue:
-    given = request.form.get("token", "")
-    if not hmac.compare_digest(given.encode(), board().token.encode()):
+    if not _is_token(request.form.get("token", "")):
         abort(403, "the form does not carry the dashboard's token")
     with services().database.write() as session:
         set_paused(session, find_study(session, services().study), now(), paused=paused)

@@ -9,6 +9,7 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from evaluation.budget import crowd_fee_cents
+from evaluation.offers import takes_a_place
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
@@ -113,10 +114,8 @@ def _sessions_by_hit(
     ledger = select(Payment.assignment_id).where(Payment.study_id == study.id).distinct().subquery()
     waits = (Assignment.status == AssignmentStatus.SUBMITTED) & ledger.c.assignment_id.is_(None)
     works = (Assignment.status == AssignmentStatus.ACCEPTED) & (Assignment.lease_until > now)
-    # As in `offers.open_sessions`: a session whose lease ran out leaves its place.
-    takes = works | Assignment.status.not_in([AssignmentStatus.ACCEPTED, AssignmentStatus.RETURNED])
     rows = session.execute(
-        select(Assignment.hit_id, count_if(waits), count_if(works), count_if(takes))
+        select(Assignment.hit_id, count_if(waits), count_if(works), count_if(takes_a_place(now)))
         .outerjoin(ledger, ledger.c.assignment_id == Assignment.id)
         .where(Assignment.study_id == study.id)
         .group_by(Assignment.hit_id)

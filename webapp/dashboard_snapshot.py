@@ -11,6 +11,8 @@ from sqlalchemy.orm import Session
 from evaluation.database import Database, find_study
 from evaluation.progress import CellProgress, StarvedTrial, starved_trials, study_progress
 from evaluation.schema import Environment, Event, Study
+from evaluation.stopped import stopped_rows
+from evaluation.study import Comparison
 from webapp.dashboard_counts import (
     Pace,
     Sessions,
@@ -57,7 +59,7 @@ class Snapshot:
         sessions: steps and endings.
         minutes: that the study file expects of a session; 0 where it says nothing.
         money: spent and committed.
-        workers: everybody who started a session.
+        workers: everybody who started a session and did not withdraw.
         starved: the first starved trials.
         n_starved: how many there are.
         playback: how the clips played of late.
@@ -153,7 +155,6 @@ def take_snapshot(database: Database, study_name: str, key: bytes, now: datetime
             *clock_problems(slots[-1][0] if slots else None, now),
             *pay_problems(sessions.minutes, pay),
         ]
-        left = sum(cell.planned - cell.counted for cell in cells)
         return Snapshot(
             name=study.name,
             title=study.title,
@@ -163,7 +164,7 @@ def take_snapshot(database: Database, study_name: str, key: bytes, now: datetime
             names={source.name: source.display_name for source in study.sources},
             cells=cells,
             slots=slots,
-            pace=pace(slots, left, now),
+            pace=pace(slots, _left(session, study, cells), now),
             bars=bars,
             median_ms=median_ms,
             sessions=sessions,
@@ -177,6 +178,16 @@ def take_snapshot(database: Database, study_name: str, key: bytes, now: datetime
             events=_events(session, study),
             rules=_rules(study),
         )
+
+
+def _left(session: Session, study: Study, cells: list[CellProgress]) -> int:
+    """Count the planned judgments that are missing; nobody is asked for those of settled rows."""
+    settled = stopped_rows(session, study)
+    return sum(
+        cell.planned - cell.counted
+        for cell in cells
+        if Comparison(cell.source_a, cell.source_b) not in settled
+    )
 
 
 def _stuck(session: Session, study: Study, now: datetime, starved: int) -> Iterator[Problem]:

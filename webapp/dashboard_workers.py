@@ -119,7 +119,9 @@ class WorkerRow:
 
 
 def worker_rows(session: Session, study: Study, key: bytes) -> list[WorkerRow]:
-    """Return every worker who started a session; only reads, five statements whatever the size.
+    """Return the workers who started a session; only reads, five statements whatever the size.
+
+    As in an export, a session that was withdrawn is not there, and who has no other neither.
 
     Args:
         session: of any unit.
@@ -146,7 +148,10 @@ def worker_rows(session: Session, study: Study, key: bytes) -> list[WorkerRow]:
             func.max(Assignment.accepted_at),
         )
         .join(Assignment, Assignment.worker_id == Worker.id)
-        .where(Assignment.study_id == study.id)
+        .where(
+            Assignment.study_id == study.id,
+            Assignment.status != AssignmentStatus.WITHDRAWN,
+        )
         .group_by(Worker.id, Worker.crowd, Worker.environment, Worker.external_id)
         .order_by(Worker.id)
     )

@@ -287,6 +287,17 @@ def test_compare_finds_no_difference_of_a_study_from_itself(run, judgments_text,
     assert numbers_of(out, "mine over yours")[-1] == "<0.001"
 
 
+def test_compare_refuses_answers_to_different_questions(run, judgments_text, write_judgments):
+    frame = judgments_text(PAIRS, categories=("golf",))
+    path = write_judgments(frame)
+    other = write_judgments(frame.assign(question="quality"), "other.csv")
+    code, out, err = run("compare", path, other)
+
+    assert (code, out) == (2, "")
+    assert "A asks 'realism' and B asks 'quality'" in err
+    assert err.count("\n") == 1
+
+
 @pytest.mark.parametrize("command", ["report", "agreement", "looks"])
 def test_a_missing_database_is_one_line_and_exit_code_1(run, tmp_path, command):
     arguments = {

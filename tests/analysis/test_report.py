@@ -12,6 +12,8 @@ from analysis.quality import funnel_steps, quality
 from analysis.report import clips_in, main, report
 from analysis.rexport import long_table, write_r
 
+FIGURES = ("side_bias", "response_times")
+
 
 @pytest.fixture
 def loaded(judgments_text, write_judgments):
@@ -140,6 +142,29 @@ def test_judgments_that_do_not_count_change_neither_funnel_nor_sentences(judgmen
     assert quality(everything) == quality(plain)
 
 
+def test_judgments_that_do_not_count_are_in_no_date_crowd_or_figure(judgments_text, tmp_path):
+    frame = judgments_text({("x", "y"): 0.6}, per_cell=40, categories=("all",))
+    late = frame.iloc[:20].assign(
+        counted="false", assignment="late", worker="only-late", crowd="elsewhere", rt_ms="90000",
+        answered_at="2031-01-01T00:00:00Z",
+    )  # fmt: skip
+    pages = []
+    for name, rows in (("plain", [frame]), ("all", [frame, late])):
+        (tmp_path / name).mkdir()
+        path = tmp_path / name / "judgments.csv"
+        pd.concat(rows).to_csv(path, index=False)
+        report(load_judgments(file=path), tmp_path / name)
+        pages.append((tmp_path / name / "report.html").read_text())
+    plain, everything = (
+        [(tmp_path / name / "figures" / f"{figure}.svg").read_text() for figure in FIGURES]
+        for name in ("plain", "all")
+    )
+
+    assert "2026-01-01 to 2026-01-01" in pages[1]
+    assert "elsewhere" not in pages[1]
+    assert everything == plain
+
+
 def test_gold_repeats_and_identical_pairs_are_summed_up(judgments_text):
     frame = judgments_text(per_cell=40)
     gold, again, same = frame.iloc[:4].copy(), frame.iloc[:4].copy(), frame.iloc[:4].copy()
@@ -195,6 +220,18 @@ def test_clips_are_looked_up_inside_their_folder_only(tmp_path):
     assert find("x/1.mp4") is not None
     assert find("x/2.mp4") is None
     assert find("../secret.mp4") is None
+
+
+def test_a_source_may_be_a_link_to_another_folder(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "1.mp4").write_bytes(b"")
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / "x").symlink_to(tmp_path / "elsewhere")
+    find = clips_in(tmp_path / "clips")
+
+    assert find("x/1.mp4") == tmp_path / "clips" / "x" / "1.mp4"
+    assert find("x/../x/1.mp4") is None
+    assert find(str(tmp_path / "elsewhere" / "1.mp4")) is None
 
 
 def test_clips_that_are_missing_are_said(judgments_text, write_judgments, tmp_path):

@@ -134,7 +134,7 @@ def test_extend_shows_what_it_puts_on_offer_and_goes_on_when_told_so(
     done = capsys.readouterr().out
 
     shown = (
-        "The plan lacks 22 sessions; up to 22 would be on offer, 22 of them again, "
+        "The plan lacks 22 sessions; up to 22 would be on offer, 22 again, "
         "for at most 2.64 USD"
     )
     assert shown in refused

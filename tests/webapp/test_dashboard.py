@@ -50,6 +50,37 @@ def test_a_wrong_token_is_a_page_that_does_not_exist(board):
     assert board.post("/dashboard/wrong/pause", data={"token": TOKEN}).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "wrong/pause"), ("HEAD", "wrong/resume"), ("POST", "wrong/"), ("PUT", "wrong/live"),
+        ("OPTIONS", "wrong/pause"), ("GET", "/wrong/live"), ("GET", "wrong//workers"),
+    ],
+)  # fmt: skip
+def test_a_wrong_token_is_no_page_by_any_method(board, method, path):
+    wrong = board.open(f"/dashboard/{path}", method=method)
+    none = board.open(f"/nothing/{path}", method=method)
+
+    assert (wrong.status_code, wrong.data, dict(wrong.headers)) == (
+        404, none.data, dict(none.headers)
+    )  # fmt: skip
+    assert board.get(f"/dashboard//{TOKEN}/live").status_code == 308
+
+
+def test_an_error_is_logged_without_the_token(board, monkeypatch, caplog):
+    def fail():
+        raise RuntimeError("no template")
+
+    monkeypatch.setattr("webapp.dashboard._shown", fail)
+    board.application.testing = False
+    reply = board.get(HOME)
+
+    assert reply.status_code == 500
+    assert "Exception on /dashboard/TOKEN/ [GET]" in caplog.text
+    assert "no template" in caplog.text
+    assert TOKEN not in caplog.text
+
+
 def test_without_a_token_there_is_no_dashboard(make_client):
     assert make_client().get(HOME).status_code == 404
 

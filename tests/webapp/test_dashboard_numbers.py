@@ -12,11 +12,15 @@ from analysis.exclusions import repeat_agreement
 from analysis.load import load_judgments
 from evaluation import schema
 from evaluation.allocation import finish_session
+from evaluation.budget import crowd_fee_cents
 from evaluation.cli import cli
-from evaluation.closing import return_session
+from evaluation.closing import return_session, withdraw_session
 from evaluation.database import find_study, open_database
+from evaluation.offers import open_sessions
 from evaluation.pseudonyms import pseudonym
 from evaluation.simulate import simulate
+from evaluation.stopped import record_stopped
+from evaluation.study import Comparison
 from webapp import dashboard_workers
 from webapp.dashboard_counts import answers_by_time, pace, response_times
 from webapp.dashboard_snapshot import next_commands, recent, take_snapshot, time_left
@@ -57,6 +61,21 @@ def test_cells_and_pace_have_the_known_numbers(snapshot, moment):
     assert snapshot.pace.last_hour == pytest.approx(rate)
     assert snapshot.pace.hours_left == pytest.approx((6 - n) / rate)
     assert time_left(snapshot.pace).startswith("about")
+
+
+def test_settled_rows_lack_nothing(filled, snapshot, moment):
+    (cell,) = snapshot.cells
+    database = open_database(filled.url)
+    with database.write() as session:
+        rows = [Comparison(cell.source_a, cell.source_b)]
+        record_stopped(session, find_study(session, None), rows, "decided", moment)
+    found = take_snapshot(database, "secret-study-name", b"k" * 32, moment)
+    database.close()
+
+    assert snapshot.pace.left == 6 - snapshot.counted
+    assert (found.planned, found.pace.left, time_left(found.pace)) == (6, 0, "none")
+    commands = [command for command, _ in next_commands(found, paused=False)]
+    assert not any("top-up" in command for command in commands)
 
 
 def test_response_times_fall_into_their_bars_with_the_exact_median(snapshot):
@@ -114,6 +133,37 @@ def test_a_session_that_waits_for_review_is_owed(filled, moment):
     assert (found.money[0].owed, found.money[0].working, found.money[0].offered) == (60, 0, 120)
     commands = [command for command, _ in next_commands(found, paused=False)]
     assert commands[0] == "vgan-eval review --study secret-study-name"
+
+
+@pytest.mark.parametrize(("crowd", "free"), [("mturk", 2), ("prolific", 3)])
+def test_a_rejected_session_has_its_place_where_the_platform_keeps_it(filled, moment, crowd, free):
+    database = open_database(filled.url)
+    with database.write() as session:
+        for hit in session.scalars(select(schema.Hit)):
+            hit.crowd = crowd
+        for one in session.scalars(select(schema.Assignment)):
+            one.crowd = crowd
+            if one.external_id == "A1BOB":
+                one.status, one.submitted_at = schema.AssignmentStatus.REJECTED, moment
+    with database.read() as session:
+        open_places = open_sessions(session, find_study(session, None), moment)
+    found = take_snapshot(database, "secret-study-name", b"k" * 32, moment)
+    database.close()
+
+    assert open_places == free
+    assert found.money[0].offered == free * (50 + crowd_fee_cents(crowd, 50))
+
+
+def test_who_withdrew_is_not_among_the_workers(filled, moment):
+    database = open_database(filled.url)
+    with database.write() as session:
+        query = select(schema.Assignment).where(schema.Assignment.external_id == "A1BOB")
+        withdraw_session(session, session.scalars(query).one(), moment)
+    found = take_snapshot(database, "secret-study-name", b"k" * 32, moment)
+    database.close()
+
+    assert [(row.sessions, row.judgments) for row in found.workers] == [(1, 3)]
+    assert dict(found.sessions.ended)["Withdrawn"] == 1
 
 
 def test_workers_have_their_evidence_under_the_exports_pseudonyms(filled, stored, snapshot):
