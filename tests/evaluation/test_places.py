@@ -133,10 +133,7 @@ def test_extend_shows_what_it_puts_on_offer_and_goes_on_when_told_so(
     main(["extend", "--hours", "5", "--yes", *db])
     done = capsys.readouterr().out
 
-    shown = (
-        "The plan lacks 22 sessions; up to 22 would be on offer, 22 again, "
-        "for at most 2.64 USD"
-    )
+    shown = "The plan lacks 22 sessions; up to 22 would be on offer, 22 again, for at most 2.64 USD"
     assert shown in refused
     assert refused.endswith("Nothing was done.\n")
     assert "3 HITs are on offer for 5 hours from now" in done

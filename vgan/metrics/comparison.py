@@ -19,6 +19,7 @@ from vgan.metrics.embedding import Embedder
 from vgan.metrics.frechet import LEAST_CLIPS, sample_distance
 from vgan.metrics.masks import mask_iou, moving_mask
 from vgan.metrics.nearest import Nearest, near_copies, nearest_clips
+from vgan.metrics.spread import evenly_spaced
 from vgan.metrics.stillness import background_motion, flicker, motion, pair_differences
 
 Masks = NDArray[np.floating | np.bool_]
@@ -120,7 +121,8 @@ def frechet_measure(
     """Return the Fréchet distance to the held-out clips, of generated and of as many real ones.
 
     The real column is the floor: training clips, as many as generated ones, against the same
-    held-out clips. A generator as good as the data is there, not at 0.
+    held-out clips. A generator as good as the data is there, not at 0. The distance grows as clips
+    get fewer, so there is no floor from fewer training clips than generated ones.
 
     Args:
         generated: the run's clips.
@@ -142,20 +144,23 @@ def frechet_measure(
         return Measure(name, None, None, meaning, f"needs {LEAST_CLIPS} clips on either side")
     held_out = embedder.features(real.clips, device)
     few = min(n, len(held_out)) <= held_out.shape[1]
-    note = (
-        f"no more clips than the embedding's {held_out.shape[1]} dimensions: covariances are "
-        "shrunk (Ledoit-Wolf), comparable within this table only"
-        if few
-        else ""
-    )
+    notes = []
+    if few:
+        notes.append(
+            f"no more clips than the embedding's {held_out.shape[1]} dimensions: covariances are "
+            "shrunk (Ledoit-Wolf), comparable within this table only"
+        )
+    if training and len(training.clips) < n:
+        notes.append(f"the floor needs {n} training clips, there are {len(training.clips)}")
+        training = None
     found: list[Estimate | None] = []
     for side in (generated, _drawn(training, n, seed) if training else None):
-        if side is None or len(side.clips) < LEAST_CLIPS:
+        if side is None:
             found.append(None)
             continue
         features = embedder.features(side.clips, device)
         found.append(_distance(features, side.groups, held_out, real.groups, few, seed))
-    return Measure(name, found[0], found[1], meaning, note)
+    return Measure(name, found[0], found[1], meaning, "; ".join(notes))
 
 
 def memory_measures(
@@ -212,7 +217,8 @@ def estimate(
 
 
 def _diversity(side: Side, seed: int) -> Estimate | None:
-    clips, groups = side.clips[:PAIRED_CLIPS], list(side.groups[:PAIRED_CLIPS])
+    places = evenly_spaced(len(side.clips), PAIRED_CLIPS)
+    clips, groups = side.clips[places], [side.groups[place] for place in places]
     if len(clips) < 2:
         return None
     pairs = pair_differences(np.asarray(clips))
@@ -230,7 +236,7 @@ def _diversity(side: Side, seed: int) -> Estimate | None:
 
 
 def _drawn(side: Side, n: int, seed: int) -> Side:
-    """Return n clips of a side, or all where there are fewer, without their masks."""
+    """Return n clips of a side, drawn without replacement, without their masks."""
     chosen = np.sort(np.random.default_rng(seed).permutation(len(side.clips))[:n])
     return Side(side.clips[chosen], None, [side.groups[place] for place in chosen])
 

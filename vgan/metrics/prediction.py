@@ -24,6 +24,7 @@ from vgan.data.dataset import open_dataset, to_uint8
 from vgan.data.pictures import clip_origin
 from vgan.data.videos import Frames
 from vgan.errors import UsageError
+from vgan.metrics.spread import evenly_spaced
 from vgan.metrics.stillness import motion
 from vgan.prediction import load_future, predict_streams
 
@@ -119,7 +120,7 @@ def measure_prediction(
     device = device or torch.device("cpu")
     loaded = load_future(run, device)
     real = open_dataset(data or Path(loaded.data.folder), loaded.config.category, "test")
-    rows = np.unique(np.linspace(0, len(real) - 1, min(n, len(real))).round().astype(int))
+    rows = evenly_spaced(len(real), n)
     errors, still, moves, true_moves = [], [], [], []
     for row in tqdm(rows.tolist(), desc="predicting", unit="clip", leave=False):
         true = np.array(real.clips[row])  # torch wants its own copy of a read-only file

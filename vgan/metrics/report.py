@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from vgan.data.dataset import ClipDataset, open_dataset, to_model_range
+from vgan.data.manifest import ClipRecord
 from vgan.data.scenes import mask_path, read_mask
 from vgan.data.videos import Frames
 from vgan.errors import UsageError
@@ -25,6 +26,7 @@ from vgan.metrics.comparison import (
 from vgan.metrics.embedding import Embedder, random_embedder
 from vgan.metrics.nearest import Nearest
 from vgan.metrics.rebuild import rebuild
+from vgan.metrics.spread import evenly_spaced
 from vgan.sampled import caption, run_names, sample
 from vgan.training.run import Run, load_run
 
@@ -55,7 +57,8 @@ class RunMeasures:
     Args:
         name: short name of the run.
         caption: source, category, step and seeds.
-        against: the clip folder and category it was compared with.
+        against: the clip folder and category it was compared with, and the folder it was trained on
+            where that may be another. Runs with the same have the same real column.
         measures: the rows.
         generated: the generated clips with their nearest training clips; None where the training
             clips are not at hand.
@@ -102,9 +105,10 @@ def measure_run(
     Args:
         run: the run folder.
         data: the clip folder compared with, the run's own by default. Its test split is used, and
-            its true masks if it has them; nearest clips are always those the run was trained on.
+            its true masks if it has them; nearest clips, and those of the Fréchet distance's floor,
+            are always those the run was trained on.
         name: of the run, the folder's by default.
-        n: clips of each kind, at most.
+        n: clips of each kind, at most; the real ones are spread evenly over the split.
         seed: of the generated clips and of the resampling.
         embedder: for the Fréchet distance, a fixed random network by default.
         device: where the networks run, the CPU by default.
@@ -123,9 +127,10 @@ def measure_run(
     train = _trained_on(loaded)
     made = sample(loaded, n, seed, device)
     generated = Side(made.clips, made.masks, [str(number) for number in range(n)])
-    kept = min(len(test), n)
-    real = Side(test.clips[:kept], _true_masks(test, folder, kept), _videos(test, kept))
-    training = Side(train.clips, None, _videos(train, len(train))) if train else None
+    rows_of_test = evenly_spaced(len(test), n)
+    records = [test.records[row] for row in rows_of_test]
+    real = Side(test.clips[rows_of_test], _true_masks(records, folder), _videos(records))
+    training = Side(train.clips, None, _videos(train.records)) if train else None
     distance = frechet_measure(
         generated, training, real, embedder or random_embedder(), seed, device
     )
@@ -139,7 +144,10 @@ def measure_run(
             for side, found in ((generated, near), (real, chance))
         ]
     rows += _against_truth(loaded, test, folder, device, seed)
-    said, against = caption(loaded, seed), f"{folder}, {category}"
+    against = f"{folder}, {category}"
+    if data:  # the rows that need training clips differ between runs of other folders
+        against += f"; training clips: {loaded.data.folder}"
+    said = caption(loaded, seed)
     return RunMeasures(name or run.name, said, against, rows, pairs[0], pairs[1])
 
 
@@ -163,16 +171,17 @@ def _against_truth(
     run: Run, real: ClipDataset, folder: Path, device: torch.device, seed: int
 ) -> list[Measure]:
     """Return the mask's IoU on drawn clips that the network rebuilds; nothing without a truth."""
-    truth = _true_masks(real, folder, REBUILT_CLIPS)
+    rows = evenly_spaced(len(real), REBUILT_CLIPS)
+    records = [real.records[row] for row in rows]
+    truth = _true_masks(records, folder)
     if truth is None or run.config.model == "one-stream":
         return []
-    clips = to_model_range(torch.from_numpy(real.clips[: len(truth)].copy()).to(device))
+    clips = to_model_range(torch.from_numpy(real.clips[rows]).to(device))
     made = rebuild(run.network, clips, run.config.latent)
     assert made.mask is not None  # only one-stream clips have none
     masks = made.mask[:, 0].float().cpu().numpy()
     apart = (made.clip - clips).abs().mean((1, 2, 3, 4)).double().cpu().numpy() / 2
-    groups = _videos(real, len(truth))
-    error: Estimate | None = estimate(apart, groups, seed)
+    error: Estimate | None = estimate(apart, _videos(records), seed)
     return [
         Measure("mask against truth", iou_estimate(masks, truth, seed), None,
                 "IoU with the true mask of test clips that the network rebuilds"),
@@ -181,14 +190,13 @@ def _against_truth(
     ]  # fmt: skip
 
 
-def _true_masks(real: ClipDataset, folder: Path, n: int) -> Masks | None:
-    """Return the true masks of the first clips, None where the folder has none."""
-    records = real.records[:n]
+def _true_masks(records: list[ClipRecord], folder: Path) -> Masks | None:
+    """Return the true masks of clips, None where the folder has none."""
     if not records or not all(mask_path(folder, r.clip).is_file() for r in records):
         return None
     return np.stack([read_mask(folder, record.clip) for record in records])
 
 
-def _videos(dataset: ClipDataset, n: int) -> list[str]:
-    """Return what each of the first clips was cut from; itself where that is not known."""
-    return [r.origin.video if r.origin else r.clip for r in dataset.records[:n]]
+def _videos(records: list[ClipRecord]) -> list[str]:
+    """Return what each clip was cut from; itself where that is not known."""
+    return [r.origin.video if r.origin else r.clip for r in records]

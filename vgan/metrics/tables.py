@@ -17,7 +17,7 @@ _INTERVALS = (
 
 
 def as_text(runs: Sequence[RunMeasures]) -> str:
-    """Return the measures as text; runs compared with the same clips share a table.
+    """Return the measures as text; runs trained on and compared with the same clips share a table.
 
     `-` stands where there is nothing to measure; what rows mean, and every warning, is below.
     """

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from vgan.data.dataset import ClipDataset, open_dataset, to_model_range, to_uint8
+from vgan.data.dataset import FRAMES, SIZE, ClipDataset, open_dataset, to_model_range, to_uint8
 from vgan.data.feed import Feed
 from vgan.data.files import write_atomic
+from vgan.data.listing import list_clips
 from vgan.errors import DataError, TrainingError, VganError
 from vgan.metrics.stillness import diversity
 from vgan.models.layers import Streams
@@ -94,23 +95,37 @@ def train(
         world.wait()  # until the first has begun or opened the run, and decoded its clips
         resume = True
     config = open_folder(folder, config, resume)
-    is_finished = finished(folder, config)
-    if not is_finished:
+    if not (is_finished := finished(folder, config)):
         world.rows(config.batch)  # before anything is written
         dataset = open_dataset(data, config.category, root=root, progress=world.is_first)
         if world.is_first:
             check_data(folder, config, data, dataset, root)
             write_settings(folder, config, device)
+    elif world.is_first:
+        _check_listed(folder, config, data, root)
     if world.is_first:
         world.wait()
     if is_finished:
         logger.info("%s: already finished at step %d; nothing to do", out, config.steps)
         return out
     with arithmetic(device):
-        session = _Session(config, folder, dataset, device, world)
-        session.run()
+        _Session(config, folder, dataset, device, world).run()
     logger.info("%s: finished at step %d", out, config.steps)
     return out
+
+
+def _check_listed(folder: RunFolder, config: TrainConfig, data: Path, root: Path | None) -> None:
+    """Check that a finished run was trained on these clips, by their list: none is decoded."""
+    saved = folder.read_data()
+    try:
+        listed = list_clips(data, config.category, "train", (FRAMES, SIZE, SIZE), root).records
+    except DataError:
+        if str(data.resolve()) == saved.folder:
+            return  # perhaps not asked for at all, and a finished run needs its clips no more
+        raise
+    left_out = {clip for clip, _ in saved.skipped}
+    used = [record for record in listed if record.clip not in left_out] or listed
+    check_data(folder, config, data, ClipDataset(np.empty(0, np.uint8), used, []), root)
 
 
 class _Session:
@@ -136,9 +151,7 @@ class _Session:
         self.health = Health()
         self.step = 0
         # Settled before training, so that too few clips are not found out after days.
-        self.gaussians = (
-            components(config, len(dataset.records)) if config.model == "autoencoder" else 0
-        )
+        self.gaussians = components(config, len(dataset)) if config.model == "autoencoder" else 0
         self.window = Window()
         self._restore()
         self.sheet_input = self._sheet_input()
@@ -168,8 +181,7 @@ class _Session:
 
     def _train(self, log: MetricsLog | None, stopped: Callable[[], bool], bar: "tqdm[Any]") -> None:
         """Train to the last step; a process without a log only lends its hands."""
-        batch, rows = self.config.batch, self.rows
-        with Feed(self.dataset, batch, self.clip_order, rows, self.device) as feed:
+        with Feed(self.dataset, self.config.batch, self.clip_order, self.rows, self.device) as feed:
             self._train_on(feed, log, stopped, bar)
 
     def _train_on(

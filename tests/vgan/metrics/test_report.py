@@ -7,12 +7,20 @@ import torch
 from torch import nn
 
 from vgan.data.dataset import open_dataset, to_model_range
-from vgan.data.scenes import read_mask
+from vgan.data.manifest import ClipRecord, Origin, write_manifest
+from vgan.data.scenes import draw_scenes, read_mask
+from vgan.data.videos import write_clip
 from vgan.errors import UsageError
 from vgan.metrics import rebuild as rebuilding
-from vgan.metrics.comparison import Side, frechet_measure, memory_measures
+from vgan.metrics.comparison import (
+    PAIRED_CLIPS,
+    Side,
+    frechet_measure,
+    look_measures,
+    memory_measures,
+)
 from vgan.metrics.embedding import Embedder
-from vgan.metrics.report import REBUILT_CLIPS, measure_run, measure_runs
+from vgan.metrics.report import measure_run, measure_runs
 from vgan.metrics.tables import as_text, to_json
 from vgan.models.layers import Streams
 from vgan.training.run import load_run
@@ -52,7 +60,7 @@ def test_an_autoencoder_is_scored_against_the_truth_by_what_it_rebuilds(measures
 
 def test_a_network_that_rebuilds_with_the_true_mask_scores_one(measures, drawn, monkeypatch):
     real = open_dataset(drawn, "beach", "test", progress=False)
-    truth = [read_mask(drawn, record.clip) for record in real.records[:REBUILT_CLIPS]]
+    truth = [read_mask(drawn, record.clip) for record in real.records]
     masks = torch.stack([torch.from_numpy(mask).float() for mask in truth])[:, None]
 
     def perfect(_network, clips, _latent):
@@ -63,6 +71,62 @@ def test_a_network_that_rebuilds_with_the_true_mask_scores_one(measures, drawn, 
 
     assert rows["mask against truth"].generated.value == 1
     assert rows["rebuilding error"].generated.value == 0
+
+
+def test_the_clips_that_are_rebuilt_are_spread_over_the_split(
+    measures, runs, tmp_path, monkeypatch
+):
+    draw_scenes(tmp_path, clips=20, seed=3, categories=["beach"], progress=False)
+    real = open_dataset(tmp_path, "beach", "test", progress=False)
+    given = []
+
+    def kept(_network, clips, _latent):
+        given.append(clips)
+        return Streams(clips, clips, torch.zeros_like(clips[:, :1]), clips[:, :, :1])
+
+    monkeypatch.setattr("vgan.metrics.report.rebuild", kept)
+    monkeypatch.setattr("vgan.metrics.report.REBUILT_CLIPS", 2)
+    measures("two-stream", data=tmp_path)
+
+    assert len(real) == 4
+    assert torch.equal(given[0], to_model_range(torch.from_numpy(real.clips[[0, 3]])))
+
+
+@pytest.fixture
+def two_videos(tmp_path):
+    """Six test clips of a dark video, then six of a bright one."""
+    rng = np.random.default_rng(0)
+    records = []
+    for video, level in (("dark", 40), ("light", 200)):
+        for place in range(6):
+            frames = level + rng.integers(-6, 7, (32, 64, 64, 3))
+            clip = f"beach/{video}-{place}.mp4"
+            checksum = write_clip(tmp_path / clip, frames.astype(np.uint8), 20.0)
+            origin = Origin(f"{video}.mp4", 32 * place)
+            records.append(
+                ClipRecord(clip, checksum, "real", "beach", 32, 20.0, 64, 64, origin=origin,
+                           split="test")
+            )  # fmt: skip
+    write_manifest(tmp_path, records)
+    return tmp_path
+
+
+def test_real_clips_are_of_all_videos_and_not_of_the_first(runs, two_videos):
+    measures = measure_run(runs["one-stream"], two_videos, n=4).measures
+    diversity = next(m for m in measures if m.name == "diversity").real
+
+    assert diversity.n == 4
+    assert diversity.value > 0.3
+
+
+def test_diversity_is_of_clips_from_everywhere():
+    clips = np.zeros((2 * PAIRED_CLIPS, 2, 4, 4, 3), np.uint8)
+    clips[PAIRED_CLIPS:] = 255
+    many = Side(clips, None, [str(i) for i in range(len(clips))])
+    row = next(m for m in look_measures(many, many, 0) if m.name == "diversity")
+
+    assert row.real.n == PAIRED_CLIPS
+    assert row.real.value == pytest.approx(0.5, abs=0.01)
 
 
 def test_a_missing_measure_is_a_dash_in_text_and_null_in_json(runs):
@@ -89,6 +153,22 @@ def test_runs_stand_beside_each_other_with_the_real_clips_last(runs, monkeypatch
     assert "needs 8 clips on either side" in text
 
 
+def test_only_runs_of_the_same_training_clips_share_a_column_of_real_ones(runs, drawn, tmp_path):
+    other, run = tmp_path / "elsewhere", tmp_path / "run"
+    shutil.copytree(drawn, other)
+    shutil.copytree(runs["one-stream"], run)
+    data = run / "data.json"
+    data.write_text(data.read_text().replace(str(drawn), str(other)))
+    of_one, of_two = (
+        as_text(measure_runs((runs["one-stream"], second), drawn, n=3))
+        for second in (runs["one-stream"], run)
+    )
+
+    assert of_one.count("\nreal: ") == 1
+    for folder in (drawn, other):
+        assert f"real: {drawn}, beach; training clips: {folder}\n" in of_two
+
+
 def side(features: np.ndarray, groups=None) -> Side:
     """Clips that are their own features: the embedder below reads them back."""
     clips = np.zeros((len(features), 2, 16, 16, 3), np.uint8)
@@ -111,6 +191,16 @@ def test_frechet_distance_stands_beside_that_of_as_many_training_clips():
     assert row.real.n == 20
     assert row.real.value < 0.02 * row.generated.value
     assert row.note == ""
+
+
+def test_fewer_training_clips_than_generated_ones_give_no_floor():
+    rng = np.random.default_rng(0)
+    generated, training, real = (side(rng.integers(80, 120, (n, 3))) for n in (20, 19, 40))
+    row = frechet_measure(generated, training, real, CORNER, 0, torch.device("cpu"))
+
+    assert row.generated.n == 20
+    assert row.real is None
+    assert row.note == "the floor needs 20 training clips, there are 19"
 
 
 def test_frechet_distance_of_no_more_clips_than_dimensions_says_so():

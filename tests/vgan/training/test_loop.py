@@ -10,8 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
+from vgan.data.dataset import open_dataset
 from vgan.data.scenes import draw_scenes
-from vgan.errors import TrainingError, UsageError
+from vgan.errors import DataError, TrainingError, UsageError
 from vgan.training.checkpoint import load_checkpoint
 from vgan.training.config import from_json
 from vgan.training.loop import TrainingInterrupted, train
@@ -98,6 +99,45 @@ def test_resuming_a_finished_run_says_so_and_changes_nothing(runs, drawn, tiny, 
 
     assert "already finished at step 4" in caplog.text
     assert stamps() == before
+
+
+def test_a_finished_run_refuses_other_clips_and_decodes_none(runs, tiny, tmp_path):
+    other = tmp_path / "other"
+    draw_scenes(other, clips=5, seed=9, categories=["beach"], progress=False)
+
+    with pytest.raises(UsageError, match=r"cannot resume with `data` .*other"):
+        train(tiny(), other, runs["two-stream"], resume=True)
+    with pytest.raises(DataError, match=r"nowhere: no such folder"):
+        train(tiny(), tmp_path / "nowhere", runs["two-stream"], resume=True)
+    assert not (other / ".shards").exists()
+
+
+def test_a_finished_run_takes_its_clips_from_another_place(runs, drawn, tiny, tmp_path):
+    moved = tmp_path / "moved"
+    shutil.copytree(drawn, moved, ignore=shutil.ignore_patterns(".shards"))
+
+    assert train(tiny(), moved, runs["two-stream"], resume=True) == runs["two-stream"]
+    assert not (moved / ".shards").exists()
+
+
+def test_a_finished_run_does_not_need_its_clips(runs, drawn, tiny, tmp_path):
+    run, gone = tmp_path / "run", tmp_path / "gone"
+    shutil.copytree(runs["two-stream"], run)
+    data = run / "data.json"
+    data.write_text(data.read_text().replace(str(drawn.resolve()), str(gone)))
+
+    assert train(tiny(), gone, run, resume=True) == run
+
+
+def test_a_finished_run_checks_only_the_clips_that_it_did_not_leave_out(drawn, tiny, tmp_path):
+    clips = tmp_path / "clips"
+    shutil.copytree(drawn, clips, ignore=shutil.ignore_patterns(".shards"))
+    first = open_dataset(drawn, "beach", progress=False).records[0].clip
+    (clips / first).write_bytes(b"damaged")
+    run = train(tiny(steps=1), clips, tmp_path / "run")
+
+    assert [clip for clip, _ in RunFolder(run).read_data().skipped] == [first]
+    assert train(tiny(steps=1), clips, run, resume=True) == run
 
 
 def test_resuming_with_another_setting_is_refused_by_name(runs, drawn, tiny):
