@@ -1,6 +1,7 @@
 """The commands that look at a running study, and add to it where a look says so. No logic."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -135,13 +136,15 @@ def _plan_more(
         if seen.is_empty:
             click.echo(text, nl=False)
             return True, None
+        # The price and the batch are of what is shown here, whoever answers meanwhile.
+        need = replace(decision.need, most=seen.added)
         cents = None
         if place is not None and place[0] != "link":  # which says by itself what is owed
-            then = rehearse(database, study, decision.need, datetime.now(UTC), _publication(place))
+            then = rehearse(database, study, need, datetime.now(UTC), _publication(place))
             text, cents = f"{text}Then: {publication_text(then, *place)}", then.total_cents
         if not agreed(text.rstrip(), *consent):
             return False, None
-        done = run(database, study, decision.need, open_store(media), datetime.now(UTC))
+        done = run(database, study, need, open_store(media), datetime.now(UTC))
     finally:
         database.close()
     if done.batch is not None:

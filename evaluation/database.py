@@ -33,6 +33,7 @@ from evaluation.errors import DatabaseError, DatabaseOlder, UsageError
 
 BUSY_TIMEOUT_S = 15.0
 _MIGRATION_LOCK = 0x7667616E  # any fixed number: two programs that upgrade at once take turns
+_INIT_LOCK = 0x696E6974  # likewise, with the study's name: two that make the same study at once
 
 
 class Database:
@@ -265,6 +266,16 @@ def _make_wal(engine: Engine) -> None:
         driver: Any = connection.connection.driver_connection
         driver.execute("PRAGMA query_only = OFF")
         driver.execute("PRAGMA journal_mode = WAL")
+
+
+def lock_name(session: Session, name: str) -> None:
+    """Let one transaction at a time make the study of a name; the row to lock is not there yet.
+
+    On SQLite write units take turns anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        lock = text("SELECT pg_advisory_xact_lock(:kind, hashtext(:name))")
+        session.execute(lock, {"kind": _INIT_LOCK, "name": name})
 
 
 def find_study(session: Session, name: str | None) -> schema.Study:

@@ -2,9 +2,10 @@
 
 Frozen: name, seed, questions, the names of the sources, [design] with the categories it came to,
 [session], [gold], [display], [workers] but for the number expected, [analysis], and the checksum,
-category, item, prompt and origin of every clip. Not frozen, because it does not change what a
-judgment means: title and display names, [pay], [recruit], [text], [consent], [[survey]], the
-number of workers expected, and where the folders lie. Those may be changed; the change is logged.
+category, item, prompt, origin and frame rate of every clip. Not frozen, because it does not change
+what a judgment means: title and display names, [pay], [recruit], [text], [consent], [[survey]],
+the number of workers expected, and where the folders lie. Those may be changed; the change is
+logged.
 """
 
 import hashlib
@@ -18,7 +19,7 @@ from evaluation.clips import clip_name
 from evaluation.study import Study
 from vgan.data.manifest import ClipRecord
 
-FORMAT = 1  # of the design's JSON: raised when its meaning changes
+FORMAT = 2  # of the design's JSON: raised when its meaning changes. 1 did not cover frame rates
 
 
 def _plain(value: Any) -> Any:
@@ -39,7 +40,7 @@ def clips_digest(records: Iterable[ClipRecord]) -> str:
     """Return the SHA-256 over all clips: which bytes under which name, and what they belong to."""
     lines = sorted(
         canonical_json(
-            [clip_name(r.source, r), r.sha256, r.category, r.item, r.prompt]
+            [clip_name(r.source, r), r.sha256, r.category, r.item, r.prompt, float(r.fps)]
             + ([r.origin.video, r.origin.start_frame] if r.origin else [])
         )
         for r in records

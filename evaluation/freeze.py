@@ -5,7 +5,7 @@ that other studies in the same database go on meanwhile; what an interrupted run
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,16 +18,17 @@ from evaluation import schema
 from evaluation.budget import Cost, check_pay, check_workers, plan_cost
 from evaluation.clips import Progress, equal_files, silent
 from evaluation.consents import check_version
-from evaluation.database import Database
-from evaluation.design import changed_keys, design_hash, design_of, settings_of
+from evaluation.database import Database, lock_name
+from evaluation.design import FORMAT, changed_keys, design_hash, design_of, settings_of
 from evaluation.errors import DesignChanged
 from evaluation.frames import ClipInfo
 from evaluation.leases import order_trials
-from evaluation.materials import Imported, import_clips, make_pools, planned_clips
+from evaluation.materials import Imported, clip_files, import_clips, make_pools, planned_clips
 from evaluation.plan import plan_trials
 from evaluation.plan_rows import StudyRows
 from evaluation.storage import MediaStore
 from evaluation.study import Study
+from vgan.data.manifest import sha256_of
 
 Prepare = Callable[[Session, schema.Study, Any, MediaStore, Progress], None]
 
@@ -98,12 +99,24 @@ def has_data(session: Session, study: schema.Study) -> bool:
 
 
 def _refuse_change(session: Session, row: schema.Study, design: dict[str, Any]) -> None:
-    if has_data(session, row):
-        keys = ", ".join(changed_keys(row.design, design))
+    if not has_data(session, row):
+        return
+    if row.design.get("format") != FORMAT:
         raise DesignChanged(
-            f"study `{row.name}` has been published or rated, and its design changed ({keys}); "
-            "give the changed study a new name under [study]"
+            f"study `{row.name}` has been published or rated, and another version of vgan-eval "
+            f"froze it in format {row.design.get('format')} of the design, which this one, with "
+            f"format {FORMAT}, cannot check. Leave it as it is: `serve`, `export` and the tables "
+            "need no `init`. To change anything, give the study a new name under [study]"
         )
+    keys = ", ".join(changed_keys(row.design, design))
+    raise DesignChanged(
+        f"study `{row.name}` has been published or rated, and its design changed ({keys}); "
+        "give the changed study a new name under [study]"
+    )
+
+
+def _text_of(study: Study) -> str:
+    return study.path.read_text(encoding="utf-8-sig")  # as `TomlFile` reads it
 
 
 def _log(session: Session, row: schema.Study, kind: str, details: dict[str, Any]) -> None:
@@ -111,12 +124,42 @@ def _log(session: Session, row: schema.Study, kind: str, details: dict[str, Any]
     session.add(schema.Event(study_id=row.id, kind=kind, details=details, created_at=now))
 
 
-def _update_settings(session: Session, study: Study, settings: dict[str, Any]) -> bool:
-    """Store what may change; log the old and the new values. False when nothing changed."""
+def _update_clips(
+    session: Session, row: schema.Study, files: Mapping[str, Path], assets: Path
+) -> bool:
+    """Store where the clips of an unchanged design lie now. False when none has moved.
+
+    Args:
+        session: of a write unit.
+        row: the study.
+        files: from `clip_files`, whose checksums are those of the design.
+        assets: the study's own; a spoilt clip is looked for there, since no folder is its source.
+    """
+    moved = False
+    for clip in session.scalars(select(schema.Clip).where(schema.Clip.study_id == row.id)):
+        file = files.get(clip.name)
+        if file is None:
+            file = assets / clip.name
+            if not file.is_file() or sha256_of(file) != clip.sha256:
+                continue
+        moved = moved or clip.path != str(file)
+        clip.path = str(file)
+    return moved
+
+
+def _update(
+    session: Session,
+    study: Study,
+    settings: dict[str, Any],
+    files: Mapping[str, Path],
+    assets: Path,
+) -> str:
+    """Store what may change; log the old and the new settings. Returns what `init` did."""
     row = session.scalars(select(schema.Study).where(schema.Study.name == study.name)).one()
-    text = study.path.read_text(encoding="utf-8")
+    text = _text_of(study)
+    moved = _update_clips(session, row, files, assets)
     if row.settings == settings and row.study_file == text:
-        return False
+        return "settings changed" if moved else "unchanged"
     old = row.settings
     keys = changed_keys(old, settings)
     if keys:
@@ -130,7 +173,7 @@ def _update_settings(session: Session, study: Study, settings: dict[str, Any]) -
     names = {s.name: s.display_name for s in study.sources}
     for source in row.sources:
         source.display_name = names.get(source.name, source.display_name)
-    return True
+    return "settings changed"
 
 
 def _drop_plan(session: Session, row: schema.Study) -> None:
@@ -199,18 +242,24 @@ def init_study(
         cost=plan_cost(len(plan.trials), study.session, study.pay, study.recruit.crowd),
         warnings=_warnings(study, imported),
     )
+    # Absolute, because the database may be opened from any folder.
+    assets = (assets / study.name).resolve()
+
+    def update(session: Session) -> str:
+        return _update(session, study, settings, clip_files(study, imported), assets)
+
     if row is not None and row.design_hash == digest:
         with db.write() as session:
-            done = _update_settings(session, study, settings)
-        return replace(report, action="settings changed" if done else "unchanged")
-    pools = make_pools(study, imported, assets / study.name, progress)
+            return replace(report, action=update(session))
+    pools = make_pools(study, imported, assets, progress)
     rows = StudyRows(study, imported.clips, pools.gold, plan, pools.pairs)
     if prepare is None:
         from evaluation.stimuli import prepare_stimuli
 
         prepare = prepare_stimuli
         rows.encode(store.scratch(), progress)
-    action = _write(db, study, rows, (design, digest, settings), (store, prepare, progress))
+    media = store, prepare, progress
+    action = _write(db, study, rows, (design, digest, settings), media, update)
     return replace(report, action=action)
 
 
@@ -220,12 +269,19 @@ def _write(
     rows: StudyRows,
     frozen: tuple[dict[str, Any], str, dict[str, Any]],
     media: tuple[MediaStore, Prepare, Progress],
+    update: Callable[[Session], str],
 ) -> str:
-    """Write the whole study in one transaction, over an unseen plan if there is one."""
+    """Write the whole study in one transaction, over an unseen plan if there is one.
+
+    Where another program has written the same design meanwhile, `update` does what is left.
+    """
     design, digest, settings = frozen
     store, prepare, progress = media
     with db.write() as session:
+        lock_name(session, study.name)
         row = _existing(session, study.name)
+        if row is not None and row.design_hash == digest:
+            return update(session)
         action = "created" if row is None else "frozen again"
         if row is None:
             row = schema.Study(name=study.name, created_at=datetime.now(UTC))
@@ -235,7 +291,7 @@ def _write(
             _log(session, row, "design changed", {"keys": changed_keys(row.design, design)})
             _drop_plan(session, row)
         row.title, row.seed, row.design, row.design_hash = study.title, study.seed, design, digest
-        row.settings, row.study_file = settings, study.path.read_text(encoding="utf-8")
+        row.settings, row.study_file = settings, _text_of(study)
         # A new secret, because media keys of an older plan may name files that have changed.
         row.secret = secrets.token_hex(32)
         session.flush()

@@ -4,7 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from evaluation.clips import Progress, import_source, item_of, shared_categories, silent
+from evaluation.clips import (
+    Progress,
+    clip_name,
+    import_source,
+    item_of,
+    shared_categories,
+    silent,
+)
 from evaluation.frames import ClipInfo
 from evaluation.gold import GoldPair, folder_pairs, spoilt_pairs
 from evaluation.plan import PlannedClip, PlannedPair
@@ -76,6 +83,20 @@ def planned_clips(imported: Imported) -> dict[tuple[str, str], list[PlannedClip]
             clip = PlannedClip(f"{source}/{record.clip}", record.item or "")
             cells.setdefault((source, record.category), []).append(clip)
     return cells
+
+
+def clip_files(study: Study, imported: Imported) -> dict[str, Path]:
+    """Return where every imported clip lies, by its id."""
+    roots = {source.name: source.path for source in study.sources}
+    files = {
+        clip_name(record.source, record): roots[source] / record.clip
+        for source, records in imported.clips.items()
+        for record in records
+    }
+    for pair in imported.gold:
+        files[clip_name(pair.good.source, pair.good)] = pair.good_root / pair.good.clip
+        files[clip_name(pair.bad.source, pair.bad)] = pair.bad_root / pair.bad.clip
+    return files
 
 
 def make_pools(study: Study, imported: Imported, assets: Path, progress: Progress) -> Pools:

@@ -104,7 +104,7 @@ class TomlFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.text = path.read_text(encoding="utf-8")
+            self.text = path.read_text(encoding="utf-8-sig")  # some editors begin with a mark
             self.data: dict[str, Any] = tomllib.loads(self.text)
         except FileNotFoundError:
             raise StudyFileError(f"{path}: no study file here") from None
@@ -114,6 +114,25 @@ class TomlFile:
             line = re.search(r"at line (\d+)", str(error))
             where = f"{path}:{line[1]}" if line else str(path)
             raise StudyFileError(f"{where}: not TOML: {error}") from None
+        except ValueError:  # Python reads whole numbers of some thousand digits at most
+            number = re.search(r"[\d_]{1000}", self.text)
+            line_of = self.text.count("\n", 0, number.start() if number else 0) + 1
+            raise StudyFileError(f"{path}:{line_of}: a number has too many digits") from None
+        for table, key, value in self._values():
+            if complaint := _unusable(value):
+                raise self.error(table, key, complaint)
+
+    def _values(self) -> Iterable[tuple[str, str, Any]]:
+        """Yield table, key and value of all there is; what is nested deeper is one value."""
+        for name, held in self.data.items():
+            if isinstance(held, dict):
+                tables = {name: held}
+            elif isinstance(held, list) and all(isinstance(v, dict) for v in held):
+                tables = {f"{name}[{i}]": v for i, v in enumerate(held)}
+            else:
+                tables = {"": {name: held}}
+            for table, raw in tables.items():
+                yield from ((table, key, value) for key, value in raw.items())
 
     def line(self, table: str, key: str | None = None) -> int:
         """Return the 1-based line of a key, else of its table's header, else 1."""
@@ -168,6 +187,19 @@ class TomlFile:
                 raise self.error(table, key, f"unknown key{did_you_mean(key, known)}")
 
 
+def _unusable(value: Any) -> str | None:
+    """Say what of a value no key can take, at any depth; None of a usable one."""
+    if isinstance(value, dict):
+        value = [*value, *value.values()]
+    if isinstance(value, list):
+        return next((found for v in value if (found := _unusable(v))), None)
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        return "is too large a number; TOML's have 64 bits"
+    if isinstance(value, str) and "\0" in value:
+        return r"has the character \u0000, which neither files nor databases take"
+    return None
+
+
 def _code_lines(text: str) -> Iterable[tuple[int, str]]:
     """Yield the numbered lines that do not begin inside a multi-line string."""
     inside: str | None = None
@@ -196,7 +228,10 @@ def _as_text(value: Any, folder: Path) -> str:
 def _as_path(value: Any, folder: Path) -> Path:
     if not isinstance(value, str) or not value:
         raise _Mismatch("a folder's path in quotes")
-    return (folder / Path(value).expanduser()).resolve()
+    try:
+        return (folder / Path(value).expanduser()).resolve()
+    except RuntimeError:  # ~name without such a user, or links in a circle
+        raise _Mismatch("a folder's path that leads somewhere") from None
 
 
 def _as_bool(value: Any, folder: Path) -> bool:

@@ -44,11 +44,15 @@ class Need:
         unanswered: how many trials without an answer each cell shall have; rounded up to even
             numbers, so that the sides can be balanced.
         reason: stored with the batch.
+        most: how many trials may be added to each cell, none where a cell is not named: what
+            somebody has seen and agreed to, `TopUp.added`. Answers that came since leave more
+            cells short, and must not add to that. None: as many as are lacking.
     """
 
     settled: frozenset[Comparison]
     unanswered: Mapping[Cell, int]
     reason: str
+    most: Mapping[Cell, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ def top_up(
         from evaluation.stimuli import prepare_stimuli
 
         prepare = prepare_stimuli
-        _encode_ahead(db, study_name, need, store, progress)
+        need = _encode_ahead(db, study_name, need, store, progress)
     with db.write() as session:
         study = find_study(session, study_name)
         lock_study(session, study)
@@ -180,16 +184,19 @@ def _write(session: Session, study: schema.Study, need: Need, now: datetime) -> 
 
 def _encode_ahead(
     db: Database, study_name: str | None, need: Need, store: MediaStore, progress: Progress
-) -> None:
+) -> Need:
+    """Encode the clips of the trials that are lacking; return the need of those trials at most."""
     from evaluation.stimuli import encode_ahead
 
     with db.read() as session:
         study = find_study(session, study_name)
+        need = replace(need, most=preview(session, study, need).added)
         plan, _ = _plan(session, study, need)
         if plan.trials:
             names = {name for pair in plan.pairs for name in (pair.clip_a, pair.clip_b)}
             display = Display(**study.design["display"])
             encode_ahead(session, study, names, display, store, progress)
+    return need
 
 
 def _plan(session: Session, study: schema.Study, need: Need) -> tuple[Plan, int]:
@@ -221,8 +228,11 @@ def _lacking(session: Session, study: schema.Study, need: Need) -> list[CellStep
     steps = []
     for key, start in planned.items():
         lack = need.unanswered.get(key, 0) - unanswered[key]
-        if lack > 0:
-            steps.append(CellSteps(*key, start, lack + lack % 2))
+        n = lack + lack % 2
+        if need.most is not None:
+            n = min(n, need.most.get(key, 0))
+        if n > 0:
+            steps.append(CellSteps(*key, start, n))
     return steps
 
 

@@ -104,6 +104,23 @@ def test_the_command_plans_once_and_the_study_goes_on(judged, sqlite_database, c
     assert out.endswith("Nothing was done.\n")
 
 
+def test_judgments_that_come_before_the_answer_add_nothing(
+    judged, sqlite_database, capsys, monkeypatch
+):
+    assert top_up(judged, "--per-cell", "10") == 0
+
+    def judged_meanwhile(*_, **__):
+        simulate(sqlite_database, None, workers=60, mix={"careful": 1}, seed=3)
+        return True
+
+    monkeypatch.setattr("click.confirm", judged_meanwhile)
+    assert main(["top-up", "--db", judged, "--plan-only", "--per-cell", "16"]) == 0
+
+    out = capsys.readouterr().out
+    assert "To add, ours over theirs: beach 6, golf 6" in out
+    assert "Planned 12 trials as batch 4." in out
+
+
 def test_a_row_that_another_rule_opens_again_is_handed_out_again(judged, capsys):
     every_row_is_done = ("--stop-when", "half-width 40")
     assert top_up(judged, *every_row_is_done) == 0

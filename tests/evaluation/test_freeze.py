@@ -2,27 +2,32 @@
 
 import json
 import shutil
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import aliased
 
-from evaluation import schema
+from evaluation import freeze, schema
 from evaluation.allocation import get_worker, local_hit, start_session
 from evaluation.database import create_database, find_study
 from evaluation.design import canonical_json, design_hash
 from evaluation.errors import ClipError, DesignChanged, EvaluationError, UsageError
+from evaluation.export import export_study
 from evaluation.frames import read_frames
 from evaluation.freeze import init_study
 from evaluation.gold import spoil
 from evaluation.schema import Environment, PlanBatch, Side, Trial, TrialKind
 from evaluation.storage import LocalStore
 from evaluation.study import load_study
+from vgan.data.manifest import read_manifest, write_manifest
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
@@ -251,6 +256,118 @@ def test_where_the_folders_lie_is_not_part_of_the_design(sqlite_database, study_
     report = _init_rows(sqlite_database, path)
 
     assert (report.action, report.design_hash) == ("settings changed", first.design_hash)
+
+
+def _paths(database):
+    with database.read() as session:
+        clip = schema.Clip
+        return {name: Path(path) for name, path in session.execute(select(clip.name, clip.path))}
+
+
+def test_moved_clips_are_read_where_they_lie_now(sqlite_database, study_toml, tmp_path):
+    path = study_toml()
+    _init_rows(sqlite_database, path)
+    _start(sqlite_database)
+    (tmp_path / "clips").rename(tmp_path / "moved")
+    study_toml(*((f"clips/{s}", f"moved/{s}") for s in ("ours", "theirs", "real")), clips=False)
+    _init_rows(sqlite_database, path)
+
+    places = _paths(sqlite_database)
+    assert places["ours/golf/0000.mp4"] == tmp_path / "moved/ours/golf/0000.mp4"
+    assert all(place.is_file() for place in places.values())
+
+
+def test_places_are_corrected_where_the_settings_are_as_before(sqlite_database, study_toml):
+    path = study_toml()
+    _init_rows(sqlite_database, path)
+    places = _paths(sqlite_database)
+    with sqlite_database.write() as session:
+        session.execute(update(schema.Clip).values(path="gone"))  # spoilt clips too
+
+    assert _init_rows(sqlite_database, path).action == "settings changed"
+    assert _paths(sqlite_database) == places
+    assert _init_rows(sqlite_database, path).action == "unchanged"
+
+
+def test_moved_clips_of_a_gold_folder_are_read_where_they_lie_now(
+    sqlite_database, study_toml, clip_folder, tmp_path
+):
+    for side in ("good", "bad"):
+        clip_folder(f"../gold/{side}", {"golf": 6})
+    path = study_toml(('auto = "noise"\nsource = "real"', 'folder = "gold"'))
+    _init_rows(sqlite_database, path)
+    (tmp_path / "gold").rename(tmp_path / "checks")
+    study_toml(('auto = "noise"\nsource = "real"', 'folder = "checks"'), clips=False)
+
+    assert _init_rows(sqlite_database, path).action == "settings changed"
+    assert all(place.is_file() for place in _paths(sqlite_database).values())
+
+
+def test_spoilt_clips_are_found_from_any_folder(sqlite_database, study_toml, tmp_path, monkeypatch):
+    path = study_toml()
+    monkeypatch.chdir(tmp_path)
+    store = LocalStore(tmp_path / "media")
+    init_study(sqlite_database, load_study(path), store, Path("assets"), prepare=lambda *args: None)
+
+    places = _paths(sqlite_database)
+    assert all(place.is_absolute() for place in places.values())
+    assert any(name.startswith("gold-bad/") for name in places)
+
+
+def test_the_frame_rate_of_a_manifest_is_part_of_the_design(
+    sqlite_database, study_toml, clip_folder
+):
+    folder = clip_folder("ours", manifest=True)
+    path = study_toml()
+    first = _init_rows(sqlite_database, path)
+    write_manifest(folder, [replace(record, fps=4.0) for record in read_manifest(folder)])
+    second = _init_rows(sqlite_database, path)
+
+    assert (second.action, second.design_hash == first.design_hash) == ("frozen again", False)
+
+
+def test_a_design_in_an_older_format_is_kept_and_exported(sqlite_database, study_toml, tmp_path):
+    path = study_toml()
+    _init_rows(sqlite_database, path)
+    with sqlite_database.write() as session:
+        study = find_study(session, None)
+        study.design = study.design | {"format": 1}
+        study.design_hash = design_hash(study.design)
+    _start(sqlite_database)
+
+    with pytest.raises(DesignChanged, match=r"format 1 .* need no `init`\. To change .* new name"):
+        _init_rows(sqlite_database, path)
+    assert export_study(sqlite_database, None, tmp_path / "out").sessions == 1
+
+
+def test_a_design_in_an_older_format_without_data_is_frozen_again(sqlite_database, study_toml):
+    path = study_toml()
+    first = _init_rows(sqlite_database, path)
+    with sqlite_database.write() as session:
+        study = find_study(session, None)
+        study.design = study.design | {"format": 1}
+        study.design_hash = design_hash(study.design)
+    report = _init_rows(sqlite_database, path)
+
+    assert (report.action, report.design_hash) == ("frozen again", first.design_hash)
+
+
+def test_of_two_inits_at_once_the_second_finds_the_study(database, study_toml, monkeypatch):
+    path = study_toml()
+    make_pools, both = freeze.make_pools, threading.Barrier(2)
+
+    def together(*arguments):
+        pools = make_pools(*arguments)
+        both.wait(timeout=30)  # both have seen that there is no such study
+        return pools
+
+    monkeypatch.setattr(freeze, "make_pools", together)
+    with ThreadPoolExecutor(2) as pool:
+        reports = list(pool.map(lambda _: _init_rows(database, path), range(2)))
+
+    assert sorted(report.action for report in reports) == ["created", "unchanged"]
+    with database.read() as session:
+        assert session.scalars(select(schema.Event.kind)).all() == ["init"]
 
 
 def test_two_studies_share_a_database(sqlite_database, study_toml):

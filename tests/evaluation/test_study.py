@@ -159,6 +159,13 @@ WRONG = [
     ('source = "real"', "", r":21: \[gold\] source: is missing"),
     ('auto = "noise"', 'folder = "g"', r":23: \[gold\] source: goes with auto"),
     ("[design]", "[design", r":11: not TOML: "),
+    ("seed = 7", f"seed = {'9' * 400}", r":4: \[study\] seed: is too large a number"),
+    ("seed = 7", f"seed = {'9' * 5000}", r":4: a number has too many digits"),
+    ("seed = 7", f"seed = 0x{'f' * 5000}", r":4: \[study\] seed: is too large a number"),
+    ('= "clips/real"', '= "~nobodyx/clips"', r":6: .*that leads somewhere, got '~nobodyx/clips'"),
+    ('= "clips/real"', r'= "clips\u0000real"', r":9: \[sources\] real: has the character \\u0000"),
+    ('= "clips/real"', r'= { path = "a\u0000b" }', r":9: \[sources\] real: has the character"),
+    ('title = "Which', r'title = "\u0000Which', r":3: \[study\] title: has the character"),
 ]  # fmt: skip
 
 
@@ -188,6 +195,8 @@ EXTRA = [
     ('[analysis]\nexclude = ["golden"]\n', r':28: .*did you mean "gold"\?'),
     ('[analysis]\nprimary = [["real", "ours"]]\n', r":28: .*is no comparison of \[design\]"),
     ("[analysis]\nprimary = [1]\n", r':28: .*must be a pair of names such as'),
+    ("[pay]\nexpected_minutes = " + "9" * 400, r":28: \[pay\] expected_minutes: is too large"),
+    ('[[survey]]\nid = "a"\ntext = "b"\nchoices = ["c", "\\u0000"]\n', r":30: .*has the character"),
     ('[display]\nfps = nan\n', r":28: .*must be a number, got nan"),
     ('[categories]\nGolf = "x"\n', r":28: .*'Golf' is not a slug"),
     ("[categories]\ngolf = 3\n", r":28: \[categories\] golf: must be a display name"),
@@ -209,6 +218,15 @@ def test_a_missing_file_and_a_missing_table_are_named(tmp_path):
     (tmp_path / "a.toml").write_text('[study]\nname = "a"\n')
     with pytest.raises(StudyFileError, match=r"a\.toml:1: the table \[sources\] is missing"):
         load_study(tmp_path / "a.toml")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(study_toml):
+    path = study_toml(clips=False)
+    without = load_study(path)
+    path.write_text(path.read_text(encoding="utf-8"), encoding="utf-8-sig")
+
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+    assert load_study(path) == without
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path):

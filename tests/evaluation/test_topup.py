@@ -1,12 +1,13 @@
 """A later plan batch adds what is lacking, once, and leaves the rest of the study alone."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import func, select, update
 
-from evaluation import schema
+from evaluation import schema, stimuli
 from evaluation.allocation import has_free_trial, return_session
 from evaluation.errors import NothingLeft, UsageError
 from evaluation.offers import plan_publication
@@ -115,6 +116,43 @@ def test_the_same_need_again_adds_nothing(initialised_study):
     assert (first.trials, again.trials, again.batch) == (4, 0, None)
     with database.read() as unit:
         assert len(planned(unit)) == 48 + 4
+
+
+def test_answers_that_come_after_the_preview_add_nothing(initialised_study, begin, answer_all):
+    database, store, *_ = initialised_study
+    wanted = need({(OURS_REAL, "golf"): 12, (OURS_REAL, "beach"): 8})
+    with database.write() as unit:
+        study = unit.scalars(select(schema.Study)).one()
+        seen = preview(unit, study, wanted)
+        for worker in "abcd":
+            answer_all(unit, begin(unit, study, worker))
+        assert preview(unit, study, wanted).trials > seen.trials
+
+    done = top_up(database, None, replace(wanted, most=seen.added), store, NOW)
+
+    assert done.added == seen.added == {(OURS_REAL, "golf"): 4}
+    with database.read() as unit:
+        assert len(planned(unit)) == 48 + 4
+
+
+def test_answers_that_come_while_clips_are_encoded_add_nothing(
+    initialised_study, begin, answer_all, monkeypatch
+):
+    database, store, *_ = initialised_study
+    encode_ahead = stimuli.encode_ahead
+
+    def judged_meanwhile(*arguments):
+        encode_ahead(*arguments)
+        with database.write() as unit:
+            study = unit.scalars(select(schema.Study)).one()
+            for worker in "abcd":
+                answer_all(unit, begin(unit, study, worker))
+
+    monkeypatch.setattr(stimuli, "encode_ahead", judged_meanwhile)
+
+    done = top_up(database, None, need({(OURS_REAL, "golf"): 12}), store, NOW)
+
+    assert done.added == {(OURS_REAL, "golf"): 4}
 
 
 def test_a_crash_on_the_way_leaves_nothing_behind(initialised_study):
