@@ -7,8 +7,15 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import select
 
-from analysis.declared import categories_of, comparisons_of, exclusions_of, primary_of
+from analysis.declared import (
+    categories_of,
+    comparisons_of,
+    exclusions_of,
+    primary_of,
+    stop_when_of,
+)
 from analysis.load import COLUMNS
+from analysis.stopping import first_plan
 from evaluation.database import find_study, open_database
 from evaluation.export import judgment_rows
 from evaluation.schema import Clip
@@ -36,12 +43,15 @@ def read_database(url: str, study: str | None) -> pd.DataFrame:
             ]
             frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=str)
             analysis = found.design.get("analysis", {})
+            stop_when = stop_when_of(analysis)
             frame.attrs.update(
                 seed=found.seed,
                 comparisons=comparisons_of(found.design.get("design", {}), ()),
                 categories=categories_of(found.design.get("design", {})),
                 declared=exclusions_of(analysis),
                 primary=primary_of(analysis),
+                stop_when=stop_when,
+                planned=first_plan(session, found) if stop_when else {},
             )
     finally:
         database.close()

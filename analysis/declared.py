@@ -2,16 +2,18 @@
 
 import csv
 import tomllib
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from analysis.errors import JudgmentsError
+from analysis.preference import Comparison
 
 
 def read_declared(path: Path, study: str) -> dict[str, Any]:
-    """Return the seed, rows, categories, exclusions and primary rows that a study file declares.
+    """Return what a study file declares of its seed, rows, categories, plan and analysis.
 
     Only these keys are read: the file's clip folders need not exist where the analysis runs. A
     file that names no categories has those of its clips, which the export lists in `clips.csv`.
@@ -21,8 +23,9 @@ def read_declared(path: Path, study: str) -> dict[str, Any]:
         study: name of the study whose judgments are analysed.
 
     Returns:
-        `seed`, `comparisons`, `categories`, `declared` and `primary` where the file is there and
-        is of this study, else nothing.
+        `seed`, `comparisons`, `categories`, `declared`, `primary`, `stop_when` and, with a stopping
+        rule, `planned` (test judgments of each row in the first plan, by its name in data, where
+        the file tells) where the file is there and is of this study, else nothing.
 
     Raises:
         JudgmentsError: the file is not TOML, or `clips.csv` not CSV.
@@ -34,13 +37,18 @@ def read_declared(path: Path, study: str) -> dict[str, Any]:
     sources = tables.get("sources", {})
     rows = comparisons_of(design, list(sources) if isinstance(sources, dict) else [])
     compared = {source for row in rows for source in row}
-    clips = path.with_name("clips.csv")
+    named, stop_when = categories_of(design), stop_when_of(analysis)
+    needed = stop_when or not named
+    clips = _clips_in(path.with_name("clips.csv"), study) if needed else Counter()
+    categories = named or tuple(sorted({name for source, name in clips if source in compared}))
     return {
         "seed": tables["study"].get("seed"),
         "comparisons": rows,
-        "categories": categories_of(design) or _categories_in(clips, study, compared),
+        "categories": categories,
         "declared": exclusions_of(analysis),
         "primary": primary_of(analysis),
+        "stop_when": stop_when,
+        "planned": _planned(design, rows, categories, clips) if stop_when else {},
     }
 
 
@@ -100,27 +108,52 @@ def categories_of(design: Any) -> tuple[str, ...]:
     return tuple(map(str, names)) if isinstance(names, list | tuple) else ()
 
 
-def _categories_in(path: Path, study: str, sources: Collection[str]) -> tuple[str, ...]:
-    """Return the categories of the clips of some sources, of an exported `clips.csv`."""
+def _clips_in(path: Path, study: str) -> Counter[tuple[str, str]]:
+    """Count the clips in an exported `clips.csv` by source and category."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            found = {
-                clip["category"]
+            return Counter(
+                (clip.get("source") or "", clip["category"])
                 for clip in csv.DictReader(file)
-                if clip.get("study") == study
-                and clip.get("source") in sources
-                and clip.get("category")
-            }
+                if clip.get("study") == study and clip.get("category")
+            )
     except OSError:
-        return ()  # only the judgments were kept
+        return Counter()  # only the judgments were kept
     except (UnicodeDecodeError, csv.Error) as error:
         raise JudgmentsError(f"{path}: not a UTF-8 CSV file ({error})") from None
-    return tuple(sorted(found))
+
+
+def _planned(
+    design: Any,
+    rows: Sequence[tuple[str, str]],
+    categories: Sequence[str],
+    clips: Mapping[tuple[str, str], int],
+) -> dict[str, int]:
+    """Test judgments of each row in the first plan; a row is left out where they are not known."""
+    counts = design if isinstance(design, dict) else {}
+    per_cell, per_pair = counts.get("judgments_per_cell"), counts.get("judgments_per_pair")
+    planned = {}
+    for a, b in rows:
+        if isinstance(per_cell, int):
+            n = per_cell * len(categories)
+        elif isinstance(per_pair, int):  # by item: every clip of A has one partner
+            n = per_pair * sum(clips.get((a, category), 0) for category in categories)
+        else:
+            n = 0
+        if n > 0:
+            planned[Comparison(a, b).label] = n
+    return planned
 
 
 def primary_of(analysis: Any) -> tuple[tuple[str, str], ...]:
     """Return the pairs of sources in `primary` of a study's [analysis] table."""
     return _pairs(analysis.get("primary", ()) if isinstance(analysis, dict) else ())
+
+
+def stop_when_of(analysis: Any) -> str | None:
+    """Return `stop_when` of a study's [analysis] table; None where there is no stopping rule."""
+    rule = analysis.get("stop_when") if isinstance(analysis, dict) else None
+    return str(rule) if rule else None
 
 
 def _pairs(rows: Any) -> tuple[tuple[str, str], ...]:

@@ -9,6 +9,7 @@ from analysis.intervals import Estimate
 from analysis.preference import MEAN
 from analysis.published import arithmetic, display, published_percent, round_half_up
 from analysis.sensitivity import Sensitivity
+from analysis.sequential import SEQUENCE
 from analysis.significance import effect
 from analysis.table import Row, Table
 
@@ -114,6 +115,7 @@ _METHODS = {
     "multiway": "Korn-Graubard on the multiway jackknife variance (worker, clip of A, clip of B)",
     "pooled ICC": "Korn-Graubard on correlations pooled over the row",
     "this rater": "over clips only, for this one rater",
+    SEQUENCE: "Means: confidence sequences, which hold at all looks together",
 }
 
 

@@ -7,6 +7,7 @@ from analysis.intervals import LEAST_WORKERS
 from analysis.layout import percent_text, row_title
 from analysis.preference import MEAN
 from analysis.ranking import Ranking
+from analysis.sequential import SEQUENCE
 from analysis.table import Table
 
 CITATIONS = {
@@ -85,11 +86,21 @@ def _interval_text(table: Table) -> str:
             "by clip (or item, or source video) of either source only [cluster, jackknife]."
         )
     if "" in used:
-        parts.append("No interval is given where too few workers judged.")
+        unknown = ", or where it is not known how many judgments were planned"
+        where = unknown if table.stop_when else ""
+        parts.append(f"No interval is given where too few workers judged{where}.")
     parts.append(
         "The variance enters the Korn-Graubard interval [korn]. The Mean weighs categories "
         "equally, workers spanning them."
     )
+    if SEQUENCE in used:
+        parts.append(
+            "As the study may be stopped early, the intervals of Means are confidence sequences "
+            "instead, which hold at all looks together (normal mixture of Howard, Ramdas, "
+            "McAuliffe and Sekhon, Annals of Statistics 49, 2021, on the larger of the clustered "
+            "and the pooled variance); those of cells hold for one look only, and are not "
+            "protected against stopping early."
+        )
     return " ".join([*parts, *_effect_text(table)])
 
 
@@ -131,6 +142,8 @@ def _effect_text(table: Table) -> list[str]:
 
 
 def _test_text(table: Table, ranking: Ranking | None) -> str:
+    if table.stop_when:
+        return _untested_text(table) + _ranking_text(ranking)
     tests = [(row, table.tests.get((row.comparison.label, MEAN))) for row in table.rows]
     made = [(row, test) for row, test in tests if test is not None]
     told = [row_title(row) for row, test in made if test.adjusted < 0.05]
@@ -146,17 +159,38 @@ def _test_text(table: Table, ranking: Ranking | None) -> str:
     text += f" ({'; '.join(told)})." if told else "."
     if not made:
         text = "No Mean was tested against 50 %, as none has an interval."
-    if ranking is not None:
-        fit = ranking.fit
+    return text + _ranking_text(ranking)
+
+
+def _untested_text(table: Table) -> str:
+    """Say what takes the place of tests where the study may be stopped early."""
+    bounds = [(row, row.mean.low, row.mean.high) for row in table.rows]
+    given = [(row, low, high) for row, low, high in bounds if low is not None and high is not None]
+    told = [row_title(row) for row, low, high in given if not low <= 50 <= high]
+    text = (
+        f"The study could be stopped at any look ({table.stop_when}), so no Mean was tested "
+        f"against 50 %; {len(told)} of {len(given)} confidence sequences exclude it"
+    )
+    text += f" ({'; '.join(told)})" if told else ""
+    return (
+        f"{text}. Cells were tested by t tests as if there were one look, adjusted by Benjamini "
+        "and Hochberg [bh]."
+    )
+
+
+def _ranking_text(ranking: Ranking | None) -> str:
+    """Say how strengths are estimated and how well they fit; empty where there are none."""
+    if ranking is None:
+        return ""
+    fit = ranking.fit
+    text = (
+        " Strengths are maximum-likelihood Bradley-Terry estimates [bt], their covariance "
+        "clustered by worker and by any shared clip [dyadic]"
+    )
+    if fit.p is not None:
         text += (
-            " Strengths are maximum-likelihood Bradley-Terry estimates [bt], their covariance "
-            "clustered by worker and by any shared clip [dyadic]"
+            f"; one strength per source fits the rows with deviance {fit.deviance:.1f} on "
+            f"{fit.df} degrees of freedom, {fit.scaled:.1f} after the mean design effect of "
+            f"{ranking.design_effect:.1f} (p = {fit.p:.2f})"
         )
-        if fit.p is not None:
-            text += (
-                f"; one strength per source fits the rows with deviance {fit.deviance:.1f} on "
-                f"{fit.df} degrees of freedom, {fit.scaled:.1f} after the mean design effect of "
-                f"{ranking.design_effect:.1f} (p = {fit.p:.2f})"
-            )
-        text += "."
-    return text
+    return text + "."

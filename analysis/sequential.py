@@ -10,7 +10,7 @@ raise a false alarm in every seventh study; on this one in fewer than one of 20
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import pandas as pd
@@ -18,9 +18,18 @@ from scipy import special
 
 from analysis.clusters import kish
 from analysis.errors import UsageError
-from analysis.intervals import LEAST_WORKERS, LEVEL, row_correlations, spread_of
+from analysis.intervals import (
+    LEAST_WORKERS,
+    LEVEL,
+    Estimate,
+    Spread,
+    row_correlations,
+    spread_of,
+)
 from analysis.preference import Comparison, comparisons_in, sample_of
-from analysis.variance import Sample, component_variance
+from analysis.variance import Correlations, Sample, component_variance
+
+SEQUENCE = "sequence"  # the method of an estimate whose interval holds at all looks
 
 
 def mixture_parameter(best_at: float, alpha: float) -> float:
@@ -87,23 +96,77 @@ def look(sample: Sample, planned: int, level: float = LEVEL) -> tuple[float, flo
         Bounds in shares, or None where there are too few workers: one, too, because an interval
         over the clips of one rater says nothing of the people a row is stopped for.
     """
+    spread = _sequence_spread(sample)
+    return None if spread is None else _bounds(sample, spread, planned, level)
+
+
+def _sequence_spread(sample: Sample) -> Spread | None:
+    """The variance that a row's sequence rests on; None where there are too few workers."""
     if int(sample.worker.max()) + 1 < LEAST_WORKERS:
         return None
     rho = row_correlations(sample)[1]
     spread = spread_of(sample, rho)
     if spread is None:
         return None
-    alpha, rate = 1 - level, sample.mean
-    deviation = math.sqrt(max(rate * (1 - rate), 1 / (4 * len(sample))))
     # A sequence stops at the look whose variance happens to be small, so it takes the larger of
     # two estimates, and one degree of freedom per effective worker.
     variance = max(spread.variance, component_variance(sample, rho))
     df = min(spread.df, max(kish(sample.worker) - 1, 1.0))
+    return replace(spread, variance=variance, df=df)
+
+
+def _bounds(sample: Sample, spread: Spread, planned: int, level: float) -> tuple[float, float]:
+    alpha, rate = 1 - level, sample.mean
+    deviation = math.sqrt(max(rate * (1 - rate), 1 / (4 * len(sample))))
     upper = 0.5 + level / 2
-    doubt = float(special.ndtri(upper) / special.stdtrit(df, upper)) ** 2
-    time = min(deviation**2 / variance * doubt, len(sample))
+    doubt = float(special.ndtri(upper) / special.stdtrit(spread.df, upper)) ** 2
+    time = min(deviation**2 / spread.variance * doubt, len(sample))
     radius = deviation * mixture_bound(time, alpha, mixture_parameter(planned / 2, alpha)) / time
     return max(rate - radius, 0.0), min(rate + radius, 1.0)
+
+
+def mean_at_all_looks(
+    mean: Estimate, sample: Sample, planned: int | None, level: float = LEVEL
+) -> Estimate:
+    """Return a Mean with its confidence sequence instead of the interval for one look.
+
+    Args:
+        mean: from `mean_interval`.
+        sample: the judgments that it is of, in all categories of the row.
+        planned: as in `look`; None where nobody knows it. Then there is no interval, as one tuned
+            to the judgments at hand would not have been fixed before the first look.
+        level: as in `look`.
+    """
+    spread = _sequence_spread(sample)
+    if spread is None:
+        return without_interval(
+            mean, f"under {LEAST_WORKERS} workers: too few for an interval at all looks"
+        )
+    if planned is None:
+        return without_interval(
+            mean, "how many judgments were planned is not known: no interval at all looks"
+        )
+    low, high = _bounds(sample, spread, planned, level)
+    independent = component_variance(sample, Correlations(0.0, 0.0, 0.0))
+    return replace(
+        mean,
+        low=100 * low,
+        high=100 * high,
+        method=SEQUENCE,
+        deff=max(spread.variance / independent, 1.0),
+        se=100 * math.sqrt(spread.variance),
+        df=spread.df,
+    )
+
+
+def without_interval(mean: Estimate, why: str) -> Estimate:
+    """Return an estimate without its interval, and what that rests on.
+
+    Args:
+        mean: the estimate.
+        why: what its note says instead.
+    """
+    return replace(mean, low=None, high=None, method="", note=why, deff=None, se=None, df=None)
 
 
 def looks(

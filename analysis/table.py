@@ -1,7 +1,7 @@
 """Table 1 as a value: rows, cells, Mean, and all that has to be said under it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
@@ -26,6 +26,7 @@ from analysis.preference import (
     table_preferences,
 )
 from analysis.published import round_half_up
+from analysis.sequential import mean_at_all_looks, without_interval
 from analysis.significance import Test, tests_of
 from analysis.variance import Correlations
 
@@ -76,7 +77,10 @@ class Table:
         simulated: whether any judgment is simulated.
         notes: warnings and remarks, one sentence each.
         level: nominal coverage of the intervals.
-        tests: against 50 %, by (row, category); see `significance.tests_of`.
+        tests: against 50 %, by (row, category); see `significance.tests_of`. None of Means where
+            there is a stopping rule.
+        stop_when: the stopping rule that the study declares, or None. With one, the intervals of
+            Means hold at all looks together.
     """
 
     study: str
@@ -92,6 +96,7 @@ class Table:
     notes: tuple[str, ...] = field(default=())
     level: float = LEVEL
     tests: dict[tuple[str, str], Test] = field(default_factory=dict)
+    stop_when: str | None = None
 
 
 def rules_for(judgments: pd.DataFrame, asked: Sequence[str]) -> tuple[Rule, ...]:
@@ -135,7 +140,13 @@ def build_table(
         _row(row, groups.get(row.label), categories, partial_mean, level)
         for row in _comparisons(everything, attrs.get("comparisons") or ())
     ]
-    primary = attrs.get("primary") or ()
+    primary, stop_when = attrs.get("primary") or (), attrs.get("stop_when")
+    if stop_when:
+        planned = attrs.get("planned") or {}
+        rows = [
+            _at_all_looks(row, groups.get(row.comparison.label), planned, level) for row in rows
+        ]
+    notes = _notes(preferences, rows, attrs["notes"], categories) + _unseen(rows, primary)
     return Table(
         attrs["study"],
         attrs["question"],
@@ -147,9 +158,10 @@ def build_table(
         int(preferences["worker"].nunique()),
         tuple(dropped),
         attrs["simulated"],
-        tuple(_notes(preferences, rows, attrs["notes"], categories) + _unseen(rows, primary)),
+        tuple(notes + _stopping(stop_when)),
         level,
-        _tests(rows, primary),
+        _tests(rows, primary, means=not stop_when),
+        stop_when,
     )
 
 
@@ -206,8 +218,36 @@ def _row(
     )
 
 
-def _tests(rows: Sequence[Row], declared: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Test]:
-    """Test rows and cells; `declared` are the pairs of sources of the primary rows."""
+def _at_all_looks(
+    row: Row, preferences: pd.DataFrame | None, planned: Mapping[str, int], level: float
+) -> Row:
+    """The row with a Mean whose interval holds however often it was looked at."""
+    if preferences is None or row.mean is NOTHING:
+        return row
+    if len(row.averaged) < len(row.cells):
+        # Which categories it is over changes from look to look, so no sequence covers it.
+        mean = without_interval(row.mean, "a category is empty: no interval at all looks")
+    else:
+        known = planned.get(row.comparison.label)
+        mean = mean_at_all_looks(row.mean, sample_of(preferences), known, level)
+    return replace(row, mean=mean)
+
+
+def _stopping(stop_when: str | None) -> list[str]:
+    """Say which intervals the stopping rule leaves valid."""
+    if not stop_when:
+        return []
+    return [
+        f"The study may be stopped early ({stop_when}): the intervals of Means hold at all looks "
+        "together, and Means are not tested; intervals and tests of cells hold for one look only, "
+        "and are not protected"
+    ]
+
+
+def _tests(
+    rows: Sequence[Row], declared: Sequence[tuple[str, str]], *, means: bool
+) -> dict[tuple[str, str], Test]:
+    """Test cells and, where asked, rows; `declared` are the pairs of sources of primary rows."""
     pairs = {frozenset(pair) for pair in declared}
     primary = {
         (row.comparison.label, MEAN)
@@ -215,7 +255,7 @@ def _tests(rows: Sequence[Row], declared: Sequence[tuple[str, str]]) -> dict[tup
         if frozenset((row.comparison.source_a, row.comparison.source_b)) in pairs
     }
     return tests_of(
-        {(row.comparison.label, MEAN): row.mean for row in rows},
+        {(row.comparison.label, MEAN): row.mean for row in rows if means},
         {(row.comparison.label, c): cell for row in rows for c, cell in row.cells.items()},
         primary if pairs else None,
     )
