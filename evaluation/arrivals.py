@@ -118,6 +118,19 @@ def published_hit(session: Session, study: Study, crowd: str, external_id: str) 
     )
 
 
+def published_hits(
+    session: Session, study: Study, crowd: str, environment: Environment
+) -> list[Hit]:
+    """Return the HITs of a study that a platform has an id for, oldest first; only reads."""
+    query = select(Hit).where(
+        Hit.study_id == study.id,
+        Hit.crowd == crowd,
+        Hit.environment == environment,
+        Hit.external_id.is_not(None),
+    )
+    return list(session.scalars(query.order_by(Hit.id)))
+
+
 def lock_worker(session: Session, worker_id: int) -> None:
     """Let one transaction at a time begin or close sessions of a worker; before other locks."""
     session.connection().execute(_LOCK_WORKER, {"worker": worker_id})

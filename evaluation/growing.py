@@ -16,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
+from evaluation.arrivals import published_hits
 from evaluation.closing import return_session, withdraw_session
 from evaluation.crowd.base import Crowd, Growing, Offer, PlatformAssignment
 from evaluation.database import Database, find_study
@@ -188,14 +189,8 @@ def close_returned(
         return 0
     with db.read() as session:
         study = find_study(session, study_name)
-        query = select(Hit.external_id).where(
-            Hit.study_id == study.id,
-            Hit.crowd == crowd.name,
-            Hit.environment == crowd.environment,
-            Hit.external_id.is_not(None),
-        )
-        hits = list(session.scalars(query.order_by(Hit.id)))
-    given_back = [theirs for hit in hits for theirs in crowd.returned(str(hit))]
+        hits = published_hits(session, study, crowd.name, crowd.environment)
+    given_back = [theirs for hit in hits for theirs in crowd.returned(str(hit.external_id))]
     closed = 0
     for theirs in given_back:
         with db.write() as session:

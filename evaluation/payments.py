@@ -5,7 +5,7 @@ platform which tokens were paid before it pays one. Rewards are paid by approvin
 `evaluation.reviews`; the rows of both are in `evaluation.ledger`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -94,12 +94,9 @@ def _approved(session: Session, study: schema.Study, crowd: Crowd) -> list[tuple
     return [(row[0], row[1]) for row in rows if not is_gone(row[0].external_id)]
 
 
-def plan_bonuses(
-    session: Session, study: schema.Study, crowd: Crowd, cents: int, reason: str
-) -> BonusPlan:
-    """Say which bonuses `pay_bonuses` would pay, with the fees of our price list; only reads."""
-    _check_bonus(cents, reason)
-    amounts = [line.cents for line in _lacking(session, study, crowd, cents, reason)]
+def _plan_of(study: schema.Study, crowd: Crowd, lines: Sequence[Line]) -> BonusPlan:
+    """Sum bonuses up, with the fees of our price list."""
+    amounts = [line.cents for line in lines]
     fees = sum(crowd_fee_cents(crowd.name, amount) for amount in amounts)
     currency = str(study.settings["pay"]["currency"])
     return BonusPlan(len(amounts), sum(amounts), fees, currency)
@@ -153,10 +150,11 @@ def pay_bonuses(
     """
     if not isinstance(crowd, BulkBonuses | TokenBonuses):
         raise UsageError(f"the crowd {crowd.name} pays no bonuses; pay them by hand")
+    _check_bonus(cents, reason)
     with db.read() as session:
         study = find_study(session, study_name)
-        plan = plan_bonuses(session, study, crowd, cents, reason)
         lines = _lacking(session, study, crowd, cents, reason)
+        plan = _plan_of(study, crowd, lines)
     if isinstance(crowd, BulkBonuses) and lines:
         # Taxes and the account's own fee are in no price list of ours.
         plan = replace(plan, fee_cents=price(crowd, lines) - plan.cents)

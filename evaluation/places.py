@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
+from evaluation.arrivals import published_hits
 from evaluation.budget import crowd_fee_cents
+from evaluation.creating import hits_in
 from evaluation.crowd.base import Crowd, Growing
 from evaluation.database import Database, find_study
 from evaluation.offers import lacking_trials, open_sessions, taken_places
@@ -35,13 +36,7 @@ def listed_places(
     """
     with db.read() as session:
         study = find_study(session, study_name)
-        query = select(Hit).where(
-            Hit.study_id == study.id,
-            Hit.crowd == crowd.name,
-            Hit.environment == crowd.environment,
-            Hit.external_id.is_not(None),
-        )
-        hits = list(session.scalars(query.order_by(Hit.id)))
+        hits = published_hits(session, study, crowd.name, crowd.environment)
     grows = isinstance(crowd, Growing)
     taken = {}
     for hit in hits:
@@ -78,13 +73,8 @@ class Extension:
 
 def extendable(session: Session, study: schema.Study, crowd: Crowd) -> list[Hit]:
     """Return the published HITs on a crowd, without those that it said are gone."""
-    query = select(Hit).where(
-        Hit.study_id == study.id,
-        Hit.crowd == crowd.name,
-        Hit.environment == crowd.environment,
-        Hit.state == CallState.DONE,
-    )
-    return [hit for hit in session.scalars(query.order_by(Hit.id)) if "gone" not in hit.details]
+    published = hits_in(session, study, crowd, CallState.DONE)
+    return [hit for hit in published if "gone" not in hit.details]
 
 
 def plan_extension(

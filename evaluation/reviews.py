@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
-from evaluation.arrivals import get_worker
+from evaluation.arrivals import get_worker, published_hits
 from evaluation.crowd.base import Crowd, Growing, PlatformAssignment
 from evaluation.database import Database, find_study
 from evaluation.erasing import settled_digest, settled_digests
@@ -112,7 +112,8 @@ def review(
         crowd.check_rejection(policy.reason)
     with db.read() as session:
         study = find_study(session, study_name)
-        hits = [(hit.id, str(hit.external_id)) for hit in _published(session, study, crowd)]
+        published = published_hits(session, study, crowd.name, crowd.environment)
+        hits = [(hit.id, str(hit.external_id)) for hit in published]
     collected = [(hit_id, theirs) for hit_id, hit in hits for theirs in crowd.assignments(hit)]
     with db.read() as session:
         plan, due = _planned(session, study, crowd, collected, policy)
@@ -124,16 +125,6 @@ def review(
     for hit_id, theirs in collected:
         _bar(db, study.id, crowd, hit_id, theirs)
     return plan
-
-
-def _published(session: Session, study: schema.Study, crowd: Crowd) -> list[Hit]:
-    query = select(Hit).where(
-        Hit.study_id == study.id,
-        Hit.crowd == crowd.name,
-        Hit.environment == crowd.environment,
-        Hit.external_id.is_not(None),
-    )
-    return list(session.scalars(query.order_by(Hit.id)))
 
 
 def _ours(

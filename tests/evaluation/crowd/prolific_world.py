@@ -8,6 +8,7 @@ from sqlalchemy import select
 from evaluation import schema
 from evaluation.allocation import finish_session, get_worker, start_session
 from evaluation.arrivals import published_hit
+from evaluation.closing import withdraw_session
 from evaluation.crowd.open import PROLIFIC_SANDBOX_TOKEN
 from evaluation.crowd.prolific import Prolific
 from evaluation.crowd.prolific_calls import Calls
@@ -141,6 +142,13 @@ class World:
         self.rate(participant, submission)
         self.hand_in(submission)
         return submission
+
+    def take_back(self, submission):
+        """What was approved and paid is withdrawn later: its place stays taken, its trials free."""
+        self.review()
+        with self.database.write() as session:
+            query = select(schema.Assignment).where(schema.Assignment.external_id == submission)
+            withdraw_session(session, session.scalars(query).one(), self.clock())
 
     def statuses(self):
         """The fake's submissions by participant's name."""

@@ -3,11 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
 
 from evaluation import schema
 from evaluation.bulk_bonuses import SETTLE
-from evaluation.closing import withdraw_session
 from evaluation.creating import CLAIM
 from evaluation.crowd.base import CrowdError, CrowdUnreachable
 from evaluation.errors import UsageError
@@ -169,17 +167,9 @@ def test_a_refused_publication_leaves_no_draft_and_is_planned_anew(prolific):
     assert [hit.state for hit in prolific.rows(schema.Hit)] == ["failed", "done"]
 
 
-def _take_back(world, submission):
-    """What was approved and paid is withdrawn later: its place stays taken, its trials are free."""
-    world.review()
-    with world.database.write() as session:
-        query = select(schema.Assignment).where(schema.Assignment.external_id == submission)
-        withdraw_session(session, session.scalars(query).one(), world.clock())
-
-
 def test_top_up_enlarges_the_one_study(prolific):
     prolific.publish()
-    _take_back(prolific, prolific.work("ann"))
+    prolific.take_back(prolific.work("ann"))
 
     plan = prolific.publish()
 
@@ -192,7 +182,7 @@ def test_top_up_enlarges_the_one_study(prolific):
 
 def test_no_call_killed_anywhere_enlarges_a_study_twice(prolific, prolific_walk):
     prolific.publish()
-    _take_back(prolific, prolific.work("ann"))
+    prolific.take_back(prolific.work("ann"))
 
     made = prolific_walk(prolific, lambda world, crowd: world.publish(crowd))
 
@@ -212,7 +202,7 @@ def test_no_more_is_published_than_was_confirmed(prolific):
 
 def test_growth_that_is_given_up_leaves_what_the_platform_has(prolific):
     prolific.publish()
-    _take_back(prolific, prolific.work("ann"))
+    prolific.take_back(prolific.work("ann"))
     calls = prolific.crowd()
     prolific.publish(calls, confirm=lambda _: False)
     before = len(calls._calls.made)

@@ -7,7 +7,6 @@ from sqlalchemy import select
 
 from evaluation import schema
 from evaluation.bulk_bonuses import SETTLE
-from evaluation.closing import withdraw_session
 from evaluation.creating import CLAIM
 from evaluation.crowd.base import CrowdError, CrowdUnreachable
 from evaluation.crowd.prolific_calls import PAUSES_S, TIMEOUT_S
@@ -128,18 +127,9 @@ def test_undecided_place_of_a_paused_study_is_counted_too(prolific):
     assert (plan.sessions, plan.places) == (1, 6)
 
 
-def _free_a_session(world):
-    """What was approved and paid is withdrawn later: the plan lacks a session."""
-    submission = world.work("ann")
-    world.review()
-    with world.database.write() as session:
-        query = select(schema.Assignment).where(schema.Assignment.external_id == submission)
-        withdraw_session(session, session.scalars(query).one(), world.clock())
-
-
 def test_published_study_grows_at_its_own_reward_and_the_plan_says_so(prolific):
     prolific.publish()
-    _free_a_session(prolific)
+    prolific.take_back(prolific.work("ann"))
     with prolific.database.write() as session:
         study = session.scalars(select(schema.Study)).one()
         pay = {**study.settings["pay"], "reward_cents": 120}
