@@ -5,6 +5,8 @@ the package `pgserver`, a local `initdb`; one server per test session, one datab
 copied from a migrated template.
 """
 
+import functools
+import io
 import os
 import shutil
 import subprocess
@@ -232,13 +234,20 @@ def write_drawn_clip(
     path: Path, seed: int, *, frames: int = 8, size: tuple[int, int] = (32, 32), fps: float = 8.0
 ) -> None:
     """Write a small clip of a square that moves over noise; every seed gives another one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_drawn_clip(seed, frames, size, fps))
+
+
+@functools.cache
+def _drawn_clip(seed: int, frames: int, size: tuple[int, int], fps: float) -> bytes:
+    """Return the MP4 of a drawn clip: most tests draw the same few dozen."""
     rng = np.random.default_rng(seed)
     width, height = size
     background = rng.integers(60, 120, (height, width, 3), dtype=np.uint8)
     colour = rng.integers(0, 256, 3, dtype=np.uint8)
-    path.parent.mkdir(parents=True, exist_ok=True)
     rate: Any = Fraction(fps).limit_denominator(1001)
-    with av.open(str(path), "w") as container:
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
         stream: Any = container.add_stream(
             "libx264rgb", rate=rate, options={"qp": "0", "preset": "ultrafast", "threads": "1"}
         )
@@ -249,6 +258,7 @@ def write_drawn_clip(
             image[4:10, x : x + 6] = colour
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
+    return file.getvalue()
 
 
 @pytest.fixture
