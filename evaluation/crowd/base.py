@@ -138,8 +138,12 @@ class Crowd(Protocol):
     def extend(self, hit: str, until: datetime) -> None:
         """Offer a HIT until another time; again is harmless. Raises CrowdGone where it is gone."""
 
-    def expire(self, hit: str) -> None:
-        """Stop offering a HIT; workers already inside may finish. Again is harmless."""
+    def expire(self, hit: str) -> bool:
+        """Stop offering a HIT; workers already inside may finish. Again is harmless.
+
+        Returns:
+            Whether it stays so; False where the platform may offer it again by itself.
+        """
 
 
 @runtime_checkable
@@ -188,6 +192,9 @@ class Growing(Protocol):
             CrowdError: the platform would refuse the offer; the message has the numbers.
         """
 
+    def cost(self, reward_cents: int, places: int) -> int:
+        """Return what places at a reward cost in all, with fees and taxes, in cents."""
+
     def places(self, hit: str) -> int:
         """Return how many places a published HIT has."""
 
@@ -204,5 +211,5 @@ class Growing(Protocol):
         """Refuse a reason that the platform would refuse.
 
         Raises:
-            CrowdError: the message says what it must be like.
+            UsageError: the message says what it must be like.
         """

@@ -87,5 +87,6 @@ class LinkCrowd:
     def extend(self, hit: str, until: datetime) -> None:
         """Do nothing: the time is in our row."""
 
-    def expire(self, hit: str) -> None:
+    def expire(self, hit: str) -> bool:
         """Do nothing: the time is in our row."""
+        return True

@@ -4,20 +4,22 @@ import os
 import socket
 from urllib.parse import urlsplit
 
+from evaluation.crowd.addresses import (
+    PROLIFIC_SANDBOX_PORT,
+    PROLIFIC_SANDBOX_TOKEN,
+    PROLIFIC_SANDBOX_URL,
+    SANDBOX_KEY,
+    SANDBOX_PORT,
+    SANDBOX_URL,
+)
 from evaluation.crowd.base import Crowd, CrowdError, CrowdUnreachable
 from evaluation.database import Database, find_study, open_database
 from evaluation.errors import UsageError
 from evaluation.schema import Environment
 
 CROWDS = ("mturk", "link", "prolific")
-SANDBOX_PORT = 8900
-SANDBOX_URL = f"http://127.0.0.1:{SANDBOX_PORT}"
-SANDBOX_KEY = "VGANEVALSANDBOX"  # the requester's account there, the same on every run
 ENDPOINT = "AWS_ENDPOINT_URL_MTURK"
 PROLIFIC_URL = "https://api.prolific.com/api/v1/"
-PROLIFIC_SANDBOX_PORT = 8910
-PROLIFIC_SANDBOX_URL = f"http://127.0.0.1:{PROLIFIC_SANDBOX_PORT}/api/v1/"
-PROLIFIC_SANDBOX_TOKEN = "vgan-eval-sandbox"  # noqa: S105 (known to everybody)
 PROLIFIC_ENDPOINT = "PROLIFIC_API_URL"
 _CLOSED = (
     "Amazon closed Mechanical Turk on 30 September 2026, so there is no production endpoint. Use "

@@ -23,7 +23,12 @@ from evaluation.crowd.base import (
 )
 from evaluation.crowd.prolific_account import Account
 from evaluation.crowd.prolific_calls import Calls, needed
-from evaluation.crowd.prolific_terms import check_offer, check_rejection_text, study_body
+from evaluation.crowd.prolific_terms import (
+    check_offer,
+    check_rejection_text,
+    screen_out_slots,
+    study_body,
+)
 from evaluation.schema import AssignmentStatus, Environment
 
 PUBLISH_POLLS = 20
@@ -80,11 +85,12 @@ class Prolific:
                 "reward in it"
             )
         self._check_wage(offer)
-        cost = {
-            "reward": offer.reward_cents,
-            "total_available_places": offer.max_assignments,
-        }
-        reply = self._calls.call("POST", "study-cost-calculator/", cost)
+        return self.cost(offer.reward_cents, offer.max_assignments)
+
+    def cost(self, reward_cents: int, places: int) -> int:
+        """Ask Prolific's calculator."""
+        asked = {"reward": reward_cents, "total_available_places": places}
+        reply = self._calls.call("POST", "study-cost-calculator/", asked)
         return math.ceil(float(needed(reply, "POST study-cost-calculator/", "total_cost")))
 
     def _check_wage(self, offer: Offer) -> None:
@@ -265,7 +271,7 @@ class Prolific:
 
     def grow(self, hit: str, places: int) -> None:
         """Add places, which reopens a study that is over, and let a paused one go on."""
-        study = self._study(hit)
+        study = self._startable(hit)
         if int(study["total_available_places"]) < places:
             body = {"total_available_places": places}
             study = self._calls.call("PATCH", f"studies/{hit}/", body)
@@ -274,13 +280,33 @@ class Prolific:
 
     def extend(self, hit: str, until: datetime) -> None:
         """Let a paused study go on; a study on Prolific has no end of its own."""
-        if self._status(hit) == "PAUSED":
+        if self._startable(hit)["status"] == "PAUSED":
             self._transition(hit, "START")
 
-    def expire(self, hit: str) -> None:
-        """Pause the study, which can be undone; those inside may finish."""
-        if self._status(hit) in ("ACTIVE", "PUBLISHING"):
+    def _startable(self, hit: str) -> dict[str, Any]:
+        """Return a study, unless it is paused because its paid screen-outs are used up."""
+        study = self._study(hit)
+        slots = screen_out_slots(study)
+        if study["status"] == "PAUSED" and slots is not None:
+            counts = self._calls.call("GET", f"studies/{hit}/submissions/counts/")
+            if int((counts or {}).get("SCREENED OUT", 0)) >= slots:
+                raise CrowdError(
+                    f"all {slots} paid screen-outs of the study are used, and Prolific starts it "
+                    "again only with more: add slots to its screen-out on Prolific's site, run "
+                    "`vgan-eval extend`, and go on"
+                )
+        return study
+
+    def expire(self, hit: str) -> bool:
+        """Pause the study, which can be undone; those inside may finish.
+
+        One whose places were all handed in cannot be paused, and is open again by itself when one
+        of them is rejected or returned.
+        """
+        status = self._status(hit)
+        if status in ("ACTIVE", "PUBLISHING"):
             self._transition(hit, "PAUSE")
+        return status != "AWAITING REVIEW"
 
     def completion_url(self, code: str) -> str:
         """Return the address on Prolific's site that takes the code."""

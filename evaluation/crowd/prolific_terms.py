@@ -5,8 +5,10 @@ import re
 from typing import Any
 
 from evaluation.crowd.base import CrowdError, Offer
+from evaluation.errors import UsageError
 
 SHORTEST_REJECTION = 100
+SCREEN_OUT = "FIXED_SCREEN_OUT_PAYMENT"
 LEAST_SCREEN_OUT = {"USD": 14, "GBP": 10}
 _DEVICES = {"desktop": "desktop", "tablet": "tablet", "phone": "mobile"}
 _CHOICES = re.compile(r"(?P<name>[\w-]+)=(?P<values>[\w-]+(?:,[\w-]+)*)")
@@ -20,10 +22,10 @@ def check_rejection_text(reason: str) -> None:
     """Refuse a rejection's text that Prolific finds too short.
 
     Raises:
-        CrowdError: the message has both lengths.
+        UsageError: the message has both lengths.
     """
     if len(reason.strip()) < SHORTEST_REJECTION:
-        raise CrowdError(
+        raise UsageError(
             f"the reason has {len(reason.strip())} characters, and Prolific wants at least "
             f"{SHORTEST_REJECTION}: say what was missing and what the worker can do"
         )
@@ -71,11 +73,15 @@ def read_filter(text: str) -> dict[str, Any]:
     {'lower': 95.0, 'upper': 100.0}
 
     Raises:
-        CrowdError: neither choices nor a range.
+        CrowdError: neither choices nor a range, or choices where Prolific has a range.
     """
     if bounds := _BOUNDS.fullmatch(text):
         low, high = float(bounds["low"]), float(bounds["high"])
         return {"filter_id": bounds["name"], "selected_range": {"lower": low, "upper": high}}
+    if text.startswith("approval_rate="):
+        raise CrowdError(
+            f"[recruit.prolific] filters: {text!r} is no range; write approval_rate=95..100"
+        )
     if choices := _CHOICES.fullmatch(text):
         return {"filter_id": choices["name"], "selected_values": choices["values"].split(",")}
     raise CrowdError(
@@ -128,7 +134,7 @@ def _codes(offer: Offer) -> list[dict[str, Any]]:
     ]
     if offer.screen_out_cents:
         pay = {
-            "action": "FIXED_SCREEN_OUT_PAYMENT",
+            "action": SCREEN_OUT,
             "fixed_screen_out_reward": offer.screen_out_cents,
             "slots": offer.screen_out_places,
         }
@@ -141,6 +147,15 @@ def _codes(offer: Offer) -> list[dict[str, Any]]:
             }
         )
     return codes
+
+
+def screen_out_slots(study: dict[str, Any]) -> int | None:
+    """Return how many paid screen-outs a study has in all, used or not; None where it pays none."""
+    for code in study.get("completion_codes") or []:
+        for action in code.get("actions") or []:
+            if action.get("action") == SCREEN_OUT:
+                return int(action["slots"])
+    return None
 
 
 def _filters(offer: Offer, group: str) -> list[dict[str, Any]]:

@@ -16,10 +16,9 @@ from werkzeug.exceptions import HTTPException
 from evaluation.prolific_sandbox import groups, money, studies
 from evaluation.prolific_sandbox.engine import Unit
 from evaluation.prolific_sandbox.errors import ApiError, missing
+from evaluation.prolific_sandbox.numbers import whole_number
 from evaluation.prolific_sandbox.state import current_sandbox
-from evaluation.prolific_sandbox.store import (
-    FaultKind,
-)
+from evaluation.prolific_sandbox.store import FaultKind
 
 blueprint = Blueprint("prolific_api", __name__, url_prefix="/api/v1")
 
@@ -42,7 +41,8 @@ def admit() -> None:
     given = request.headers.get("Authorization", "")
     if not hmac.compare_digest(given.encode(), wanted.encode()):
         raise ApiError("Invalid token.", 401, "Unauthorized")
-    g.fault = sandbox.take_fault(_operation())
+    fault = sandbox.take_fault(_operation())
+    g.fault = fault.kind if fault else None
     if g.fault is FaultKind.THROTTLE:
         raise ApiError("Too many requests.", 429, "Too many requests")
     if g.fault is FaultKind.FAULT:
@@ -193,7 +193,7 @@ def calculate() -> Response:
     """Tell what places cost, fee and VAT included."""
     body = json_body()
     with current_sandbox().begin() as unit:
-        reward, places = int(body["reward"]), int(body["total_available_places"])
+        reward, places = (whole_number(body, name) for name in ("reward", "total_available_places"))
         return reply({"total_cost": float(money.price(unit, reward, places))})
 
 

@@ -23,7 +23,6 @@ from evaluation.prolific_sandbox.store import (
     new_id,
 )
 
-PAID = (SubmissionStatus.APPROVED, SubmissionStatus.SCREENED_OUT)
 _OPEN = (StudyStatus.PUBLISHING, StudyStatus.ACTIVE, StudyStatus.PAUSED)
 _PENDING = (
     SubmissionStatus.RESERVED,
@@ -45,16 +44,16 @@ def price(unit: Unit, reward: int, places: int) -> int:
 
 def slots_price(unit: Unit, study: Study) -> int:
     """Return what paid screen-outs may still cost, all slots taken."""
-    code = screen_out_action(study)
-    if code is None:
+    action = screen_out_action(study.body)
+    if action is None:
         return 0
     used = sum(s.status is SubmissionStatus.SCREENED_OUT for s in study.submissions)
-    return price(unit, int(code["fixed_screen_out_reward"]), max(0, int(code["slots"]) - used))
+    return price(unit, int(action["fixed_screen_out_reward"]), max(0, int(action["slots"]) - used))
 
 
-def screen_out_action(study: Study) -> dict[str, Any] | None:
-    """Return the action that pays those who are screened out, if the study has one."""
-    for code in study.body["completion_codes"]:
+def screen_out_action(body: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the action that pays those who are screened out, if a study's body has one."""
+    for code in body["completion_codes"]:
         for action in code.get("actions", []):
             if action["action"] == "FIXED_SCREEN_OUT_PAYMENT":
                 found: dict[str, Any] = action
@@ -115,7 +114,7 @@ def set_up(unit: Unit, study: Study, text: str) -> BonusSetUp:
         who, _, amount = line.partition(",")
         try:
             cents = round(float(amount) * 100)  # the amount is in major units
-        except ValueError:
+        except (ValueError, OverflowError):
             raise ApiError({"csv_bonuses": [f"cannot read {line!r}"]}) from None
         if cents <= 0:
             raise ApiError({"csv_bonuses": [f"the amount must be above zero: {line!r}"]})

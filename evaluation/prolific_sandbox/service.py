@@ -1,25 +1,17 @@
 """The fake as a Flask application, and how it is served: `vgan-eval sandbox --crowd prolific`."""
 
-import socket
-from collections.abc import Callable
-from datetime import UTC, datetime
-
 from flask import Flask
-from waitress.server import create_server
 
-from evaluation.errors import EvaluationError
+from evaluation.clock import Clock, utc_now
 from evaluation.prolific_sandbox import admin, api, site, study_calls, submission_calls
 from evaluation.prolific_sandbox.state import Sandbox
+from evaluation.service_running import serve
 
 MAX_REQUEST_BYTES = 4 * 2**20
 CALLS = (study_calls, submission_calls)  # imported, they add their calls to the API's blueprint
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
-def create_service(database_url: str, *, clock: Callable[[], datetime] = _utc_now) -> Flask:
+def create_service(database_url: str, *, clock: Clock = utc_now) -> Flask:
     """Build the fake. `app.extensions["prolific_sandbox"]` is its `Sandbox`.
 
     Args:
@@ -51,14 +43,6 @@ def serve_prolific_sandbox(host: str, port: int, db: str) -> None:
     """
     app = create_service(db)
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        try:
-            listening = socket.create_server((host, port), family=family)
-        except OSError as error:
-            raise EvaluationError(f"cannot listen on {host}:{port}: {error.strerror}") from error
-        with listening:
-            server = create_server(app, sockets=[listening], threads=8, ident=None)
-            server.print_listen("Fake of Prolific on http://{}:{}")
-            server.run()
+        serve(app, host, port, "Fake of Prolific")
     finally:
         app.extensions["prolific_sandbox"].close()

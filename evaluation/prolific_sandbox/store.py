@@ -11,10 +11,11 @@ from typing import Any
 from sqlalchemy import ForeignKey, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from evaluation.crowd.addresses import PROLIFIC_SANDBOX_TOKEN
+from evaluation.service_running import FaultRow
 from evaluation.service_store import ServiceRow, enum_column, service_registry
 
 VERSION = 1
-TOKEN = "vgan-eval-sandbox"  # noqa: S105 (the sandbox's own, known to everybody)
 
 
 def new_id() -> str:
@@ -67,7 +68,7 @@ class Service(ServiceRow, Base):
 
     workspace: Mapped[str] = mapped_column(String(24))
     project: Mapped[str] = mapped_column(String(24))
-    token: Mapped[str] = mapped_column(String(128), default=TOKEN)
+    token: Mapped[str] = mapped_column(String(128), default=PROLIFIC_SANDBOX_TOKEN)
     currency: Mapped[str] = mapped_column(String(3), default="USD")
     balance_cents: Mapped[int] = mapped_column(default=1_000_000)
     vat_percent: Mapped[int] = mapped_column(default=0)
@@ -182,11 +183,9 @@ class Entry(Base):
     at: Mapped[datetime]
 
 
-class Fault(Base):
-    """A fault waiting for the next call of an operation (`*`: of any), used up in order."""
+class Fault(FaultRow, Base):
+    """A fault that waits for its call."""
 
     __tablename__ = "prolific_fault"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    operation: Mapped[str] = mapped_column(String(64))
     kind: Mapped[FaultKind] = mapped_column(enum_column(FaultKind))

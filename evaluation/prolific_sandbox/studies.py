@@ -7,6 +7,7 @@ from sqlalchemy import select
 from evaluation.prolific_sandbox import money
 from evaluation.prolific_sandbox.engine import Unit
 from evaluation.prolific_sandbox.errors import ApiError, missing
+from evaluation.prolific_sandbox.numbers import whole_number
 from evaluation.prolific_sandbox.store import (
     Group,
     Study,
@@ -29,7 +30,13 @@ _REQUIRED: dict[str, type | tuple[type, ...]] = {
 }
 _RETIRED = ("completion_code", "completion_option", "eligibility_requirements")
 _AFTER_PUBLISHING = frozenset(
-    {"internal_name", "total_available_places", "access_details", "submissions_config"}
+    {
+        "internal_name",
+        "total_available_places",
+        "access_details",
+        "submissions_config",
+        "completion_codes",  # their slots only
+    }
 )
 TAKEN = (
     SubmissionStatus.RESERVED,
@@ -86,8 +93,9 @@ def _check(unit: Unit, body: dict[str, Any]) -> None:
 
 
 def _check_numbers(unit: Unit, body: dict[str, Any]) -> None:
-    reward, minutes = float(body["reward"]), float(body["estimated_completion_time"])
-    if reward <= 0 or minutes <= 0 or float(body["total_available_places"]) < 1:
+    reward, places = (whole_number(body, name) for name in ("reward", "total_available_places"))
+    minutes = float(body["estimated_completion_time"])
+    if reward <= 0 or minutes <= 0 or places < 1:
         raise ApiError({"reward": ["reward, time and places must be above zero."]})
     least = LEAST_PER_HOUR[unit.service.currency]
     if reward * 60 < least * minutes:
@@ -99,13 +107,18 @@ def _check_numbers(unit: Unit, body: dict[str, Any]) -> None:
 
 def _check_codes(body: dict[str, Any]) -> None:
     codes = body["completion_codes"]
-    names = [code.get("code") for code in codes]
+    if not all(isinstance(code, dict) for code in codes):
+        raise ApiError({"completion_codes": ["A code is an object."]})
+    names = [str(code.get("code")) for code in codes]
     if not codes or len(set(names)) != len(names):
         raise ApiError({"completion_codes": ["At least one; each code once."]})
     actions = [action for code in codes for action in code.get("actions", [])]
+    if not all(isinstance(action, dict) and "action" in action for action in actions):
+        raise ApiError({"completion_codes": ["An action is an object with its name."]})
     paid = [a for a in actions if a["action"] == "FIXED_SCREEN_OUT_PAYMENT"]
     if len(paid) > 1 or any(
-        not 0 < int(a.get("fixed_screen_out_reward", 0)) < body["reward"] or not a.get("slots")
+        not 0 < whole_number(a, "fixed_screen_out_reward") < body["reward"]
+        or whole_number(a, "slots") < 1
         for a in paid
     ):
         raise ApiError({"completion_codes": ["One paid screen-out, under the reward, with slots."]})
@@ -116,9 +129,17 @@ def _check_filters(unit: Unit, filters: list[dict[str, Any]]) -> None:
     for one in filters:
         if not ({"selected_values", "selected_range"} & set(one)) or "filter_id" not in one:
             raise ApiError({"filters": ["A filter needs an id and values or a range."]})
+        if one["filter_id"] == "approval_rate" and not _is_range(one.get("selected_range")):
+            raise ApiError({"filters": ["approval_rate needs a range."]})
         named = "participant_group" in one["filter_id"]
         if named and not set(one["selected_values"]) <= groups:
             raise ApiError({"filters": ["Participant group not found."]})
+
+
+def _is_range(bounds: object) -> bool:
+    return isinstance(bounds, dict) and all(
+        isinstance(bounds.get(end), int | float) for end in ("lower", "upper")
+    )
 
 
 def change(unit: Unit, study: Study, body: dict[str, Any]) -> None:
@@ -134,7 +155,9 @@ def change(unit: Unit, study: Study, body: dict[str, Any]) -> None:
     fixed = sorted(set(body) - _AFTER_PUBLISHING)
     if fixed:
         raise ApiError({name: ["Cannot be changed after publishing."] for name in fixed})
-    more = int(body.get("total_available_places", study.places)) - study.places
+    if "completion_codes" in body:
+        _require_more_slots(unit, study, study.body | body)
+    more = whole_number(study.body | body, "total_available_places") - study.places
     if more < 0:
         raise ApiError({"total_available_places": ["Places can only be increased."]})
     if more:
@@ -142,6 +165,24 @@ def change(unit: Unit, study: Study, body: dict[str, Any]) -> None:
         study.stopped = False  # more places reopen a study that is over
     study.body = study.body | body
     refresh(study)
+
+
+def _require_more_slots(unit: Unit, study: Study, body: dict[str, Any]) -> None:
+    """Refuse other codes than a published study's, but for more slots that can be paid."""
+    _check_codes(body)
+    before, after = (money.screen_out_action(one) or {"slots": 0} for one in (study.body, body))
+    more = int(after["slots"]) - int(before["slots"])
+    if more < 0 or _without_slots(body) != _without_slots(study.body):
+        raise ApiError({"completion_codes": ["After publishing, only slots can be added."]})
+    if more:
+        money.require(unit, money.price(unit, int(after["fixed_screen_out_reward"]), more))
+
+
+def _without_slots(body: dict[str, Any]) -> list[dict[str, Any]]:
+    return [
+        {**code, "actions": [{**action, "slots": 0} for action in code.get("actions", [])]}
+        for code in body["completion_codes"]
+    ]
 
 
 def transition(unit: Unit, study: Study, action: str) -> None:
@@ -194,7 +235,7 @@ def refresh(study: Study) -> None:
 
 def slots_are_used(study: Study) -> bool:
     """Whether every paid screen-out has been taken."""
-    action = money.screen_out_action(study)
+    action = money.screen_out_action(study.body)
     used = sum(s.status is SubmissionStatus.SCREENED_OUT for s in study.submissions)
     return action is not None and used >= int(str(action["slots"]))
 

@@ -30,7 +30,7 @@ def answer() -> Response:
     access_key = wire.access_key_of(request.headers.get("Authorization"))
     params = wire.read_request(operation, _body())
     sandbox = current_sandbox()
-    fault = faults.take(sandbox.store, operation)
+    fault = sandbox.take_fault(operation)
     faults.refuse(fault)
     with sandbox.begin() as unit:
         call = Call(operation, unit, open_account(unit, access_key), params, str(uuid.uuid4()))
@@ -52,7 +52,7 @@ def _body() -> object:
     """The JSON body of the request."""
     try:
         return json.loads(request.get_data() or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # too deep is no JSON of this API either
         raise ApiError("the body is not JSON", kind="SerializationException") from error
 
 

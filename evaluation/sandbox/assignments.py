@@ -52,10 +52,12 @@ def list_assignments_for_hit(call: Call) -> dict[str, Any]:
     return {**counts, "Assignments": [assignment_view(row) for row in rows]}
 
 
-@operation("GetAssignment")
+@operation("GetAssignment", note="Until its HIT is deleted.")
 def get_assignment(call: Call) -> dict[str, Any]:
-    """Describe a submitted assignment and its HIT."""
+    """Describe a submitted assignment and its HIT, until the HIT is deleted."""
     assignment = find(call)
+    if assignment.hit.status is HitStatus.DISPOSED:
+        raise missing("Assignment", assignment.external_id)
     if assignment.status not in SHOWN:
         raise wrong_assignment_state(assignment.status, _SHOWN_WORDS)
     return {"Assignment": assignment_view(assignment), "HIT": hit_view(assignment.hit)}

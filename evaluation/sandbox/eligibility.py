@@ -1,7 +1,7 @@
 """Who may see, preview and accept a HIT: qualification requirements against a worker.
 
 A worker without a qualification meets `DoesNotExist` only. `PercentAssignmentsApproved` counts 100
-until a worker has 100 approved assignments, as it did on Amazon's site.
+until 100 assignments of a worker have been judged, as it did on Amazon's site.
 """
 
 import enum
@@ -57,7 +57,7 @@ _LABELS = {
 """What the worker site calls the system's types; others go by their names."""
 
 NEWCOMER_BELOW = 100
-"""Approved assignments below which the approval percentage counts as 100."""
+"""Judged assignments below which the approval percentage counts as 100."""
 
 _COMPARE: dict[str, tuple[Callable[[int, int], bool], str]] = {
     "LessThan": (operator.lt, "less than"),
@@ -135,12 +135,11 @@ def approvals(unit: Unit, worker: Worker) -> tuple[int, int]:
 def percent_approved(approved: int, rejected: int) -> int:
     """The whole percentage of judged work that was approved; 100 for newcomers.
 
-    >>> percent_approved(99, 99), percent_approved(100, 100), percent_approved(949, 51)
+    >>> percent_approved(99, 0), percent_approved(99, 99), percent_approved(949, 51)
     (100, 50, 94)
     """
-    if approved < NEWCOMER_BELOW:
-        return 100
-    return 100 * approved // (approved + rejected)
+    judged = approved + rejected
+    return 100 if judged < NEWCOMER_BELOW else 100 * approved // judged
 
 
 def _check(unit: Unit, worker: Worker, requirement: dict[str, Any]) -> Check:

@@ -1,8 +1,8 @@
 """What is loaded inside a HIT's frame: HTML and form questions, and the submission.
 
-Amazon took answers as a form POST only and let answers in the query string hang; here they are
-refused with 400. Whose browser posts is not known: as on Amazon's site the assignment id counts,
-and a `workerId` field, if there is one, must match it.
+Amazon took answers as a form POST only and let a GET hang; here it is refused with 400. Of the
+query string of a POST only `assignmentId` is read, where jsPsych writes it. Whose browser posts is
+not known: the assignment id counts, and a `workerId` field, if there is one, must match it.
 """
 
 from flask import Blueprint, Response, render_template, request, url_for
@@ -17,7 +17,6 @@ from evaluation.sandbox.state import current_sandbox
 blueprint = Blueprint("frames", __name__)
 
 SUBMIT_PATH = "/mturk/externalSubmit"
-_NOT_ANSWERS = {"assignmentId", "hitId", "workerId"}
 
 # What pages written for Amazon's site name in full; here they must come back to this service.
 _AMAZON_SUBMIT = (
@@ -28,8 +27,8 @@ _AMAZON_SCRIPT = "https://s3.amazonaws.com/mturk-public/externalHIT_v1.js"
 
 
 def submitted_answers(form: MultiDict[str, str]) -> list[Answer]:
-    """Return a form's fields in their order, without the ids."""
-    return [(name, values) for name, values in form.lists() if name not in _NOT_ANSWERS]
+    """Return a form's fields in their order; Amazon left out the assignment's id only."""
+    return [(name, values) for name, values in form.lists() if name != "assignmentId"]
 
 
 @blueprint.get("/worker/content/<hit_id>")
@@ -66,9 +65,7 @@ def external_submit() -> tuple[str, int]:
     """Take a worker's answers."""
     if request.method != "POST":
         raise Refusal("Answers must be sent as a form POST.", 400)
-    if request.args:
-        raise Refusal("Answers must be form fields, not part of the address.", 400)
-    assignment_id = request.form.get("assignmentId", "")
+    assignment_id = request.form.get("assignmentId") or request.args.get("assignmentId", "")
     if not assignment_id:
         raise Refusal("The form has no assignmentId.", 400)
     with current_sandbox().begin() as unit:

@@ -11,7 +11,6 @@ from evaluation.sandbox.store import (
     Bonus,
     Entry,
     EntryKind,
-    Hit,
     HitType,
     Message,
     Unit,
@@ -46,7 +45,6 @@ def earnings(unit: Unit, worker: Worker) -> Earnings:
     waiting = unit.session.scalar(
         select(func.sum(HitType.reward_cents))
         .select_from(Assignment)
-        .join(Hit)
         .join(HitType)
         .where(Assignment.worker_id == worker.id, Assignment.status == AssignmentStatus.SUBMITTED)
     )

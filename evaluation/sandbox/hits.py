@@ -84,7 +84,7 @@ def _create(call: Call, hit_type: HitType) -> dict[str, Any]:
         created_at=now,
         expires_at=now + timedelta(seconds=lifetime),
     )
-    each = hit_type.reward_cents + lifecycle.fee_of(hit)
+    each = lifecycle.cost_of(hit_type, maximum)
     accounts.require_funds(call.account, maximum * each)  # before the row, so nothing is left
     call.unit.session.add(hit)
     lifecycle.refresh(call.unit, hit)
@@ -198,9 +198,12 @@ def update_expiration_for_hit(call: Call) -> dict[str, Any]:
     return {}
 
 
-@operation("UpdateHITTypeOfHIT")
+@operation(
+    "UpdateHITTypeOfHIT",
+    note="Accepted and submitted work keeps the reward and the approval delay of its acceptance.",
+)
 def update_hit_type_of_hit(call: Call) -> dict[str, Any]:
-    """Give a HIT the properties of another HIT type; what is held follows the new reward."""
+    """Give a HIT the properties of another HIT type; accepted work keeps its terms."""
     hit = _living(call)
     hit.type = hit_types.find(call, call.params["HITTypeId"])
     lifecycle.refresh(call.unit, hit)

@@ -1,13 +1,13 @@
 """What happens to HITs and assignments: by a call, by a worker, or because time has passed.
 
 Every change of an assignment goes through `move`, every change of a HIT ends in `refresh`: status
-and held money follow from the counters and the time, and from nothing else.
+and held money follow from the counters, the open assignments and the time, and from nothing else.
 """
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 
 from evaluation.budget import fee_cents
 from evaluation.sandbox import accounts
@@ -19,6 +19,7 @@ from evaluation.sandbox.store import (
     EntryKind,
     Hit,
     HitStatus,
+    HitType,
     Unit,
 )
 
@@ -30,12 +31,18 @@ _COUNTERS = {
     AssignmentStatus.APPROVED: "n_approved",
     AssignmentStatus.REJECTED: "n_rejected",
 }
+_OPEN = (AssignmentStatus.ACCEPTED, AssignmentStatus.SUBMITTED)
 
 
-def fee_of(hit: Hit) -> int:
-    """The fee in cents for one assignment of a HIT."""
-    masters = any(r["QualificationTypeId"] in MASTERS for r in hit.type.requirements)
-    return fee_cents(hit.type.reward_cents, hit.max_assignments, masters=masters)
+def fee_of(hit_type: HitType, max_assignments: int) -> int:
+    """The fee in cents for one assignment of a HIT of so many, at a type's terms."""
+    masters = any(r["QualificationTypeId"] in MASTERS for r in hit_type.requirements)
+    return fee_cents(hit_type.reward_cents, max_assignments, masters=masters)
+
+
+def cost_of(hit_type: HitType, max_assignments: int) -> int:
+    """What one assignment costs in cents, reward and fee."""
+    return hit_type.reward_cents + fee_of(hit_type, max_assignments)
 
 
 def refresh(unit: Unit, hit: Hit, at: datetime | None = None) -> None:
@@ -54,8 +61,9 @@ def refresh(unit: Unit, hit: Hit, at: datetime | None = None) -> None:
     at = at or unit.now
     expired = hit.expires_at <= at
     before, hit.status = hit.status, _status(hit, expired)
-    slots = hit.n_pending + hit.n_submitted + (0 if expired else hit.n_available)
-    held = slots * (hit.type.reward_cents + fee_of(hit))
+    held = _open_cents(unit, hit)
+    if not expired:
+        held += hit.n_available * cost_of(hit.type, hit.max_assignments)
     if held > hit.held_cents:
         accounts.require_funds(hit.account, held - hit.held_cents)
     hit.account.held_cents += held - hit.held_cents
@@ -65,6 +73,17 @@ def refresh(unit: Unit, hit: Hit, at: datetime | None = None) -> None:
         HitStatus.REVIEWING,
     }:
         emit(unit, "HITReviewable", hit, at)
+
+
+def _open_cents(unit: Unit, hit: Hit) -> int:
+    """What a HIT's accepted and submitted assignments may still cost, each at its own terms."""
+    counted = unit.session.execute(
+        select(HitType, func.count())
+        .join(Assignment, Assignment.type_id == HitType.id)
+        .where(Assignment.hit_id == hit.id, Assignment.status.in_(_OPEN))
+        .group_by(HitType.id)
+    )
+    return sum(n * cost_of(hit_type, hit.max_assignments) for hit_type, n in counted)
 
 
 def _status(hit: Hit, expired: bool) -> HitStatus:
@@ -97,7 +116,8 @@ def approve(unit: Unit, assignment: Assignment, at: datetime) -> None:
         ApiError: InsufficientFunds; only a reversed rejection has nothing held for it.
     """
     hit = assignment.hit
-    reward, fee = hit.type.reward_cents, fee_of(hit)
+    reward = assignment.type.reward_cents
+    fee = fee_of(assignment.type, hit.max_assignments)
     if assignment.status is AssignmentStatus.REJECTED:
         accounts.require_funds(hit.account, reward + fee)
     assignment.approved_at, assignment.rejected_at = at, None

@@ -50,13 +50,13 @@ def test(worker_id: str, type_id: str) -> str:
     with current_sandbox().begin() as unit:
         worker, kind = get_worker(unit, worker_id), standing.find_type(unit, type_id)
         running = standing.open_test(unit, worker, kind)
-        limit = kind.test_duration_s or 0
+        limit = running.test_duration_s or 0
         return render_template(
             "sandbox/test.html",
             worker=worker,
             page="qualifications",
             kind=kind,
-            form=read_form(kind.test or "", "Test"),
+            form=read_form(running.test or "", "Test"),
             seconds=limit - int((unit.now - running.started_at).total_seconds()),
         )
 

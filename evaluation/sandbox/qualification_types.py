@@ -148,7 +148,7 @@ def get_qualification_type(call: Call) -> dict[str, Any]:
     return {"QualificationType": _view(call, find(call, owned=False))}
 
 
-@operation("UpdateQualificationType", note=_TEST)
+@operation("UpdateQualificationType", note=_TEST + " A test that was begun stays as it was.")
 def update_qualification_type(call: Call) -> dict[str, Any]:
     """Change a qualification type; what the call leaves out stays."""
     kind = find(call, owned=True)

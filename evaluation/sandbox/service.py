@@ -4,30 +4,24 @@
 work at its front page.
 """
 
-import socket
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from flask import Flask
-from waitress.server import create_server
 
-from evaluation.errors import EvaluationError
+from evaluation.clock import Clock, utc_now
 from evaluation.sandbox import admin, api, frames, qualification_pages, worker_site
 from evaluation.sandbox.state import Sandbox
+from evaluation.service_running import serve
 
 MAX_REQUEST_BYTES = 4 * 2**20
-
-
-def _utc_now() -> datetime:
-    """The machine's time."""
-    return datetime.now(UTC)
+MAX_FIELDS = 10_000
 
 
 def create_service(
     database_url: str,
     *,
-    clock: Callable[[], datetime] = _utc_now,
+    clock: Clock = utc_now,
     public_url: str | None = None,
     wait: Callable[[float], object] = time.sleep,
 ) -> Flask:
@@ -46,6 +40,7 @@ def create_service(
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_REQUEST_BYTES
     app.config["MAX_FORM_MEMORY_SIZE"] = MAX_REQUEST_BYTES
+    app.config["MAX_FORM_PARTS"] = MAX_FIELDS
     app.extensions["sandbox"] = Sandbox(database_url, clock=clock, public_url=public_url, wait=wait)
     for module in (api, worker_site, qualification_pages, frames, admin):
         app.register_blueprint(module.blueprint)
@@ -67,18 +62,6 @@ def serve_sandbox(host: str, port: int, db: str, *, public_url: str | None = Non
     """
     app = create_service(db, public_url=public_url)
     try:
-        with _listen(host, port) as listening:
-            server = create_server(app, sockets=[listening], threads=8, ident=None)
-            server.print_listen("MTurk-compatible service on http://{}:{}")
-            server.run()
+        serve(app, host, port, "MTurk-compatible service")
     finally:
         app.extensions["sandbox"].close()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Listen on an address; waitress would leave its socket open where it cannot."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as error:
-        raise EvaluationError(f"cannot listen on {host}:{port}: {error.strerror}") from error

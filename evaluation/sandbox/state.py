@@ -1,21 +1,20 @@
 """The running service as its pages and its Python users see it: state, clock and faults."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime, timedelta
+from collections.abc import Callable
 
 from flask import current_app, request
 
+from evaluation.clock import Clock
 from evaluation.sandbox import faults, lifecycle
 from evaluation.sandbox.qualification_types import add_system_types
-from evaluation.sandbox.store import DuplicateError, FaultKind, Store, Unit, open_store
+from evaluation.sandbox.store import DuplicateError, Fault, FaultKind, Service, Unit, open_store
+from evaluation.service_running import ANY, RunningService
 
-MAX_STEP = timedelta(days=36_500)
 MAX_BALANCE_CENTS = 10**9
 
 
-class Sandbox:
+class Sandbox(RunningService[Service, Fault]):
     """The service's state. Its clock can be moved forward, and faults can be asked for.
 
     Args:
@@ -32,46 +31,35 @@ class Sandbox:
         self,
         database_url: str,
         *,
-        clock: Callable[[], datetime],
+        clock: Clock,
         public_url: str | None = None,
         wait: Callable[[float], object] = time.sleep,
     ) -> None:
-        self.store: Store = open_store(database_url, clock, add_system_types)
+        super().__init__(open_store(database_url, clock, add_system_types), Fault)
         self.public_url = public_url.rstrip("/") if public_url else None
         self.wait = wait
 
-    @contextmanager
-    def begin(self) -> Iterator[Unit]:
-        """Run one unit of work after what the passing of time has brought about."""
-        with self.store.transaction() as unit:
-            lifecycle.settle(unit)
-            yield unit
-
-    def now(self) -> datetime:
-        """Return the service's time."""
-        with self.store.transaction() as unit:
-            return unit.now
-
-    def move_clock(self, step: timedelta) -> datetime:
-        """Move the clock forward and let happen what then happens; return the new time.
-
-        Raises:
-            ValueError: a step back; what happened cannot be undone.
-        """
-        if not timedelta(0) <= step <= MAX_STEP:
-            raise ValueError(f"the clock moves forward only, and at most {MAX_STEP.days} days")
-        with self.store.transaction() as unit:
-            unit.service.clock_offset_s += step.total_seconds()
-            later = Unit(unit.session, unit.service, unit.now + step)
-            lifecycle.settle(later)
-            return later.now
+    def settle(self, unit: Unit) -> None:
+        """Do what the passing of time brings about."""
+        lifecycle.settle(unit)
 
     def inject(
-        self, kind: FaultKind | str, operation: str = faults.ANY, times: int = 1, seconds: float = 0
+        self, kind: FaultKind | str, operation: str = ANY, times: int = 1, seconds: float = 0
     ) -> None:
-        """Queue a fault; see `faults.inject`."""
-        with self.store.transaction() as unit:
-            faults.inject(unit, FaultKind(kind), operation, times, seconds)
+        """Queue a fault for the next `times` calls of an operation, or of any.
+
+        Args:
+            kind: what shall happen.
+            operation: a name of the API, or `*`.
+            times: 1 to 10,000.
+            seconds: how long a slow reply waits, 0 to 120.
+
+        Raises:
+            ValueError: an unknown kind or operation, or a number out of range.
+        """
+        kind = FaultKind(kind)
+        faults.check(operation, seconds)
+        self.queue(lambda: Fault(operation=operation, kind=kind, seconds=seconds), times)
 
     def configure(
         self,
@@ -104,10 +92,6 @@ class Sandbox:
     def site_url(self) -> str:
         """Return where workers' browsers reach the service, without a slash at the end."""
         return self.public_url or request.url_root.rstrip("/")
-
-    def close(self) -> None:
-        """Close the database."""
-        self.store.close()
 
 
 def current_sandbox() -> Sandbox:

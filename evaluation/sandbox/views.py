@@ -105,7 +105,7 @@ def qualification_request_view(request: QualificationRequest) -> dict[str, Any]:
         "QualificationRequestId": request.external_id,
         "QualificationTypeId": request.type.external_id,
         "WorkerId": request.worker.external_id,
-        "Test": request.type.test,
+        "Test": request.test,
         "Answer": request.answer,
         "SubmitTime": request.submitted_at,
     }

@@ -118,6 +118,7 @@ def accept(unit: Unit, worker: Worker, hit: Hit) -> Assignment:
         raise Refusal("There are no more available assignments of this HIT.")
     assignment = Assignment(
         hit=hit,
+        type=hit.type,
         worker=worker,
         external_id=_give_id(unit, hit, worker),
         status=AssignmentStatus.RETURNED,  # counts as nothing until it is moved
@@ -127,14 +128,14 @@ def accept(unit: Unit, worker: Worker, hit: Hit) -> Assignment:
         answer="",
         feedback="",
     )
-    lifecycle.move(unit, assignment, AssignmentStatus.ACCEPTED)
     unit.session.add(assignment)
+    lifecycle.move(unit, assignment, AssignmentStatus.ACCEPTED)
     unit.session.flush()
     return assignment
 
 
 def _give_id(unit: Unit, hit: Hit, worker: Worker) -> str:
-    """An id: one that another worker gave back, as was seen on Amazon's site, or a new one."""
+    """A new id, or if so set, one that another worker gave back, as was seen on Amazon's site."""
     if not unit.service.reuse_returned_ids:
         return new_id()
     of_hit = select(Assignment.external_id).where(Assignment.hit_id == hit.id)
@@ -192,7 +193,7 @@ def submit(unit: Unit, assignment: Assignment, answers: list[Answer]) -> None:
     hit.n_submissions += 1
     assignment.submission = hit.n_submissions
     assignment.submitted_at = unit.now
-    assignment.auto_approve_at = unit.now + timedelta(seconds=hit.type.auto_approval_s)
+    assignment.auto_approve_at = unit.now + timedelta(seconds=assignment.type.auto_approval_s)
     lifecycle.move(unit, assignment, AssignmentStatus.SUBMITTED)
     unit.session.flush()
     lifecycle.settle(unit)  # a delay of 0 approves at once

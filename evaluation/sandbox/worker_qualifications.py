@@ -66,7 +66,7 @@ def _latest(unit: Unit, kind: QualificationType, worker: Worker) -> Qualificatio
         .limit(1)
     )
     if request is not None and request.status is RequestStatus.STARTED:
-        limit = timedelta(seconds=kind.test_duration_s or 0)
+        limit = timedelta(seconds=request.test_duration_s or 0)
         if unit.now > request.started_at + limit:
             request.status = RequestStatus.EXPIRED
     return request
@@ -109,6 +109,9 @@ def ask(unit: Unit, worker: Worker, kind: QualificationType) -> QualificationReq
         type=kind,
         worker=worker,
         status=RequestStatus.STARTED if kind.test else RequestStatus.PENDING,
+        test=kind.test,
+        answer_key=kind.answer_key,
+        test_duration_s=kind.test_duration_s,
         started_at=unit.now,
     )
     if not kind.test:
@@ -144,22 +147,20 @@ def open_test(unit: Unit, worker: Worker, kind: QualificationType) -> Qualificat
 
 
 def submit_test(unit: Unit, request: QualificationRequest, answers: list[Answer]) -> None:
-    """Submit a test: scored at once when the type has a key, else pending with the requester.
+    """Submit a test: scored at once when it had a key, else pending with the requester.
 
     Raises:
         Refusal: the answers do not fit the test.
     """
-    kind = request.type
-    assert kind.test is not None
-    form = read_form(kind.test, "Test")
+    assert request.test is not None
+    form = read_form(request.test, "Test")
     checked = check_answers(form, answers)
     request.answer = answers_xml(checked, form)
     request.submitted_at = unit.now
-    if kind.answer_key is None:
+    if request.answer_key is None:
         request.status = RequestStatus.PENDING
         return
-    value = answer_keys.score(
-        kind.answer_key, {name: frozenset(values) for name, values in checked}
-    )
+    given = {name: frozenset(values) for name, values in checked}
     request.status = RequestStatus.GRANTED
-    qualifications.grant(unit, kind, request.worker, value)
+    value = answer_keys.score(request.answer_key, given)
+    qualifications.grant(unit, request.type, request.worker, value)

@@ -7,8 +7,9 @@ browser. Nobody proves who they are: it is a sandbox.
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from flask import Blueprint, Response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, current_app, redirect, render_template, request, url_for
 from sqlalchemy import select
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Response as BaseResponse
 
 from evaluation.sandbox import eligibility, history, work
@@ -48,6 +49,14 @@ def set_headers(response: Response) -> Response:
 def refused(error: Refusal) -> tuple[str, int]:
     """Tell a worker why something cannot be."""
     return render_template("sandbox/refused.html", message=error.message), error.status
+
+
+@blueprint.app_errorhandler(RequestEntityTooLarge)
+def too_large(_error: RequestEntityTooLarge) -> tuple[str, int]:
+    """Tell a worker's page how much it may send."""
+    config = current_app.config
+    mib, fields = config["MAX_CONTENT_LENGTH"] // 2**20, config["MAX_FORM_PARTS"]
+    return refused(Refusal(f"A form has at most {mib} MiB and {fields:,} fields.", 413))
 
 
 @blueprint.app_template_filter("duration")

@@ -7,7 +7,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from evaluation.service_store import service_registry
 
-VERSION = 1
+VERSION = 2
 """Schema version of the service's database; a database with another stamp is refused."""
 
 _ALPHABET = string.ascii_uppercase + string.digits

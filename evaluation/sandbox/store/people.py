@@ -154,7 +154,7 @@ class Qualification(Base):
 
 
 class QualificationRequest(Base):
-    """A worker asked for a qualification, with the answers of its test if it has one."""
+    """A worker asked for a qualification, with its test as it was then, and its answers."""
 
     __tablename__ = "sandbox_qualification_request"
 
@@ -163,6 +163,9 @@ class QualificationRequest(Base):
     type_id: Mapped[int] = mapped_column(ForeignKey("sandbox_qualification_type.id"), index=True)
     worker_id: Mapped[int] = mapped_column(ForeignKey("sandbox_worker.id"), index=True)
     status: Mapped[RequestStatus] = mapped_column(enum_column(RequestStatus))
+    test: Mapped[str | None] = mapped_column(Text)
+    answer_key: Mapped[str | None] = mapped_column(Text)
+    test_duration_s: Mapped[int | None]
     answer: Mapped[str | None] = mapped_column(Text)
     started_at: Mapped[datetime]
     submitted_at: Mapped[datetime | None]

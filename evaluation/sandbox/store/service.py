@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from evaluation.sandbox.store.base import Base
+from evaluation.service_running import FaultRow
 from evaluation.service_store import ServiceRow, enum_column
 
 
@@ -35,18 +36,16 @@ class Service(ServiceRow, Base):
     duplicate_error: Mapped[DuplicateError] = mapped_column(
         enum_column(DuplicateError), default=DuplicateError.DOCUMENTED
     )
-    reuse_returned_ids: Mapped[bool] = mapped_column(default=True)
+    reuse_returned_ids: Mapped[bool] = mapped_column(default=False)
     submit_to_slash: Mapped[bool] = mapped_column(default=False)
     opening_balance_cents: Mapped[int] = mapped_column(default=1_000_000)
 
 
-class Fault(Base):
-    """A fault waiting for the next call of `operation` (`*`: of any), used up in order."""
+class Fault(FaultRow, Base):
+    """A fault that waits for its call."""
 
     __tablename__ = "sandbox_fault"
 
-    id: Mapped[int] = mapped_column(primary_key=True)
-    operation: Mapped[str] = mapped_column(String(64))
     kind: Mapped[FaultKind] = mapped_column(enum_column(FaultKind))
     seconds: Mapped[float] = mapped_column(default=0.0)
 

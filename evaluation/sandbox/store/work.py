@@ -111,7 +111,7 @@ class Hit(Base):
 
 
 class Assignment(Base):
-    """One worker's copy of a HIT.
+    """One worker's copy of a HIT, at the terms of `type`, the HIT's when it was accepted.
 
     Ids of returned and abandoned assignments may be given out again, so only a live one's is
     unique; a worker has at most one live assignment of a HIT.
@@ -141,6 +141,7 @@ class Assignment(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     hit_id: Mapped[int] = mapped_column(ForeignKey("sandbox_hit.id"))
+    type_id: Mapped[int] = mapped_column(ForeignKey("sandbox_hit_type.id"))
     worker_id: Mapped[int] = mapped_column(ForeignKey("sandbox_worker.id"), index=True)
     external_id: Mapped[str] = mapped_column(String(64))
     status: Mapped[AssignmentStatus] = mapped_column(enum_column(AssignmentStatus))
@@ -155,6 +156,7 @@ class Assignment(Base):
     feedback: Mapped[str] = mapped_column(Text, default="")
 
     hit: Mapped[Hit] = relationship()
+    type: Mapped[HitType] = relationship()
     worker: Mapped[Worker] = relationship()
 
 

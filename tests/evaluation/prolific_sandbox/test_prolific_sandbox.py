@@ -124,7 +124,11 @@ def test_create_answers_errors_bare_and_by_field(fake):
         ({"maximum_allowed_time": 13}, "maximum_allowed_time"),  # 2 + 8 + 4 is 14
         ({"completion_codes": []}, "completion_codes"),
         ({"project": "other"}, "project"),
+        ({"completion_codes": ["x"]}, "completion_codes"),
+        ({"completion_codes": [{"code": "A", "actions": ["x"]}]}, "completion_codes"),
+        ({"total_available_places": 1.5}, "total_available_places"),
         ({"filters": [{"filter_id": "x"}]}, "filters"),
+        ({"filters": [{"filter_id": "approval_rate", "selected_values": ["95"]}]}, "filters"),
         ({"filters": [{"filter_id": "participant_group_blocklist", "selected_values": ["1"]}]},
          "filters"),
     ],
@@ -188,7 +192,8 @@ def test_places_only_grow_and_reopen_a_study_that_is_over(fake):
     fake.decide(fake.work("ann", study))
     assert fake.state(study) == "COMPLETED"
 
-    fake.call("PATCH", f"studies/{study}/", {"total_available_places": 0}, status=400)
+    for wrong in (0, "x", None):
+        fake.call("PATCH", f"studies/{study}/", {"total_available_places": wrong}, status=400)
     fake.call("PATCH", f"studies/{study}/", {"reward": 500}, status=400)
     fake.call("PATCH", f"studies/{study}/", {"total_available_places": 2})
 
@@ -310,6 +315,30 @@ def test_used_up_screen_out_slots_pause_the_study(fake):
     fake.call("POST", f"studies/{study}/transition/", {"action": "START"}, status=400)
 
 
+def test_published_study_takes_more_slots_and_no_other_change_of_its_codes(fake):
+    def with_slots(slots, reward=20):
+        pay = {"fixed_screen_out_reward": reward, "slots": slots}
+        action = {"action": "FIXED_SCREEN_OUT_PAYMENT", **pay}
+        return {"completion_codes": [*codes(), {"code": "OUT", "actions": [action]}]}
+
+    study = fake.publish(**with_slots(1))
+    fake.work("ann", study, "OUT")
+    before = fake.balance()[1]
+
+    for wrong in (with_slots(0), with_slots(5, reward=30), {"completion_codes": codes()}):
+        fake.call("PATCH", f"studies/{study}/", wrong, status=400)
+    fake.call("PATCH", f"studies/{study}/", with_slots(3))
+    fake.call("POST", f"studies/{study}/transition/", {"action": "START"})
+
+    assert fake.state(study) == "ACTIVE"
+    assert before - fake.balance()[1] == 2 * (20 + 7)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"reward": "a", "total_available_places": 1}])
+def test_price_of_nothing_that_is_a_number_is_refused(fake, wrong):
+    fake.call("POST", "study-cost-calculator/", wrong, status=400)
+
+
 def test_rejection_needs_a_long_message_and_a_category(fake):
     study = fake.publish()
     submission = fake.work("ann", study)
@@ -352,7 +381,7 @@ def test_bonus_is_in_major_units_and_the_same_set_up_pays_as_often_as_it_is_aske
     assert fake.call("GET", f"studies/{study}/cost/")["bonuses"]["rewards"]["amount"] == 850
 
 
-@pytest.mark.parametrize("line", ["0" * 24 + ",1.00", "{},zero", "{},-1", ""])
+@pytest.mark.parametrize("line", ["0" * 24 + ",1.00", "{},zero", "{},-1", "{},inf", ""])
 def test_bonus_lines_that_will_not_do_are_refused(fake, line):
     study = fake.publish()
     submission = fake.work("ann", study)

@@ -120,6 +120,7 @@ def test_rejection_stands_once_the_hit_is_deleted(mturk, make_hit, hand, error_o
     code, _ = error_of(mturk.approve_assignment, AssignmentId=assignment, OverrideRejection=True)
 
     assert code == "InvalidHITState"
+    assert error_of(mturk.get_assignment, AssignmentId=assignment)[0] == "AssignmentDoesNotExist"
 
 
 def test_rejection_without_a_reason_is_refused_by_boto3_itself(mturk):

@@ -35,7 +35,9 @@ def accepts(make_hit, hand, worker):
     ("approved", "rejected", "may"),
     [
         (0, 0, True),
-        (99, 99, True),
+        (99, 0, True),
+        (49, 50, True),
+        (99, 99, False),
         (100, 5, True),
         (95, 5, True),
         (950, 51, False),

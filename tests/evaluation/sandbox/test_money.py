@@ -152,6 +152,25 @@ def test_new_hit_type_changes_what_is_held(mturk, make_hit, hit_properties, bala
     assert mturk.get_hit(HITId=hit["HITId"])["HIT"]["Reward"] == "0.50"
 
 
+def test_accepted_work_keeps_the_terms_it_was_accepted_under(
+    mturk, make_hit, hit_properties, hand, balance
+):
+    hit = make_hit(MaxAssignments=2, Reward="1.00")
+    assignment = hand.accept("A1", hit["HITId"])
+    keys = ("Title", "Description", "AssignmentDurationInSeconds")
+    cheaper = mturk.create_hit_type(Reward="0.10", **{k: hit_properties[k] for k in keys})
+
+    mturk.update_hit_type_of_hit(HITId=hit["HITId"], HITTypeId=cheaper["HITTypeId"])
+    assert balance() == ("9998.68", "1.32")
+    hand.submit(assignment, choice="left")
+    shown = mturk.get_assignment(AssignmentId=assignment)["Assignment"]
+    mturk.approve_assignment(AssignmentId=assignment)
+
+    assert balance() == ("9998.68", "0.12")
+    assert shown["AutoApprovalTime"] - shown["SubmitTime"] == timedelta(days=3)
+    assert "<dt>Rewards</dt><dd>$1.00</dd>" in hand.site.get("/worker/A1/history").text
+
+
 def test_masters_requirement_costs_five_percent_more(make_hit, balance):
     masters = {
         "QualificationTypeId": "2ARFPLSP75KLA8M8DH1HTEQVJT3SY6",

@@ -214,6 +214,36 @@ def test_test_without_a_key_waits_with_its_answers(mturk, make_type, pages):
     assert "<FreeText>crisp</FreeText>" in request["Answer"]
 
 
+def test_running_test_stays_as_it_was_when_it_was_begun(mturk, make_type, pages, sandbox):
+    kind = make_type(Test=TEST, AnswerKey=KEY, TestDurationInSeconds=600)
+    key = {"QualificationTypeId": kind["QualificationTypeId"]}
+    _, path = ask(pages, "A1", kind)
+    other = TEST.replace("sharp", "blunt")
+    mturk.update_qualification_type(Test=other, TestDurationInSeconds=60, **key)
+    sandbox.move_clock(timedelta(seconds=599))
+
+    assert 'name="sharp"' in pages.get(path).text
+    assert pages.post(path, data={"sharp": "l", "colours": ["red", "blue"]}).status_code == 303
+
+    score = mturk.get_qualification_score(WorkerId="A1", **key)
+    assert score["Qualification"]["IntegerValue"] == 100
+
+
+def test_request_shows_the_test_that_its_answers_belong_to(mturk, make_type, pages):
+    kind = make_type(Test=TEST, TestDurationInSeconds=600)
+    _, path = ask(pages, "A1", kind)
+    pages.post(path, data={"sharp": "l"})
+    mturk.update_qualification_type(
+        QualificationTypeId=kind["QualificationTypeId"],
+        Test=TEST.replace("sharp", "blunt"),
+        TestDurationInSeconds=60,
+    )
+
+    (request,) = mturk.list_qualification_requests()["QualificationRequests"]
+
+    assert request["Test"] == TEST
+
+
 @pytest.mark.parametrize(
     "answers", [{}, {"sharp": "middle"}, {"sharp": ["l", "r"]}, {"colours": "red"}]
 )

@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, func, select, text
 
 from evaluation.errors import DatabaseError, EvaluationError
 from evaluation.sandbox import create_service, serve_sandbox
-from evaluation.sandbox.store import Account, Assignment
+from evaluation.sandbox.store import VERSION, Account, Assignment
 
 
 @pytest.fixture
@@ -174,7 +174,7 @@ def test_database_of_another_version_is_refused(sandbox_url):
         connection.execute(text("UPDATE sandbox_service SET version = 99"))
     engine.dispose()
 
-    with pytest.raises(DatabaseError, match="is sandbox version 99, this program has version 1"):
+    with pytest.raises(DatabaseError, match=f"version 99, this program has version {VERSION}"):
         create_service(sandbox_url)
 
 

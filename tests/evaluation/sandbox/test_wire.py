@@ -44,6 +44,7 @@ def test_reply_is_json_of_the_output_shape(live):
         ({"authorization": SIGNED.replace("us-east-1", "eu-west-1")}, "InvalidSignatureException"),
         ({"body": b"{"}, "SerializationException"),
         ({"body": b"[]"}, "SerializationException"),
+        ({"body": b"[" * 100_000}, "SerializationException"),
         ({"operation": "GetHIT"}, "ValidationException"),
         ({"operation": "ListHITs", "body": b'{"MaxResults": null}'}, "ValidationException"),
         ({"operation": "ListHITs", "body": b'{"Colour": "red"}'}, "ValidationException"),

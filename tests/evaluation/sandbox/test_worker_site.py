@@ -129,12 +129,48 @@ def test_answers_outside_a_form_post_are_refused(hand, make_hit, mturk):
     path = f"/mturk/externalSubmit?assignmentId={assignment}&choice=left"
 
     assert hand.refusal("GET", path) == (400, "Answers must be sent as a form POST.")
-    assert hand.refusal("POST", path)[0] == 400
     assert (
         hand.refusal("POST", "/mturk/externalSubmit", json={"assignmentId": assignment})[0] == 400
     )
     assert hand.refusal("POST", "/mturk/externalSubmit", data={"choice": "left"})[0] == 400
     assert mturk.list_assignments_for_hit(HITId=hit)["NumResults"] == 0
+
+
+def test_form_post_may_have_the_assignment_id_in_its_address(hand, make_hit, mturk):
+    assignment = hand.accept("A1", make_hit()["HITId"])
+    path = f"/mturk/externalSubmit?assignmentId={assignment}&choice=left"
+
+    assert hand.site.post(path, data={"data": "all"}).status_code == 200
+
+    answer = mturk.get_assignment(AssignmentId=assignment)["Assignment"]["Answer"]
+    assert "<QuestionIdentifier>data</QuestionIdentifier><FreeText>all</FreeText>" in answer
+    assert answer.count("<Answer>") == 1
+
+
+def test_posted_ids_of_worker_and_hit_are_among_the_answers(hand, make_hit, mturk):
+    hit = make_hit()["HITId"]
+    assignment = hand.do("A1", hit, workerId="A1", hitId=hit)
+
+    answer = mturk.get_assignment(AssignmentId=assignment)["Assignment"]["Answer"]
+
+    assert "<QuestionIdentifier>workerId</QuestionIdentifier><FreeText>A1</FreeText>" in answer
+    assert f"<QuestionIdentifier>hitId</QuestionIdentifier><FreeText>{hit}</FreeText>" in answer
+    assert "assignmentId" not in answer
+
+
+@pytest.mark.parametrize(("n_fields", "status"), [(1_500, 200), (10_000, 413)])
+def test_form_of_many_parts_is_taken_up_to_a_limit_that_is_told(hand, make_hit, n_fields, status):
+    assignment = hand.accept("A1", make_hit()["HITId"])
+    form = [("assignmentId", assignment)] + [("f", "x")] * n_fields
+    part = '--b\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'
+    body = "".join(part.format(*field) for field in form) + "--b--\r\n"
+
+    reply = hand.site.post(
+        "/mturk/externalSubmit", data=body, content_type="multipart/form-data; boundary=b"
+    )
+
+    assert reply.status_code == status
+    assert ("at most 4 MiB and 10,000 fields" in reply.text) is (status == 413)
 
 
 @pytest.mark.parametrize(
@@ -175,7 +211,10 @@ def test_work_past_its_deadline_is_abandoned(hand, make_hit, sandbox, mturk):
     assert mturk.get_hit(HITId=hit)["HIT"]["HITStatus"] == "Assignable"
 
 
-def test_returned_id_goes_to_the_next_worker_but_not_to_the_same(hand, site, make_hit):
+def test_returned_id_goes_to_the_next_worker_but_not_to_the_same_on_request(
+    hand, site, make_hit, sandbox
+):
+    sandbox.configure(reuse_returned_ids=True)
     hit = make_hit(MaxAssignments=1)["HITId"]
     first = hand.accept("A1", hit)
     site.post(f"/worker/A1/assignments/{first}/return")
@@ -186,13 +225,14 @@ def test_returned_id_goes_to_the_next_worker_but_not_to_the_same(hand, site, mak
     assert hand.accept("A2", hit) == first
 
 
-def test_returned_ids_can_be_kept_from_being_reused(hand, site, make_hit, sandbox):
-    sandbox.configure(reuse_returned_ids=False)
+def test_a_page_left_open_after_a_return_submits_nothing_for_the_next_worker(hand, site, make_hit):
     hit = make_hit(MaxAssignments=1)["HITId"]
     first = hand.accept("A1", hit)
     site.post(f"/worker/A1/assignments/{first}/return")
 
     assert hand.accept("A2", hit) != first
+    late = {"assignmentId": first, "choice": "left"}
+    assert hand.refusal("POST", "/mturk/externalSubmit", data=late)[0] == 409
 
 
 def test_assignment_is_closed_to_other_workers(hand, make_hit):
