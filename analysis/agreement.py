@@ -1,33 +1,23 @@
 """How well automatic scores agree with people, against how well people agree with each other.
 
-    python analysis/agreement.py SCORES.csv --judgments judgments.csv [--lower-is-better]
-
 A score predicts a choice when the preferred clip has the better score. Scores are given per clip
 (columns `clip,score`) or per source (`source,score`); equal scores count one half.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-if not __package__:  # run as a file: import from the checkout, not from analysis/ itself
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
-
-import click
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
 from analysis.clusters import Codes, codes_of
-from analysis.command import Command, judgment_options, judgments_from
 from analysis.errors import AnalysisError, JudgmentsError
-from analysis.exclusions import exclude
+from analysis.exclusions import exclude, rules_for
 from analysis.intervals import Estimate, cell_interval, row_correlations
-from analysis.layout import BANNER, interval_text, percent_text
 from analysis.preference import table_preferences
-from analysis.render import text_grid
-from analysis.table import rules_for
+from analysis.text import BANNER, interval_text, percent_text, text_grid
 from analysis.variance import Sample
 
 
@@ -171,26 +161,6 @@ def _between_people(frame: pd.DataFrame, pair: Codes, y: Codes) -> tuple[Estimat
     return _estimate(frame[shared], agreeing), len(np.unique(pair[shared]))
 
 
-@click.command(cls=Command)
-@click.argument("scores", type=click.Path(path_type=Path))
-@judgment_options
-@click.option("--lower-is-better", is_flag=True, help="A small score is a good one.")
-def main(
-    scores: Path,
-    db: str | None,
-    file: Path | None,
-    study: str | None,
-    question: str | None,
-    rules: tuple[str, ...],
-    simulated: bool | None,
-    lower_is_better: bool,
-) -> None:
-    """Print the share of people's choices that SCORES (clip,score or source,score) predicts."""
-    judgments = judgments_from(db, file, study, question, rules, simulated)
-    text = agreement_text(judgments, scores, rules, lower_is_better=lower_is_better)
-    click.echo(text, nl=False)
-
-
 def agreement_text(
     judgments: pd.DataFrame, scores: Path, rules: Sequence[str], *, lower_is_better: bool
 ) -> str:
@@ -220,7 +190,3 @@ def agreement_text(
         text += f"Krippendorff's alpha between people: {found.alpha:.2f} (low where most agree "
         text += "on one source, however well they agree)\n"
     return text
-
-
-if __name__ == "__main__":
-    main()

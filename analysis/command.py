@@ -1,6 +1,5 @@
-"""What the runnable modules share: where judgments come from, and how errors end."""
+"""What the commands share: which judgments, and how the errors of a runnable module end."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from analysis.errors import EvaluationError
+from evaluation.commands.options import Folder, study_option
 
 if TYPE_CHECKING:  # `vgan-eval --help` reads this file, and must not wait for pandas
     import pandas as pd
@@ -27,40 +27,47 @@ class Command(click.Command):
             ctx.exit(error.exit_code)
 
 
-_OPTIONS = (
-    click.option("--db", metavar="URL", help="Database of the study."),
-    click.option(
-        "--judgments",
-        "file",
-        metavar="FILE",
-        type=click.Path(path_type=Path),
-        help="judgments.csv as `vgan-eval export` writes it.",
-    ),
-    click.option("--study", metavar="NAME", help="Which study, where there are several."),
-    click.option("--question", metavar="ID", help="Which question, where there are several."),
-    click.option(
-        "--exclude",
-        "rules",
-        metavar="RULE",
-        multiple=True,
-        help="Exclusion rule, NAME or NAME:THRESHOLD: gold, side-bias, too-fast, repeats, paper, "
-        "paper-as-published, duplicates; none for no rule. May be repeated. Default: what the "
-        "study file declares.",
-    ),
-    click.option(
-        "--include-simulated/--exclude-simulated",
-        "simulated",
-        default=None,
-        help="What to do where simulated and real judgments are mixed; refused otherwise.",
-    ),
+file_option = click.option(
+    "--judgments",
+    "file",
+    metavar="FILE",
+    type=Folder,
+    help="judgments.csv of `vgan-eval export` or `vgan-eval import`, in place of a database.",
+)
+question_option = click.option(
+    "--question", metavar="ID", help="Which question, where several are asked."
+)
+rules_option = click.option(
+    "--exclude",
+    "rules",
+    metavar="RULE",
+    multiple=True,
+    help="Exclusion rule, NAME or NAME:THRESHOLD: gold, side-bias, too-fast, repeats, paper, "
+    "paper-as-published, duplicates; none for no rule. May be repeated. Default: what the study "
+    "file declares.",
+)
+simulated_option = click.option(
+    "--include-simulated/--exclude-simulated",
+    "simulated",
+    default=None,
+    help="What to do where simulated and real judgments are mixed; refused otherwise.",
 )
 
 
-def judgment_options(function: F) -> F:
-    """Add the options that say which judgments; pass them on to `judgments_from`."""
-    for option in reversed(_OPTIONS):
-        function = option(function)
-    return function
+def judgment_options(database: Callable[[F], F]) -> Callable[[F], F]:
+    """Return what adds the options that say which judgments, for `judgments_from`.
+
+    Args:
+        database: the option --db.
+    """
+    options = (database, file_option, study_option, question_option, rules_option, simulated_option)
+
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return add
 
 
 def judgments_from(
@@ -83,13 +90,3 @@ def judgments_from(
         simulated=policy,
         duplicates="keep-first" if "duplicates" in rules else "refuse",
     )
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise EvaluationError(f"{path}: cannot be written ({error.strerror})") from None

@@ -3,50 +3,22 @@
 Pandas, SciPy and Matplotlib are imported by the command that runs, so that --help stays fast.
 """
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from analysis.command import judgments_from
+from analysis.command import (
+    judgment_options,
+    judgments_from,
+    question_option,
+    rules_option,
+    simulated_option,
+)
+from evaluation.commands.options import FiniteRange, Folder, database_option
 from evaluation.errors import UsageError
-from evaluation.options import Folder, database_option, study_option
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-question_option = click.option(
-    "--question", metavar="ID", help="Which question, where several are asked."
-)
-_rules = click.option(
-    "--exclude",
-    "rules",
-    metavar="RULE",
-    multiple=True,
-    help="Exclusion rule, NAME or NAME:THRESHOLD, or none; may be repeated. Default: what the "
-    "study file declares.",
-)
-_file = click.option(
-    "--judgments",
-    "file",
-    metavar="FILE",
-    type=Folder,
-    help="judgments.csv of `vgan-eval export` or `vgan-eval import`, in place of a database.",
-)
-simulated_option = click.option(
-    "--include-simulated/--exclude-simulated",
-    "simulated",
-    default=None,
-    help="What to do where simulated and real judgments are mixed; refused otherwise.",
-)
-
-
-def _judgment_options(function: F) -> F:
-    """Add --db, --judgments, --study, --question, --exclude and the choice about simulated rows."""
-    for option in (simulated_option, _rules, question_option, study_option, _file, database_option):
-        function = option(function)
-    return function
+_judgment_options = judgment_options(database_option)
 
 
 def _database(db: str, file: Path | None) -> str | None:
@@ -86,10 +58,10 @@ def report(
     survey: bool,
 ) -> None:
     """Write the report of a study: one HTML page, figures, tables, files for R."""
-    from analysis.report import clip_finder
+    from analysis.examples import clip_finder
+    from analysis.exclusions import rules_for
     from analysis.report import report as run
     from analysis.sessions import read_sessions
-    from analysis.table import rules_for
 
     url = _database(db, file)
     judgments = judgments_from(url, file, study, question, rules, simulated)
@@ -131,7 +103,7 @@ def agreement(
 @click.option("--study-a", metavar="NAME", help="Which study of A, where it holds several.")
 @click.option("--study-b", metavar="NAME", help="Which study of B, where it holds several.")
 @question_option
-@_rules
+@rules_option
 @simulated_option
 def compare(
     first: str,
@@ -153,12 +125,7 @@ def compare(
         judgments_from(*_place(place), study, question, rules, simulated)
         for place, study in ((first, study_a), (second, study_b))
     ]
-    asked = [judgments.attrs["question"] for judgments in studies]
-    if asked[0] != asked[1]:
-        raise UsageError(
-            f"A asks {asked[0]!r} and B asks {asked[1]!r}; different questions are not compared"
-        )
-    click.echo(comparison_text(studies, rules), nl=False)
+    click.echo(comparison_text(studies, rules, simulated), nl=False)
 
 
 def _place(text: str) -> tuple[str | None, Path | None]:
@@ -247,7 +214,7 @@ def import_(
 )
 @click.option(
     "--difference",
-    type=click.FloatRange(0, 50, min_open=True, max_open=True),
+    type=FiniteRange(0, 50, min_open=True, max_open=True),
     default=5.0,
     show_default=True,
     metavar="POINTS",

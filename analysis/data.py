@@ -1,4 +1,4 @@
-"""Table 1 as data: the contract's CSV, and JSON with everything. Numbers are not rounded."""
+"""Table 1 as data: the contract's CSV, and JSON with all that is printed. Nothing is rounded."""
 
 import csv
 import io
@@ -6,11 +6,11 @@ from dataclasses import asdict
 from typing import Any
 
 from analysis.intervals import Estimate
-from analysis.layout import BANNER
 from analysis.preference import MEAN
 from analysis.published import published_percent
 from analysis.significance import effect
 from analysis.table import Row, Table
+from analysis.text import BANNER
 
 CSV_COLUMNS = ("row", "category", "percent", "low", "high", "n", "workers")
 
@@ -28,13 +28,9 @@ def to_csv(table: Table, *, paper: bool = False) -> str:
             values = [_field(v) for v in (e.percent, e.low, e.high)]
             line = [row.comparison.label, category, *values, e.n, e.workers]
             if paper:
-                line.append(_field(_published(row, category)))
+                line.append(_field(published_percent(row.comparison, category)))
             writer.writerow(line)
     return out.getvalue()
-
-
-def _published(row: Row, category: str) -> float | None:
-    return published_percent(row.comparison.source_a, row.comparison.source_b, category)
 
 
 def _field(value: float | None) -> str:
@@ -51,6 +47,7 @@ def to_dict(table: Table, *, paper: bool = False) -> dict[str, Any]:
         "simulated": table.simulated,
         "banner": BANNER if table.simulated else "",
         "level": table.level,
+        "stop_when": table.stop_when,
         "judgments": table.judgments,
         "workers": table.workers,
         "categories": list(table.categories),
@@ -67,6 +64,7 @@ def _row_dict(table: Table, row: Row, paper: bool) -> dict[str, Any]:
         "source_a": row.comparison.source_a,
         "source_b": row.comparison.source_b,
         "pooled": row.pooled,
+        "averaged": list(row.averaged),
         "cells": {
             category: _estimate_dict(table, row, category, estimate, paper)
             for category, estimate in columns.items()
@@ -83,5 +81,5 @@ def _estimate_dict(
         sizes = asdict(effect(estimate.percent))
         out["effect"] = {k: v if abs(v) < float("inf") else None for k, v in sizes.items()}
     if paper:
-        out["published"] = _published(row, category)
+        out["published"] = published_percent(row.comparison, category)
     return out

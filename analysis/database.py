@@ -1,23 +1,18 @@
 """Judgments straight from a study database, as the text the export would have written."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from sqlalchemy import select
 
-from analysis.declared import (
-    categories_of,
-    comparisons_of,
-    exclusions_of,
-    primary_of,
-    stop_when_of,
-)
+from analysis.declared import Declared
 from analysis.load import COLUMNS
-from analysis.stopping import first_plan
 from evaluation.database import find_study, open_database
 from evaluation.export import judgment_rows
+from evaluation.progress import first_plan
 from evaluation.schema import Clip
 
 
@@ -38,21 +33,13 @@ def read_database(url: str, study: str | None) -> pd.DataFrame:
             found = find_study(session, study)
             # Any key gives the same numbers: pseudonyms only tell workers apart.
             rows = [
-                [text_of(row.get(column)) for column in COLUMNS]
+                [text_of(row[column]) for column in COLUMNS]
                 for row in judgment_rows(session, found, key=found.secret)
             ]
             frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=str)
-            analysis = found.design.get("analysis", {})
-            stop_when = stop_when_of(analysis)
-            frame.attrs.update(
-                seed=found.seed,
-                comparisons=comparisons_of(found.design.get("design", {}), ()),
-                categories=categories_of(found.design.get("design", {})),
-                declared=exclusions_of(analysis),
-                primary=primary_of(analysis),
-                stop_when=stop_when,
-                planned=first_plan(session, found) if stop_when else {},
-            )
+            declared = Declared.of(found.seed, {**found.design, **found.settings})
+            planned = first_plan(session, found)
+            frame.attrs["declared"] = replace(declared, planned=planned)
     finally:
         database.close()
     return frame

@@ -1,19 +1,83 @@
-"""What the study file declared about the analysis, read from the copy beside the judgments."""
+"""What a study declared of its analysis: from its file beside the judgments, or its database."""
 
 import csv
 import tomllib
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from analysis.errors import JudgmentsError
-from analysis.preference import Comparison
+from analysis.names import Names
+from evaluation.study import Comparison
 
 
-def read_declared(path: Path, study: str) -> dict[str, Any]:
-    """Return what a study file declares of its seed, rows, categories, plan and analysis.
+@dataclass(frozen=True)
+class Declared:
+    """What a study fixed of its analysis before its data; empty where nobody recorded it.
+
+    Args:
+        seed: of the plan, or None.
+        comparisons: the rows, in the study's order.
+        categories: of every row.
+        exclude: the exclusion rules in force.
+        primary: the rows whose tests are primary.
+        stop_when: the stopping rule, or None.
+        planned: test judgments of each row in the first plan, by its name in data; a row is left
+            out where they are not known.
+        names: of its sources and categories, for print.
+    """
+
+    seed: int | None = None
+    comparisons: tuple[Comparison, ...] = ()
+    categories: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    primary: tuple[Comparison, ...] = ()
+    stop_when: str | None = None
+    planned: Mapping[str, int] = field(default_factory=dict)
+    names: Names = field(default_factory=Names)
+
+    @classmethod
+    def of(
+        cls, seed: int | None, tables: Mapping[str, Any], sources: Sequence[str] = ()
+    ) -> "Declared":
+        """Read it from the tables of a study; what was planned is not in them.
+
+        Args:
+            seed: of the plan.
+            tables: of a study file, or the frozen design and the settings of a study.
+            sources: the study's, for a file that compares all of them.
+        """
+        design, analysis = (_table(tables, name) for name in ("design", "analysis"))
+        rows, rule = design.get("comparisons", ()), analysis.get("stop_when")
+        every = tuple(Comparison(a, b) for a, b in combinations(sources, 2))
+        return cls(
+            seed=seed,
+            comparisons=every if rows == "all" else _comparisons(rows),
+            categories=_texts(design.get("categories", ())),
+            exclude=_texts(analysis.get("exclude", ())),
+            primary=_comparisons(analysis.get("primary", ())),
+            stop_when=str(rule) if rule else None,
+            names=Names.of(_table(tables, "sources"), _table(tables, "categories")),
+        )
+
+    def __deepcopy__(self, memo: object) -> "Declared":
+        """Return itself: pandas copies a frame's `attrs` with every column that is read."""
+        return self
+
+
+def declared_of(judgments: pd.DataFrame) -> Declared:
+    """Return what the study of these judgments declares, which `load_judgments` puts there."""
+    found: Declared = judgments.attrs.get("declared", Declared())
+    return found
+
+
+def read_declared(path: Path, study: str) -> Declared:
+    """Return what a study file declares.
 
     Only these keys are read: the file's clip folders need not exist where the analysis runs. A
     file that names no categories has those of its clips, which the export lists in `clips.csv`.
@@ -23,33 +87,21 @@ def read_declared(path: Path, study: str) -> dict[str, Any]:
         study: name of the study whose judgments are analysed.
 
     Returns:
-        `seed`, `comparisons`, `categories`, `declared`, `primary`, `stop_when` and, with a stopping
-        rule, `planned` (test judgments of each row in the first plan, by its name in data, where
-        the file tells) where the file is there and is of this study, else nothing.
+        Nothing where the file is not there or of another study.
 
     Raises:
         JudgmentsError: the file is not TOML, or `clips.csv` not CSV.
     """
     tables = _tables(path, study)
     if not tables:
-        return {}
-    analysis, design = tables.get("analysis", {}), tables.get("design", {})
-    sources = tables.get("sources", {})
-    rows = comparisons_of(design, list(sources) if isinstance(sources, dict) else [])
-    compared = {source for row in rows for source in row}
-    named, stop_when = categories_of(design), stop_when_of(analysis)
-    needed = stop_when or not named
-    clips = _clips_in(path.with_name("clips.csv"), study) if needed else Counter()
-    categories = named or tuple(sorted({name for source, name in clips if source in compared}))
-    return {
-        "seed": tables["study"].get("seed"),
-        "comparisons": rows,
-        "categories": categories,
-        "declared": exclusions_of(analysis),
-        "primary": primary_of(analysis),
-        "stop_when": stop_when,
-        "planned": _planned(design, rows, categories, clips) if stop_when else {},
-    }
+        return Declared()
+    found = Declared.of(tables["study"].get("seed"), tables, list(_table(tables, "sources")))
+    clips = _clips_in(path.with_name("clips.csv"), study)
+    compared = {source for row in found.comparisons for source in row.sources}
+    judged = sorted({name for source, name in clips if source in compared})
+    categories = found.categories or tuple(judged)
+    planned = _planned(_table(tables, "design"), found.comparisons, categories, clips)
+    return replace(found, categories=categories, planned=planned)
 
 
 def survey_choices(path: Path, study: str) -> dict[str, tuple[str, ...]]:
@@ -90,22 +142,21 @@ def _tables(path: Path, study: str) -> dict[str, Any]:
     return tables if isinstance(about, dict) and about.get("name") == study else {}
 
 
-def exclusions_of(analysis: Any) -> tuple[str, ...]:
-    """Return the rules in `exclude` of a study's [analysis] table."""
-    rules = analysis.get("exclude", ()) if isinstance(analysis, dict) else ()
-    return tuple(str(rule) for rule in rules) if isinstance(rules, list | tuple) else (str(rules),)
+def _table(tables: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A table of the file; empty where there is none, or something else has its name."""
+    table = tables.get(name)
+    return table if isinstance(table, dict) else {}
 
 
-def comparisons_of(design: Any, sources: Sequence[str]) -> tuple[tuple[str, str], ...]:
-    """Return the pairs of sources in `comparisons` of a study's [design] table, in its order."""
-    rows = design.get("comparisons", ()) if isinstance(design, dict) else ()
-    return tuple(combinations(sources, 2)) if rows == "all" else _pairs(rows)
+def _texts(values: Any) -> tuple[str, ...]:
+    return tuple(map(str, values)) if isinstance(values, list | tuple) else (str(values),)
 
 
-def categories_of(design: Any) -> tuple[str, ...]:
-    """Return `categories` of a study's [design] table; empty where it names none."""
-    names = design.get("categories", ()) if isinstance(design, dict) else ()
-    return tuple(map(str, names)) if isinstance(names, list | tuple) else ()
+def _comparisons(rows: Any) -> tuple[Comparison, ...]:
+    if not isinstance(rows, list | tuple):
+        return ()
+    pairs = [row for row in rows if isinstance(row, list | tuple) and len(row) == 2]
+    return tuple(Comparison(str(a), str(b)) for a, b in pairs)
 
 
 def _clips_in(path: Path, study: str) -> Counter[tuple[str, str]]:
@@ -124,40 +175,21 @@ def _clips_in(path: Path, study: str) -> Counter[tuple[str, str]]:
 
 
 def _planned(
-    design: Any,
-    rows: Sequence[tuple[str, str]],
+    design: Mapping[str, Any],
+    rows: Sequence[Comparison],
     categories: Sequence[str],
     clips: Mapping[tuple[str, str], int],
 ) -> dict[str, int]:
     """Test judgments of each row in the first plan; a row is left out where they are not known."""
-    counts = design if isinstance(design, dict) else {}
-    per_cell, per_pair = counts.get("judgments_per_cell"), counts.get("judgments_per_pair")
+    per_cell, per_pair = design.get("judgments_per_cell"), design.get("judgments_per_pair")
     planned = {}
-    for a, b in rows:
+    for row in rows:
         if isinstance(per_cell, int):
             n = per_cell * len(categories)
         elif isinstance(per_pair, int):  # by item: every clip of A has one partner
-            n = per_pair * sum(clips.get((a, category), 0) for category in categories)
+            n = per_pair * sum(clips.get((row.source_a, name), 0) for name in categories)
         else:
             n = 0
         if n > 0:
-            planned[Comparison(a, b).label] = n
+            planned[row.label] = n
     return planned
-
-
-def primary_of(analysis: Any) -> tuple[tuple[str, str], ...]:
-    """Return the pairs of sources in `primary` of a study's [analysis] table."""
-    return _pairs(analysis.get("primary", ()) if isinstance(analysis, dict) else ())
-
-
-def stop_when_of(analysis: Any) -> str | None:
-    """Return `stop_when` of a study's [analysis] table; None where there is no stopping rule."""
-    rule = analysis.get("stop_when") if isinstance(analysis, dict) else None
-    return str(rule) if rule else None
-
-
-def _pairs(rows: Any) -> tuple[tuple[str, str], ...]:
-    if not isinstance(rows, list | tuple):
-        return ()
-    pairs = [row for row in rows if isinstance(row, list | tuple) and len(row) == 2]
-    return tuple((str(a), str(b)) for a, b in pairs)

@@ -2,7 +2,14 @@
 
 from evaluation.errors import EvaluationError, UsageError
 
-__all__ = ["AnalysisError", "ConvergenceError", "EvaluationError", "JudgmentsError", "UsageError"]
+__all__ = [
+    "AnalysisError",
+    "ConvergenceError",
+    "EvaluationError",
+    "JudgmentsError",
+    "NothingLeft",
+    "UsageError",
+]
 
 
 class AnalysisError(EvaluationError):
@@ -11,6 +18,10 @@ class AnalysisError(EvaluationError):
 
 class JudgmentsError(AnalysisError):
     """A table of judgments breaks the contract; the message names the file, line and column."""
+
+
+class NothingLeft(AnalysisError):
+    """The exclusion rules leave no judgments. Exit code 1."""
 
 
 class ConvergenceError(AnalysisError):

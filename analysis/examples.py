@@ -9,8 +9,8 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
+from analysis.names import Names
 from analysis.preference import comparisons_in
-from analysis.published import display
 from evaluation.clips import read_frames
 from evaluation.errors import EvaluationError
 
@@ -59,13 +59,14 @@ def example_pairs(preferences: pd.DataFrame) -> pd.DataFrame:
 
 
 def examples(
-    preferences: pd.DataFrame, find: Callable[[str], Path | None]
+    preferences: pd.DataFrame, find: Callable[[str], Path | None], names: Names
 ) -> tuple[list[Example], list[str]]:
     """Return the example pairs whose clips can be found.
 
     Args:
         preferences: from `table_preferences`.
         find: gives the file of a clip id, or None.
+        names: for print.
 
     Returns:
         The examples, and a remark for every clip that could not be shown.
@@ -83,14 +84,40 @@ def examples(
             except EvaluationError as error:
                 trouble.append(str(error))
         if len(urls) == 2:
-            out.append(_example(pair, urls[0], urls[1]))
+            out.append(_example(pair, urls[0], urls[1], names))
     return out, trouble
 
 
-def _example(pair: "dict[object, object]", first: str, second: str) -> Example:
-    name_a, name_b = display(str(pair["a"])), display(str(pair["b"]))
-    caption = f"{name_a} over {name_b}, {pair['category']}: {pair['wins']:g} of {pair['n']}"
+def _example(pair: "dict[object, object]", first: str, second: str, names: Names) -> Example:
+    name_a, name_b = names.source(str(pair["a"])), names.source(str(pair["b"]))
+    category = names.category(str(pair["category"]))
+    caption = f"{name_a} over {name_b}, {category}: {pair['wins']:g} of {pair['n']}"
     return Example(first, second, name_a, name_b, bool(pair["won"]), caption)
+
+
+def clips_in(folder: Path) -> Callable[[str], Path | None]:
+    """Look clips up in a folder that holds `SOURCE/relative-path`; sources may be links."""
+
+    def find(clip: str) -> Path | None:
+        # By name: whoever made the folder may link to elsewhere, an id from a file may not.
+        inside = not Path(clip).is_absolute() and ".." not in Path(clip).parts
+        path = folder / clip
+        return path if inside and path.is_file() else None
+
+    return find
+
+
+def clip_finder(
+    db: str | None, study: str, clips: Path | None
+) -> Callable[[str], Path | None] | None:
+    """Return what finds the file of a clip: in a folder, else where the database has it."""
+    if clips is not None:
+        return clips_in(clips)
+    if db is None:
+        return None
+    from analysis.database import clips_of
+
+    return clips_of(db, study)
 
 
 def animation(path: Path) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
+from analysis.declared import declared_of
 from analysis.errors import JudgmentsError, UsageError
 from analysis.preference import add_preferences
 
@@ -84,6 +85,12 @@ def parse_rules(texts: Sequence[str]) -> tuple[Rule, ...]:
     return tuple(dict.fromkeys(parse_rule(name) for name in names))
 
 
+def rules_for(judgments: pd.DataFrame, asked: Sequence[str]) -> tuple[Rule, ...]:
+    """Return the exclusion rules: those asked for, else those the study file declares."""
+    others = [name for name in asked if name != "duplicates"]
+    return parse_rules(others or declared_of(judgments).exclude)
+
+
 def exclude(judgments: pd.DataFrame, rules: Sequence[Rule]) -> tuple[pd.DataFrame, list[Dropped]]:
     """Leave out judgments by rules; each rule looks at the whole data, whatever the others drop.
 
@@ -113,9 +120,7 @@ def exclude(judgments: pd.DataFrame, rules: Sequence[Rule]) -> tuple[pd.DataFram
         report.append(
             Dropped(rule.text, says, len(set(workers[gone])), int(gone.sum()), note or kind.note)
         )
-    kept = judgments[~out]
-    kept.attrs = judgments.attrs
-    return kept, report
+    return judgments[~out], report
 
 
 def _of_workers(judgments: pd.DataFrame, bad: "pd.Index[str]") -> Mask:

@@ -21,7 +21,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.command import Command, write_text
+from analysis.command import Command
 from analysis.errors import AnalysisError
 from analysis.figures import ACCENT, INK, figure, to_pdf, to_svg
 from analysis.representation import (
@@ -33,6 +33,7 @@ from analysis.representation import (
     tally,
 )
 from analysis.table_a import TITLES
+from evaluation.files import write_atomic
 
 # Colours that the colour-blind tell apart (Okabe and Ito), and markers beside them.
 _MARKS = (
@@ -193,11 +194,10 @@ def main(results: Path, split: str | None, out: Path) -> None:
         click.echo(f"no figure 4c: it needs results of {FINE} and {RANDOM}", err=True)
     for method in dict.fromkeys(r.method for r in found if r.fraction == 1):
         made[f"confusion-{method}"] = confusion(found, method)
-    out.mkdir(parents=True, exist_ok=True)
     for name, drawn in made.items():
-        write_text(out / f"{name}.svg", to_svg(drawn))
-        (out / f"{name}.pdf").write_bytes(to_pdf(drawn))
-    write_text(out / "figure4.csv", numbers(found))
+        write_atomic(out / f"{name}.svg", to_svg(drawn).encode())
+        write_atomic(out / f"{name}.pdf", to_pdf(drawn))
+    write_atomic(out / "figure4.csv", numbers(found).encode())
     click.echo(f"{out}: {', '.join(made)}")
 
 

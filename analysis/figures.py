@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.layout import row_title
+from analysis.names import Names
 from analysis.preference import MEAN
-from analysis.published import display, published_percent
+from analysis.published import published_percent
 from analysis.ranking import Ranking
 from analysis.table import Table
 
@@ -29,6 +29,7 @@ _STYLE: dict[Any, Any] = {
     "xtick.color": INK,
     "ytick.color": INK,
     "legend.frameon": False,
+    "text.parse_math": False,  # a name may have a dollar
 }
 _SECONDS = (0.1, 0.3, 1, 2, 3, 5, 10, 20, 30, 60, 120)
 WATERMARK = "SIMULATED RATERS"
@@ -74,7 +75,8 @@ def forest(table: Table, *, paper: bool = False) -> Figure:
         made = figure(7.2, 0.5 + 0.155 * step * len(table.rows), table.simulated)
         axes = made.subplots()
         axes.axvline(50, color="#aaaaaa", lw=0.8, ls=(0, (4, 3)), zorder=0)
-        ticks, labels = [], []
+        ticks, labels, means = [], [], []
+        names = table.names
         for i, row in enumerate(table.rows):
             top = i * step
             for j, (name, e) in enumerate(((MEAN, row.mean), *row.cells.items())):
@@ -86,15 +88,15 @@ def forest(table: Table, *, paper: bool = False) -> Figure:
                     axes.plot([e.low, e.high], [y, y], color=color, lw=2.4 if is_mean else 1.4)
                 axes.plot(e.percent, y, "o", color=color, ms=5.5 if is_mean else 3.5)
                 ticks.append(y)
-                labels.append(row_title(row) if is_mean else name.capitalize())
-                printed = published_percent(row.comparison.source_a, row.comparison.source_b, name)
+                labels.append(names.row(row.comparison) if is_mean else names.heading(name))
+                means.append(is_mean)
+                printed = published_percent(row.comparison, name)
                 if paper and printed is not None:
                     axes.plot(printed, y, "D", mfc="none", mec=WARM, ms=4.5 if is_mean else 3.2)
         axes.set_yticks(ticks, labels)
-        for label in axes.get_yticklabels():
-            named = label.get_text().capitalize() in {c.capitalize() for c in table.categories}
-            label.set_fontsize(7.5 if named else 9)
-            label.set_color("#666666" if named else INK)
+        for label, is_mean in zip(axes.get_yticklabels(), means, strict=True):
+            label.set_fontsize(9 if is_mean else 7.5)
+            label.set_color(INK if is_mean else "#666666")
         axes.invert_yaxis()
         axes.set_xlim(0, 100)
         note = "; diamonds: published" if paper else ""
@@ -104,8 +106,10 @@ def forest(table: Table, *, paper: bool = False) -> Figure:
     return made
 
 
-def leaderboard(ranking: Ranking, simulated: bool) -> Figure:
-    """Draw the strengths with their intervals, strongest on top."""
+def leaderboard(
+    ranking: Ranking, names: Names, simulated: bool, *, one_look: bool = False
+) -> Figure:
+    """Draw the strengths with their intervals, strongest on top; `one_look` says what they hold."""
     with mpl.rc_context(_STYLE):
         made = figure(7.2, 0.8 + 0.34 * len(ranking.standings), simulated)
         axes = made.subplots()
@@ -114,10 +118,11 @@ def leaderboard(ranking: Ranking, simulated: bool) -> Figure:
             axes.plot([s.low, s.high], [i, i], color=ACCENT, lw=2.4)
             axes.plot(s.strength, i, "o", color=ACCENT, ms=5.5)
         axes.set_yticks(
-            range(len(ranking.standings)), [display(s.source) for s in ranking.standings]
+            range(len(ranking.standings)), [names.source(s.source) for s in ranking.standings]
         )
         axes.set_ylim(len(ranking.standings) - 0.5, -0.5)
-        axes.set_xlabel("strength (log odds against the mean of all sources)")
+        note = "; intervals for one look only" if one_look else ""
+        axes.set_xlabel(f"strength (log odds against the mean of all sources{note})")
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
     return made

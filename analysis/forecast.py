@@ -8,23 +8,23 @@ from typing import NamedTuple
 import pandas as pd
 
 from analysis.errors import AnalysisError, UsageError
-from analysis.exclusions import exclude
+from analysis.exclusions import exclude, rules_for
 from analysis.planning import Crowd, pilot_correlations
-from analysis.preference import Comparison, sample_of, table_preferences
-from analysis.table import rules_for
+from analysis.preference import sample_of, table_preferences
 from analysis.variance import TYPICAL, Correlations
-from evaluation.budget import check_workers
+from evaluation.budget import PairUse, check_workers, least_workers, worker_trials
 from evaluation.clips import item_of, list_source, shared_categories
 from evaluation.plan import PlannedClip, partners
-from evaluation.study import Design, Study
+from evaluation.study import Comparison, Design, Study
 
 
 class Cell(NamedTuple):
-    """A planned cell: judgments, and clips (or items) of A and of B."""
+    """A planned cell: judgments, clips (or items) of A and of B, and pairs that they can make."""
 
     judgments: int
     clips_a: int
     clips_b: int
+    pairs: int
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,11 @@ class Forecast:
         """Test judgments of the whole study."""
         return sum(row.judgments for row in self.rows)
 
+    @property
+    def pair_use(self) -> PairUse:
+        """How often the test trials show their pairs."""
+        return pair_use(self.rows)
+
     def rate(self, row: PlannedRow) -> float:
         """Expected preference: the pilot's, else one half, where intervals are widest."""
         return self.rates.get(row.comparison, 0.5)
@@ -82,6 +87,16 @@ class Forecast:
         """Who judges these cells, and how many clips."""
         clips_a, clips_b = (sum(c.clips_a for c in cells), sum(c.clips_b for c in cells))
         return Crowd(self.workers, clips_a, clips_b, cap=self.cap)
+
+
+def pair_use(rows: Sequence[PlannedRow], times: int = 1) -> PairUse:
+    """Return how often rows show their pairs, with so many times the judgments."""
+    cells = [(cell.judgments * times, cell.pairs) for row in rows for cell in row.cells]
+    return PairUse(
+        trials=sum(n for n, _ in cells),
+        pairs=sum(min(n, pairs) for n, pairs in cells),  # none twice while a fresh one is left
+        most=max(math.ceil(n / pairs) for n, pairs in cells),
+    )
 
 
 def planned_rows(study: Study, clips: int | None = None) -> tuple[PlannedRow, ...]:
@@ -100,12 +115,10 @@ def planned_rows(study: Study, clips: int | None = None) -> tuple[PlannedRow, ..
         if not design.categories:
             raise UsageError("--clips N needs [design] categories in the study file")
         n = design.judgments_per_cell or clips * (design.judgments_per_pair or 1)
-        cells = (Cell(n, clips, clips),) * len(design.categories)
-        return tuple(
-            PlannedRow(Comparison(c.source_a, c.source_b), cells) for c in design.comparisons
-        )
-    compared = {s for c in design.comparisons for s in (c.source_a, c.source_b)}
-    folders = [s for s in study.sources if s.name in compared]
+        pairs = clips if design.pairing == "item" else clips**2
+        cells = (Cell(n, clips, clips, pairs),) * len(design.categories)
+        return tuple(PlannedRow(row, cells) for row in design.comparisons)
+    folders = [s for s in study.sources if s.name in design.compared]
     if missing := [s for s in folders if not s.path.is_dir()]:
         raise UsageError(
             f"{missing[0].path}: no such folder (source {missing[0].name}); correct its path, or "
@@ -119,25 +132,23 @@ def planned_rows(study: Study, clips: int | None = None) -> tuple[PlannedRow, ..
             clip = PlannedClip(f"{source}/{r.clip}", item_of(r))
             found.setdefault((source, r.category), []).append(clip)
     return tuple(
-        PlannedRow(
-            Comparison(c.source_a, c.source_b),
-            tuple(_cell(design, found, (c.source_a, c.source_b), k) for k in categories),
-        )
-        for c in design.comparisons
+        PlannedRow(row, tuple(_cell(design, found, row, name) for name in categories))
+        for row in design.comparisons
     )
 
 
 def _cell(
     design: Design,
     found: dict[tuple[str, str], list[PlannedClip]],
-    pair: tuple[str, str],
+    row: Comparison,
     category: str,
 ) -> Cell:
-    n_a, n_b = (len(found[source, category]) for source in pair)
+    n_a, n_b = (len(found[source, category]) for source in (row.source_a, row.source_b))
+    pairs = n_a * n_b
     if design.pairing == "item":
-        comparison = next(c for c in design.comparisons if (c.source_a, c.source_b) == pair)
-        n_a = n_b = len(partners(comparison, category, found))
-    return Cell(design.judgments_per_cell or n_a * (design.judgments_per_pair or 1), n_a, n_b)
+        pairs = n_a = n_b = len(partners(row, category, found))
+    n = design.judgments_per_cell or n_a * (design.judgments_per_pair or 1)
+    return Cell(n, n_a, n_b, pairs)
 
 
 def read_pilot(judgments: pd.DataFrame, rows: Sequence[PlannedRow]) -> Pilot:
@@ -179,14 +190,14 @@ def forecast(study: Study, rows: tuple[PlannedRow, ...], pilot: Pilot | None) ->
     Raises:
         UsageError: the stated workers cannot give so many judgments.
     """
-    total = sum(row.judgments for row in rows)
-    check_workers(range(total), study.session, study.workers)
-    places = study.workers.sessions_per_worker * study.session.trials
-    workers = study.workers.workers or math.ceil(total / places)
+    use = pair_use(rows)
+    check_workers(use, study.session, study.workers)
+    workers = study.workers.workers or least_workers(use, study.session, study.workers)
+    each = worker_trials(use, study.session.trials, study.workers.sessions_per_worker)
     return Forecast(
         rows=rows,
         workers=workers,
-        cap=max(places * workers / total, 1.0),
+        cap=max(each * workers / use.trials, 1.0),
         rho=(pilot and pilot.rho) or TYPICAL,
         rates=pilot.rates if pilot else {},
     )

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from analysis.command import write_text
 from analysis.errors import JudgmentsError, UsageError
 from analysis.load import COLUMNS, REQUIRED, check_judgments
+from evaluation.files import write_atomic
 
 # What the analysis cannot do without, and what to say where it is missing.
 _ESSENTIAL = {
@@ -149,7 +149,7 @@ def import_table(
     notes.append("sides are as mapped: where the table has no sides, side bias means nothing")
     frame = frame[[c for c in COLUMNS if c in frame]]
     check_judgments(frame, str(path))
-    write_text(out, frame.to_csv(index=False, lineterminator="\n"))
+    write_atomic(out, frame.to_csv(index=False, lineterminator="\n").encode())
     return Imported(len(frame), int(frame["worker"].nunique()), tuple(notes))
 
 

@@ -83,7 +83,8 @@ class Estimate:
         high: as `low`.
         n: judgments behind it.
         workers: distinct workers behind it.
-        method: `multiway`, `pooled ICC`, `this rater`, or empty where there is no interval.
+        method: `multiway`, `pooled ICC`, `this rater`, `sequence` (its interval holds at all looks
+            together), or empty where there is no interval.
         note: why a bound is missing, or a warning; empty where there is nothing to say.
         deff: the design effect, how many times the independent variance.
         effective_workers: Kish's effective number of workers.
@@ -104,6 +105,16 @@ class Estimate:
     se: float | None = None
     df: float | None = None
     naive: Bounds | None = None
+
+    @property
+    def half_width(self) -> float | None:
+        """Half the interval, in points; None where there is none."""
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
+
+    @property
+    def decided(self) -> bool:
+        """Whether the interval excludes 50 %."""
+        return self.low is not None and self.high is not None and not self.low <= 50 <= self.high
 
 
 NOTHING = Estimate(None, None, None, 0, 0, note="no judgments")

@@ -1,20 +1,14 @@
-"""How Table 1 is laid out before it is text, Markdown, LaTeX or HTML: lines of strings.
-
-Numbers are rounded here, once, half up: the data formats keep them unrounded.
-"""
+"""How Table 1 is laid out before it is text, Markdown, LaTeX or HTML: lines of strings."""
 
 from dataclasses import dataclass
 
-from analysis.intervals import Estimate
 from analysis.preference import MEAN
-from analysis.published import arithmetic, display, published_percent, round_half_up
+from analysis.published import arithmetic, published_percent
 from analysis.sensitivity import Sensitivity
 from analysis.sequential import SEQUENCE
 from analysis.significance import effect
-from analysis.table import Row, Table
-
-BANNER = "SIMULATED RATERS: these judgments were made by a program, not by people"
-NONE = "–"
+from analysis.table import Table
+from analysis.text import BANNER, NONE, Grid, interval_text, p_text, percent_text
 
 
 @dataclass(frozen=True)
@@ -37,24 +31,6 @@ class Layout:
     banner: str = ""
 
 
-def percent_text(value: float | None, digits: int = 1) -> str:
-    """Format a percentage, rounded half up; a dash where it is missing."""
-    return NONE if value is None else f"{round_half_up(value, digits):.{digits}f}"
-
-
-def interval_text(estimate: Estimate) -> str:
-    """Format the bounds; a dash where they are missing."""
-    if estimate.low is None or estimate.high is None:
-        return NONE
-    return f"{percent_text(estimate.low)}–{percent_text(estimate.high)}"
-
-
-def row_title(row: Row) -> str:
-    """Name a row as the paper would."""
-    a, b = row.comparison.source_a, row.comparison.source_b
-    return f"{display(a)} over {display(b)}"
-
-
 def lay_out(table: Table, *, paper: bool = False) -> Layout:
     """Lay a table out for print.
 
@@ -63,7 +39,7 @@ def lay_out(table: Table, *, paper: bool = False) -> Layout:
         paper: put the published row beside ours, and round ours to whole percents as it does.
     """
     columns = (*table.categories, MEAN)
-    names = (*(c.capitalize() for c in table.categories), MEAN)
+    names = (*map(table.names.heading, table.categories), MEAN)
     bounds = f"{100 * table.level:g} % interval"
     lines = [Line("random", "Random preference", ("50",) * len(columns))]
     for row in table.rows:
@@ -71,22 +47,18 @@ def lay_out(table: Table, *, paper: bool = False) -> Layout:
         digits = 0 if paper else 1
         percents = tuple(percent_text(e.percent, digits) for e in estimates)
         lines += [
-            Line("percent", row_title(row), percents),
+            Line("percent", table.names.row(row.comparison), percents),
             Line("interval", bounds, tuple(map(interval_text, estimates))),
             Line("n", "judgments", tuple(f"{e.n:,}" for e in estimates)),
         ]
         if paper:
-            printed = [published_percent(*_sources(row), column) for column in columns]
+            printed = [published_percent(row.comparison, column) for column in columns]
             if any(value is not None for value in printed):
                 values = tuple(percent_text(value, 0) for value in printed)
                 lines.append(Line("published", "published", values))
     title = f"Percent of judgments that prefer the first ({table.study}, question {table.question})"
     banner = BANNER if table.simulated else ""
     return Layout(title, ("", *names), tuple(lines), tuple(remarks(table, paper=paper)), banner)
-
-
-def _sources(row: Row) -> tuple[str, str]:
-    return row.comparison.source_a, row.comparison.source_b
 
 
 def remarks(table: Table, *, paper: bool = False) -> list[str]:
@@ -127,9 +99,6 @@ def _method(table: Table) -> str:
     return f"Intervals: {100 * table.level:g} %, {named}"
 
 
-Grid = tuple[tuple[str, ...], list[tuple[str, ...]]]
-
-
 def details(table: Table) -> Grid:
     """Return header and rows of the details table: what each interval is made of."""
     header = (
@@ -142,7 +111,8 @@ def details(table: Table) -> Grid:
             naive = NONE if e.naive is None else "–".join(map(percent_text, e.naive))
             rows.append(
                 (
-                    row_title(row), category, percent_text(e.percent), interval_text(e),
+                    table.names.row(row.comparison), table.names.category(category),
+                    percent_text(e.percent), interval_text(e),
                     f"{e.n:,}", f"{e.workers:,}", _number(e.effective_workers, 0),
                     _number(e.deff, 2), _number(e.df, 0), e.method or NONE, naive,
                 )
@@ -174,13 +144,10 @@ def tests_and_effects(table: Table) -> Grid:
             )
         )
         sizes = (f"{size.odds:.2f}", f"{size.d_prime:.2f}", f"{size.jod:.2f}")
-        rows.append((row_title(row), percent_text(row.mean.percent), *shown, *sizes))
+        rows.append(
+            (table.names.row(row.comparison), percent_text(row.mean.percent), *shown, *sizes)
+        )
     return header, rows
-
-
-def p_text(p: float) -> str:
-    """Format a p-value to three places, never as zero."""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -215,7 +182,7 @@ def _starred(mean: float | None, decided: bool) -> str:
 def sensitivity_remarks(found: Sensitivity) -> list[str]:
     """Say what the sensitivity table means, and which rules could not be applied."""
     out = [
-        *(f"Row {i}: {label}" for i, label in enumerate(found.rows, 1)),
+        *(f"Row {i}: {label}" for i, label in enumerate(found.titles, 1)),
         f"The Mean of each row under each choice of rules; * where its {100 * found.level:g} % "
         "interval excludes 50",
         "Claim stands: share of the choices in which the row is on the same side of 50, decided",

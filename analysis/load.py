@@ -1,10 +1,10 @@
 """Judgments from a study database or an exported file, checked against the contract.
 
 `load_judgments` is the one door: whatever comes out of it has every column of the contract, no
-duplicate, no naive time, no label that is in neither clip, and one study. Notes about what was
-ignored or missing are in `frame.attrs["notes"]`; `frame.attrs` also has `study`, `study_hash`,
-`seed`, `comparisons` (the study file's rows in its order), `declared` (the exclusions it declares,
-or None), `primary` (the rows it declares so) and `simulated`.
+duplicate, no naive time, no label that is in neither clip, and one study and question. What is to
+be said of all of them is in `frame.attrs`: `study`, `study_hash`, `question` and `simulated`;
+`notes` about what was ignored and `absent`, the columns that were not there; and `declared`, a
+`Declared`.
 """
 
 from pathlib import Path
@@ -13,18 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.declared import read_declared
 from analysis.errors import JudgmentsError, UsageError
+from evaluation.columns import OPTIONAL_JUDGMENT_COLUMNS, REQUIRED_JUDGMENT_COLUMNS, names
 
-REQUIRED = (
-    "study", "worker", "assignment", "hit", "trial", "trial_kind", "category", "pair_type",
-    "left_source", "right_source", "left_clip", "right_clip", "label", "choice", "rt_ms",
-    "answered_at", "crowd",
-)  # fmt: skip
-OPTIONAL = (
-    "study_hash", "batch", "session", "position", "question", "source_a", "source_b", "item",
-    "left_origin", "right_origin", "correct_choice", "repeat_of", "clip_ms", "loops", "counted",
-    "simulated", "environment",
-)  # fmt: skip
+REQUIRED = names(REQUIRED_JUDGMENT_COLUMNS)
+OPTIONAL = names(OPTIONAL_JUDGMENT_COLUMNS)
 COLUMNS = REQUIRED + OPTIONAL
 
 _NUMBERS = ("rt_ms", "clip_ms", "loops", "position", "batch")
@@ -234,18 +228,11 @@ def _one_of(frame: pd.DataFrame, column: str, wanted: str | None, name: str) -> 
     if wanted not in names:
         listed = ", ".join(names[:8])
         raise UsageError(f"{name}: no {column} {wanted!r}; there is {listed}")
-    return _keep(frame, (frame[column] == wanted).to_numpy())
+    return frame[frame[column] == wanted]
 
 
 def _plural(column: str) -> str:
     return "studies" if column == "study" else f"{column}s"
-
-
-def _keep(frame: pd.DataFrame, keep: NDArray[np.bool_]) -> pd.DataFrame:
-    """Select rows, keeping the attributes and the original index (line number - 2)."""
-    kept = frame[keep]
-    kept.attrs = frame.attrs
-    return kept
 
 
 def _duplicates(frame: pd.DataFrame, policy: str, name: str) -> pd.DataFrame:
@@ -259,7 +246,7 @@ def _duplicates(frame: pd.DataFrame, policy: str, name: str) -> pd.DataFrame:
     count = int(again.sum())
     if policy == "keep-first":
         frame.attrs["notes"].append(f"duplicates: {count} judgments left out, the first kept")
-        return _keep(frame, ~again.to_numpy())
+        return frame[~again]
     line = int(frame.index[again.to_numpy()][0]) + 2
     raise JudgmentsError(
         f"{name}:{line}: the trial was already judged ({count} duplicate judgments); "
@@ -274,7 +261,7 @@ def _simulated(frame: pd.DataFrame, policy: str) -> pd.DataFrame:
         return frame
     if policy == "exclude":
         frame.attrs["notes"].append(f"{int(flag.sum())} simulated judgments left out")
-        return _keep(frame, ~flag.to_numpy())
+        return frame[~flag]
     raise JudgmentsError(
         f"{int(flag.sum())} of {len(frame)} judgments are simulated; "
         "say --include-simulated or --exclude-simulated"
@@ -292,11 +279,6 @@ def _describe(frame: pd.DataFrame, file: Path | None) -> None:
     frame.attrs["question"] = str(frame["question"].iloc[0])
     frame.attrs["study_hash"] = hashes[0] if hashes else ""
     frame.attrs["simulated"] = bool(frame["simulated"].any())
-    frame.attrs.setdefault("seed", None)
-    frame.attrs.setdefault("comparisons", ())
-    frame.attrs.setdefault("declared", None)
-    frame.attrs.setdefault("primary", ())
-    if file is not None:
-        from analysis.declared import read_declared
-
-        frame.attrs.update(read_declared(file.parent / "study.toml", frame.attrs["study"]))
+    if file is not None:  # a database says it itself
+        declared = read_declared(file.with_name("study.toml"), frame.attrs["study"])
+        frame.attrs["declared"] = declared

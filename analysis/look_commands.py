@@ -1,34 +1,23 @@
-"""The commands that look at a running study, and add to it where a look says so. No logic."""
+"""The commands that look at a running study, and add to it where a look says so."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from analysis.commands import question_option, simulated_option
-from evaluation.crowd_commands import (
+from analysis.command import question_option, simulated_option
+from evaluation.commands.crowd import publication_text, publish_lacking
+from evaluation.commands.options import (
     agreed,
     checked_url,
     crowd_options,
     dry_run_option,
     environment_of,
-    publication_text,
-    publish_lacking,
+    media_options,
+    media_store,
+    study_options,
     url_option,
     yes_option,
 )
-from evaluation.options import media_options, media_store, study_options
-
-if TYPE_CHECKING:
-    from sqlalchemy.orm import Session
-
-    from evaluation.database import Database
-    from evaluation.offers import Publication
-    from evaluation.schema import Study
-    from evaluation.topup import Need, TopUp
 
 _stop_when = click.option(
     "--stop-when",
@@ -93,88 +82,34 @@ def top_up(
     again for the judgments of people who left. Run again, it adds and publishes nothing twice.
     """
     from analysis.stopping import declared_rule
+    from analysis.topping_up import Proposal
+    from analysis.topping_up import top_up as run
+
+    def confirm(proposal: Proposal) -> bool:
+        text, then = proposal.text, proposal.then
+        if then is not None:
+            text += f"Then: {publication_text(then, crowd, sandbox)}"
+        return agreed(text.rstrip(), yes, dry_run)
 
     cents = None
     if stop_when or declared_rule(db, study):
         if not plan_only:
             checked_url(url, sandbox)
+        place = None if plan_only else (crowd, environment_of(sandbox))
         store = media_store(db, files, media)
-        place = None if plan_only else (crowd, sandbox)
-        go_on, cents = _plan_more(db, study, (stop_when, per_cell), store, place, (yes, dry_run))
-        if not go_on:
+        done = run(db, study, stop_when, store, per_cell=per_cell, place=place, confirm=confirm)
+        if done is None:
             return
+        proposal, added = done
+        if added.is_empty:  # so nobody was asked
+            click.echo(proposal.text, nl=False)
+        if added.batch is not None:
+            click.echo(f"Planned {added.trials:,} trials as batch {added.batch}.")
+        cents = proposal.then.total_cents if proposal.then else None
     elif plan_only or per_cell:
         raise click.UsageError("--plan-only and --per-cell need a stopping rule: --stop-when RULE")
     if not plan_only:
         publish_lacking(db, study, crowd, sandbox, url, yes, dry_run, cents)
-
-
-def _plan_more(
-    db: str,
-    study: str | None,
-    rule: tuple[str | None, int | None],
-    media: str,
-    place: tuple[str, bool] | None,
-    consent: tuple[bool, bool],
-) -> tuple[bool, int | None]:
-    """Plan the batch that a look asks for.
-
-    Returns:
-        Whether to go on, and the cost of publishing that was agreed to, where it was asked for.
-    """
-    from analysis.topping_up import decide, top_up_text
-    from evaluation.database import open_database
-    from evaluation.storage import open_store
-    from evaluation.topup import rehearse
-    from evaluation.topup import top_up as run
-
-    decision = decide(db, study, rule[0], per_cell=rule[1])
-    database = open_database(db)
-    try:
-        seen = _seen(database, study, decision.need, place)
-        text = top_up_text(decision, seen)
-        if seen.is_empty:
-            click.echo(text, nl=False)
-            return True, None
-        # The price and the batch are of what is shown here, whoever answers meanwhile.
-        need = replace(decision.need, most=seen.added)
-        cents = None
-        if place is not None and place[0] != "link":  # which says by itself what is owed
-            then = rehearse(database, study, need, datetime.now(UTC), _publication(place))
-            text, cents = f"{text}Then: {publication_text(then, *place)}", then.total_cents
-        if not agreed(text.rstrip(), *consent):
-            return False, None
-        done = run(database, study, need, open_store(media), datetime.now(UTC))
-    finally:
-        database.close()
-    if done.batch is not None:
-        click.echo(f"Planned {done.trials:,} trials as batch {done.batch}.")
-    return True, cents
-
-
-def _seen(
-    database: "Database", study: str | None, need: "Need", place: tuple[str, bool] | None
-) -> "TopUp":
-    """What the batch would be; refused where it could not be published afterwards."""
-    from evaluation.database import find_study
-    from evaluation.offers import check_publishable
-    from evaluation.topup import preview
-
-    with database.read() as session:
-        found = find_study(session, study)
-        if place is not None:
-            check_publishable(session, found, place[0], environment_of(place[1]))
-        return preview(session, found, need)
-
-
-def _publication(place: tuple[str, bool]) -> "Callable[[Session, Study], Publication]":
-    """Return what says of a study what would be published there, now."""
-    from evaluation.offers import plan_publication
-
-    crowd, environment = place[0], environment_of(place[1])
-    return lambda session, found: plan_publication(
-        session, found, crowd, environment, datetime.now(UTC)
-    )
 
 
 COMMANDS = (looks, top_up)

@@ -4,11 +4,11 @@ from collections.abc import Set
 
 from analysis.exclusions import RULES
 from analysis.intervals import LEAST_WORKERS
-from analysis.layout import percent_text, row_title
 from analysis.preference import MEAN
 from analysis.ranking import Ranking
 from analysis.sequential import SEQUENCE
 from analysis.table import Table
+from analysis.text import percent_text
 
 CITATIONS = {
     "paper": "Vondrick, Pirsiavash, Torralba. Generating Videos with Scene Dynamics. NIPS 2016.",
@@ -45,9 +45,9 @@ def methods(table: Table, ranking: Ranking | None, sides_left: float) -> list[st
     design = (
         f"{table.workers:,} {people} compared {compared} pairs of sources in "
         f"{len(table.categories)} {'category' if len(table.categories) == 1 else 'categories'} "
-        f"({', '.join(table.categories)}) in two-alternative forced choices, {each} judgments per "
-        f"cell and {table.judgments:,} in all. The first source was on the left in "
-        f"{percent_text(100 * sides_left)} % of them."
+        f"({', '.join(map(table.names.category, table.categories))}) in two-alternative forced "
+        f"choices, {each} judgments per cell and {table.judgments:,} in all. The first source was "
+        f"on the left in {percent_text(100 * sides_left)} % of them."
     )
     if table.study_hash:
         design += f" The design was fixed beforehand (hash {table.study_hash[:16]}"
@@ -143,10 +143,10 @@ def _effect_text(table: Table) -> list[str]:
 
 def _test_text(table: Table, ranking: Ranking | None) -> str:
     if table.stop_when:
-        return _untested_text(table) + _ranking_text(ranking)
+        return _untested_text(table) + _ranking_text(ranking, one_look=True)
     tests = [(row, table.tests.get((row.comparison.label, MEAN))) for row in table.rows]
     made = [(row, test) for row, test in tests if test is not None]
-    told = [row_title(row) for row, test in made if test.adjusted < 0.05]
+    told = [table.names.row(row.comparison) for row, test in made if test.adjusted < 0.05]
     secondary = sum(not test.primary for _, test in made)
     primary = f"{len(made) - secondary} primary" if secondary else f"{len(made)}"
     others = f"the other {secondary} with the cells" if secondary else "cells"
@@ -159,14 +159,13 @@ def _test_text(table: Table, ranking: Ranking | None) -> str:
     text += f" ({'; '.join(told)})." if told else "."
     if not made:
         text = "No Mean was tested against 50 %, as none has an interval."
-    return text + _ranking_text(ranking)
+    return text + _ranking_text(ranking, one_look=False)
 
 
 def _untested_text(table: Table) -> str:
     """Say what takes the place of tests where the study may be stopped early."""
-    bounds = [(row, row.mean.low, row.mean.high) for row in table.rows]
-    given = [(row, low, high) for row, low, high in bounds if low is not None and high is not None]
-    told = [row_title(row) for row, low, high in given if not low <= 50 <= high]
+    given = [row for row in table.rows if row.mean.half_width is not None]
+    told = [table.names.row(row.comparison) for row in given if row.mean.decided]
     text = (
         f"The study could be stopped at any look ({table.stop_when}), so no Mean was tested "
         f"against 50 %; {len(told)} of {len(given)} confidence sequences exclude it"
@@ -178,7 +177,7 @@ def _untested_text(table: Table) -> str:
     )
 
 
-def _ranking_text(ranking: Ranking | None) -> str:
+def _ranking_text(ranking: Ranking | None, *, one_look: bool) -> str:
     """Say how strengths are estimated and how well they fit; empty where there are none."""
     if ranking is None:
         return ""
@@ -192,5 +191,10 @@ def _ranking_text(ranking: Ranking | None) -> str:
             f"; one strength per source fits the rows with deviance {fit.deviance:.1f} on "
             f"{fit.df} degrees of freedom, {fit.scaled:.1f} after the mean design effect of "
             f"{ranking.design_effect:.1f} (p = {fit.p:.2f})"
+        )
+    if one_look:
+        text += (
+            "; their intervals, rank ranges and fit hold for one look only, and are not protected "
+            "against stopping early"
         )
     return text + "."

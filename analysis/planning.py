@@ -5,7 +5,7 @@ judgments cost nothing more (`curve`). Money is counted in `evaluation/budget.py
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -120,33 +120,18 @@ def judgments_for_power(
     Raises:
         AnalysisError: this crowd cannot reach it with any number of judgments.
     """
-    return _fewest(
-        lambda n: power(rate, n, crowd, rho, alpha) >= wanted,
-        f"no number of judgments gives {wanted:.0%} power to tell {100 * rate:g} from 50",
-    )
 
+    def enough(n: int) -> bool:
+        return power(rate, n, crowd, rho, alpha) >= wanted
 
-def judgments_for_half_width(
-    points: float, rate: float, crowd: Crowd, rho: Correlations = TYPICAL, level: float = LEVEL
-) -> int:
-    """Return the fewest judgments of a row whose expected half-width is at most `points`.
-
-    Raises:
-        AnalysisError: this crowd cannot reach it with any number of judgments.
-    """
-    return _fewest(
-        lambda n: half_width(rate, n, crowd, rho, level) <= points,
-        f"no number of judgments gives a half-width of {points:g} points",
-    )
-
-
-def _fewest(enough: Callable[[float], bool], trouble: str) -> int:
-    """The smallest n for which a monotone condition holds, by doubling and halving."""
     high = 1
     while not enough(high):
         high *= 2
         if high > 10**8:
-            raise AnalysisError(f"{trouble} from these workers and clips: take more of them")
+            raise AnalysisError(
+                f"no number of judgments gives {wanted:.0%} power to tell {100 * rate:g} from 50 "
+                "from these workers and clips: take more of them"
+            )
     low = high // 2
     while high - low > 1:
         middle = (low + high) // 2

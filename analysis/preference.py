@@ -5,35 +5,23 @@ A *row* is a comparison "A over B". A comes first as the study ordered the pair 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.clusters import codes_of
+from analysis.declared import declared_of
 from analysis.errors import JudgmentsError
 from analysis.published import CATEGORY_ORDER, ROW_ORDER
 from analysis.variance import Sample
+from evaluation.study import Comparison
 
 MEAN = "Mean"
 # What the estimates of a row are made from, of the columns that `add_preferences` gives.
 NEEDED = ("row", "category", "y", "worker", "cluster_a", "cluster_b")
 # `real` is second to everything, `static` second to everything but `real`.
 _LAST = {"real": 2, "static": 1}
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A row: how often `source_a` is preferred over `source_b`."""
-
-    source_a: str
-    source_b: str
-
-    @property
-    def label(self) -> str:
-        """The row's name in data."""
-        return f"{self.source_a} over {self.source_b}"
 
 
 def orient(first: str, second: str) -> Comparison:
@@ -133,7 +121,7 @@ def sample_of(preferences: pd.DataFrame) -> Sample:
 
 
 def row_order(
-    comparisons: Iterable[Comparison], declared: Sequence[tuple[str, str]] = ()
+    comparisons: Iterable[Comparison], declared: Sequence[Comparison] = ()
 ) -> list[Comparison]:
     """Order rows as the study declares them.
 
@@ -142,13 +130,13 @@ def row_order(
 
     Args:
         comparisons: the rows.
-        declared: the study file's pairs of sources, in its order.
+        declared: the study file's rows, in its order.
     """
-    order = [*map(frozenset, declared), *ROW_ORDER]
+    order = [*(row.sources for row in declared), *ROW_ORDER]
     known = {pair: i for i, pair in reversed(list(enumerate(order)))}
 
     def key(row: Comparison) -> tuple[int, int, str, str]:
-        place = known.get(frozenset((row.source_a, row.source_b)), len(order))
+        place = known.get(row.sources, len(order))
         last = _LAST.get(row.source_b, 0) if place == len(order) else 0
         return place, last, row.source_b, row.source_a
 
@@ -164,5 +152,5 @@ def category_order(categories: Iterable[str]) -> list[str]:
 def comparisons_in(preferences: pd.DataFrame) -> list[Comparison]:
     """Return the rows that have judgments, in printing order."""
     pairs = preferences[["a", "b"]].drop_duplicates().itertuples(index=False)
-    declared = preferences.attrs.get("comparisons") or ()
-    return row_order((Comparison(str(a), str(b)) for a, b in pairs), declared)
+    rows = (Comparison(str(a), str(b)) for a, b in pairs)
+    return row_order(rows, declared_of(preferences).comparisons)

@@ -11,6 +11,8 @@ Source:
 import math
 from dataclasses import dataclass
 
+from evaluation.study import Comparison
+
 CATEGORY_ORDER = ("golf", "beach", "train", "baby")
 NAMES = {
     "vgan-two-stream": "VGAN Two Stream",
@@ -25,8 +27,7 @@ NAMES = {
 class PublishedRow:
     """A printed row: whole percents by category (empty: none printed) and the printed Mean."""
 
-    source_a: str
-    source_b: str
+    comparison: Comparison
     cells: tuple[int, ...]
     mean: int
 
@@ -37,17 +38,17 @@ class PublishedRow:
 
 
 ROWS = (
-    PublishedRow("vgan-two-stream", "autoencoder-gmm", (88, 83, 87, 71), 82),
-    PublishedRow("vgan-one-stream", "autoencoder-gmm", (85, 88, 85, 73), 82),
-    PublishedRow("vgan-two-stream", "vgan-one-stream", (55, 58, 47, 52), 53),
-    PublishedRow("vgan-two-stream", "real", (21, 23, 23, 6), 18),
-    PublishedRow("vgan-one-stream", "real", (17, 21, 19, 8), 16),
-    PublishedRow("autoencoder-gmm", "real", (4, 2, 4, 2), 3),
+    PublishedRow(Comparison("vgan-two-stream", "autoencoder-gmm"), (88, 83, 87, 71), 82),
+    PublishedRow(Comparison("vgan-one-stream", "autoencoder-gmm"), (85, 88, 85, 73), 82),
+    PublishedRow(Comparison("vgan-two-stream", "vgan-one-stream"), (55, 58, 47, 52), 53),
+    PublishedRow(Comparison("vgan-two-stream", "real"), (21, 23, 23, 6), 18),
+    PublishedRow(Comparison("vgan-one-stream", "real"), (17, 21, 19, 8), 16),
+    PublishedRow(Comparison("autoencoder-gmm", "real"), (4, 2, 4, 2), 3),
     # In the text: "only chose the static frame 38 % of the time"; which generator is not said, the
     # two-stream one is the paper's model.
-    PublishedRow("vgan-two-stream", "static", (), 62),
+    PublishedRow(Comparison("vgan-two-stream", "static"), (), 62),
 )
-ROW_ORDER = tuple(frozenset((row.source_a, row.source_b)) for row in ROWS)
+ROW_ORDER = tuple(row.comparison.sources for row in ROWS)
 
 
 def round_half_up(value: float, digits: int = 0) -> float:
@@ -59,24 +60,23 @@ def round_half_up(value: float, digits: int = 0) -> float:
     return math.floor(round(value * scale, 6) + 0.5) / scale
 
 
-def published_percent(source_a: str, source_b: str, category: str) -> float | None:
-    """Return the printed percent preferring `source_a`, flipped where the paper has it reversed.
+def published_percent(comparison: Comparison, category: str) -> float | None:
+    """Return the printed percent preferring A, flipped where the paper has the row reversed.
 
     Args:
-        source_a: the row's first source.
-        source_b: its second.
+        comparison: the row.
         category: one of the paper's, or `Mean`.
 
     Returns:
         0..100, or None where the paper prints nothing.
     """
     for row in ROWS:
-        if {source_a, source_b} != {row.source_a, row.source_b}:
+        if comparison.sources != row.comparison.sources:
             continue
         value = _printed(row, category)
         if value is None:
             return None
-        return float(value if source_a == row.source_a else 100 - value)
+        return float(value if comparison == row.comparison else 100 - value)
     return None
 
 
@@ -94,7 +94,7 @@ def arithmetic() -> list[str]:
     for row in ROWS:
         mean = row.mean_of_cells
         if mean is not None and round_half_up(mean) != row.mean:
-            names = f"{NAMES[row.source_a]} over {NAMES[row.source_b]}"
+            names = row_title(row.comparison)
             notes.append(
                 f"The paper prints {row.mean} as the Mean of {names}; "
                 f"its printed cells average {mean:g}"
@@ -105,3 +105,8 @@ def arithmetic() -> list[str]:
 def display(source: str) -> str:
     """Return the paper's name of a source where it has one, for print only."""
     return NAMES.get(source, source)
+
+
+def row_title(comparison: Comparison) -> str:
+    """Name a row as the paper would, for print only."""
+    return f"{display(comparison.source_a)} over {display(comparison.source_b)}"

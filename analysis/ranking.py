@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from analysis.clusters import Codes, Floats, codes_of, intersection, kish
 from analysis.errors import AnalysisError
@@ -18,7 +18,6 @@ from analysis.strengths import (
     contests_of,
     fit_strengths,
     goodness_of_fit,
-    preference,
 )
 
 
@@ -28,7 +27,7 @@ class Standing:
 
     Args:
         source: its name.
-        strength: on the link's scale, relative to the mean of all sources.
+        strength: in log odds, relative to the mean of all sources.
         low: lower bound.
         high: upper bound.
         rank: 1 is the strongest.
@@ -49,7 +48,6 @@ class Standing:
 class Ranking:
     """Strengths, strongest first, and how well they fit."""
 
-    link: str
     standings: tuple[Standing, ...]
     fit: Fit
     design_effect: float
@@ -69,14 +67,11 @@ class _Covariance:
         return float(max(contrast @ part @ contrast for part in parts))
 
 
-def rank(
-    preferences: pd.DataFrame, link: str = "bradley-terry", *, level: float = LEVEL
-) -> Ranking:
+def rank(preferences: pd.DataFrame, *, level: float = LEVEL) -> Ranking:
     """Rank the sources of a study over all categories.
 
     Args:
         preferences: from `table_preferences`.
-        link: one of `LINKS`.
         level: nominal coverage of the intervals.
 
     Raises:
@@ -86,9 +81,9 @@ def rank(
     contests, pair, won = contests_of(preferences)
     if len(contests.sources) < 2:
         raise AnalysisError("a ranking needs two sources or more")
-    strengths = fit_strengths(contests, link)
+    strengths = fit_strengths(contests)
     workers = codes_of(preferences["worker"])
-    covariance = _covariance(contests, strengths, won, pair, preferences, link)
+    covariance = _covariance(contests, strengths, won, pair, preferences)
     df = max(kish(workers) - 1, 1.0)
     quantile = float(stats.t.ppf(0.5 + level / 2, df))
     size = len(strengths)
@@ -111,7 +106,7 @@ def rank(
     free = centred[:, :-1]
     effects = [covariance.of(row) / (row @ covariance.independent @ row) for row in free]
     deff = float(np.mean(effects))
-    return Ranking(link, standings, goodness_of_fit(contests, strengths, link, deff), deff, df)
+    return Ranking(standings, goodness_of_fit(contests, strengths, deff), deff, df)
 
 
 def _free(contrast: Floats) -> Floats:
@@ -164,7 +159,6 @@ def _covariance(
     won: Floats,
     pair: Codes,
     preferences: pd.DataFrame,
-    link: str,
 ) -> _Covariance:
     """Covariance of the free strengths, clustered by worker and by clip on either side.
 
@@ -172,10 +166,8 @@ def _covariance(
     clip they share (Aronow, Samii and Assenova, Political Analysis 23, 2015), and by the worker.
     """
     design = contests.design
-    rate, slope = preference(link, design @ (strengths[:-1] - strengths[-1]))
-    spread = rate * (1 - rate)
-    values = ((won - rate[pair]) * (slope / spread)[pair])[:, None] * design[pair]
-    scores = _Scores(values, pair, design, slope**2 / spread)
+    rate = special.expit(design @ (strengths[:-1] - strengths[-1]))
+    scores = _Scores((won - rate[pair])[:, None] * design[pair], pair, design, rate * (1 - rate))
     information = (design * (contests.games * scores.weight)[:, None]).T @ design
     inverse = np.linalg.inv(information)
     n = len(won)

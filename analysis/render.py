@@ -1,6 +1,6 @@
 """Table 1 as text, Markdown, LaTeX, HTML, CSV or JSON.
 
-CSV and JSON keep unrounded numbers and the sources' own names; the others print the paper's.
+CSV and JSON keep unrounded numbers and slugs; the others print names (`names.py`).
 """
 
 import csv
@@ -12,7 +12,6 @@ from dataclasses import asdict
 
 from analysis.data import to_csv, to_dict
 from analysis.layout import (
-    BANNER,
     Layout,
     Line,
     details,
@@ -23,6 +22,7 @@ from analysis.layout import (
 )
 from analysis.sensitivity import Sensitivity
 from analysis.table import Table
+from analysis.text import BANNER, text_grid
 
 
 def render(table: Table, form: str, *, paper: bool = False, more: bool = False) -> str:
@@ -93,25 +93,6 @@ def to_text(layout: Layout) -> str:
     if layout.banner:
         out = [layout.banner, *out, layout.banner]
     return "\n".join(out) + "\n"
-
-
-def text_grid(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Render a plain table for a terminal; all but the first two columns to the right."""
-    grid = [list(header), *map(list, rows)]
-    widths = [max(len(row[i]) for row in grid) for i in range(len(header))]
-
-    def line(row: Sequence[str]) -> str:
-        cells = [
-            value.ljust(width) if i == 0 or not _numeric(rows, i) else value.rjust(width)
-            for i, (value, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        return "  ".join(cells).rstrip()
-
-    return "\n".join([title, *map(line, grid)]) + "\n"
-
-
-def _numeric(rows: Sequence[Sequence[str]], column: int) -> bool:
-    return all(row[column][:1] in "0123456789-–<>" for row in rows)
 
 
 def _sentence(text: str) -> str:

@@ -1,30 +1,20 @@
 """Two studies of the same comparisons: do their rows differ?
 
-    python analysis/replication.py FIRST.csv SECOND.csv
-
 Workers and clips of the two studies are taken to be different, so their variances add.
 """
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-if not __package__:  # run as a file: import from the checkout, not from analysis/ itself
-    sys.path[0] = str(Path(__file__).resolve().parents[1])
-
-import click
 import pandas as pd
 from scipy import stats
 
-from analysis.command import Command
-from analysis.errors import AnalysisError
-from analysis.layout import BANNER, p_text, percent_text
-from analysis.load import load_judgments
-from analysis.preference import Comparison
-from analysis.render import text_grid
+from analysis.errors import AnalysisError, UsageError
+from analysis.exclusions import rules_for
 from analysis.significance import holm
-from analysis.table import Row, Table, build_table, rules_for
+from analysis.table import Row, Table, build_table
+from analysis.text import BANNER, p_text, percent_text, text_grid
+from evaluation.study import Comparison
 
 
 @dataclass(frozen=True)
@@ -63,18 +53,24 @@ def differences(first: Table, second: Table) -> list[Difference]:
         second: another study's.
 
     Raises:
+        UsageError: the studies ask different questions.
         AnalysisError: no row has an interval in both, or the categories differ.
     """
+    if first.question != second.question:
+        raise UsageError(
+            f"A asks {first.question!r} and B asks {second.question!r}; different questions are "
+            "not compared"
+        )
     if set(first.categories) != set(second.categories):
         raise AnalysisError(
             "the studies have different categories, so their Means are of different things: "
             f"{', '.join(first.categories)}; {', '.join(second.categories)}"
         )
-    others = {frozenset(_sources(row)): row for row in second.rows}
+    others = {row.comparison.sources: row for row in second.rows}
     found = [
         made
         for row in first.rows
-        if (other := others.get(frozenset(_sources(row)))) and (made := _difference(row, other))
+        if (other := others.get(row.comparison.sources)) and (made := _difference(row, other))
     ]
     if not found:
         raise AnalysisError("no row has an interval in both studies")
@@ -83,10 +79,6 @@ def differences(first: Table, second: Table) -> list[Difference]:
         Difference(d.comparison, d.first, d.second, d.low, d.high, d.p, p)
         for d, p in zip(found, adjusted, strict=True)
     ]
-
-
-def _sources(row: Row) -> tuple[str, str]:
-    return row.comparison.source_a, row.comparison.source_b
 
 
 def _difference(row: Row, other: Row) -> Difference | None:
@@ -106,25 +98,28 @@ def _difference(row: Row, other: Row) -> Difference | None:
     return Difference(row.comparison, a.percent, second, points - half, points + half, p, p)
 
 
-@click.command(cls=Command)
-@click.argument("first", type=click.Path(path_type=Path))
-@click.argument("second", type=click.Path(path_type=Path))
-@click.option("--exclude", "rules", multiple=True, metavar="RULE", help="As in table1.")
-def main(first: Path, second: Path, rules: tuple[str, ...]) -> None:
-    """Compare the rows of two exported studies, FIRST and SECOND judgments.csv."""
-    click.echo(comparison_text([load_judgments(file=p) for p in (first, second)], rules), nl=False)
-
-
-def comparison_text(studies: Sequence[pd.DataFrame], rules: Sequence[str]) -> str:
+def comparison_text(
+    studies: Sequence[pd.DataFrame], rules: Sequence[str], simulated: bool | None = None
+) -> str:
     """Return the differences of two studies as a text table.
 
     Args:
         studies: judgments of the first and of the second, from `load_judgments`.
         rules: exclusions asked for; none: what each study file declares.
+        simulated: whether simulated judgments may be compared with people's; None: it was not said.
 
     Raises:
+        UsageError: people's judgments beside simulated ones, and nobody said so; or as
+            `differences`.
         AnalysisError: see `differences`.
     """
+    made_up = [bool(judgments.attrs["simulated"]) for judgments in studies]
+    if made_up[0] != made_up[1] and not simulated:
+        which, other = ("A", "B") if made_up[0] else ("B", "A")
+        raise UsageError(
+            f"judgments of {which} are simulated and those of {other} are people's; to compare "
+            "them all the same, say --include-simulated"
+        )
     tables = [build_table(judgments, rules_for(judgments, rules)) for judgments in studies]
     grid = [
         (
@@ -138,10 +133,16 @@ def comparison_text(studies: Sequence[pd.DataFrame], rules: Sequence[str]) -> st
         )
         for d in differences(tables[0], tables[1])
     ]
-    banner = f"{BANNER}\n" if any(table.simulated for table in tables) else ""
+    marked = [
+        name for name, simulated in zip(("first", "second"), made_up, strict=True) if simulated
+    ]
+    banner = f"{BANNER} ({' and '.join(marked)} study)\n" if marked else ""
     header = ("row", "first", "second", "points", "95 % interval", "p", "p (Holm)")
-    return banner + text_grid("Second study minus first, percent preferring A", header, grid)
-
-
-if __name__ == "__main__":
-    main()
+    text = text_grid("Second study minus first, percent preferring A", header, grid)
+    stopped = [table.stop_when for table in tables if table.stop_when]
+    if stopped:
+        text += (
+            f"A study may be stopped early ({'; '.join(dict.fromkeys(stopped))}): these intervals "
+            "and tests hold for one look only, and are not protected\n"
+        )
+    return banner + text

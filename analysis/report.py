@@ -10,42 +10,40 @@ from pathlib import Path
 if not __package__:  # run as a file: import from the checkout, not from analysis/ itself
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-import click
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from analysis import figures
-from analysis.command import Command, judgment_options, judgments_from, write_text
-from analysis.errors import AnalysisError, ConvergenceError, EvaluationError
+from analysis.command import Command
+from analysis.commands import report as command
+from analysis.errors import AnalysisError, ConvergenceError
 from analysis.examples import examples
 from analysis.exclusions import Rule, exclude
 from analysis.layout import (
-    BANNER,
-    Grid,
     details,
     lay_out,
-    p_text,
     sensitivity_remarks,
     sensitivity_rows,
     tests_and_effects,
 )
 from analysis.methods import CITATIONS, methods
+from analysis.names import Names
 from analysis.preference import table_preferences
-from analysis.published import display
 from analysis.quality import funnel_steps, quality
 from analysis.ranking import Ranking, rank
 from analysis.render import GRIDS, html_grid, render, to_html
 from analysis.rexport import write_r
 from analysis.sensitivity import sensitivity
-from analysis.sessions import devices, read_sessions, session_funnel, survey_answers
-from analysis.table import Table, build_table, rules_for
+from analysis.sessions import devices, session_funnel, survey_answers
+from analysis.table import Table, build_table
+from analysis.text import BANNER, Grid, p_text
 from evaluation.columns import JUDGMENT_COLUMNS
+from evaluation.files import write_atomic
 
 
 def report(
@@ -87,10 +85,10 @@ def report(
         "sensitivity": sensitivity_rows(found),
     }
     if ranking is not None:
-        grids["ranking"] = ranking_rows(ranking)
+        grids["ranking"] = ranking_rows(ranking, table.names, one_look=table.stop_when is not None)
     about = _session_grids(sessions)
     grids |= {name.lower(): grid for name, grid in about.items()}
-    shown, unseen = examples(preferences, find_clip) if find_clip else ([], [])
+    shown, unseen = examples(preferences, find_clip, table.names) if find_clip else ([], [])
     page = _template().render(
         study=table.study,
         question=table.question,
@@ -115,10 +113,12 @@ def report(
         details=_grid("", grids["details"]),
         dictionary=JUDGMENT_COLUMNS,
     )
-    _write_figures(out, drawn, svgs)
+    for name, made in drawn.items():
+        write_atomic(out / "figures" / f"{name}.svg", svgs[name].encode())
+        write_atomic(out / "figures" / f"{name}.pdf", figures.to_pdf(made))
     _write_tables(out, table, grids, paper=paper)
     write_r(kept, out / "r")
-    write_text(out / "report.html", page)
+    write_atomic(out / "report.html", page.encode())
     return out / "report.html"
 
 
@@ -155,12 +155,19 @@ def _ranking(preferences: pd.DataFrame) -> tuple[Ranking | None, str]:
         return None, f"No ranking: {error}."
 
 
-def ranking_rows(ranking: Ranking) -> Grid:
-    """Return header and rows of the leaderboard."""
-    header = ("source", "strength", "interval", "rank", "rank range")
+def ranking_rows(ranking: Ranking, names: Names, *, one_look: bool = False) -> Grid:
+    """Return header and rows of the leaderboard.
+
+    Args:
+        ranking: from `rank`.
+        names: for print.
+        one_look: say that the intervals hold for one look, as the study may be stopped early.
+    """
+    interval = "interval, for one look only" if one_look else "interval"
+    header = ("source", "strength", interval, "rank", "rank range")
     rows: list[tuple[str, ...]] = [
         (
-            display(s.source),
+            names.source(s.source),
             f"{s.strength:.2f}",
             f"{s.low:.2f} to {s.high:.2f}",
             str(s.rank),
@@ -207,89 +214,24 @@ def _figures(
         "response_times": figures.response_times(judgments, table.simulated),
     }
     if ranking is not None:
-        drawn["ranking"] = figures.leaderboard(ranking, table.simulated)
+        drawn["ranking"] = figures.leaderboard(
+            ranking, table.names, table.simulated, one_look=table.stop_when is not None
+        )
     return drawn
 
 
-def _write_figures(out: Path, drawn: Mapping[str, Figure], svgs: Mapping[str, str]) -> None:
-    try:
-        for folder in ("figures", "tables", "r"):
-            (out / folder).mkdir(parents=True, exist_ok=True)
-        for name, made in drawn.items():
-            _write_bytes(out / "figures" / f"{name}.pdf", figures.to_pdf(made))
-    except OSError as error:
-        raise EvaluationError(f"{out}: cannot be written ({error.strerror})") from None
-    for name, svg in svgs.items():
-        write_text(out / "figures" / f"{name}.svg", svg)
-
-
 def _write_tables(out: Path, table: Table, grids: Mapping[str, Grid], *, paper: bool) -> None:
+    texts = {
+        f"{name}.tex": GRIDS["latex"](name.capitalize(), *grid) for name, grid in grids.items()
+    }
     for form, ending in (("latex", "tex"), ("csv", "csv"), ("markdown", "md"), ("json", "json")):
-        write_text(out / "tables" / f"table1.{ending}", render(table, form, paper=paper))
-    for name, grid in grids.items():
-        write_text(out / "tables" / f"{name}.tex", GRIDS["latex"](name.capitalize(), *grid))
+        texts[f"table1.{ending}"] = render(table, form, paper=paper)
+    for name, text in texts.items():
+        write_atomic(out / "tables" / name, text.encode())
 
 
-def _write_bytes(path: Path, data: bytes) -> None:
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_bytes(data)
-    os.replace(temporary, path)
-
-
-def clips_in(folder: Path) -> Callable[[str], Path | None]:
-    """Look clips up in a folder that holds `SOURCE/relative-path`; sources may be links."""
-
-    def find(clip: str) -> Path | None:
-        # By name: whoever made the folder may link to elsewhere, an id from a file may not.
-        inside = not Path(clip).is_absolute() and ".." not in Path(clip).parts
-        path = folder / clip
-        return path if inside and path.is_file() else None
-
-    return find
-
-
-def clip_finder(
-    db: str | None, study: str, clips: Path | None
-) -> Callable[[str], Path | None] | None:
-    """Return what finds the file of a clip: in a folder, else where the database has it."""
-    if clips is not None:
-        return clips_in(clips)
-    if db is None:
-        return None
-    from analysis.database import clips_of
-
-    return clips_of(db, study)
-
-
-@click.command(cls=Command)
-@judgment_options
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
-@click.option("--paper", is_flag=True, help="Print the published Table 1 beside ours.")
-@click.option(
-    "--clips",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="Folder with SOURCE/... clips, to show example pairs. With --db they are found.",
-)
-@click.option("--survey", is_flag=True, help="Tabulate the survey's answers too.")
-def main(
-    db: str | None,
-    file: Path | None,
-    study: str | None,
-    question: str | None,
-    rules: tuple[str, ...],
-    simulated: bool | None,
-    out: Path,
-    paper: bool,
-    clips: Path | None,
-    survey: bool,
-) -> None:
-    """Write the report of a study: HTML, figures, tables, files for R."""
-    judgments = judgments_from(db, file, study, question, rules, simulated)
-    find = clip_finder(db, judgments.attrs["study"], clips)
-    sessions = read_sessions(db, file, judgments.attrs["study"], survey=survey)
-    chosen = rules_for(judgments, rules)
-    written = report(judgments, out, chosen, paper=paper, find_clip=find, sessions=sessions)
-    click.echo(f"wrote {written}")
+# The same options and the same body as the command of `vgan-eval`.
+main = Command("report", callback=command.callback, params=command.params, help=command.help)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.command import write_text
 from analysis.preference import table_preferences
+from evaluation.files import write_atomic
 
 COLUMNS = (
     "judgment", "worker", "row", "category", "source_a", "source_b", "clip_a", "clip_b", "side",
@@ -88,11 +88,11 @@ def long_table(judgments: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_r(judgments: pd.DataFrame, out: Path) -> None:
-    """Write `judgments_long.csv` and `analysis.R` into a folder that exists.
+    """Write `judgments_long.csv` and `analysis.R` into a folder, made if needed.
 
     Raises:
         EvaluationError: a file cannot be written.
     """
     text = long_table(judgments).to_csv(index=False, lineterminator="\n")
-    write_text(out / "judgments_long.csv", text)
-    write_text(out / "analysis.R", SCRIPT)
+    write_atomic(out / "judgments_long.csv", text.encode())
+    write_atomic(out / "analysis.R", SCRIPT.encode())

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pandas as pd
 from scipy import stats
 
-from analysis.errors import AnalysisError, ConvergenceError, JudgmentsError
+from analysis.errors import ConvergenceError, JudgmentsError, NothingLeft
 from analysis.exclusions import Rule, exclude
 from analysis.intervals import LEVEL
 from analysis.preference import table_preferences
@@ -61,7 +61,8 @@ class Sensitivity:
     """All variants, and the verdict.
 
     Args:
-        rows: names of the rows, in the order of `Variant.means`.
+        rows: names of the rows in data, in the order of `Variant.means`.
+        titles: their names in print.
         variants: `default` first, then `none`, then the grid.
         left_out: rules that this study cannot apply, and why.
         stands: share of the variants in which each row is on the default's side of 50 %, decided.
@@ -70,6 +71,7 @@ class Sensitivity:
     """
 
     rows: tuple[str, ...]
+    titles: tuple[str, ...]
     variants: tuple[Variant, ...]
     left_out: tuple[str, ...]
     stands: tuple[float | None, ...]
@@ -117,13 +119,19 @@ def sensitivity(
             if str(error) not in left_out:
                 left_out.append(str(error))
             continue
-        except AnalysisError:
+        except NothingLeft:
             left_out.append(f"{name}: leaves no judgments")
             continue
         variants.append(_variant(name, table, default, _ranking(judgments, chosen), order))
-    labels = tuple(row.comparison.label for row in default.rows)
+    rows = [row.comparison for row in default.rows]
     return Sensitivity(
-        labels, tuple(variants), tuple(left_out), _stands(variants), level, partial_mean
+        tuple(row.label for row in rows),
+        tuple(map(default.names.row, rows)),
+        tuple(variants),
+        tuple(left_out),
+        _stands(variants),
+        level,
+        partial_mean,
     )
 
 
@@ -155,19 +163,13 @@ def _variant(
         if base.mean.se:
             shifts.append(abs(row.mean.percent - base.mean.percent) / base.mean.se)
     tau = float(stats.kendalltau(ours, theirs).statistic) if len(ours) > 1 else math.nan
-    decided = tuple(
-        row.mean.low is not None
-        and row.mean.high is not None
-        and not row.mean.low <= 50 <= row.mean.high
-        for row in table.rows
-    )
     both = order is not None and default_order is not None
     return Variant(
         name,
         table.workers,
         table.judgments,
         means,
-        decided,
+        tuple(row.mean.decided for row in table.rows),
         max(shifts) if shifts else None,
         None if math.isnan(tau) else tau,
         order == default_order if both else None,

@@ -16,7 +16,7 @@ import pandas as pd
 from analysis.database import text_of
 from analysis.declared import choices_of, survey_choices
 from analysis.errors import JudgmentsError
-from analysis.layout import Grid, percent_text
+from analysis.text import Grid, percent_text
 from evaluation.database import find_study, open_database
 from evaluation.export_rows import session_rows
 

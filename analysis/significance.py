@@ -9,7 +9,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
@@ -112,22 +111,6 @@ def tests_of(
     return out
 
 
-def sign_flip(y: Floats, worker: NDArray[np.int64], *, seed: int, draws: int = 4999) -> float:
-    """Return the p-value of a permutation test that flips whole workers; no normal theory.
-
-    Args:
-        y: (n,), 1 where A was preferred.
-        worker: (n,), codes of the workers.
-        seed: of the random flips.
-        draws: number of random sign patterns.
-    """
-    sums = np.bincount(worker, weights=y - 0.5)
-    rng = np.random.default_rng(seed)
-    flips = rng.choice(np.array([-1.0, 1.0]), (draws, len(sums)))
-    extreme = np.abs(flips @ sums) >= abs(sums.sum()) - 1e-9
-    return float((1 + extreme.sum()) / (draws + 1))
-
-
 @dataclass(frozen=True)
 class Effect:
     """How large a preference is, in four currencies.
@@ -159,14 +142,3 @@ def effect(percent: float) -> Effect:
     z = float(special.ndtri(rate))
     odds = rate / (1 - rate) if rate < 1 else float("inf")
     return Effect(percent - 50, odds, 2**0.5 * z, z / float(special.ndtri(0.75)))
-
-
-def tests_frame(tests: dict[tuple[str, str], Test]) -> pd.DataFrame:
-    """Return the tests as a table: row, category, t, df, p, adjusted, primary."""
-    return pd.DataFrame(
-        [
-            (row, category, t.t, t.df, t.p, t.adjusted, t.primary)
-            for (row, category), t in tests.items()
-        ],
-        columns=["row", "category", "t", "df", "p", "adjusted", "primary"],
-    )

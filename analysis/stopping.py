@@ -1,24 +1,25 @@
 """Where a running study stands by its stopping rule, as text: which rows still need judgments."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from analysis.errors import UsageError
-from analysis.exclusions import exclude
-from analysis.layout import BANNER, NONE, percent_text
+from analysis.declared import Declared
+from analysis.errors import NothingLeft, UsageError
+from analysis.exclusions import rules_for
+from analysis.intervals import NOTHING, Estimate
 from analysis.load import load_judgments
-from analysis.preference import Comparison, table_preferences
-from analysis.render import text_grid
-from analysis.sequential import Look, StopRule, looks, parse_stop, rows_to_top_up
-from analysis.table import rules_for
+from analysis.sequential import is_done
+from analysis.table import build_table
+from analysis.text import BANNER, interval_text, percent_text, text_grid
 from evaluation.database import find_study, open_database
 from evaluation.progress import CellProgress, study_progress
-from evaluation.schema import Pair, PlanBatch, Study, Trial, TrialKind
+from evaluation.schema import Study
+from evaluation.stop_rule import StopRule, parse_stop
+from evaluation.study import Comparison
 
 
 def sequential_status_text(
@@ -55,7 +56,7 @@ class QuestionLook:
     Args:
         study: its name.
         cells: its progress, of the question.
-        states: the rows that have judgments.
+        means: of the rows by their names in data, with intervals that hold at all looks together.
         stop: the rule.
         notes: what the exclusions left out.
         simulated: whether any judgment is simulated.
@@ -63,22 +64,29 @@ class QuestionLook:
 
     study: str
     cells: tuple[CellProgress, ...]
-    states: tuple[Look, ...]
+    means: Mapping[str, Estimate]
     stop: StopRule
-    notes: tuple[str, ...]
-    simulated: bool
+    notes: tuple[str, ...] = ()
+    simulated: bool = False
 
     @property
     def rows(self) -> list[Comparison]:
         """The planned rows, in the order of the plan."""
-        return list(dict.fromkeys(Comparison(c.source_a, c.source_b) for c in self.cells))
+        return list(dict.fromkeys(cell.comparison for cell in self.cells))
+
+    def mean(self, row: Comparison) -> Estimate:
+        """Return a row's Mean; `NOTHING` where nobody judged it."""
+        return self.means.get(row.label, NOTHING)
+
+    def done(self, row: Comparison) -> bool:
+        """Whether a row may stop."""
+        return is_done(self.mean(row), self.stop)
 
 
 def declared_rule(db: str, study: str | None) -> str | None:
     """Return `stop_when` of the study file's [analysis], or None where there is none."""
     with _reading(db, study) as (_, found):
-        rule = found.design.get("analysis", {}).get("stop_when")
-    return None if rule is None else str(rule)
+        return Declared.of(found.seed, found.design).stop_when
 
 
 def questions_of(db: str, study: str | None) -> list[str]:
@@ -106,49 +114,28 @@ def look_at_question(
     simulated: str = "refuse",
 ) -> QuestionLook:
     """Look at a study; the arguments and errors are those of `sequential_status_text`."""
-    asked = parse_stop(rule) if rule else None
-    declared = declared_rule(db, study)
-    if asked is None and not declared:
+    with _reading(db, study) as (session, found):
+        stop_when = rule or Declared.of(found.seed, found.design).stop_when
+        name, cells = found.name, tuple(_of_question(study_progress(session, found), question))
+    if stop_when is None:
         raise UsageError(
             "no stopping rule: say --stop-when 'decided or half-width 3', or write stop_when under "
             "[analysis] of the study file"
         )
-    stop = asked or parse_stop(str(declared))
-    with _reading(db, study) as (session, found):
-        name = found.name
-        cells = _of_question(study_progress(session, found), question)
-        planned = first_plan(session, found)
+    stop = parse_stop(stop_when)
     if not any(cell.counted for cell in cells):
-        return QuestionLook(name, tuple(cells), (), stop, (), False)
+        return QuestionLook(name, cells, {}, stop)
     judgments = load_judgments(db, study=name, question=question, simulated=simulated)
-    kept, dropped = exclude(judgments, rules_for(judgments, ()))
-    notes = tuple(f"left out by {d.rule}: {d.judgments:,} judgments" for d in dropped)
-    categories = planned_categories(cells)
-    states = tuple(looks(table_preferences(kept), planned, categories=categories))
-    return QuestionLook(name, tuple(cells), states, stop, notes, judgments.attrs["simulated"])
-
-
-def first_plan(session: Session, study: Study) -> dict[str, int]:
-    """Judgments of each row in the first plan: what was fixed before the first look."""
-    test = (Trial.study_id == study.id, Trial.kind == TrialKind.TEST)
-    rows = session.execute(
-        select(Pair.source_a, Pair.source_b, PlanBatch.number, func.count())
-        .join(Trial, Trial.pair_id == Pair.id)
-        .join(PlanBatch, PlanBatch.id == Trial.batch_id)
-        .where(*test)
-        .group_by(Pair.source_a, Pair.source_b, PlanBatch.number)
-        .order_by(PlanBatch.number.desc())
-    )
-    return {Comparison(a, b).label: int(n) for a, b, _, n in rows}
-
-
-def planned_categories(cells: Iterable[CellProgress]) -> dict[str, set[str]]:
-    """Return the categories that each row is planned in, by its name in data."""
-    found: dict[str, set[str]] = {}
-    for cell in cells:
-        label = Comparison(cell.source_a, cell.source_b).label
-        found.setdefault(label, set()).add(cell.category)
-    return found
+    marked = bool(judgments.attrs["simulated"])
+    rules = rules_for(judgments, ())
+    try:
+        # What there is of a row that lacks a category is shown too, without an interval.
+        table = build_table(judgments, rules, partial_mean=True, stop_when=stop_when)
+    except NothingLeft as error:
+        return QuestionLook(name, cells, {}, stop, (str(error),), marked)
+    means = {row.comparison.label: row.mean for row in table.rows}
+    notes = tuple(f"left out by {d.rule}: {d.judgments:,} judgments" for d in table.dropped)
+    return QuestionLook(name, cells, means, stop, notes, marked)
 
 
 def _of_question(cells: list[CellProgress], question: str | None) -> list[CellProgress]:
@@ -162,46 +149,38 @@ def _of_question(cells: list[CellProgress], question: str | None) -> list[CellPr
 
 def look_text(found: QuestionLook) -> str:
     """Return a look as text, without the banner of simulated raters."""
-    planned: Counter[str] = Counter()
-    counted: Counter[str] = Counter()
+    planned: Counter[Comparison] = Counter()
+    counted: Counter[Comparison] = Counter()
     for cell in found.cells:
-        label = Comparison(cell.source_a, cell.source_b).label
-        planned[label] += cell.planned
-        counted[label] += cell.counted
-    by_row, stop = {state.row: state for state in found.states}, found.stop
+        planned[cell.comparison] += cell.planned
+        counted[cell.comparison] += cell.counted
     grid = [
         (
             row.label,
-            *_numbers(by_row.get(row.label)),
-            f"{counted[row.label]:,}",
-            f"{planned[row.label]:,}",
-            _state(by_row.get(row.label), stop),
+            percent_text(mean.percent),
+            interval_text(mean),
+            percent_text(mean.half_width),
+            f"{counted[row]:,}",
+            f"{planned[row]:,}",
+            _state(mean, found.stop),
         )
         for row in found.rows
+        for mean in [found.mean(row)]
     ]
     header = ("row", "percent", "at all looks", "half-width", "counted", "planned", "state")
-    title = f"{found.study}: 95 % confidence sequences, stop when {stop.text}"
+    title = f"{found.study}: 95 % confidence sequences, stop when {found.stop.text}"
     text = text_grid(title, header, grid) + "".join(f"{note}\n" for note in found.notes)
-    needy = [row.label for row in rows_to_top_up(found.states, stop, found.rows)]
+    needy = [row.label for row in found.rows if not found.done(row)]
     if not needy:
         return text + "Every row is done: the study may stop.\n"
     return text + f"Rows that still need judgments: {'; '.join(needy)}.\n"
 
 
-def _numbers(state: Look | None) -> tuple[str, str, str]:
-    if state is None:
-        return NONE, NONE, NONE
-    bounds = NONE
-    if state.low is not None:
-        bounds = f"{percent_text(state.low)}–{percent_text(state.high)}"
-    return percent_text(state.percent), bounds, percent_text(state.half_width)
-
-
-def _state(state: Look | None, stop: StopRule) -> str:
-    if state is None:
+def _state(mean: Estimate, stop: StopRule) -> str:
+    if not mean.n:
         return "no judgments yet"
-    if state.low is None:
+    if mean.half_width is None:
         return "too few workers, or an empty category"
-    if not stop.done(state):
+    if not is_done(mean, stop):
         return "needs judgments"
-    return "done: decided" if stop.decided and state.decided else "done: short enough"
+    return "done: decided" if stop.decided and mean.decided else "done: short enough"

@@ -1,8 +1,7 @@
-"""One strength per source from the table of wins: Bradley-Terry and Thurstone.
+"""One strength per source from the table of wins: Bradley-Terry.
 
-P(A preferred over B) = F(strength A - strength B), with F logistic (Bradley-Terry) or normal
-(Thurstone, case V). Strengths sum to 0. The fit needs only the table of wins, so that a refit
-costs microseconds (`bootstrap_strengths`).
+The log odds that A is preferred over B are the strength of A minus that of B. Strengths sum to 0.
+The fit needs only the table of wins, so that a refit costs microseconds (`bootstrap_strengths`).
 """
 
 from dataclasses import dataclass
@@ -17,22 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from analysis.clusters import Codes, Floats, codes_of
 from analysis.errors import ConvergenceError
 
-LINKS = ("bradley-terry", "thurstone")
-JOD = float(stats.norm.ppf(0.75))  # one just objectionable difference is a preference of 75 %
 _STEPS = 60
-
-
-def preference(link: str, difference: Floats) -> tuple[Floats, Floats]:
-    """Return the preference and its slope, at differences of strength.
-
-    Args:
-        link: one of `LINKS`.
-        difference: strength of the first minus strength of the second.
-    """
-    if link == "thurstone":
-        return special.ndtr(difference), np.exp(-(difference**2) / 2) / np.sqrt(2 * np.pi)
-    rate = special.expit(difference)
-    return rate, rate * (1 - rate)
 
 
 @dataclass(frozen=True)
@@ -106,12 +90,11 @@ def check_connected(contests: Contests) -> None:
         )
 
 
-def fit_strengths(contests: Contests, link: str = "bradley-terry") -> Floats:
+def fit_strengths(contests: Contests) -> Floats:
     """Return the maximum-likelihood strengths by Fisher scoring.
 
     Args:
         contests: one table, or many: any leading axes of `wins` and `games` are fitted at once.
-        link: one of `LINKS`.
 
     Returns:
         (..., M), strengths that sum to 0; NaN for a table of many that has no finite maximum.
@@ -127,10 +110,9 @@ def fit_strengths(contests: Contests, link: str = "bradley-terry") -> Floats:
     beta = np.zeros((len(wins), design.shape[1]))
     worst = np.full(len(wins), np.inf)
     for _ in range(_STEPS):
-        rate, slope = preference(link, beta @ design.T)
-        spread = np.clip(rate * (1 - rate), 1e-12, None)
-        score = (wins - games * rate) * slope / spread @ design
-        weight = games * slope**2 / spread
+        rate = special.expit(beta @ design.T)
+        score = (wins - games * rate) @ design
+        weight = games * np.clip(rate * (1 - rate), 1e-12, None)
         information = np.einsum("rp,pk,pl->rkl", weight, design, design, optimize=True)
         step = np.einsum("rkl,rl->rk", np.linalg.pinv(information, hermitian=True), score)
         worst = np.abs(step).max(axis=1)
@@ -163,12 +145,10 @@ class Fit:
     p: float | None
 
 
-def goodness_of_fit(
-    contests: Contests, strengths: Floats, link: str = "bradley-terry", design_effect: float = 1.0
-) -> Fit:
+def goodness_of_fit(contests: Contests, strengths: Floats, design_effect: float = 1.0) -> Fit:
     """Compare the rows' win rates with what one strength per source implies."""
     i, j = contests.pairs.T
-    rate, _ = preference(link, strengths[i] - strengths[j])
+    rate = special.expit(strengths[i] - strengths[j])
     wins, games = contests.wins, contests.games
     parts = special.xlogy(wins, wins / (games * rate))
     parts = parts + special.xlogy(games - wins, (games - wins) / (games * (1 - rate)))
@@ -178,9 +158,7 @@ def goodness_of_fit(
     return Fit(deviance, scaled, df, float(stats.chi2.sf(scaled, df)) if df > 0 else None)
 
 
-def bootstrap_strengths(
-    preferences: pd.DataFrame, draws: int, seed: int, link: str = "bradley-terry"
-) -> Floats:
+def bootstrap_strengths(preferences: pd.DataFrame, draws: int, seed: int) -> Floats:
     """Refit the strengths on resampled workers.
 
     Workers are resampled whole; clips are not, so intervals from these draws are too short where
@@ -190,7 +168,6 @@ def bootstrap_strengths(
         preferences: from `table_preferences`.
         draws: how many refits.
         seed: of the resampling.
-        link: one of `LINKS`.
 
     Returns:
         (draws, M), in the alphabetical order of the sources; NaN where a draw has no maximum.
@@ -204,4 +181,4 @@ def bootstrap_strengths(
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(workers, np.full(workers, 1 / workers), draws).astype(np.float64)
     many = Contests(contests.sources, contests.pairs, drawn @ wins, drawn @ games)
-    return fit_strengths(many, link)
+    return fit_strengths(many)

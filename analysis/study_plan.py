@@ -1,11 +1,9 @@
 """What a study file will cost and can tell, as text: `vgan-eval plan`. See docs/planning.md."""
 
-import math
 from collections.abc import Sequence
 
 from analysis.errors import AnalysisError, UsageError
-from analysis.forecast import Forecast, Pilot, PlannedRow, forecast
-from analysis.layout import BANNER, NONE
+from analysis.forecast import Forecast, Pilot, PlannedRow, forecast, pair_use
 from analysis.planning import (
     allocate,
     curve,
@@ -14,8 +12,16 @@ from analysis.planning import (
     judgments_for_power,
     power,
 )
-from analysis.render import text_grid
-from evaluation.budget import Cost, check_pay, plan_cost
+from analysis.text import BANNER, NONE, text_grid
+from evaluation.budget import (
+    Cost,
+    PairUse,
+    check_pay,
+    filling,
+    plan_cost,
+    short_sessions,
+    worker_trials,
+)
 from evaluation.study import Study
 
 CROWDS = ("local", "link", "mturk", "prolific")
@@ -47,7 +53,7 @@ def plan_text(
     expected = forecast(study, rows, pilot)
     parts = [
         _head(study, expected, pilot),
-        _cost_table(study, expected.judgments, (crowd,) if crowd else CROWDS),
+        _cost_table(study, expected.pair_use, (crowd,) if crowd else CROWDS),
         _precision_table(expected),
         _power_table(expected, difference),
         _curve_table(study, expected, crowd or study.recruit.crowd),
@@ -59,15 +65,17 @@ def plan_text(
 
 
 def _head(study: Study, expected: Forecast, pilot: Pilot | None) -> str:
-    places = study.workers.sessions_per_worker * study.session.trials
-    sessions = math.ceil(expected.judgments / study.session.trials)
+    use, allowed = expected.pair_use, study.workers.sessions_per_worker
+    each = worker_trials(use, study.session.trials, allowed)
+    sessions, trials = filling(use, study.session.trials, allowed)
     stated = "" if study.workers.workers else " at least ([workers] workers is not set)"
     lines = [
         f"Plan of {study.name}: {len(expected.rows)} rows, {len(expected.rows[0].cells)} "
         f"categories, {expected.judgments:,} test judgments in {sessions:,} sessions of "
-        f"{study.session.trials}",
-        f"{expected.workers:,} workers{stated}, at most {places:,} judgments each",
+        f"{trials}",
+        f"{expected.workers:,} workers{stated}, at most {each:,} judgments each",
     ]
+    lines += [f"Warning: {text}" for text in short_sessions(use, study.session, study.workers)]
     rho = expected.rho
     values = f"worker {rho.worker:.3f}, clip of A {rho.clip_a:.3f}, clip of B {rho.clip_b:.3f}"
     if pilot is None:
@@ -88,21 +96,27 @@ def _money(cents: float) -> str:
     return f"{cents / 100:,.2f}"
 
 
-def _cost_table(study: Study, judgments: int, crowds: Sequence[str]) -> str:
+def _cost_table(study: Study, use: PairUse, crowds: Sequence[str]) -> str:
     header = ("crowd", "rewards", "bonuses", "fees", "total", "an hour", "")
-    grid = [_cost_line(study, judgments, crowd) for crowd in crowds]
-    title = f"Cost in {study.pay.currency}, at most, before tax (bonuses: if everybody earns them)"
-    return text_grid(title, header, grid)
+    grid = [_cost_line(study, use, crowd) for crowd in crowds]
+    title = f"Cost in {study.pay.currency}, before tax (bonuses: if everybody earns them)"
+    return text_grid(title, header, grid) + (
+        "The last sessions may be short, at full pay: then a few more are needed.\n"
+    )
 
 
-def _cost_line(study: Study, judgments: int, crowd: str) -> tuple[str, ...]:
+def _cost_line(study: Study, use: PairUse, crowd: str) -> tuple[str, ...]:
     try:
         check_pay(study.pay, crowd)
     except UsageError as error:
         return (crowd, *(NONE,) * 5, f"refused: {error}")
-    cost: Cost = plan_cost(judgments, study.session, study.pay, crowd)
+    cost = _cost(study, use, crowd)
     sums = (cost.reward_cents, cost.bonus_cents, cost.fee_cents, cost.total_cents)
     return (crowd, *map(_money, sums), _money(cost.hourly_cents), "")
+
+
+def _cost(study: Study, use: PairUse, crowd: str) -> Cost:
+    return plan_cost(use, study.session, study.workers, study.pay, crowd)
 
 
 def _precision_table(expected: Forecast) -> str:
@@ -159,10 +173,7 @@ def _curve_table(study: Study, expected: Forecast, crowd: str) -> str:
     points = curve(workers, budgets, people, expected.rho, planned=row.judgments)
     found = {(p.workers, p.judgments): f"{p.half_width:.2f}" for p in points}
     grid = [(f"{w:,} workers", *(found[w, n] for n in budgets)) for w in workers]
-    totals = [
-        plan_cost(expected.judgments * step, study.session, study.pay, crowd).total_cents
-        for step in _STEPS
-    ]
+    totals = [_cost(study, pair_use(expected.rows, step), crowd).total_cents for step in _STEPS]
     if any(totals):
         grid.append((f"the study costs ({crowd})", *map(_money, totals)))
     title = f"Half-width of {row.comparison.label} at 50 %: workers against judgments of the row"

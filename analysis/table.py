@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
-from analysis.errors import AnalysisError, JudgmentsError
-from analysis.exclusions import Dropped, Rule, exclude, parse_rules
+from analysis.declared import declared_of
+from analysis.errors import AnalysisError, JudgmentsError, NothingLeft
+from analysis.exclusions import Dropped, Rule, exclude
 from analysis.intervals import (
     LEVEL,
     NOTHING,
@@ -15,10 +16,10 @@ from analysis.intervals import (
     mean_interval,
     row_correlations,
 )
+from analysis.names import Names
 from analysis.preference import (
     MEAN,
     NEEDED,
-    Comparison,
     category_order,
     comparisons_in,
     row_order,
@@ -29,6 +30,7 @@ from analysis.published import round_half_up
 from analysis.sequential import mean_at_all_looks, without_interval
 from analysis.significance import Test, tests_of
 from analysis.variance import Correlations
+from evaluation.study import Comparison
 
 # A difference of the two kinds of mean that changes what the paper would have printed.
 POOLED_GAP = 0.5
@@ -81,6 +83,7 @@ class Table:
             there is a stopping rule.
         stop_when: the stopping rule that the study declares, or None. With one, the intervals of
             Means hold at all looks together.
+        names: of sources and categories, for print.
     """
 
     study: str
@@ -97,12 +100,7 @@ class Table:
     level: float = LEVEL
     tests: dict[tuple[str, str], Test] = field(default_factory=dict)
     stop_when: str | None = None
-
-
-def rules_for(judgments: pd.DataFrame, asked: Sequence[str]) -> tuple[Rule, ...]:
-    """Return the exclusion rules: those asked for, else those the study file declares."""
-    others = [name for name in asked if name != "duplicates"]
-    return parse_rules(others or judgments.attrs.get("declared") or ())
+    names: Names = field(default_factory=Names)
 
 
 def build_table(
@@ -111,6 +109,7 @@ def build_table(
     *,
     partial_mean: bool = False,
     level: float = LEVEL,
+    stop_when: str | None = None,
 ) -> Table:
     """Compute the table.
 
@@ -119,49 +118,53 @@ def build_table(
         rules: exclusions, from `rules_for`.
         partial_mean: average the categories that have judgments where some have none.
         level: nominal coverage of the intervals.
+        stop_when: the stopping rule in force; None: what the study declares.
 
     Raises:
-        AnalysisError: there are no test judgments, before or after the exclusions.
+        AnalysisError: there are no test judgments.
+        NothingLeft: the exclusions leave none.
         JudgmentsError: a category has the name of the column of Means.
     """
     everything = table_preferences(judgments)
     if everything.empty:
         raise AnalysisError("no counted test judgments: nothing to put in a table")
-    attrs = judgments.attrs
-    categories = _categories(everything, attrs.get("categories") or ())
+    attrs, declared = judgments.attrs, declared_of(judgments)
+    names = declared.names
+    categories = _categories(everything, declared.categories)
     kept, dropped = exclude(judgments, rules)
     preferences = everything if len(kept) == len(judgments) else table_preferences(kept)
     if preferences.empty:
-        raise AnalysisError("the exclusion rules leave no judgments at all")
+        raise NothingLeft("the exclusion rules leave no judgments at all")
     needed = preferences[list(NEEDED)]
     needed.attrs = {}  # or pandas copies all of it with every column of every row
     groups = dict(list(needed.groupby("row", sort=False)))
     rows = [
         _row(row, groups.get(row.label), categories, partial_mean, level)
-        for row in _comparisons(everything, attrs.get("comparisons") or ())
+        for row in _comparisons(everything, declared.comparisons)
     ]
-    primary, stop_when = attrs.get("primary") or (), attrs.get("stop_when")
+    stop_when = stop_when or declared.stop_when
     if stop_when:
-        planned = attrs.get("planned") or {}
+        planned = declared.planned
         rows = [
             _at_all_looks(row, groups.get(row.comparison.label), planned, level) for row in rows
         ]
-    notes = _notes(preferences, rows, attrs["notes"], categories) + _unseen(rows, primary)
+    notes = _notes(preferences, rows, attrs["notes"], names)
     return Table(
         attrs["study"],
         attrs["question"],
         attrs["study_hash"],
-        attrs["seed"],
+        declared.seed,
         categories,
         tuple(rows),
         len(preferences),
         int(preferences["worker"].nunique()),
         tuple(dropped),
         attrs["simulated"],
-        tuple(notes + _stopping(stop_when)),
+        tuple(notes + _unseen(rows, declared.primary, names) + _stopping(stop_when)),
         level,
-        _tests(rows, primary, means=not stop_when),
+        _tests(rows, declared.primary, means=not stop_when),
         stop_when,
+        names,
     )
 
 
@@ -176,13 +179,9 @@ def _categories(preferences: pd.DataFrame, declared: Sequence[str]) -> tuple[str
     return tuple(found)
 
 
-def _comparisons(
-    preferences: pd.DataFrame, declared: Sequence[tuple[str, str]]
-) -> list[Comparison]:
+def _comparisons(preferences: pd.DataFrame, declared: Sequence[Comparison]) -> list[Comparison]:
     """The rows in printing order: those that have judgments, and those only declared."""
-    judged = comparisons_in(preferences)
-    rows = {frozenset(pair): Comparison(*pair) for pair in declared}
-    rows |= {frozenset((row.source_a, row.source_b)): row for row in judged}
+    rows = {row.sources: row for row in (*declared, *comparisons_in(preferences))}
     return row_order(rows.values(), declared)
 
 
@@ -245,15 +244,11 @@ def _stopping(stop_when: str | None) -> list[str]:
 
 
 def _tests(
-    rows: Sequence[Row], declared: Sequence[tuple[str, str]], *, means: bool
+    rows: Sequence[Row], declared: Sequence[Comparison], *, means: bool
 ) -> dict[tuple[str, str], Test]:
-    """Test cells and, where asked, rows; `declared` are the pairs of sources of primary rows."""
-    pairs = {frozenset(pair) for pair in declared}
-    primary = {
-        (row.comparison.label, MEAN)
-        for row in rows
-        if frozenset((row.comparison.source_a, row.comparison.source_b)) in pairs
-    }
+    """Test cells and, where asked, rows; `declared` are the primary ones, in either order."""
+    pairs = {row.sources for row in declared}
+    primary = {(row.comparison.label, MEAN) for row in rows if row.comparison.sources in pairs}
     return tests_of(
         {(row.comparison.label, MEAN): row.mean for row in rows if means},
         {(row.comparison.label, c): cell for row in rows for c, cell in row.cells.items()},
@@ -261,15 +256,13 @@ def _tests(
     )
 
 
-def _unseen(rows: Sequence[Row], declared: Sequence[tuple[str, str]]) -> list[str]:
+def _unseen(rows: Sequence[Row], declared: Sequence[Comparison], names: Names) -> list[str]:
     """Name the primary rows that have no judgments: their tests are missing, not passed."""
-    pairs = {
-        frozenset((row.comparison.source_a, row.comparison.source_b)) for row in rows if row.judged
-    }
+    judged = {row.comparison.sources for row in rows if row.judged}
     return [
-        f"{a} over {b} is declared primary, but has no judgments"
-        for a, b in declared
-        if frozenset((a, b)) not in pairs
+        f"{names.row(row)} is declared primary, but has no judgments"
+        for row in declared
+        if row.sources not in judged
     ]
 
 
@@ -277,7 +270,7 @@ def _notes(
     preferences: pd.DataFrame,
     rows: Sequence[Row],
     loading: Sequence[str],
-    categories: tuple[str, ...],
+    names: Names,
 ) -> list[str]:
     """Everything a reader has to know that the numbers do not show."""
     notes = list(loading)
@@ -285,10 +278,10 @@ def _notes(
     if ties:
         notes.append(f"{ties} ties count one half to either side")
     for row in rows:
-        label = row.comparison.label
-        missing = [c for c in categories if row.cells[c].n == 0]
+        label = names.row(row.comparison)
+        missing = [names.category(c) for c, cell in row.cells.items() if cell.n == 0]
         if missing and row.averaged and row.mean is not NOTHING:
-            averaged = ", ".join(c for c in categories if c not in missing)
+            averaged = ", ".join(names.category(c) for c, cell in row.cells.items() if cell.n)
             notes.append(f"{label}: Mean over {averaged} only, no judgments of {_and(missing)}")
         elif not row.judged:
             notes.append(f"{label}: no judgments")
@@ -302,16 +295,17 @@ def _notes(
                     f"{round_half_up(row.mean.percent, 1):.1f}, "
                     f"pooling all judgments gives {round_half_up(row.pooled, 1):.1f}"
                 )
-    return notes + _interval_notes(rows)
+    return notes + _interval_notes(rows, names)
 
 
-def _interval_notes(rows: Sequence[Row]) -> list[str]:
+def _interval_notes(rows: Sequence[Row], names: Names) -> list[str]:
     """Say once what is unusual about intervals, and where."""
     where: dict[str, list[str]] = {}
     for row in rows:
         for category, cell in (*row.cells.items(), (MEAN, row.mean)):
             if cell.note and cell.n:
-                where.setdefault(cell.note, []).append(f"{row.comparison.label}, {category}")
+                place = f"{names.row(row.comparison)}, {names.category(category)}"
+                where.setdefault(cell.note, []).append(place)
     return [
         f"{note} ({places[0]}{f' and {len(places) - 1} more' if len(places) > 1 else ''})"
         for note, places in where.items()

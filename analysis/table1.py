@@ -15,15 +15,18 @@ if not __package__:  # run as a file: import from the checkout, not from analysi
 
 import click
 
-from analysis.command import Command, judgment_options, judgments_from, write_text
-from analysis.layout import BANNER
+from analysis.command import Command, judgment_options, judgments_from
+from analysis.exclusions import rules_for
 from analysis.render import render, render_sensitivity
 from analysis.sensitivity import sensitivity
-from analysis.table import build_table, rules_for
+from analysis.table import build_table
+from analysis.text import BANNER
+from evaluation.commands.options import FiniteRange
+from evaluation.files import write_atomic
 
 
 @click.command(cls=Command)
-@judgment_options
+@judgment_options(click.option("--db", metavar="URL", help="Database of the study."))
 @click.option(
     "--format",
     "form",
@@ -42,7 +45,7 @@ from analysis.table import build_table, rules_for
 @click.option("--partial-mean", is_flag=True, help="Average the categories that have judgments.")
 @click.option(
     "--level",
-    type=click.FloatRange(0.5, 0.999),
+    type=FiniteRange(0.5, 0.999),
     default=0.95,
     show_default=True,
     help="Nominal coverage of the intervals.",
@@ -77,7 +80,7 @@ def main(
     if out is None:
         click.echo(text, nl=False)
     else:
-        write_text(out, text)
+        write_atomic(out, text.encode())
 
 
 if __name__ == "__main__":

@@ -17,10 +17,11 @@ if not __package__:  # run as a file: import from the checkout, not from analysi
 
 import click
 
-from analysis.command import Command, write_text
-from analysis.layout import NONE, percent_text
+from analysis.command import Command
 from analysis.render import GRIDS, REMARKS
 from analysis.representation import Result, Row, read_results, rows
+from analysis.text import NONE, percent_text
+from evaluation.files import write_atomic
 
 # Percent on UCF101, and what to know of the number.
 PUBLISHED = {
@@ -148,7 +149,7 @@ def main(results: Path, form: str, out: Path | None) -> None:
     if out is None:
         click.echo(text, nl=False)
     else:
-        write_text(out, text)
+        write_atomic(out, text.encode())
 
 
 if __name__ == "__main__":

@@ -6,17 +6,26 @@ at and topped up as often as one likes. The decision is made here from the judgm
 """
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+from sqlalchemy.orm import Session
 
 from analysis.errors import UsageError
-from analysis.layout import BANNER
-from analysis.preference import Comparison
-from analysis.sequential import MOST_GROWTH, growth
+from analysis.intervals import Estimate
+from analysis.sequential import growth
 from analysis.stopping import QuestionLook, look_at_question, look_text, questions_of
-from evaluation import study as plan
-from evaluation.progress import CellProgress
-from evaluation.topup import Need, TopUp
+from analysis.text import BANNER
+from evaluation import schema, topup
+from evaluation.clock import Clock, utc_now
+from evaluation.database import find_study, open_database
+from evaluation.links import CROWD as LINK
+from evaluation.offers import Publication, check_publishable, plan_publication
+from evaluation.schema import Environment
+from evaluation.storage import open_store
+from evaluation.study import Comparison
+from evaluation.topup import Cell, Need, TopUp
 
 
 @dataclass(frozen=True)
@@ -42,12 +51,11 @@ def decide(
     rule: str | None,
     *,
     per_cell: int | None = None,
-    simulated: str = "refuse",
 ) -> Decision:
     """Look at every question of a study and say which cells need how many judgments.
 
-    A row is settled when the rule holds for all questions. Every cell of another row is brought
-    to the same number of judgments, because every category counts the same in the Mean.
+    A row is done when the rule holds for all questions. Every cell of another row is brought to
+    the same number of judgments, because every category counts the same in the Mean.
 
     Args:
         db: database URL.
@@ -55,7 +63,6 @@ def decide(
         rule: as in `looks`; None: what the study file declares.
         per_cell: judgments to ask for in every cell of such a row; None: as many as the rule
             seems to need, at most as many again as there are.
-        simulated: as in `load_judgments`.
 
     Raises:
         UsageError: there is no rule, it cannot be read, or `per_cell` is odd.
@@ -64,67 +71,50 @@ def decide(
     if per_cell is not None and per_cell % 2:
         raise UsageError(f"--per-cell {per_cell}: write an even number, to balance the sides")
     seen = [
-        look_at_question(db, study, rule, question=question, simulated=simulated)
-        for question in questions_of(db, study)
+        look_at_question(db, study, rule, question=question) for question in questions_of(db, study)
     ]
     rows = seen[0].rows
-    unsettled = [row for row in rows if any(_factor(s, row) > 0 for s in seen)]
-    unanswered: dict[tuple[plan.Comparison, str], int] = {}
-    for each in seen:
-        for row in unsettled:
-            for category, n in _cells(each, row, per_cell).items():
-                key = _planned(row), category
-                unanswered[key] = max(unanswered.get(key, 0), n)
-    settled = frozenset(_planned(row) for row in rows if row not in unsettled)
-    reason = _reason(seen, unsettled)
-    texts = [look_text(each) for each in seen]
-    marked = any(each.simulated for each in seen)
-    return Decision(Need(settled, unanswered, reason), "\n".join(texts), tuple(unsettled), marked)
-
-
-def _planned(row: Comparison) -> plan.Comparison:
-    """The row as the study file has it."""
-    return plan.Comparison(row.source_a, row.source_b)
-
-
-def _factor(look: QuestionLook, row: Comparison) -> float:
-    """How many times its judgments a row should have; 0: it is done."""
-    for state in look.states:
-        if state.row == row.label:
-            return 0.0 if look.stop.done(state) else growth(state, look.stop)
-    return MOST_GROWTH  # nobody has judged it, or only people who were left out
+    needy = tuple(row for row in rows if not all(look.done(row) for look in seen))
+    unanswered: dict[Cell, int] = {}
+    for look in seen:
+        for row in needy:
+            for category, n in _cells(look, row, per_cell).items():
+                unanswered[row, category] = max(unanswered.get((row, category), 0), n)
+    need = Need(frozenset(rows).difference(needy), unanswered, _reason(seen, needy))
+    text = "\n".join(map(look_text, seen))
+    return Decision(need, text, needy, any(look.simulated for look in seen))
 
 
 def _cells(look: QuestionLook, row: Comparison, per_cell: int | None) -> dict[str, int]:
     """How many trials without an answer every category of a row shall have."""
-    cells: list[CellProgress] = [
-        cell
-        for cell in look.cells
-        if (cell.source_a, cell.source_b) == (row.source_a, row.source_b)
-    ]
+    cells = [cell for cell in look.cells if cell.comparison == row]
     if per_cell is not None:
         return {cell.category: per_cell for cell in cells}
-    counted = sum(cell.counted for cell in cells)
-    goal = math.ceil(_factor(look, row) * counted / len(cells))
+    # Done for this question, it only waits for another one's answers.
+    times = 0.0 if look.done(row) else growth(look.mean(row), look.stop)
+    goal = math.ceil(times * sum(cell.counted for cell in cells) / len(cells))
     return {cell.category: max(goal - cell.counted, 0) for cell in cells}
 
 
-def _reason(seen: Sequence[QuestionLook], unsettled: Sequence[Comparison]) -> str:
+def _reason(seen: Sequence[QuestionLook], needy: Sequence[Comparison]) -> str:
     """What is stored with the batch: the rule, and where each row that is not done stood."""
-    parts = []
-    for each in seen:
-        for state in each.states:
-            if state.low is None or state.high is None:
-                where = "no interval yet"
-            else:
-                where = f"{state.percent:.1f} ({state.low:.1f} to {state.high:.1f})"
-            if any(row.label == state.row for row in unsettled):
-                parts.append(f"{state.row} {where} after {state.n} judgments")
+    parts = [
+        f"{row.label} {_where(mean)} after {mean.n} judgments"
+        for look in seen
+        for row in needy
+        if (mean := look.mean(row)).n
+    ]
     return f"stop when {seen[0].stop.text}; not done: {'; '.join(parts) or 'none'}"
 
 
-def _names(rows: Iterable[plan.Comparison]) -> str:
-    return "; ".join(sorted(f"{row.source_a} over {row.source_b}" for row in rows))
+def _where(mean: Estimate) -> str:
+    if mean.low is None or mean.high is None:
+        return "no interval yet"
+    return f"{mean.percent:.1f} ({mean.low:.1f} to {mean.high:.1f})"
+
+
+def _names(rows: Iterable[Comparison]) -> str:
+    return "; ".join(sorted(row.label for row in rows))
 
 
 def top_up_text(decision: Decision, found: TopUp) -> str:
@@ -136,14 +126,14 @@ def top_up_text(decision: Decision, found: TopUp) -> str:
     """
     lines = [decision.text.rstrip()]
     for row in decision.rows:
-        added = {c: n for (r, c), n in found.added.items() if r == _planned(row)}
+        added = {c: n for (r, c), n in found.added.items() if r == row}
         if added:
             cells = ", ".join(f"{category} {n:,}" for category, n in sorted(added.items()))
             lines.append(f"To add, {row.label}: {cells}")
     if decision.rows and not found.added:
         lines.append("Nothing to add: the rows that are not done have enough trials to be judged.")
-    if found.closed or found.stopped:
-        names = f" ({_names(found.closed)})" if found.closed else ""
+    if found.stopping or found.stopped:
+        names = f" ({_names(found.stopping)})" if found.stopping else ""
         lines.append(
             f"{found.stopped:,} unanswered trials of the rows that are done{names} will not be "
             "handed out."
@@ -153,3 +143,72 @@ def top_up_text(decision: Decision, found: TopUp) -> str:
     if decision.simulated:
         lines.append(BANNER)
     return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a top-up would do.
+
+    Args:
+        text: the look, and what would be added and stopped.
+        then: what would be published afterwards; None where that is not planned here.
+    """
+
+    text: str
+    then: Publication | None
+
+
+def top_up(
+    db: str,
+    study: str | None,
+    rule: str | None,
+    media: str,
+    *,
+    per_cell: int | None = None,
+    place: tuple[str, Environment] | None = None,
+    confirm: Callable[[Proposal], bool],
+    now: Clock = utc_now,
+) -> tuple[Proposal, TopUp] | None:
+    """Plan the batch that a look asks for, as it was shown, whoever answers meanwhile.
+
+    Args:
+        db: database URL.
+        study: which study, where there are several.
+        rule: as in `decide`.
+        media: where the encoded clips lie, for `open_store`.
+        per_cell: as in `decide`.
+        place: the crowd on which the batch is to be published, and its environment; None: nowhere.
+        confirm: asked before anything is written, unless there is nothing to do; False stops.
+        now: the clock.
+
+    Returns:
+        What was proposed, and what was done. None when `confirm` said no.
+
+    Raises:
+        UsageError: as in `decide`, or the study must not be published there.
+        DatabaseError: the database is missing or of another version.
+        ClipError: a clip cannot be decoded or has changed since it was imported.
+    """
+    decision = decide(db, study, rule, per_cell=per_cell)
+    with closing(open_database(db)) as database:
+        with database.read() as session:
+            found = find_study(session, study)
+            if place is not None:
+                check_publishable(session, found, *place)
+            seen = topup.preview(session, found, decision.need)
+        text = top_up_text(decision, seen)
+        if seen.is_empty:
+            return Proposal(text, None), seen
+        # The price and the batch are of what is shown here.
+        need = replace(decision.need, most=seen.added)
+        then = None
+        if place is not None and place[0] != LINK:  # which says by itself what is owed
+
+            def published(session: Session, found: schema.Study) -> Publication:
+                return plan_publication(session, found, *place, now())
+
+            then = topup.rehearse(database, study, need, now(), published)
+        proposal = Proposal(text, then)
+        if not confirm(proposal):
+            return None
+        return proposal, topup.top_up(database, study, need, open_store(media), now())

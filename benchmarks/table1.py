@@ -88,8 +88,7 @@ def checked(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the judgments as `load_judgments` would give them."""
     judgments = check_judgments(frame)
     judgments.attrs.update(
-        study="paper", question="realism", study_hash="", seed=None, declared=None, primary=(),
-        comparisons=(), simulated=True,
+        study="paper", question="realism", study_hash="", simulated=True,
     )  # fmt: skip
     return judgments
 

@@ -1,5 +1,6 @@
 """How far a study is: what is planned, counted and under lease, per cell, and what is stuck."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
@@ -11,6 +12,7 @@ from evaluation.schema import (
     Judgment,
     JudgmentStatus,
     Pair,
+    PlanBatch,
     Question,
     Showing,
     ShowingStatus,
@@ -18,8 +20,10 @@ from evaluation.schema import (
     Trial,
     TrialKind,
 )
+from evaluation.study import Comparison
 
 _Cell = tuple[str, str, str]
+_MANY_LEASES = 3  # without an answer, as a trial has them that people give up on
 
 
 class CellProgress(NamedTuple):
@@ -43,6 +47,11 @@ class CellProgress(NamedTuple):
     counted: int
     leased: int
 
+    @property
+    def comparison(self) -> Comparison:
+        """The row it is in."""
+        return Comparison(self.source_a, self.source_b)
+
 
 class StarvedTrial(NamedTuple):
     """A test trial that was handed out again and again and still lacks a counted judgment."""
@@ -52,6 +61,11 @@ class StarvedTrial(NamedTuple):
     source_b: str
     category: str
     leases: int
+
+    @property
+    def comparison(self) -> Comparison:
+        """The row it is in."""
+        return Comparison(self.source_a, self.source_b)
 
 
 def has_simulated(session: Session, study: Study) -> bool:
@@ -67,14 +81,14 @@ def _cell() -> tuple[Any, ...]:
 
 
 def study_progress(session: Session, study: Study) -> list[CellProgress]:
-    """Return the progress of every cell and question, in the order of the plan; only reads."""
+    """Return the progress of every cell and question, in the study file's order; only reads."""
     test = (Trial.study_id == study.id, Trial.kind == TrialKind.TEST)
     planned = session.execute(
-        select(*_cell(), func.count(), func.min(Trial.id).label("first"))
+        select(*_cell(), func.count())
         .join(Trial, Trial.pair_id == Pair.id)
         .where(*test)
         .group_by(*_cell())
-        .order_by("first")
+        .order_by(func.min(Trial.id))
     ).all()
     leased: dict[_Cell, int] = {
         (row[0], row[1], row[2]): row[3]
@@ -103,14 +117,43 @@ def study_progress(session: Session, study: Study) -> list[CellProgress]:
     ).all()
     return [
         CellProgress(*cell, name, row[3], counted.get((cell, question_id), 0), leased.get(cell, 0))
-        for row in planned
+        for row in sorted(planned, key=_declared_order(study))
         for cell in [(row[0], row[1], row[2])]
         for question_id, name in questions
     ]
 
 
-def starved_trials(session: Session, study: Study, *, leases: int = 3) -> list[StarvedTrial]:
-    """Return the free test trials that had at least so many leases, the hungriest first."""
+def _declared_order(study: Study) -> Callable[[Any], tuple[int, int]]:
+    """Return the key by which cells are sorted: rows, then categories, as the study names them."""
+    design = study.design.get("design", {})
+    rows = {(a, b): i for i, (a, b) in enumerate(design.get("comparisons", ()))}
+    categories = {name: i for i, name in enumerate(design.get("categories", ()))}
+
+    def key(row: Any) -> tuple[int, int]:
+        a, b, category = row[:3]
+        return rows.get((a, b), len(rows)), categories.get(category, len(categories))
+
+    return key
+
+
+def first_plan(session: Session, study: Study) -> dict[str, int]:
+    """Return the judgments of each row in its first plan batch, by the row's name; only reads.
+
+    They were fixed before anybody looked, whatever was added since.
+    """
+    rows = session.execute(
+        select(Pair.source_a, Pair.source_b, PlanBatch.number, func.count())
+        .join(Trial, Trial.pair_id == Pair.id)
+        .join(PlanBatch, PlanBatch.id == Trial.batch_id)
+        .where(Trial.study_id == study.id, Trial.kind == TrialKind.TEST)
+        .group_by(Pair.source_a, Pair.source_b, PlanBatch.number)
+        .order_by(PlanBatch.number.desc())  # so that the first batch has the last word
+    )
+    return {Comparison(a, b).label: int(n) for a, b, _, n in rows}
+
+
+def starved_trials(session: Session, study: Study) -> list[StarvedTrial]:
+    """Return the free test trials that had many leases, the hungriest first."""
     given = func.count().label("given")
     rows = session.execute(
         select(Trial.id, *_cell(), given)
@@ -118,7 +161,7 @@ def starved_trials(session: Session, study: Study, *, leases: int = 3) -> list[S
         .join(Showing, Showing.trial_id == Trial.id)
         .where(Trial.study_id == study.id, Trial.kind == TrialKind.TEST, Trial.free)
         .group_by(Trial.id, *_cell())
-        .having(given >= leases)
+        .having(given >= _MANY_LEASES)
         .order_by(given.desc(), Trial.id)
     )
     return [StarvedTrial(row[0], row[1], row[2], row[3], row[4]) for row in rows]

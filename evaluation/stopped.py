@@ -1,4 +1,4 @@
-"""Rows that are settled: what is planned of them is kept, but nobody is asked for it any more.
+"""Rows that are stopped: what is planned of them is kept, but nobody is asked for it any more.
 
 Which rows these are is the latest `stopping` event of the study: the database keeps every decision
 and the reason for it, and a row can be opened again. Trials under a lease are not taken away.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+from evaluation.stop_rule import Stops
 from evaluation.study_file import SLUG_RULE, Length, Matches, OneOf, Range
 
 RESERVED = frozenset({"mean"})
@@ -47,6 +48,16 @@ class Comparison:
     source_a: str
     source_b: str
 
+    @property
+    def label(self) -> str:
+        """The row's name in data and messages."""
+        return f"{self.source_a} over {self.source_b}"
+
+    @property
+    def sources(self) -> frozenset[str]:
+        """The two, whichever comes first."""
+        return frozenset((self.source_a, self.source_b))
+
 
 @dataclass(frozen=True)
 class Design:
@@ -62,6 +73,11 @@ class Design:
     judgments_per_pair: Annotated[int | None, Range(1, 100_000)] = None
     allow_tie: bool = False
     show_prompt: bool = False
+
+    @property
+    def compared(self) -> frozenset[str]:
+        """The sources that are in a comparison."""
+        return frozenset().union(*(row.sources for row in self.comparisons))
 
 
 @dataclass(frozen=True)
@@ -153,7 +169,7 @@ class Analysis:
 
     exclude: Annotated[tuple[str, ...], OneOf(EXCLUSIONS)] = ()
     primary: tuple[tuple[str, str], ...] = ()
-    stop_when: Annotated[str | None, Length(200)] = None
+    stop_when: Annotated[str | None, Length(200), Stops()] = None
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,19 @@
 Who needs how many is decided elsewhere (`analysis.topping_up`) and comes in as a `Need`. It says
 how many trials *without an answer* a cell shall have, so the same need twice adds nothing twice,
 whoever ran in between. One transaction writes everything: the batch, its stimuli, and which rows
-are settled and handed out no more.
+are stopped.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from evaluation import schema
-from evaluation.clips import Progress, silent
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
 from evaluation.freeze import Prepare
@@ -27,6 +27,7 @@ from evaluation.schema import Pair, PlanBatch, Trial, TrialKind
 from evaluation.stopped import of_rows, record_stopped, stopped_rows
 from evaluation.storage import MediaStore
 from evaluation.study import Comparison, Display
+from evaluation.threads import Progress, silent
 
 TOP_UP_RULE = "top-up"
 _CHUNK = 10_000  # ids in one statement; both databases have a limit
@@ -40,7 +41,7 @@ class Need:
     """What a running study still needs.
 
     Args:
-        settled: rows that need nothing more; their unanswered trials are handed out no longer.
+        stop: rows that are done; their unanswered trials are handed out no longer.
         unanswered: how many trials without an answer each cell shall have; rounded up to even
             numbers, so that the sides can be balanced.
         reason: stored with the batch.
@@ -49,7 +50,7 @@ class Need:
             cells short, and must not add to that. None: as many as are lacking.
     """
 
-    settled: frozenset[Comparison]
+    stop: frozenset[Comparison]
     unanswered: Mapping[Cell, int]
     reason: str
     most: Mapping[Cell, int] | None = None
@@ -61,22 +62,22 @@ class TopUp:
 
     Args:
         added: new trials by cell; empty where nothing was lacking.
-        stopped: unanswered trials of settled rows that are handed out no longer.
-        closed: rows that were handed out before, and are settled now.
-        opened: rows that were settled before, and are handed out again.
+        stopped: unanswered trials of stopped rows that are handed out no longer.
+        stopping: rows that were handed out before, and are stopped now.
+        opened: rows that were stopped before, and are handed out again.
         batch: number of the new plan batch; None where no trial was added.
     """
 
     added: dict[Cell, int]
     stopped: int
-    closed: frozenset[Comparison] = frozenset()
+    stopping: frozenset[Comparison] = frozenset()
     opened: frozenset[Comparison] = frozenset()
     batch: int | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing is added, and every row is handed out, or not, as before."""
-        return not (self.added or self.stopped or self.closed or self.opened)
+        return not (self.added or self.stopped or self.stopping or self.opened)
 
     @property
     def trials(self) -> int:
@@ -92,11 +93,11 @@ def preview(session: Session, study: schema.Study, need: Need) -> TopUp:
         Trial.study_id == study.id,
         Trial.kind == TrialKind.TEST,
         Trial.free,
-        of_rows(need.settled),
+        of_rows(need.stop),
     )
     before = stopped_rows(session, study)
     stopped = session.scalar(query) or 0
-    return TopUp(added, stopped, need.settled - before, before - need.settled)
+    return TopUp(added, stopped, need.stop - before, before - need.stop)
 
 
 def top_up(
@@ -109,7 +110,7 @@ def top_up(
     progress: Progress = silent,
     prepare: Prepare | None = None,
 ) -> TopUp:
-    """Plan the trials that are lacking as one more batch, and stop the settled rows.
+    """Plan the trials that are lacking as one more batch, and stop the rows that are done.
 
     Args:
         db: the study database.
@@ -128,8 +129,8 @@ def top_up(
     if prepare is None:
         from evaluation.stimuli import prepare_stimuli
 
-        prepare = prepare_stimuli
-        need = _encode_ahead(db, study_name, need, store, progress)
+        need, stored = _store_ahead(db, study_name, need, store, progress)
+        prepare = partial(prepare_stimuli, stored=stored)
     with db.write() as session:
         study = find_study(session, study_name)
         lock_study(session, study)
@@ -182,21 +183,25 @@ def _write(session: Session, study: schema.Study, need: Need, now: datetime) -> 
     return number
 
 
-def _encode_ahead(
+def _store_ahead(
     db: Database, study_name: str | None, need: Need, store: MediaStore, progress: Progress
-) -> Need:
-    """Encode the clips of the trials that are lacking; return the need of those trials at most."""
-    from evaluation.stimuli import encode_ahead
+) -> tuple[Need, frozenset[str]]:
+    """Store the clips of the trials that are lacking, before anybody's judgment has to wait.
+
+    Returns:
+        The need of those trials at most, and the keys of the clips.
+    """
+    from evaluation.stimuli import store_ahead
 
     with db.read() as session:
         study = find_study(session, study_name)
         need = replace(need, most=preview(session, study, need).added)
         plan, _ = _plan(session, study, need)
-        if plan.trials:
-            names = {name for pair in plan.pairs for name in (pair.clip_a, pair.clip_b)}
-            display = Display(**study.design["display"])
-            encode_ahead(session, study, names, display, store, progress)
-    return need
+        if not plan.trials:
+            return need, frozenset()
+        pairs = [(pair.clip_a, pair.clip_b) for pair in plan.pairs]
+        display = Display(**study.design["display"])
+        return need, store_ahead(session, study, pairs, display, store, progress)
 
 
 def _plan(session: Session, study: schema.Study, need: Need) -> tuple[Plan, int]:
@@ -215,16 +220,14 @@ def _lacking(session: Session, study: schema.Study, need: Need) -> list[CellStep
     planned: dict[Cell, int] = {}
     unanswered: dict[Cell, int] = {}
     for cell in study_progress(session, study):
-        key = Comparison(cell.source_a, cell.source_b), cell.category
+        key = cell.comparison, cell.category
         planned[key] = cell.planned
         # Of several questions the one with the fewest answers says what is open.
         unanswered[key] = max(unanswered.get(key, 0), cell.planned - cell.counted)
     unknown = [key for key in need.unanswered if key not in planned]
     if unknown:
         row, category = unknown[0]
-        raise UsageError(
-            f"study `{study.name}` has no cell {row.source_a} over {row.source_b}, {category}"
-        )
+        raise UsageError(f"study `{study.name}` has no cell {row.label}, {category}")
     steps = []
     for key, start in planned.items():
         lack = need.unanswered.get(key, 0) - unanswered[key]
@@ -237,17 +240,17 @@ def _lacking(session: Session, study: schema.Study, need: Need) -> list[CellStep
 
 
 def _hand_out(session: Session, study: schema.Study, need: Need, now: datetime) -> None:
-    """Stop the settled rows and open again those that were stopped and need more."""
+    """Stop the rows that are done and open again those that were stopped and need more."""
     before = stopped_rows(session, study)
-    if need.settled != before:
-        record_stopped(session, study, need.settled, need.reason, now)
+    if need.stop != before:
+        record_stopped(session, study, need.stop, need.reason, now)
     tests = (Trial.study_id == study.id, Trial.kind == TrialKind.TEST)
     session.execute(
         # Also where the rows are as before: a session that ended meanwhile may have freed some.
-        update(Trial).where(*tests, Trial.free, of_rows(need.settled)).values(free=False),
+        update(Trial).where(*tests, Trial.free, of_rows(need.stop)).values(free=False),
         execution_options={"synchronize_session": False},
     )
-    again = session.scalars(select(Trial.id).where(*tests, of_rows(before - need.settled))).all()
+    again = session.scalars(select(Trial.id).where(*tests, of_rows(before - need.stop))).all()
     for start in range(0, len(again), _CHUNK):
         free_trials(session, study, again[start : start + _CHUNK])
 

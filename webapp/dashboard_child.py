@@ -17,11 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from evaluation.errors import EvaluationError
-from evaluation.progress import CellProgress
-from evaluation.schema import Study
 
 _LONGEST_S = 1800
 _NICE = 10
@@ -66,9 +62,10 @@ def tables(db: str, study: str) -> dict[str, Any]:
         study: its name.
 
     Returns:
-        `tables`, each as `analysis.data.to_dict` with `looks` (row to confidence sequence) where a
+        `tables`, each as `analysis.data.to_dict` with `done` (by row, whether it may stop) where a
         stopping rule is declared; `rule`, that rule as text; `empty`, questions without judgments.
     """
+    from analysis.declared import Declared
     from evaluation.database import find_study, open_database
     from evaluation.progress import study_progress
 
@@ -77,53 +74,29 @@ def tables(db: str, study: str) -> dict[str, Any]:
         with database.read() as session:
             found = find_study(session, study)
             counted: dict[str, int] = {}
-            cells = study_progress(session, found)
-            for cell in cells:
+            for cell in study_progress(session, found):
                 counted[cell.question] = counted.get(cell.question, 0) + cell.counted
-            rule = found.design.get("analysis", {}).get("stop_when")
-            planned = _planned(session, found) if rule else {}
+            rule = Declared.of(found.seed, found.design).stop_when
     finally:
         database.close()
-    made = [
-        _table(db, study, question, rule, planned, cells) for question, n in counted.items() if n
-    ]
+    made = [_table(db, study, question, rule) for question, n in counted.items() if n]
     return {"tables": made, "rule": rule or "", "empty": [q for q, n in counted.items() if not n]}
 
 
-def _planned(session: Session, study: Study) -> dict[str, int]:
-    """Judgments of each row in the first plan, which the confidence sequences are tuned to."""
-    from analysis.stopping import first_plan
-
-    return first_plan(session, study)
-
-
-def _table(
-    db: str,
-    study: str,
-    question: str,
-    rule: str | None,
-    planned: dict[str, int],
-    cells: list[CellProgress],
-) -> dict[str, Any]:
+def _table(db: str, study: str, question: str, rule: str | None) -> dict[str, Any]:
     from analysis.data import to_dict
-    from analysis.exclusions import exclude
+    from analysis.exclusions import rules_for
     from analysis.load import load_judgments
-    from analysis.preference import table_preferences
-    from analysis.sequential import looks, parse_stop
-    from analysis.stopping import planned_categories
-    from analysis.table import build_table, rules_for
+    from analysis.sequential import is_done
+    from analysis.table import build_table
+    from evaluation.stop_rule import parse_stop
 
     judgments = load_judgments(db, study=study, question=question)
-    rules = rules_for(judgments, ())
-    made = to_dict(build_table(judgments, rules))
+    table = build_table(judgments, rules_for(judgments, ()))
+    made = to_dict(table)
     if rule:
         stop = parse_stop(rule)
-        kept, _ = exclude(judgments, rules)
-        categories = planned_categories(cells)
-        made["looks"] = {
-            state.row: {"low": state.low, "high": state.high, "done": stop.done(state)}
-            for state in looks(table_preferences(kept), planned, categories=categories)
-        }
+        made["done"] = {row.comparison.label: is_done(row.mean, stop) for row in table.rows}
     return made
 
 

@@ -5,7 +5,8 @@ import pytest
 from click.testing import CliRunner
 from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 
-from analysis.agreement import agreement, krippendorff_alpha, main, read_scores
+from analysis.agreement import agreement, krippendorff_alpha, read_scores
+from analysis.commands import agreement as command
 from analysis.errors import AnalysisError, JudgmentsError
 from analysis.load import check_judgments
 from analysis.preference import table_preferences
@@ -117,7 +118,7 @@ def test_command_prints_metric_and_rows(judgments_text, write_judgments, tmp_pat
     scores = tmp_path / "scores.csv"
     scores.write_text("source,score\nx,2\ny,1\n")
     path = write_judgments(judgments_text({("x", "y"): 0.7}, per_cell=40, simulated=True))
-    result = CliRunner().invoke(main, [str(scores), "--judgments", str(path)])
+    result = CliRunner().invoke(command, [str(scores), "--judgments", str(path)])
 
     assert result.exit_code == 0
     assert "SIMULATED RATERS" in result.stdout

@@ -4,10 +4,11 @@ import re
 import pandas as pd
 import pytest
 
+from analysis.intervals import Estimate
 from analysis.load import load_judgments
 from analysis.planning import ACTIVITY, Crowd, half_width
 from analysis.preference import sample_of, table_preferences
-from analysis.sequential import look
+from analysis.sequential import mean_at_all_looks
 from analysis.table import build_table
 from evaluation.cli import main
 
@@ -132,6 +133,21 @@ def test_plan_counts_the_clips_in_the_folders(run, study_file, clip_folder):
     assert out == same
 
 
+def test_plan_with_fewer_pairs_than_a_session_has_trials_counts_short_sessions(run, study_file):
+    few = study_file(
+        ("judgments_per_cell = 500", 'judgments_per_cell = 80\npairing = "item"'),
+        ("workers = 100", "workers = 20"),
+    )
+    _, out, _ = run("plan", few, "--clips", 4)  # four cells of four pairs, 20 trials of each
+
+    assert "320 test judgments in 20 sessions of 16\n20 workers, at most 16 judgments each" in out
+    assert "Warning: nobody sees a pair twice" in out
+    assert "lower [session] trials to 16" in out
+    assert numbers_of(out, "link")[4] == "20.00"
+    # Four times the judgments of the same pairs: four times the people.
+    assert numbers_of(out, "the study costs")[1:] == ["20.00", "40.00", "80.00"]
+
+
 def test_plan_of_missing_folders_names_the_option(run, study_file):
     code, _, err = run("plan", study_file())
 
@@ -231,15 +247,6 @@ def test_a_pilot_too_small_to_tell_says_so(run, study_file, judgments_text, writ
 # --- report, agreement, compare
 
 
-def test_report_writes_its_page_from_a_file(run, tmp_path, judgments_text, write_judgments):
-    path = write_judgments(judgments_text(PAIRS, per_cell=30, categories=("golf",), simulated=True))
-    code, out, _ = run("report", "--judgments", path, "--out", tmp_path / "report")
-
-    assert code == 0
-    assert out == f"wrote {tmp_path / 'report' / 'report.html'}\n"
-    assert "SIMULATED RATERS" in (tmp_path / "report" / "report.html").read_text()
-
-
 def test_a_database_and_a_file_together_are_refused(run, tmp_path, recorded):
     code, _, err = run(
         "report", "--db", recorded(), "--judgments", tmp_path / "j.csv", "--out", tmp_path / "r"
@@ -285,6 +292,21 @@ def test_compare_finds_no_difference_of_a_study_from_itself(run, judgments_text,
     assert numbers_of(same[1], "mine over yours")[3] == "+0.0"
     assert float(numbers_of(out, "mine over yours")[3]) < -30
     assert numbers_of(out, "mine over yours")[-1] == "<0.001"
+
+
+def test_compare_sets_simulated_beside_peoples_judgments_only_when_told(
+    run, judgments_text, write_judgments
+):
+    people = str(write_judgments(judgments_text(per_cell=20)))
+    made_up = str(write_judgments(judgments_text(per_cell=20, simulated=True), "made-up.csv"))
+
+    for option in ((), ("--exclude-simulated",)):
+        code, _, err = run("compare", people, made_up, *option)
+        assert code == 2
+        assert "judgments of B are simulated and those of A are people's" in err
+    code, out, _ = run("compare", people, made_up, "--include-simulated")
+    assert code == 0
+    assert "made by a program, not by people (second study)" in out
 
 
 def test_compare_refuses_answers_to_different_questions(run, judgments_text, write_judgments):
@@ -469,12 +491,13 @@ def test_a_wrong_mapping_is_wrong_usage(run, tmp_path, extra, says):
 def test_looks_shows_the_sequence_of_every_row(run, recorded):
     url = recorded(workers=8, pairs=16)
     code, out, _ = run("looks", "--db", url, "--stop-when", "half-width 3")
-    preferences = table_preferences(load_judgments(url))
-    low, high = look(sample_of(preferences), len(preferences))
+    sample = sample_of(table_preferences(load_judgments(url)))
+    whole = Estimate(100 * sample.mean, None, None, len(sample), 8)
+    expected = mean_at_all_looks(whole, sample, planned=len(sample))
     found = numbers_of(out, "mine over real")
 
     assert code == 0
-    assert found[2] == f"{100 * low:.1f}–{100 * high:.1f}"
+    assert found[2] == f"{expected.low:.1f}–{expected.high:.1f}"
     assert found[-1] == "needs judgments"
     assert out.endswith("Rows that still need judgments: mine over real.\n")
 
@@ -491,6 +514,15 @@ def test_looks_without_a_rule_asks_for_one(run, recorded):
 
     assert code == 2
     assert "no stopping rule: say --stop-when" in err
+
+
+def test_a_look_at_judgments_that_are_all_left_out_needs_them_all(run, recorded):
+    url = recorded(workers=4, pairs=4, exclude=("side-bias:1",))
+    code, out, _ = run("looks", "--db", url, "--stop-when", "decided")
+
+    assert code == 0
+    assert numbers_of(out, "mine over real")[-3:] == ["16", "16", "no judgments yet"]
+    assert "the exclusion rules leave no judgments at all\n" in out
 
 
 def test_a_stopping_rule_that_cannot_be_read_is_wrong_usage(run, recorded):

@@ -4,10 +4,11 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from analysis.exclusions import rules_for
 from analysis.load import load_judgments
 from analysis.render import render
 from analysis.report import main as report_main
-from analysis.table import build_table, rules_for
+from analysis.table import build_table
 from analysis.table1 import main
 from evaluation.database import open_database
 from evaluation.errors import DatabaseError, UsageError

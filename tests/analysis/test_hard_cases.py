@@ -59,9 +59,7 @@ def test_cells_of_0_and_100_percent_keep_a_bound_and_say_why(judgments_text, tab
 
 def test_a_study_as_large_as_the_papers_takes_less_than_half_a_second(judgments_text):
     judgments = check_judgments(judgments_text(per_cell=541, workers=150))
-    judgments.attrs.update(
-        study="paper", question="realism", study_hash="", seed=1, simulated=False
-    )  # fmt: skip
+    judgments.attrs.update(study="paper", question="realism", study_hash="", simulated=False)
     build_table(judgments)
     start = time.process_time()
 

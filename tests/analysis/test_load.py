@@ -3,8 +3,13 @@ import time
 import pandas as pd
 import pytest
 
+from analysis import load
+from analysis.declared import Declared, declared_of
 from analysis.errors import JudgmentsError, UsageError
+from analysis.exclusions import RULES
 from analysis.load import COLUMNS, REQUIRED, check_judgments, load_judgments
+from evaluation.schema import Choice, TrialKind
+from evaluation.study import EXCLUSIONS
 
 
 def test_columns_come_back_typed_and_complete(judgments_text, write_judgments):
@@ -173,10 +178,21 @@ def test_study_file_beside_the_judgments_declares_exclusions_and_seed(
 
     frame = load_judgments(file=path)
 
-    assert frame.attrs["declared"] == ("gold",)
-    assert frame.attrs["seed"] == 7
+    assert declared_of(frame) == Declared(seed=7, exclude=("gold",))
     study.write_text('[study]\nname = "another"\nseed = 7\n')
-    assert load_judgments(file=path).attrs["declared"] is None
+    assert declared_of(load_judgments(file=path)) == Declared()
+
+
+def test_what_is_read_is_what_the_study_and_its_export_write():
+    assert tuple(kind.value for kind in TrialKind) == load._KINDS
+    assert tuple(choice.value for choice in Choice) == load._CHOICES
+    assert set(EXCLUSIONS) == set(RULES)
+
+
+def test_what_a_study_declares_follows_its_judgments_uncopied(judgments_text, write_judgments):
+    frame = load_judgments(file=write_judgments(judgments_text(per_cell=2)))
+
+    assert declared_of(frame[frame["counted"]].copy()) is declared_of(frame)
 
 
 @pytest.mark.slow

@@ -9,7 +9,6 @@ from analysis.planning import (
     curve,
     design_effect,
     half_width,
-    judgments_for_half_width,
     judgments_for_power,
     pilot_correlations,
     power,
@@ -88,15 +87,6 @@ def test_more_correlation_needs_more_judgments():
 def test_what_no_budget_can_reach_is_said():
     with pytest.raises(AnalysisError, match="no number of judgments gives 80% power"):
         judgments_for_power(0.51, Crowd(10), SEEN)
-    with pytest.raises(AnalysisError, match="half-width of 1 points"):
-        judgments_for_half_width(1, 0.5, Crowd(20), SEEN)
-
-
-def test_half_width_and_judgments_are_inverse():
-    crowd = Crowd(500, activity=0.5)
-    n = judgments_for_half_width(3.0, 0.5, crowd, SEEN)
-
-    assert half_width(0.5, n, crowd, SEEN) <= 3.0 < half_width(0.5, n - 1, crowd, SEEN)
 
 
 def test_allocation_by_p_times_1_minus_p_saves_43_percent_on_the_papers_rows():

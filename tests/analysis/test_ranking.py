@@ -5,7 +5,6 @@ import evalica
 import numpy as np
 import pandas as pd
 import pytest
-import statsmodels.api as sm
 from scipy import stats
 
 from analysis.errors import ConvergenceError
@@ -13,7 +12,6 @@ from analysis.load import check_judgments
 from analysis.preference import table_preferences
 from analysis.ranking import rank
 from analysis.strengths import (
-    JOD,
     Contests,
     bootstrap_strengths,
     contests_of,
@@ -94,23 +92,6 @@ def test_strengths_agree_with_evalica_and_choix():
 
     assert ours == pytest.approx(theirs - theirs.mean(), abs=1e-6)
     assert ours == pytest.approx(choix.opt_pairwise(6, games, tol=1e-12), abs=1e-5)
-
-
-def test_thurstone_agrees_with_a_probit_regression():
-    a, b, won, _ = random_games(games=1500, sources=4)
-    found, pair, first = contests_of(frame_of(a, b, won))
-    design = found.design[pair]
-    oracle = sm.GLM(first, design, family=sm.families.Binomial(sm.families.links.Probit())).fit()
-    ours = fit_strengths(found, "thurstone")
-
-    assert ours[:-1] - ours[-1] == pytest.approx(oracle.params, abs=1e-6)
-
-
-def test_one_unit_of_jod_is_three_to_one():
-    found = contests({(0, 1): (75, 25)}, "ab")
-    strengths = fit_strengths(found, "thurstone")
-
-    assert (strengths[0] - strengths[1]) / JOD == pytest.approx(1.0)
 
 
 def test_paper_rows_fit_one_strength_per_source():

@@ -1,10 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from analysis.errors import AnalysisError
+from analysis.errors import AnalysisError, UsageError
 from analysis.load import load_judgments
-from analysis.replication import differences, main
+from analysis.replication import differences
 from analysis.table import build_table
 
 ROWS = {("x", "y"): 0.7, ("x", "real"): 0.2}
@@ -54,12 +55,5 @@ def test_studies_that_cannot_be_compared_say_why(table):
         differences(table(), table(categories=("golf",)))
     with pytest.raises(AnalysisError, match="no row has an interval in both"):
         differences(table(), table({("a", "b"): 0.5}))
-
-
-def test_command_compares_two_files(judgments_text, write_judgments):
-    one = write_judgments(judgments_text(ROWS), "one.csv")
-    two = write_judgments(judgments_text(ROWS, seed=3), "two.csv")
-    result = CliRunner().invoke(main, [str(one), str(two)])
-
-    assert result.exit_code == 0
-    assert "x over real" in result.stdout
+    with pytest.raises(UsageError, match="A asks 'realism' and B asks 'quality'"):
+        differences(table(), replace(table(), question="quality"))

@@ -6,11 +6,13 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from analysis.examples import clips_in
 from analysis.exclusions import parse_rules
 from analysis.load import check_judgments, load_judgments
 from analysis.quality import funnel_steps, quality
-from analysis.report import clips_in, main, report
+from analysis.report import main, report
 from analysis.rexport import long_table, write_r
+from evaluation.cli import main as vgan_eval
 
 FIGURES = ("side_bias", "response_times")
 
@@ -25,9 +27,9 @@ def loaded(judgments_text, write_judgments):
 
 @pytest.fixture(scope="module")
 def write_report(judgments_text, tmp_path_factory):
-    def write(simulated):
+    def write():
         folder = tmp_path_factory.mktemp("report")
-        frame = judgments_text(per_cell=40, simulated=simulated)
+        frame = judgments_text(per_cell=40)
         frame.to_csv(folder / "judgments.csv", index=False)
         judgments = load_judgments(file=folder / "judgments.csv")
         return report(judgments, folder / "out", parse_rules(["side-bias"]), paper=True)
@@ -37,7 +39,7 @@ def write_report(judgments_text, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def written(write_report):
-    return write_report(simulated=False)
+    return write_report()
 
 
 def test_the_page_stands_alone_and_its_folder_is_complete(written):
@@ -81,13 +83,21 @@ def announcements(written):
     yield from (p.read_text() for p in (written.parent / "figures").glob("*.svg"))
 
 
-def test_simulated_raters_are_announced_in_page_figures_and_tables(written, write_report):
+def test_simulated_raters_are_announced_in_page_figures_and_tables(
+    written, judgments_text, write_judgments, tmp_path, capsys
+):
+    rows = {("x", "y"): 0.7, ("x", "real"): 0.2}
+    path = write_judgments(judgments_text(rows, per_cell=30, categories=("a",), simulated=True))
+    out = tmp_path / "report"
+    assert vgan_eval(["report", "--judgments", str(path), "--out", str(out)]) == 0
+
+    assert capsys.readouterr().out == f"wrote {out / 'report.html'}\n"
     assert not any("SIMULATED RATERS" in text for text in announcements(written))
-    assert all("SIMULATED RATERS" in text for text in announcements(write_report(simulated=True)))
+    assert all("SIMULATED RATERS" in text for text in announcements(out / "report.html"))
 
 
 def test_equal_data_give_equal_bytes(written, write_report):
-    again = write_report(simulated=False)
+    again = write_report()
 
     for path in written.parent.rglob("*.*"):
         assert path.read_bytes() == (again.parent / path.relative_to(written.parent)).read_bytes()

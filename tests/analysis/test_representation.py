@@ -198,6 +198,20 @@ def test_the_figures_are_written_with_their_numbers(write, tmp_path):
     assert found[-1]["method"] == "vgan-finetune over vgan-random"
 
 
+def test_figures_that_cannot_be_written_are_one_line(write, tmp_path):
+    results, out = str(write(line())), tmp_path / "figures"
+    out.write_text("a file")
+    over_a_file = CliRunner().invoke(figure4.main, [results, "--out", str(out)])
+    out.unlink()
+    (out / "figure4b.pdf").mkdir(parents=True)
+    over_a_folder = CliRunner().invoke(figure4.main, [results, "--out", str(out)])
+
+    for done, name in ((over_a_file, "figure4b.svg"), (over_a_folder, "figure4b.pdf")):
+        assert done.exit_code == 1
+        assert f"{name}: cannot be written" in done.stderr
+    assert {file.name for file in out.iterdir()} == {"figure4b.svg", "figure4b.pdf"}
+
+
 def test_no_figure_4c_without_its_two_methods(write, tmp_path):
     done = CliRunner().invoke(figure4.main, [str(write(line())), "--out", str(tmp_path / "f")])
 

@@ -3,8 +3,13 @@
 import pytest
 
 from analysis.load import load_judgments
-from analysis.preference import Comparison, row_order
+from analysis.preference import row_order
 from analysis.table import build_table
+from evaluation.database import find_study
+from evaluation.freeze import init_study
+from evaluation.progress import study_progress
+from evaluation.storage import LocalStore
+from evaluation.study import Comparison, load_study
 
 PAIRS = {("zeta", "alpha"): 0.6, ("alpha", "real"): 0.3, ("zeta", "real"): 0.4}
 
@@ -45,7 +50,7 @@ def test_the_papers_rows_come_in_its_order_before_others_unless_declared():
     own = Comparison("a", "b")
 
     assert row_order([own, paper]) == [paper, own]
-    assert row_order([own, paper], [("b", "a"), (paper.source_a, paper.source_b)]) == [own, paper]
+    assert row_order([own, paper], [Comparison("b", "a"), paper]) == [own, paper]
 
 
 def test_the_database_gives_the_order_of_its_design(initialised_study, begin_and_answer):
@@ -54,6 +59,23 @@ def test_the_database_gives_the_order_of_its_design(initialised_study, begin_and
     rows = [row.comparison.label for row in build_table(judgments).rows]
 
     assert rows == ["ours over theirs", "ours over real", "theirs over real"]
+
+
+def test_progress_is_in_the_order_of_the_design(sqlite_database, study_toml, tmp_path):
+    rows = '[["theirs", "real"], ["ours", "theirs"], ["ours", "real"]]'
+    path = study_toml(
+        ('[["ours", "theirs"], ["ours", "real"], ["theirs", "real"]]', rows),
+        ("judgments_per_cell = 8", 'judgments_per_cell = 8\ncategories = ["golf", "beach"]'),
+    )
+    init_study(sqlite_database, load_study(path), LocalStore(tmp_path / "m"), tmp_path / "a")
+    with sqlite_database.read() as session:
+        cells = study_progress(session, find_study(session, None))
+
+    assert [(cell.comparison.label, cell.category) for cell in cells] == [
+        (row, category)
+        for row in ("theirs over real", "ours over theirs", "ours over real")
+        for category in ("golf", "beach")
+    ]
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from statsmodels.stats.multitest import multipletests
 
 from analysis import significance
 from analysis.intervals import mean_interval, row_correlations
-from analysis.significance import benjamini_hochberg, effect, holm, p_value, sign_flip
+from analysis.significance import benjamini_hochberg, effect, holm, p_value
 from analysis.synthetic import Setting, draw_row
 
 P = [0.001, 0.04, 0.03, 0.2, 0.9, 0.03]
@@ -56,7 +56,15 @@ def test_rows_that_are_not_primary_are_adjusted_with_the_cells():
     assert [found[key].primary for key in [("a", "Mean"), *secondary]] == [True, *(False,) * 3]
 
 
-def test_sign_flip_agrees_with_the_t_test_where_both_apply():
+def sign_flip(y, worker, seed, draws=4999):
+    """The p-value of a permutation that flips whole workers: no normal theory."""
+    sums = np.bincount(worker, weights=y - 0.5)
+    flips = np.random.default_rng(seed).choice([-1.0, 1.0], (draws, len(sums)))
+    extreme = np.abs(flips @ sums) >= abs(sums.sum()) - 1e-9
+    return (1 + extreme.sum()) / (draws + 1)
+
+
+def test_flipping_whole_workers_agrees_with_the_t_test_where_both_apply():
     clear_row, clear = estimate_of(0.6, 3)
     even_row, even = estimate_of(0.5, 6)
 

@@ -14,12 +14,14 @@ import pytest
 from click.testing import CliRunner
 
 from analysis.data import CSV_COLUMNS
-from analysis.layout import BANNER, lay_out, percent_text
+from analysis.layout import lay_out
 from analysis.load import load_judgments
 from analysis.published import ROWS, arithmetic, published_percent, round_half_up
 from analysis.render import render
 from analysis.table import build_table
 from analysis.table1 import main
+from analysis.text import BANNER, percent_text
+from evaluation.study import Comparison
 
 ROOT = Path(__file__).parents[2]
 
@@ -151,7 +153,7 @@ def test_paper_puts_published_values_beside_ours_and_shows_its_arithmetic(table)
 
 
 def test_published_rows_agree_with_their_means_but_for_one():
-    gaps = {row.source_a: row.mean_of_cells for row in ROWS if row.cells}
+    gaps = {row.comparison.source_a: row.mean_of_cells for row in ROWS if row.cells}
     assert gaps["autoencoder-gmm"] == 3.0
     means = [row.mean_of_cells for row in ROWS if row.cells]
     assert means == [82.25, 82.75, 53.0, 18.25, 16.25, 3.0]
@@ -160,11 +162,11 @@ def test_published_rows_agree_with_their_means_but_for_one():
 
 
 def test_published_values_flip_with_the_row():
-    assert published_percent("vgan-two-stream", "real", "golf") == 21
-    assert published_percent("real", "vgan-two-stream", "golf") == 79
-    assert published_percent("static", "vgan-two-stream", "Mean") == 38
-    assert published_percent("vgan-two-stream", "static", "golf") is None
-    assert published_percent("mine", "real", "golf") is None
+    assert published_percent(Comparison("vgan-two-stream", "real"), "golf") == 21
+    assert published_percent(Comparison("real", "vgan-two-stream"), "golf") == 79
+    assert published_percent(Comparison("static", "vgan-two-stream"), "Mean") == 38
+    assert published_percent(Comparison("vgan-two-stream", "static"), "golf") is None
+    assert published_percent(Comparison("mine", "real"), "golf") is None
 
 
 def test_rounding_is_half_up_once():
@@ -315,6 +317,8 @@ def test_out_writes_the_file_whole(judgments_text, write_judgments, tmp_path):
 
     assert run("--judgments", path, "--format", "latex", "--out", out).exit_code == 0
     assert out.read_text().endswith("\\end{table}\n")
-    failed = run("--judgments", path, "--out", tmp_path / "no" / "table.tex")
+    (tmp_path / "taken").mkdir()
+    failed = run("--judgments", path, "--out", tmp_path / "taken")
     assert failed.exit_code == 1
-    assert "cannot be written" in failed.stderr
+    assert "taken: cannot be written" in failed.stderr
+    assert {file.name for file in tmp_path.iterdir()} == {"judgments.csv", "table.tex", "taken"}

@@ -5,15 +5,17 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from analysis.declared import declared_of
+from analysis.exclusions import rules_for
 from analysis.load import load_judgments
 from analysis.methods import methods
-from analysis.preference import MEAN, table_preferences
+from analysis.preference import MEAN, sample_of, table_preferences
 from analysis.replication import comparison_text
 from analysis.report import main as report_main
 from analysis.sensitivity import sensitivity
-from analysis.sequential import looks
+from analysis.sequential import mean_at_all_looks
 from analysis.stopping import look_at_question
-from analysis.table import build_table, rules_for
+from analysis.table import build_table
 from analysis.table1 import main
 from evaluation.export import export_study
 from evaluation.freeze import init_study
@@ -62,10 +64,13 @@ def means(table):
 
 def test_the_means_are_those_of_a_look(judged):
     judgments = load_judgments(file=judged())
-    states = looks(table_preferences(judgments), PLAN)
     table = build_table(judgments)
+    preferences = table_preferences(judgments)
 
-    assert means(table) == {state.row: (state.low, state.high) for state in states}
+    for row in table.rows:
+        label = row.comparison.label
+        sample = sample_of(preferences[preferences["row"] == label])
+        assert mean_at_all_looks(row.mean, sample, PLAN[label]) == row.mean
     assert {row.mean.method for row in table.rows} == {"sequence"}
     assert {category for _, category in table.tests} == {"golf", "beach"}
     assert RULE in table.notes[-1]
@@ -108,7 +113,7 @@ def test_items_judged_so_often_each_are_counted_in_the_clips(judged):
     ]
     (path.parent / "clips.csv").write_text("\n".join(["study,source,category", *clips]))
 
-    assert load_judgments(file=path).attrs["planned"] == PLAN
+    assert declared_of(load_judgments(file=path)).planned == PLAN
 
 
 @pytest.mark.parametrize(
@@ -138,7 +143,11 @@ def test_methods_and_sensitivity_follow(judged):
     assert found.variants[0].decided == tuple(
         not low <= 50 <= high for low, high in means(table).values()
     )
-    assert "x over y" in comparison_text([judgments, judgments], ())
+    compared = comparison_text([judgments, judgments], ())
+    assert compared.endswith(
+        f"stopped early ({RULE}): these intervals and tests hold for one look only, and are not "
+        "protected\n"
+    )
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "latex", "html", "json", "csv"])
@@ -159,7 +168,10 @@ def test_the_report_prints_it(judged, tmp_path):
     result = CliRunner().invoke(report_main, arguments, catch_exceptions=False)
 
     assert result.exit_code == 0
-    assert "confidence sequences" in (tmp_path / "report" / "report.html").read_text()
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "confidence sequences" in page
+    assert "interval, for one look only" in page  # of the leaderboard
+    assert "rank ranges and fit hold for one look only" in page
 
 
 def test_database_export_and_looks_give_the_same_numbers(sqlite_database, study_toml, tmp_path):
@@ -172,8 +184,8 @@ def test_database_export_and_looks_give_the_same_numbers(sqlite_database, study_
     for place in ({"db": sqlite_database.url}, {"file": tmp_path / "out" / "judgments.csv"}):
         judgments = load_judgments(**place)
         tables.append(build_table(judgments, rules_for(judgments, ())))
-    states = look_at_question(sqlite_database.url, None, None).states
+    look = look_at_question(sqlite_database.url, None, None)
 
     assert tables[0] == tables[1]
-    assert means(tables[0]) == {state.row: (state.low, state.high) for state in states}
+    assert {row.comparison.label: row.mean for row in tables[0].rows} == look.means
     assert all(low < high for low, high in means(tables[0]).values())

@@ -4,18 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from analysis.preference import Comparison
-from analysis.sequential import Look, growth, parse_stop
+from analysis.intervals import Estimate
+from analysis.sequential import growth
 from analysis.stopping import look_at_question
 from analysis.topping_up import decide
-from evaluation import study as plan
 from evaluation.cli import main
 from evaluation.simulate import simulate
+from evaluation.stop_rule import parse_stop
+from evaluation.study import Comparison
 
 RULE = "decided or half-width 12"
 # Everybody sees what is real; nobody can tell the two models apart.
 STRENGTHS = {"real": 4.0, "ours": 0.0, "theirs": 0.0}
-TIED = plan.Comparison("ours", "theirs")
+TIED = Comparison("ours", "theirs")
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ TIED = plan.Comparison("ours", "theirs")
     ],
 )
 def test_how_many_more_follows_from_the_interval(percent, low, high, rule, expected):
-    assert growth(Look("x over y", percent, low, high, 100), parse_stop(rule)) == pytest.approx(
+    assert growth(Estimate(percent, low, high, 100, 20), parse_stop(rule)) == pytest.approx(
         expected
     )
 
@@ -58,9 +59,9 @@ def test_only_rows_that_are_not_done_get_more_and_all_their_cells_alike(judged):
     decision = decide(judged, None, RULE)
 
     assert decision.rows == (Comparison("ours", "theirs"),)
-    assert decision.need.settled == {
-        plan.Comparison("ours", "real"),
-        plan.Comparison("theirs", "real"),
+    assert decision.need.stop == {
+        Comparison("ours", "real"),
+        Comparison("theirs", "real"),
     }
     golf, beach = (decision.need.unanswered[TIED, c] for c in ("golf", "beach"))
     assert golf == beach
@@ -76,13 +77,13 @@ def test_only_rows_that_are_not_done_get_more_and_all_their_cells_alike(judged):
 
 def test_a_row_whose_judgments_were_all_left_out_gets_as_many_again(recorded, monkeypatch):
     def left_out(*arguments, **options):
-        return replace(look_at_question(*arguments, **options), states=())
+        return replace(look_at_question(*arguments, **options), means={})
 
     monkeypatch.setattr("analysis.topping_up.look_at_question", left_out)
     need = decide(recorded(pairs=4), None, "decided").need
 
-    assert need.settled == frozenset()
-    assert need.unanswered == {(plan.Comparison("mine", "real"), "all"): 16}
+    assert need.stop == frozenset()
+    assert need.unanswered == {(Comparison("mine", "real"), "all"): 16}
 
 
 def top_up(url, *arguments):
@@ -126,7 +127,7 @@ def test_a_row_that_another_rule_opens_again_is_handed_out_again(judged, capsys)
     assert top_up(judged, *every_row_is_done) == 0
     assert "(ours over real; ours over theirs; theirs over real)" in capsys.readouterr().out
     assert top_up(judged, *every_row_is_done, "--dry-run") == 0
-    assert "Nothing was done" not in capsys.readouterr().out  # it is settled already
+    assert "Nothing was done" not in capsys.readouterr().out  # it is stopped already
 
     assert top_up(judged, "--stop-when", "half-width 0.1", "--per-cell", "10") == 0
 
@@ -149,7 +150,7 @@ def test_a_simulated_study_is_not_planned_on_for_real_workers(judged, capsys):
     assert main(["top-up", "--db", judged, "--yes"]) == 2
 
     assert "has simulated sessions" in capsys.readouterr().err
-    assert decide(judged, None, RULE).need.settled  # and nothing was written
+    assert decide(judged, None, RULE).need.stop  # and nothing was written
     assert top_up(judged, "--per-cell", "10") == 0
     assert "Planned 20 trials" in capsys.readouterr().out
 
