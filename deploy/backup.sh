@@ -22,12 +22,13 @@ backup_once() {
 backup_files() {
   [ -d "${FILES_DIR:-}" ] || return 0
   archive="$BACKUP_DIR/files.tar"
-  if [ -f "$archive" ] && [ -z "$(find "$FILES_DIR" -type f -newer "$archive" | head -n 1)" ]; then
-    return 0
+  if [ -f "$archive" ]; then # what is in .cache can be made again
+    newer=$(find "$FILES_DIR" -name .cache -prune -o -type f -newer "$archive" -print | head -n 1)
+    [ -n "$newer" ] || return 0
   fi
   # The start of reading, not its end: what is written meanwhile is newer than the archive.
   touch "$BACKUP_DIR/.started.part"
-  tar -cf "$BACKUP_DIR/.files.part" -C "$FILES_DIR" . || return 1
+  tar -cf "$BACKUP_DIR/.files.part" --exclude=./.cache -C "$FILES_DIR" . || return 1
   touch -r "$BACKUP_DIR/.started.part" "$BACKUP_DIR/.files.part"
   mv "$BACKUP_DIR/.files.part" "$archive"
 }

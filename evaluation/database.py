@@ -24,7 +24,7 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 
 from evaluation import schema
@@ -64,9 +64,15 @@ class Database:
         Args:
             snapshot: hold one moment for all statements (an export while people rate), instead of
                 seeing what others commit between two statements.
+
+        Raises:
+            DatabaseError: the database went away.
         """
         engine = self._snapshot if snapshot else self._reader
-        with Session(engine, expire_on_commit=False, autoflush=False) as session:
+        with (
+            self._explained(),
+            Session(engine, expire_on_commit=False, autoflush=False) as session,
+        ):
             yield session
 
     @contextmanager
@@ -74,16 +80,29 @@ class Database:
         """Yield a session whose changes are committed together at the end, or not at all.
 
         Raises:
-            DatabaseError: another program kept the SQLite file locked for the whole busy timeout.
+            DatabaseError: another program kept the SQLite file locked for the whole busy timeout,
+                the disk is full, or the database went away.
         """
-        with self._in_turn(), Session(self._writer, expire_on_commit=False) as session:
-            try:
-                with session.begin():
-                    yield session
-            except OperationalError as error:
-                if self.dialect == "sqlite" and "locked" in str(error.orig):
-                    raise self._locked() from error
-                raise
+        with (
+            self._in_turn(),
+            self._explained(),
+            Session(self._writer, expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn a failure that is not the statement's fault into one line."""
+        try:
+            yield
+        except (OperationalError, InterfaceError) as error:
+            if self.dialect == "sqlite" and "locked" in str(error.orig):
+                raise self._locked() from error
+            raise DatabaseError(
+                f"{shown(self._engine.url)}: the database failed ({_reason(error)}); "
+                "mend that, then try again to go on"
+            ) from error
 
     @contextmanager
     def _in_turn(self) -> Iterator[None]:
@@ -158,19 +177,25 @@ def _check_revision(connection: Connection, where: str) -> None:
         )
     raise DatabaseOlder(
         f"{where}: made by an older version of vgan-eval (revision {revision}, not {head}); "
-        "keep a copy, then run `vgan-eval upgrade`",
+        "make a backup (`vgan-eval backup`, or pg_dump), then run `vgan-eval upgrade`",
         str(revision),
     )
 
 
+def _reason(error: DBAPIError) -> str:
+    """Return what the driver says, without the statement and its values."""
+    return " ".join(str(error.orig).split())
+
+
 @contextmanager
-def _explained(url: URL) -> Iterator[None]:
+def _opening(url: URL) -> Iterator[None]:
     """Turn the driver's failures to open a database into one line."""
     try:
         yield
     except DBAPIError as error:
-        reason = " ".join(str(error.orig).split())
-        raise DatabaseError(f"{shown(url)}: the database cannot be used ({reason})") from error
+        raise DatabaseError(
+            f"{shown(url)}: the database cannot be used ({_reason(error)})"
+        ) from error
 
 
 def open_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Database:
@@ -187,7 +212,7 @@ def open_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Databa
     _require_file(parsed)
     engine = make_engine(parsed, busy_timeout_s)
     try:
-        with _explained(parsed), engine.connect() as connection:
+        with _opening(parsed), engine.connect() as connection:
             _check_revision(connection, shown(parsed))
     except DatabaseError:
         engine.dispose()
@@ -223,7 +248,7 @@ def create_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Data
     is_new = file is not None and not file.exists()
     engine = make_engine(parsed, busy_timeout_s)
     try:
-        with _explained(parsed):
+        with _opening(parsed):
             if file is not None and is_new:
                 _make_wal(engine)
             _upgrade(engine, shown(parsed))

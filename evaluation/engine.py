@@ -9,7 +9,10 @@ from sqlalchemy.exc import ArgumentError, DisconnectionError
 
 from evaluation.errors import DatabaseError
 
-_POOL_SIZE = 64  # one for each thread of the largest server; made as they are needed, then kept
+_SETTINGS: dict[str, Any] = {
+    "pool_size": 64,  # one for each thread of the largest server; made when needed, then kept
+    "hide_parameters": True,  # of a statement that failed: they may be ids of people
+}
 
 
 def shown(url: URL) -> str:
@@ -17,6 +20,16 @@ def shown(url: URL) -> str:
     if url.get_backend_name() == "sqlite":
         return str(url.database)
     return url.render_as_string(hide_password=True)
+
+
+def typed(url: str) -> str:
+    """The URL as a command takes it, without its password, which PostgreSQL's client finds itself.
+
+    >>> typed("postgresql+psycopg://ann:secret@host/studies")
+    'postgresql://ann@host/studies'
+    """
+    parsed = make_url(url).difference_update_query(["password"])
+    return parsed._replace(drivername=parsed.get_backend_name(), password=None).render_as_string()
 
 
 def parsed_url(url: str) -> URL:
@@ -54,12 +67,12 @@ def make_engine(url: URL, busy_timeout_s: float) -> Engine:
     """
     if url.get_backend_name() == "sqlite":
         arguments = {"timeout": busy_timeout_s}
-        engine = create_engine(url, connect_args=arguments, pool_size=_POOL_SIZE)
+        engine = create_engine(url, connect_args=arguments, **_SETTINGS)
         event.listen(engine, "connect", _on_sqlite_connect)
         event.listen(engine, "begin", _on_sqlite_begin)
         return engine
     try:
-        engine = create_engine(url, pool_size=_POOL_SIZE)
+        engine = create_engine(url, **_SETTINGS)
     except ModuleNotFoundError as error:
         raise DatabaseError(
             f"PostgreSQL needs the package {error.name}: pip install 'vgan-eval[postgres]'"

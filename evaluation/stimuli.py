@@ -7,14 +7,12 @@ sizes, so neither a file's name nor its length tells the sides apart.
 
 import hashlib
 import hmac
-import os
 import secrets
-from collections.abc import Callable, Collection, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
@@ -22,6 +20,7 @@ from sqlalchemy.orm import Session, joinedload
 from evaluation import encoding, schema
 from evaluation.clips import read_frames
 from evaluation.errors import ClipError
+from evaluation.files import write_atomic
 from evaluation.formats import (
     SPRITE_LIMIT,
     Format,
@@ -29,19 +28,12 @@ from evaluation.formats import (
     common_format,
     resampled_length,
 )
-from evaluation.storage import MediaStore, write_atomic
+from evaluation.storage import MediaStore
 from evaluation.study import Display
+from evaluation.threads import Progress, in_threads, silent
 from vgan.data.manifest import sha256_of
 
 _ENCODING_VERSION = 2  # part of the names of half-made files: raise it when the bytes change
-
-Progress = Callable[[str, int, int], None]
-T = TypeVar("T")
-R = TypeVar("R")
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Report nothing."""
 
 
 def _scratch_file(clip: schema.Clip, target: Format, scratch: Path) -> Path:
@@ -91,29 +83,12 @@ def _encode(clip: schema.Clip, target: Format, scratch: Path) -> bytes:
     return data
 
 
-def _in_threads(
-    work: Callable[[T], R], items: Iterable[T], stage: str, progress: Progress
-) -> list[R]:
-    """Run work over items on all cores (decoding and encoding leave Python's lock), in order."""
-    todo = list(items)
-    results = []
-    pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
-    try:
-        progress(stage, 0, len(todo))
-        for done, result in enumerate(pool.map(work, todo), start=1):
-            results.append(result)
-            progress(stage, done, len(todo))
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-    return results
-
-
 def encode_clips(
     clips: Sequence[schema.Clip],
     target: Format,
     display: Display,
     scratch: Path,
-    progress: Progress = _silent,
+    progress: Progress = silent,
     *,
     limit: int | None = SPRITE_LIMIT,
 ) -> tuple[Format, list[int]]:
@@ -140,7 +115,7 @@ def encode_clips(
     def encode(clip: schema.Clip) -> int:
         return len(_encode(clip, target, scratch))
 
-    sizes = _in_threads(encode, clips, "Encoding clips", progress)
+    sizes = in_threads(encode, clips, "Encoding clips", progress)
     if target.kind == "sprite" and limit is not None and max(sizes, default=0) > limit:
         return encode_clips(clips, as_video(target, display), display, scratch, progress)
     return target, sizes
@@ -207,32 +182,77 @@ def _target(session: Session, study: schema.Study, display: Display) -> tuple[Fo
     return target, None if kind == "sprite" else SPRITE_LIMIT
 
 
-def encode_ahead(
+class _File(NamedTuple):
+    """A clip's file in the store: its name, its padded size, and whose it is."""
+
+    key: str
+    padded_bytes: int
+    clip: schema.Clip
+
+
+def _files_of(
+    study: schema.Study, pair: Sequence[schema.Clip], sizes: Mapping[int, int]
+) -> list[_File]:
+    """Return the files of both clips of a pair; `sizes` are theirs before padding, by id."""
+    step = encoding.size_step(max(sizes[clip.id] for clip in pair))
+    return [_File(media_key(study.secret, clip.name, step), step, clip) for clip in pair]
+
+
+def _store(files: Iterable[_File], target: Format, store: MediaStore, progress: Progress) -> None:
+    scratch = store.scratch()
+
+    def put(file: _File) -> None:
+        if not store.exists(file.key):
+            data = encoding.pad(_encode(file.clip, target, scratch), file.padded_bytes)
+            store.put(file.key, data, target.mime)
+
+    # By key, which is as good as by chance: a bucket tells everybody when a file was put, and these
+    # come by kind of trial and by side.
+    ordered = sorted(files, key=lambda file: file.key)
+    in_threads(put, ordered, "Storing clips", progress)
+
+
+def store_ahead(
     session: Session,
     study: schema.Study,
-    names: Collection[str],
+    pairs: Collection[tuple[str, str]],
     display: Display,
     store: MediaStore,
-    progress: Progress = _silent,
-) -> None:
-    """Encode clips of a frozen study into the scratch folder; only reads the database.
+    progress: Progress = silent,
+) -> frozenset[str]:
+    """Encode and store the clips of pairs that a frozen study is to have; only reads the database.
 
-    `prepare_stimuli` finds them there, so that nobody waits for its write unit meanwhile.
+    `prepare_stimuli` leaves them as they are, so that nobody waits for its write unit meanwhile.
+    What is stored and never used is under a name that nobody learns.
 
     Args:
         session: of any unit.
         study: the study.
-        names: clip ids.
+        pairs: the clip ids of each.
         display: the study file's [display].
-        store: whose scratch folder is used.
+        store: where the files go.
         progress: called with the stage, how many are done, and of how many.
+
+    Returns:
+        The keys of the files.
 
     Raises:
         ClipError: a clip cannot be decoded or has changed since it was imported.
+        EvaluationError: the store cannot be written.
     """
+    names = {name for pair in pairs for name in pair}
+    clips = {clip.name: clip for clip in _study_clips(session, study) if clip.name in names}
     target, limit = _target(session, study, display)
-    wanted = [clip for clip in _study_clips(session, study) if clip.name in names]
-    encode_clips(wanted, target, display, store.scratch(), progress, limit=limit)
+    wanted = list(clips.values())
+    target, encoded = encode_clips(wanted, target, display, store.scratch(), progress, limit=limit)
+    sizes = {clip.id: size for clip, size in zip(wanted, encoded, strict=True)}
+    files = {
+        file.key: file
+        for pair in pairs
+        for file in _files_of(study, [clips[name] for name in pair], sizes)
+    }
+    _store(files.values(), target, store, progress)
+    return frozenset(files)
 
 
 def prepare_stimuli(
@@ -240,7 +260,9 @@ def prepare_stimuli(
     study: schema.Study,
     display: Display,
     store: MediaStore,
-    progress: Progress = _silent,
+    progress: Progress = silent,
+    *,
+    stored: Collection[str] = frozenset(),
 ) -> None:
     """Encode, pad and store both clips of every pair that has no stimuli yet.
 
@@ -253,6 +275,7 @@ def prepare_stimuli(
         display: the study file's [display].
         store: where the files go.
         progress: called with the stage, how many are done, and of how many.
+        stored: keys that are known to be in the store, of `store_ahead`.
 
     Raises:
         UsageError: see `common_format`.
@@ -269,14 +292,8 @@ def prepare_stimuli(
     scratch = store.scratch()
     target, encoded = encode_clips(wanted, target, display, scratch, progress, limit=limit)
     sizes = {clip.id: size for clip, size in zip(wanted, encoded, strict=True)}
-    stored = _add_rows(session, study, pairs, sizes, target)
-
-    def put(item: tuple[str, int, schema.Clip]) -> None:
-        key, size, clip = item
-        if not store.exists(key):
-            store.put(key, encoding.pad(_encode(clip, target, scratch), size), target.mime)
-
-    _in_threads(put, stored, "Storing clips", progress)
+    files = _add_rows(session, study, pairs, sizes, target)
+    _store((file for file in files if file.key not in stored), target, store, progress)
     for clip in wanted:  # the store has them now, padded; two clips of equal bytes share one
         _scratch_file(clip, target, scratch).unlink(missing_ok=True)
 
@@ -285,9 +302,9 @@ def _add_rows(
     session: Session,
     study: schema.Study,
     pairs: Sequence[schema.Pair],
-    sizes: dict[int, int],
+    sizes: Mapping[int, int],
     target: Format,
-) -> list[tuple[str, int, schema.Clip]]:
+) -> list[_File]:
     """Set each pair's size step and add its stimuli; return what must be stored."""
     known = set(
         session.scalars(
@@ -296,17 +313,15 @@ def _add_rows(
             .where(schema.Clip.study_id == study.id)
         )
     )
-    stored = []
+    new = []
     for pair in pairs:
-        step = encoding.size_step(max(sizes[pair.clip_a_id], sizes[pair.clip_b_id]))
-        pair.padded_bytes = step
-        for clip in (pair.clip_a, pair.clip_b):
-            key = media_key(study.secret, clip.name, step)
+        for file in _files_of(study, (pair.clip_a, pair.clip_b), sizes):
+            key, pair.padded_bytes, clip = file
             if key in known:
                 continue
             known.add(key)
-            row = {"clip_id": clip.id, "key": key, "padded_bytes": step, "mime": target.mime}
-            session.add(schema.Stimulus(**row, layout=layout_of(clip, target)))
-            stored.append((key, step, clip))
+            row = {"clip_id": clip.id, "key": key, "padded_bytes": file.padded_bytes}
+            session.add(schema.Stimulus(**row, mime=target.mime, layout=layout_of(clip, target)))
+            new.append(file)
     session.flush()
-    return stored
+    return new

@@ -4,17 +4,19 @@ Keys are opaque (lower-case hexadecimal), so nothing about a clip can be read fr
 This is one of the two modules that may import boto3, and only when an `s3://` store is opened.
 """
 
-import contextlib
 import os
 import re
-import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
 from evaluation.errors import EvaluationError, UsageError
+from evaluation.files import write_atomic
 
 _KEY = re.compile(r"[0-9a-f]{16,64}")
+_BASE_URL = re.compile(r"https?://[\w.:-]+(/[^?#;\s]*)?", re.ASCII)  # it becomes part of a policy
 IMMUTABLE = "public, max-age=31536000, immutable"
 
 
@@ -45,28 +47,6 @@ def _checked(key: str) -> str:
     if not _KEY.fullmatch(key):
         raise EvaluationError(f"{key!r} is not a media key (16 to 64 digits 0-9a-f)")
     return key
-
-
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name beside it, then rename it into place.
-
-    The temporary name is drawn, so that two that write the same file do not meet.
-
-    Raises:
-        EvaluationError: the disk is full or the folder cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):  # the first failure is the one to tell
-            temporary.unlink(missing_ok=True)
-        raise EvaluationError(
-            f"{path}: cannot be written ({error.strerror or error}); free space or choose another "
-            "folder, then run the command again"
-        ) from error
 
 
 class LocalStore:
@@ -129,6 +109,9 @@ class S3Store:
         prefix: put before every key, without slashes at its ends; empty for none.
         base_url: of a CDN that serves the bucket's root; without it, URLs are presigned.
         valid_s: how long a presigned URL works, in seconds; longer than any session's lease.
+
+    Raises:
+        UsageError: boto3 is not installed, or takes a profile, region or endpoint for none.
     """
 
     def __init__(
@@ -148,10 +131,25 @@ class S3Store:
         self._valid_s = valid_s
         # Signature version 4 in path style works for every region and for other servers too.
         config = Config(signature_version="s3v4", s3={"addressing_style": "path"})
-        self._client: Any = boto3.client("s3", config=config)
+        with self._usable_settings():
+            self._client: Any = boto3.client("s3", config=config)
 
     def __repr__(self) -> str:
         return f"S3Store({self.bucket!r}, {self.prefix!r})"
+
+    @contextmanager
+    def _usable_settings(self) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            yield
+        except (BotoCoreError, ValueError) as error:
+            reason = " ".join(str(error).split())
+            raise UsageError(
+                f"s3://{self.bucket}: the AWS settings cannot be used: {reason}; see to "
+                "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY (or AWS_PROFILE), AWS_DEFAULT_REGION and "
+                "AWS_ENDPOINT_URL_S3"
+            ) from None
 
     def _name(self, key: str) -> str:
         return f"{self.prefix}/{_checked(key)}" if self.prefix else _checked(key)
@@ -212,8 +210,13 @@ class S3Store:
         return url
 
     def origin(self) -> str:
-        """Return scheme and host of the URLs."""
-        parts = urlsplit(self.url("0" * 64))
+        """Return scheme and host of the URLs.
+
+        Raises:
+            UsageError: there are no credentials to sign them with.
+        """
+        with self._usable_settings():
+            parts = urlsplit(self.url("0" * 64))
         return f"{parts.scheme}://{parts.netloc}"
 
     def scratch(self) -> Path:
@@ -242,7 +245,8 @@ def open_store(spec: str) -> MediaStore:
         spec: a folder, or `s3://bucket/prefix`, optionally with `?base_url=https://cdn.example`.
 
     Raises:
-        UsageError: the spec is empty, names no bucket, or is of another kind.
+        UsageError: the spec is empty, names no bucket, is of another kind, or the AWS settings
+            cannot be used.
     """
     if not spec:
         raise UsageError("the media store is empty: name a folder or s3://bucket/prefix")
@@ -250,8 +254,10 @@ def open_store(spec: str) -> MediaStore:
         parts = urlsplit(spec)
         if not parts.netloc:
             raise UsageError(f"{spec}: names no bucket; write s3://bucket/prefix")
-        base_url = parse_qs(parts.query).get("base_url", [None])[0]
-        return S3Store(parts.netloc, parts.path.strip("/"), base_url=base_url)
+        base_url = parse_qs(parts.query).get("base_url", [""])[0]
+        if parts.query and not _BASE_URL.fullmatch(base_url):
+            raise UsageError(f"{spec}: write s3://bucket/prefix?base_url=https://cdn.example")
+        return S3Store(parts.netloc, parts.path.strip("/"), base_url=base_url or None)
     if "://" in spec:
         raise UsageError(f"{spec}: media lie in a folder or under s3://bucket/prefix")
     return LocalStore(Path(spec))

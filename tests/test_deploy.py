@@ -78,12 +78,35 @@ def test_only_the_proxy_is_reached_from_outside(services):
     assert services["app"]["environment"]["VGAN_EVAL_TRUSTED_PROXIES"] == "1"
 
 
+def test_what_the_app_writes_lies_in_a_volume_that_it_may_write(services):
+    app = services["app"]
+    writable = [line.split(":")[1] for line in app["volumes"] if not line.endswith(":ro")]
+
+    assert app["read_only"] is True
+    for name in ("VGAN_EVAL_FILES", "XDG_CACHE_HOME"):
+        assert app["environment"][name].startswith(tuple(writable))
+
+
 def test_the_command_of_the_containers_is_one_that_exists(services):
     command = services["app"]["command"]
     context = evaluation.cli.cli.commands[command[0]].make_context("serve", list(command[1:]))
 
     assert context.params["host"] == "0.0.0.0"
     assert context.params["dashboard"] is True
+
+
+def test_the_served_study_is_named_by_the_environment(monkeypatch):
+    monkeypatch.setenv("VGAN_EVAL_STUDY", "first")
+    given = {"doctor": ["--url", "https://x.org"], "withdraw": ["worker"], "init": ["study.toml"]}
+    named = {}
+    for name in ("serve", "doctor", "init", "withdraw", "forget"):
+        command = evaluation.cli.cli.commands[name]
+        named[name] = command.make_context(name, given.get(name, [])).params["study"]
+
+    # Without --study people are forgotten in every study of the database.
+    assert named == {
+        "serve": "first", "doctor": "first", "init": None, "withdraw": None, "forget": None
+    }  # fmt: skip
 
 
 def test_the_image_holds_no_secret_and_runs_as_nobody_special():
@@ -115,6 +138,14 @@ def test_the_proxy_adds_what_doctor_asks_for_and_compresses_nothing():
     assert re.search(r"reverse_proxy app:8000 \{\s+transport http \{[^}]+keepalive 20s", text)
     assert "encode" not in text
     assert "trusted_proxies" not in text
+
+
+def test_the_proxy_writes_down_no_request():
+    text = re.sub(r"^\s*#.*\n", "", read("Caddyfile"), flags=re.M)
+
+    assert re.findall(r"\blog \{\s+(.+?)\s+\}", text) == [
+        "exclude http.log.error http.handlers.reverse_proxy"
+    ]
 
 
 @pytest.fixture
@@ -161,22 +192,22 @@ def back_up(tmp_path, postgres_programs):
             env=environment, capture_output=True, text=True, check=False,
         )  # fmt: skip
 
-    run.folder = backups
+    run.folder, run.files = backups, files
     return run
 
 
-def restore_lines(url: str) -> list[list[str]]:
+def restore_lines(url: str, dump: str) -> list[list[str]]:
     """The restore commands of the docs, after what is Docker's, for a database of the tests."""
     text = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
-    found = re.findall(r"exec (?:-T )?database ((?:dropdb|createdb|pg_restore) [^<\n]+)", text)
+    found = re.findall(r"--entrypoint (dropdb|createdb|pg_restore) backup ([^|\n]+)", text)
     parts = make_url(url)
     given = {
-        "--username=vgan": f"--username={parts.username}",
         "--dbname=vgan": f"--dbname={parts.database}",
         "vgan": str(parts.database),
+        "/backups/study-TIME.dump": dump,
     }
-    host = f"--host={parts.query.get('host') or parts.host}"
-    return [[w[0], host, *(given.get(x, x) for x in w[1:])] for w in map(str.split, found)]
+    server = [f"--host={parts.query.get('host') or parts.host}", f"--username={parts.username}"]
+    return [[name, *server, *(given.get(w, w) for w in rest.split())] for name, rest in found]
 
 
 @pytest.mark.postgres
@@ -191,11 +222,10 @@ def test_a_backup_restored_by_the_documented_line_is_the_study(
     done = back_up(source)
     assert done.returncode == 0, done.stderr
     create_database(target).close()  # the restore is over a database that is not empty
-    lines = restore_lines(target)
+    lines = restore_lines(target, done.stdout.strip())
     assert [line[0] for line in lines] == ["dropdb", "createdb", "pg_restore"]
-    with open(done.stdout.strip(), "rb") as dump:
-        for program, *arguments in lines:
-            subprocess.run([postgres_programs / program, *arguments], stdin=dump, check=True)
+    for program, *arguments in lines:
+        subprocess.run([postgres_programs / program, *arguments], check=True)
 
     def content(url):
         opened = open_database(url)
@@ -213,6 +243,25 @@ def test_a_backup_restored_by_the_documented_line_is_the_study(
     listed = subprocess.run(["tar", "-tf", back_up.folder / "files.tar"], capture_output=True)
     names = {Path(line).name for line in listed.stdout.decode().splitlines()}
     assert {path.name for path in (tmp_path / "media").iterdir() if path.is_file()} <= names
+
+
+@pytest.mark.postgres
+def test_half_made_files_are_in_no_backup_and_cause_none(new_database, back_up):
+    archive, url = back_up.folder / "files.tar", new_database()
+    (back_up.files / ".cache").mkdir(parents=True)
+    (back_up.files / "clip").write_bytes(b"whole")
+    (back_up.files / ".cache" / "half").write_bytes(b"ha")
+
+    back_up(url)
+    listed = subprocess.run(["tar", "-tf", archive], capture_output=True, text=True, check=True)
+    assert sorted(listed.stdout.split()) == ["./", "./clip"]
+    os.utime(archive, (archive.stat().st_mtime + 60,) * 2)
+    made = archive.stat().st_mtime
+    for name in (".cache/half", "clip"):
+        os.utime(back_up.files / name, (made + 60,) * 2)
+        back_up(url)
+
+        assert (archive.stat().st_mtime == made) is (name != "clip")
 
 
 @pytest.mark.postgres

@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from evaluation.errors import DatabaseError
 from webapp import now, services
 
 blueprint = Blueprint("health", __name__)
@@ -16,7 +17,7 @@ def health() -> ResponseReturnValue:
     try:
         with services().database.read() as session:
             revision = session.scalar(text("SELECT version_num FROM alembic_version"))
-    except SQLAlchemyError:
-        # The reason may hold a host name or a password; the server's log has it.
+    except (DatabaseError, SQLAlchemyError):
+        # The reason may hold a host name, and the tables may be away while a backup is restored.
         return {"status": "database unreachable"}, 503
     return {"status": "ok", "revision": revision, "time": now().isoformat()}

@@ -21,7 +21,7 @@ _LINKED = re.compile(rb'(?:src|href)="(?!data:)([^"#]+\.(?:js|css)[^"]*)"')
 _CODE_CHARACTERS = 10
 _REFUSED = {
     "paused": "the study is paused; resume it, then look again",
-    "nothing-left": "nothing is left to rate; `vgan-eval status` says what is planned",
+    "nothing_left": "nothing is left to rate; `vgan-eval status` says what is planned",
 }
 
 

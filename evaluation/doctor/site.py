@@ -176,6 +176,15 @@ def _send(
     )
 
 
+def _is_host(name: str) -> bool:
+    """Tell whether somebody can be asked for a name: no empty or overlong part, no spaces."""
+    try:
+        name.encode("idna")
+    except UnicodeError:
+        return False
+    return name.isprintable() and " " not in name
+
+
 def open_site(url: str, *, ca_file: Path | None = None, timeout_s: float = 10.0) -> Site:
     """Read an address; nothing is sent yet.
 
@@ -192,7 +201,7 @@ def open_site(url: str, *, ca_file: Path | None = None, timeout_s: float = 10.0)
         port = parts.port
     except ValueError:
         parts, port = urlsplit(""), None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _is_host(parts.hostname):
         raise UsageError(f"--url {url}: write https://HOST")
     if parts.path not in ("", "/") or parts.query or parts.username:
         raise UsageError(f"--url {url}: the pages need a host of their own; write https://HOST")

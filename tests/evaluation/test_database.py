@@ -100,9 +100,39 @@ def test_connections_that_the_server_has_ended_are_made_anew(database, database_
         assert find_study(session, None).name == "one"
 
 
+def test_a_full_disk_is_told_in_one_line(sqlite_database):
+    with sqlite_database.write() as session:  # the connection stays in the pool
+        session.execute(text("PRAGMA max_page_count = 1"))  # the file cannot grow any more
+
+    with pytest.raises(DatabaseError, match=r"\(database or disk is full\); .*try again") as full:
+        _add_study(sqlite_database, "A1WORKER" * 1000)
+
+    assert "\n" not in str(full.value)
+    assert "A1WORKER" not in str(full.value)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("unit", ["read", "write"])
+def test_a_connection_that_ends_within_a_unit_is_told_in_one_line(database, database_url, unit):
+    def asking_after_the_end():
+        with getattr(database, unit)() as session:
+            session.execute(text("SELECT 1"))
+            end_connections(database_url)
+            session.execute(text("SELECT :worker"), {"worker": "A1WORKER"})
+
+    with pytest.raises(DatabaseError, match=r"the database failed .*try again") as failed:
+        asking_after_the_end()
+
+    assert "\n" not in str(failed.value)
+    assert "A1WORKER" not in str(failed.value)
+
+
 def test_foreign_keys_are_enforced(database):
-    with pytest.raises(IntegrityError), database.write() as session:
-        session.add(schema.Question(study_id=999, position=0, name="q", text="?"))
+    with pytest.raises(IntegrityError) as refused, database.write() as session:
+        session.add(schema.Question(study_id=999, position=0, name="A1WORKER", text="?"))
+
+    assert "A1WORKER" not in str(refused.value)  # a log may hold it
 
 
 def test_a_snapshot_does_not_see_what_is_committed_meanwhile(database):

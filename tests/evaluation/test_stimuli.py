@@ -55,8 +55,16 @@ def test_scale_fit_fills_the_box():
     ("other", "words"),
     [
         ({"size": (128, 96)}, "a/x/1.mp4 has 64x64, b/x/2.mp4 has 128x96; set fit ="),
-        ({"fps": 24.0}, "16 frames per second, b/x/2.mp4 has 24 frames per second; set fps"),
+        (
+            {"fps": 24.0, "frames": 48},  # of the same length, in seconds
+            "16 frames per second, b/x/2.mp4 has 24 frames per second; set fps under",
+        ),
         ({"frames": 16}, "32 frames, b/x/2.mp4 has 16 frames; set duration ="),
+        (
+            {"size": (128, 96), "fps": 24.0},
+            "128x96; in frame rate: .*; in length: a/x/1.mp4 has 32 frames at 16 per second, "
+            'b/x/2.mp4 has 21 frames .*; set fit = "pad" or "crop", fps, duration = "shortest"',
+        ),
     ],
 )
 def test_clips_that_differ_are_refused_with_the_setting_that_helps(other, words):
@@ -212,6 +220,20 @@ def test_clips_encoded_before_are_not_decoded_again(planned, monkeypatch):
     prepare(planned)
 
     assert len(rows(planned, schema.Stimulus)) == 6
+
+
+def test_clips_are_stored_in_an_order_that_says_nothing(planned, monkeypatch):
+    put, used = LocalStore.put, []
+
+    def remember(self, key, data, mime):
+        used.append(key)
+        put(self, key, data, mime)
+
+    monkeypatch.setattr(LocalStore, "put", remember)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    prepare(planned)
+
+    assert used == sorted(s.key for s in rows(planned, schema.Stimulus))
 
 
 def test_progress_is_told_for_each_stage(planned):

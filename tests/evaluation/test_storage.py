@@ -9,7 +9,8 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from evaluation.errors import EvaluationError, UsageError
-from evaluation.storage import LocalStore, S3Store, open_store, write_atomic
+from evaluation.files import write_atomic
+from evaluation.storage import LocalStore, S3Store, open_store
 
 KEY = "0a" * 32
 BUCKET = "clips-of-a-test"
@@ -124,11 +125,42 @@ def test_the_cors_rule_lets_only_the_page_read(s3):
 
 @pytest.mark.parametrize(
     ("spec", "words"),
-    [("", "is empty"), ("s3:///prefix", "names no bucket"), ("ftp://x/y", "s3://bucket/prefix")],
+    [
+        ("", "is empty"),
+        ("s3:///prefix", "names no bucket"),
+        ("ftp://x/y", "s3://bucket/prefix"),
+        ("s3://b/p?base_url=cdn.example", r"base_url=https://cdn\.example"),
+        ("s3://b/p?base_url=https://a.example;script-src", r"base_url=https://cdn\.example"),
+        ("s3://b/p?cdn=https://a.example", r"base_url=https://cdn\.example"),
+    ],
 )
 def test_a_spec_of_no_store_is_refused(spec, words):
     with pytest.raises(UsageError, match=words):
         open_store(spec)
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ({}, "Unable to locate credentials"),
+        ({"AWS_PROFILE": "nobodys"}, r"profile \(nobodys\) could not be found"),
+        ({"AWS_ACCESS_KEY_ID": "only"}, "missing: AWS_SECRET_ACCESS_KEY"),
+        ({"AWS_ENDPOINT_URL_S3": "no-url"}, "Invalid endpoint: no-url"),
+    ],
+)
+def test_aws_settings_that_cannot_be_used_are_named_at_the_start(
+    monkeypatch, tmp_path, variables, words
+):
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it remembers the credentials
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    nothing = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": str(tmp_path / "none"),
+               "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none")}  # fmt: skip
+    for name, value in {**nothing, **variables}.items():
+        monkeypatch.setenv(name, value)
+
+    with pytest.raises(UsageError, match=f"s3://bucket: .*{words}.*see to AWS_ACCESS"):
+        open_store("s3://bucket/prefix").origin()
 
 
 def test_half_made_files_of_two_buckets_are_kept_apart(s3):

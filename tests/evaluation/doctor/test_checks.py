@@ -14,9 +14,9 @@ from evaluation.doctor.notes import read_note, sign_note
 from evaluation.doctor.pages import check_clocks, check_framing, check_headers
 from evaluation.doctor.rehearsal import check_proxy
 from evaluation.doctor.report import report_lines
-from evaluation.doctor.site import Reply, Site
+from evaluation.doctor.site import Reply, Site, open_site
 from evaluation.doctor.transport import check_sizes
-from evaluation.errors import TokenError
+from evaluation.errors import TokenError, UsageError
 from evaluation.upgrading import newest_revision
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -133,6 +133,20 @@ def test_a_note_is_good_for_an_hour_and_for_its_study():
             read_note(secret, text, at)
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["study..example", ".example", "a" * 64 + ".example", "my study.example", "a\x7fb", "[::1"],
+)
+def test_a_mistyped_host_is_wrong_usage(host):
+    with pytest.raises(UsageError, match="write https://HOST"):
+        open_site(f"https://{host}")
+
+
+@pytest.mark.parametrize("host", ["study.example", "bücher.example", "127.0.0.1:8000", "[::1]"])
+def test_every_kind_of_host_is_taken(host):
+    assert open_site(f"https://{host}").origin == f"https://{host}"
+
+
 def test_the_report_says_what_to_mend_under_each_line():
     lines = report_lines([ok("a", "fine"), fail("long name", "broken", "mend it"),
                           warn("b", "odd", "see"), skip("c", "not asked")])  # fmt: skip
@@ -225,7 +239,13 @@ def bucket(served):
 
 
 def test_a_bucket_with_its_rule_passes(bucket):
-    assert {finding.status for finding in bucket().values()} == {Status.OK}
+    second = {
+        "Last-Modified": "Mon, 12 Jan 2026 09:00:01 GMT",
+        "x-amz-version-id": "v2",
+    }
+    first = second | {"Last-Modified": "Mon, 12 Jan 2026 09:00:00 GMT", "x-amz-version-id": "v1"}
+
+    assert {finding.status for finding in bucket(**first, right=second).values()} == {Status.OK}
 
 
 @pytest.mark.parametrize(
@@ -236,6 +256,7 @@ def test_a_bucket_with_its_rule_passes(bucket):
         ({"Content-Type": "text/html"}, "media whole", "fail"),
         ({"expires": 300}, "media presigned", "fail"),
         ({"right": {"X-Source": "ours"}}, "media alike", "fail"),
+        ({"right": {"x-amz-meta-source": "ours"}}, "media alike", "fail"),
     ],
 )
 def test_what_is_wrong_with_a_bucket_is_named(bucket, options, name, status):

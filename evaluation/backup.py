@@ -1,0 +1,50 @@
+"""A copy of a SQLite study database that is whole, made while people rate.
+
+A plain copy of the file is not: what was written last lies in the `-wal` file beside it.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from evaluation.engine import parsed_url
+from evaluation.errors import DatabaseError, UsageError
+
+
+def back_up(url: str, out: Path) -> None:
+    """Copy a SQLite database as it is at one moment; one of an older version too.
+
+    Args:
+        url: as for `open_database`.
+        out: the copy; it appears when it is whole.
+
+    Raises:
+        UsageError: the database is no SQLite file, or `out` exists.
+        DatabaseError: it is missing or damaged, or the copy cannot be written.
+    """
+    source = parsed_url(url)
+    if source.get_backend_name() != "sqlite":
+        raise UsageError(
+            f"PostgreSQL makes its own backups: pg_dump --format=custom --file={out} --dbname=URL"
+        )
+    file = Path(str(source.database))
+    if not file.is_file():
+        raise DatabaseError(f"{file}: no database here")
+    if out.exists():
+        raise UsageError(f"{out}: exists already; give the copy another name")
+    part = out.with_name(f".{out.name}.part")
+    try:
+        part.unlink(missing_ok=True)
+        _copy(file, part)
+        part.replace(out)
+    except (sqlite3.Error, OSError) as error:
+        part.unlink(missing_ok=True)
+        raise DatabaseError(f"{file}: cannot be copied to {out} ({error})") from None
+
+
+def _copy(file: Path, part: Path) -> None:
+    source, copy = sqlite3.connect(file), sqlite3.connect(part)
+    try:
+        source.backup(copy)
+    finally:
+        copy.close()
+        source.close()

@@ -1,0 +1,39 @@
+"""Files that are written whole or not at all: a crash or a full disk leaves the old one."""
+
+import contextlib
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from evaluation.errors import EvaluationError
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Yield a temporary file beside it that takes its place when the block ends well.
+
+    The folder is made if needed. The temporary name is drawn, so that two that write the same file
+    do not meet.
+
+    Raises:
+        EvaluationError: the disk is full, or the file or its folder cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise EvaluationError(
+            f"{path}: cannot be written ({error.strerror or error}); free space or choose another "
+            "folder, then run the command again"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):  # the first failure is the one to tell
+            part.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all; folder and errors are those of `written_whole`."""
+    with written_whole(path) as part:
+        part.write_bytes(data)
