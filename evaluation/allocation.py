@@ -6,16 +6,16 @@ of a `Database.write` unit unless it says that it only reads.
 """
 
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session, joinedload
 
-from evaluation.arrivals import get_worker, local_hit, lock_worker
+from evaluation.arrivals import check_allowance, get_worker, local_hit, lock_worker
 from evaluation.closing import finish_session, return_session, withdraw_session
-from evaluation.errors import NothingLeft, SessionLimit, StudyPaused, UsageError
+from evaluation.errors import NothingLeft, UsageError
 from evaluation.leases import (
     STALE,
     UNORDERED,
@@ -94,7 +94,6 @@ def start_session(
     worker: Worker,
     external_id: str,
     now: datetime,
-    rng: random.Random | None = None,
     device: Mapping[str, Any] | None = None,
 ) -> Assignment:
     """Lease a session's showings to a worker, all of them or none.
@@ -112,13 +111,12 @@ def start_session(
         worker: on the hit's crowd.
         external_id: the platform's id of the assignment.
         now: aware.
-        rng: source of chance for order and sides; by default seeded by the study and these ids.
         device: screen and browser, written down with the session; the first that is known stays.
 
     Raises:
+        SessionLimit: the worker has had all sessions that the study allows.
         StudyPaused: the study takes nobody new for now.
         NothingLeft: no free trial shows a pair that is new to this worker.
-        SessionLimit: the worker has had all sessions that the study allows.
         UsageError: the same worker has this assignment id in another study.
     """
     # One session of a worker at a time: the second click waits here, then finds the first's.
@@ -137,7 +135,14 @@ def start_session(
             found.environment_details = dict(device)
             session.flush()
         return found
-    _check_may_start(study, [one.status for one in theirs if one.study_id == study.id])
+    # A trial is looked for by taking it, here and not before.
+    check_allowance(
+        study,
+        had=sum(
+            one.study_id == study.id and one.status is not AssignmentStatus.RETURNED
+            for one in theirs
+        ),
+    )
     batch_id = _prepare(session, study, now)
     settings = study.design["session"]
     tests = lease_trials(session, study, worker.id, settings["trials"])
@@ -146,7 +151,8 @@ def start_session(
             f"study `{study.name}`: no trial is left for this worker; every planned judgment is "
             "given or being given"
         )
-    rng = rng or random.Random(f"{study.seed}/{hit.crowd}/{worker.external_id}/{external_id}")
+    # Order and sides are drawn from the study's seed and these ids.
+    rng = random.Random(f"{study.seed}/{hit.crowd}/{worker.external_id}/{external_id}")
     minutes = settings["minutes_limit"] + settings["grace_minutes"]
     assignment = Assignment(
         study_id=study.id,
@@ -165,18 +171,6 @@ def start_session(
     places = [SessionTrial(TrialKind.TEST, t.pair_id, t.a_is_left, t.id) for t in tests]
     _lease_showings(session, assignment, batch_id, _arranged(session, study, worker, places, rng))
     return assignment
-
-
-def _check_may_start(study: Study, had: Collection[AssignmentStatus]) -> None:
-    """Refuse a worker by the states of the sessions that they had of the study."""
-    if study.paused:
-        raise StudyPaused(f"study `{study.name}` is paused; come back later")
-    allowed = study.design["workers"]["sessions_per_worker"]
-    taken = sum(status is not AssignmentStatus.RETURNED for status in had)
-    if taken >= allowed:
-        raise SessionLimit(
-            f"study `{study.name}`: this worker has had {taken} of {allowed} allowed sessions"
-        )
 
 
 def _arranged(

@@ -9,6 +9,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
 
+from evaluation.crowd.base import Crowd, PlatformAssignment
+from evaluation.errors import NothingLeft, SessionLimit, StudyPaused
 from evaluation.leases import has_free_trial
 from evaluation.schema import (
     Assignment,
@@ -131,6 +133,24 @@ def published_hits(
     return list(session.scalars(query.order_by(Hit.id)))
 
 
+def our_assignment(
+    session: Session, study_id: int, crowd: Crowd, theirs: PlatformAssignment
+) -> Assignment | None:
+    """Return the session of a study that a platform's assignment is of; only reads."""
+    query = (
+        select(Assignment)
+        .join(Worker)
+        .where(
+            Assignment.study_id == study_id,
+            Assignment.crowd == crowd.name,
+            Assignment.environment == crowd.environment,
+            Assignment.external_id == theirs.external_id,
+            Worker.external_id == theirs.worker,
+        )
+    )
+    return session.scalars(query).one_or_none()
+
+
 def lock_worker(session: Session, worker_id: int) -> None:
     """Let one transaction at a time begin or close sessions of a worker; before other locks."""
     session.connection().execute(_LOCK_WORKER, {"worker": worker_id})
@@ -167,24 +187,10 @@ def superseded_sessions(
     return list(session.scalars(query))
 
 
-def sessions_had(session: Session, study: Study, hit: Hit, worker: str) -> int:
-    """Count the sessions that a worker of a HIT's crowd has had or is in; only reads."""
-    count = session.scalar(
-        select(func.count(Assignment.id))
-        .join(Worker)
-        .where(
-            Assignment.study_id == study.id,
-            Assignment.status != AssignmentStatus.RETURNED,
-            Worker.crowd == hit.crowd,
-            Worker.environment == hit.environment,
-            Worker.external_id == worker,
-        )
-    )
-    return int(count or 0)
-
-
-def sessions_started(session: Session, study: Study, worker_id: int) -> int:
+def sessions_started(session: Session, study: Study, worker_id: int | None) -> int:
     """Count the sessions that a worker has had or is in, but returned ones; only reads."""
+    if worker_id is None:  # not seen before
+        return 0
     count = session.scalar(
         select(func.count(Assignment.id)).where(
             Assignment.study_id == study.id,
@@ -203,10 +209,52 @@ def being_published(session: Session, study: Study, crowd: str) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
-def why_not(
+def check_allowance(study: Study, had: int) -> None:
+    """Refuse a worker who has had so many sessions, or everybody while a study is paused.
+
+    Raises:
+        SessionLimit: the worker has had all sessions that the study allows.
+        StudyPaused: the study takes nobody new for now.
+    """
+    allowed = study.design["workers"]["sessions_per_worker"]
+    if had >= allowed:
+        raise SessionLimit(
+            f"study `{study.name}`: this worker has had {had} of {allowed} allowed sessions"
+        )
+    if study.paused:
+        raise StudyPaused(f"study `{study.name}` is paused; come back later")
+
+
+def check_may_start(
+    session: Session, study: Study, worker_id: int | None, had: int, now: datetime
+) -> None:
+    """Refuse a worker who could not start a session now; only reads.
+
+    Args:
+        session: of any unit.
+        study: that they come for.
+        worker_id: None for a worker who is not known yet.
+        had: sessions that they have had or are in, but those that they gave back.
+        now: aware.
+
+    Raises:
+        SessionLimit: the worker has had all sessions that the study allows.
+        StudyPaused: the study takes nobody new for now.
+        NothingLeft: no trial is left for them.
+    """
+    check_allowance(study, had)
+    # Pairs of a session that was given back have been seen, so they are not new to the worker.
+    if not has_free_trial(session, study, worker_id, now):
+        raise NothingLeft(
+            f"study `{study.name}`: no trial is left for this worker; every planned judgment is "
+            "given or being given"
+        )
+
+
+def check_arrival(
     session: Session, study: Study, hit: Hit, worker: str, external_id: str, now: datetime
-) -> str | None:
-    """Say why a worker cannot work on a HIT, or None. Who has a session may always go on.
+) -> None:
+    """Refuse a worker who comes to a HIT for nothing. Who has the session may always go on.
 
     Args:
         session: only reads.
@@ -216,33 +264,11 @@ def why_not(
         external_id: the platform's id of the assignment.
         now: aware.
 
-    Returns:
-        `limit`, `paused` or `nothing-left`.
+    Raises:
+        NothingLeft: as in `check_may_start`.
     """
-    rows = session.execute(
-        select(Assignment.external_id, Worker.id)
-        .join(Worker, Assignment.worker_id == Worker.id)
-        .where(
-            Assignment.study_id == study.id,
-            Worker.crowd == hit.crowd,
-            Worker.environment == hit.environment,
-            Worker.external_id == worker,
-        )
-    ).all()
-    if any(known == external_id for known, _ in rows):
-        return None
-    given_back = superseded_sessions(session, hit, worker, external_id)
-    had = sessions_had(session, study, hit, worker) - len(given_back)
-    if had >= study.design["workers"]["sessions_per_worker"]:
-        return "limit"
-    # Pairs of a session that was given back have been seen, so they are not new to the worker.
-    return nothing_to_do(session, study, rows[0][1] if rows else None, now)
-
-
-def nothing_to_do(
-    session: Session, study: Study, worker_id: int | None, now: datetime
-) -> str | None:
-    """Say why nobody, or not this worker, can begin a session now, or None; only reads."""
-    if study.paused:
-        return "paused"
-    return None if has_free_trial(session, study, worker_id, now) else "nothing-left"
+    worker_id, theirs = seen_before(session, hit.crowd, hit.environment, worker, external_id)
+    if theirs is None:
+        given_back = superseded_sessions(session, hit, worker, external_id)
+        had = sessions_started(session, study, worker_id) - len(given_back)
+        check_may_start(session, study, worker_id, had, now)

@@ -5,10 +5,10 @@ Source:
     rewards and bonuses for academics, before tax; at least 8 USD or 6 GBP an hour).
 """
 
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
+from typing import NamedTuple
 
 from evaluation.errors import UsageError
 from evaluation.study import Pay, Session, Workers
@@ -49,9 +49,77 @@ def crowd_fee_cents(crowd: str, cents: int) -> int:
     return 0
 
 
+class PairUse(NamedTuple):
+    """How many test trials there are, of how many pairs, and how many the pair with most has."""
+
+    trials: int
+    pairs: int
+    most: int
+
+    @classmethod
+    def of(cls, counts: Iterable[int]) -> "PairUse":
+        """Sum up the numbers of trials of all pairs, each at least 1.
+
+        >>> PairUse.of([20, 20, 2])
+        PairUse(trials=42, pairs=3, most=20)
+        """
+        counts = list(counts)
+        return cls(sum(counts), len(counts), max(counts, default=0))
+
+
+class Filling(NamedTuple):
+    """How many sessions hold all trials, and how many trials each of them but the last has."""
+
+    sessions: int
+    trials: int
+
+
+def worker_trials(use: PairUse, trials: int, sessions_per_worker: int) -> int:
+    """Return how many test trials one worker can give in all: of every pair one at most."""
+    return min(trials * sessions_per_worker, use.pairs)
+
+
+def filling(use: PairUse, trials: int, sessions_per_worker: int) -> Filling:
+    """Return how many sessions it takes to show all trials, each pair once to a worker.
+
+    The sessions of a worker who has seen every pair are short. With several sessions for each
+    worker, everybody is taken to do all of them, so that every worker's last one may be short.
+
+    Args:
+        use: of the trials to show.
+        trials: that a session has at most.
+        sessions_per_worker: how many each may do.
+
+    Returns:
+        The fewest sessions, if all trials are dealt out evenly. In a real study the last few
+        people may find trials of pairs that they have seen, and leave some for others.
+
+    >>> filling(PairUse(160, 8, 20), 20, 1), filling(PairUse(45, 45, 1), 20, 1)
+    (Filling(sessions=20, trials=8), Filling(sessions=3, trials=20))
+    """
+    if not use.trials:
+        return Filling(0, trials)
+    seen = worker_trials(use, trials, sessions_per_worker)
+    sessions = max(ceil(use.trials * ceil(seen / trials) / seen), use.most)
+    is_full = sessions == ceil(use.trials / trials)
+    return Filling(sessions, trials if is_full else use.trials // sessions)
+
+
+def short_sessions(use: PairUse, session: Session, workers: Workers) -> tuple[str, ...]:
+    """Return a warning where most sessions would be short, as there are too few pairs."""
+    sessions, trials = filling(use, session.trials, workers.sessions_per_worker)
+    if trials == session.trials:
+        return ()
+    return (
+        f"nobody sees a pair twice, so a session will have about {trials} test trials, not "
+        f"{session.trials}, at full pay: {sessions:,} sessions instead of "
+        f"{ceil(use.trials / session.trials):,}; lower [session] trials to {trials}, or add clips",
+    )
+
+
 @dataclass(frozen=True)
 class Cost:
-    """What filling a plan costs at most.
+    """What filling a plan costs, but for sessions that are added because the last are short.
 
     Args:
         sessions: how many sessions hold the plan's test trials.
@@ -75,9 +143,9 @@ class Cost:
         return self.reward_cents + self.bonus_cents + self.fee_cents
 
 
-def plan_cost(n_trials: int, session: Session, pay: Pay, crowd: str) -> Cost:
-    """Return the cost of collecting `n_trials` test judgments on a crowd."""
-    sessions = ceil(n_trials / session.trials)
+def plan_cost(use: PairUse, session: Session, workers: Workers, pay: Pay, crowd: str) -> Cost:
+    """Return the cost of collecting a judgment of every test trial on a crowd."""
+    sessions = filling(use, session.trials, workers.sessions_per_worker).sessions
     fee = crowd_fee_cents(crowd, pay.reward_cents) if pay.reward_cents else 0
     bonus_fee = crowd_fee_cents(crowd, pay.bonus_cents) if pay.bonus_cents else 0
     return Cost(
@@ -114,7 +182,7 @@ def check_pay(pay: Pay, crowd: str) -> None:
         )
 
 
-def check_workers(shown: Iterable[int], session: Session, w: Workers) -> None:
+def check_workers(use: PairUse, session: Session, w: Workers) -> None:
     """Refuse a plan that the stated workers cannot fill.
 
     Dealing the trials out pair by pair, in turn to all workers, shows that two conditions are
@@ -122,7 +190,7 @@ def check_workers(shown: Iterable[int], session: Session, w: Workers) -> None:
     (a worker never sees a pair twice).
 
     Args:
-        shown: the pair of every test trial.
+        use: of all test trials.
         session: how many test trials a session has.
         w: how many workers, and sessions each; nothing is checked without a number of workers.
 
@@ -131,20 +199,23 @@ def check_workers(shown: Iterable[int], session: Session, w: Workers) -> None:
     """
     if w.workers is None:
         return
-    counts = Counter(shown)
-    trials = sum(counts.values())
-    places = w.workers * w.sessions_per_worker * session.trials
-    if places < trials:
-        per_worker = w.sessions_per_worker * session.trials
+    needed = least_workers(use, session, w)
+    if use.most > w.workers:
+        raise UsageError(
+            f"one pair has {use.most} trials, but a worker never sees a pair twice and there are "
+            f"{w.workers} workers: raise [workers] workers to {needed}, or add clips"
+        )
+    if needed > w.workers:
+        places = w.workers * w.sessions_per_worker * session.trials
         raise UsageError(
             f"{w.workers} workers give at most {places} judgments ({w.sessions_per_worker} "
-            f"sessions each of {session.trials} trials), the plan has {trials}: raise [workers] "
-            f"workers to {ceil(trials / per_worker)}, or sessions_per_worker to "
-            f"{ceil(trials / (w.workers * session.trials))}"
+            f"sessions each of {session.trials} trials), the plan has {use.trials}: raise "
+            f"[workers] workers to {needed}, or sessions_per_worker to "
+            f"{ceil(use.trials / (w.workers * session.trials))}"
         )
-    most = max(counts.values(), default=0)
-    if most > w.workers:
-        raise UsageError(
-            f"one pair has {most} trials, but a worker never sees a pair twice and there are "
-            f"{w.workers} workers: raise [workers] workers to {most}, or add clips"
-        )
+
+
+def least_workers(use: PairUse, session: Session, w: Workers) -> int:
+    """Return how many workers can fill a plan; at least one trial."""
+    each = worker_trials(use, session.trials, w.sessions_per_worker)
+    return max(ceil(use.trials / each), use.most)

@@ -120,7 +120,7 @@ def _look_back(
 ) -> tuple[list[Bonus], int]:
     """Tick off what an interrupted call paid; return what to pay, and how many to wait for."""
     with db.read() as session:
-        asked = _asked(session, study_id)
+        asked = asked_bonuses(session, study_id)
     left, waiting = [], 0
     for bonus in wanted:
         earlier = asked.get(bonus.token)
@@ -136,21 +136,21 @@ def _look_back(
 
 
 @dataclass(frozen=True)
-class _Asked:
+class Asked:
     """When a bonus was asked for, and how many of its amount its worker had had before."""
 
     at: datetime
     before: int
 
 
-def _asked(session: Session, study_id: int) -> dict[str, _Asked]:
+def asked_bonuses(session: Session, study_id: int) -> dict[str, Asked]:
     """Return the bonuses whose call was made, or may have been, by token; the last call counts."""
     query = select(Event).where(Event.study_id == study_id, Event.kind.in_([ASKED, REFUSED]))
-    asked: dict[str, _Asked] = {}
+    asked: dict[str, Asked] = {}
     for event in session.scalars(query.order_by(Event.id)):
         for token, before in event.details["bonuses"].items():
             if event.kind == ASKED:
-                asked[token] = _Asked(event.created_at, int(before))
+                asked[token] = Asked(event.created_at, int(before))
             else:
                 asked.pop(token, None)
     return asked
@@ -184,9 +184,12 @@ def _pay(
     with db.write() as session:
         # Two runs at once both come here, one after the other: the second finds the first's event.
         lock_study(session, session.get_one(Study, study_id))
-        asked = _asked(session, study_id)
+        asked = asked_bonuses(session, study_id)
         if any(b.token in asked and now() - asked[b.token].at < SETTLE for b in batch):
             raise CrowdUnreachable("another run is paying these bonuses; wait for it to end")
+        rows = [session.get_one(Payment, b.payments[0]) for b in batch]
+        if any(row.state is not CallState.INTENDED for row in rows):
+            raise CrowdError("another run settled some of these bonuses; run this command again")
         _check_alone(session, batch, asked)
         _book_fees(session, batch, prepared.total_cents)
         _note(session, study_id, ASKED, noted, now())
@@ -201,7 +204,7 @@ def _pay(
     _tick_off(db, batch, now())
 
 
-def _check_alone(session: Session, batch: Sequence[Bonus], asked: Mapping[str, _Asked]) -> None:
+def _check_alone(session: Session, batch: Sequence[Bonus], asked: Mapping[str, Asked]) -> None:
     """Refuse a bonus while an earlier one of its amount was asked for and is not settled.
 
     When the amount shows, nobody could say which of the two was paid.

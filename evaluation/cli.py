@@ -16,18 +16,21 @@ import click
 
 from analysis.commands import COMMANDS as ANALYSIS_COMMANDS
 from analysis.look_commands import COMMANDS as LOOK_COMMANDS
-from evaluation.crowd_commands import COMMANDS as CROWD_COMMANDS
-from evaluation.doctor_commands import COMMANDS as DOCTOR_COMMANDS
+from evaluation.commands import crowd, doctor, links, money, people, sandbox, study
+from evaluation.commands.options import (
+    database_option,
+    media_options,
+    media_store,
+    port_option,
+    served_study_option,
+    study_options,
+)
+from evaluation.crowd.addresses import SANDBOX_PORT, SANDBOX_URL
 from evaluation.errors import EvaluationError
-from evaluation.link_commands import COMMANDS as LINK_COMMANDS
-from evaluation.options import media_options, media_store, port_option, study_options
-from evaluation.people_commands import COMMANDS as PEOPLE_COMMANDS
-from evaluation.sandbox_commands import COMMANDS as SANDBOX_COMMANDS
-from evaluation.study_commands import COMMANDS as STUDY_COMMANDS
 from vgan.data.manifest import ManifestError
 
 # Where workers of the bundled service (`vgan-eval sandbox`) are, on this machine.
-SANDBOX_SITES = ("http://127.0.0.1:8900", "http://localhost:8900")
+SANDBOX_SITES = (SANDBOX_URL, f"http://localhost:{SANDBOX_PORT}")
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 
 
@@ -38,14 +41,15 @@ def cli() -> None:
 
 
 for command in (
-    *STUDY_COMMANDS,
-    *CROWD_COMMANDS,
-    *SANDBOX_COMMANDS,
+    *study.COMMANDS,
+    *crowd.COMMANDS,
+    *money.COMMANDS,
+    *sandbox.COMMANDS,
     *ANALYSIS_COMMANDS,
     *LOOK_COMMANDS,
-    *LINK_COMMANDS,
-    *PEOPLE_COMMANDS,
-    *DOCTOR_COMMANDS,
+    *links.COMMANDS,
+    *people.COMMANDS,
+    *doctor.COMMANDS,
 ):
     cli.add_command(command)
 
@@ -75,7 +79,8 @@ def rate(
 
 
 @cli.command()
-@study_options
+@database_option
+@served_study_option
 @media_options
 @click.option("--host", default="0.0.0.0", show_default=True, help="127.0.0.1: this machine.")  # noqa: S104 (a room of raters comes from outside)
 @port_option

@@ -5,10 +5,8 @@ A folder has a manifest (then every file is held to its checksum), or is laid ou
 sub-folders have a manifest each is read as all of them together.
 """
 
-import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -24,6 +22,7 @@ from evaluation.frames import (
 )
 from evaluation.study import RESERVED, Source
 from evaluation.study_file import SLUG_RULE
+from evaluation.threads import Progress, in_threads, silent
 from vgan.data.manifest import (
     MANIFEST_NAME,
     ClipRecord,
@@ -37,12 +36,6 @@ __all__ = ["clip_name", "import_source", "list_source", "read_frames", "write_fr
 
 ONE_CATEGORY = "all"
 _LONGEST_NAME = 400  # of a clip id, in the database
-
-Progress = Callable[[str, int, int], None]
-
-
-def silent(stage: str, done: int, total: int) -> None:
-    """Report nothing."""
 
 
 def clip_name(source: str, record: ClipRecord) -> str:
@@ -79,7 +72,8 @@ def import_source(
     def check(record: ClipRecord) -> ClipRecord:
         return _checked(folder, replace(record, source=source.name), manifests, known)
 
-    return _check_all(check, wanted, f"Reading clips of {source.name}", progress)
+    ordered = sorted(wanted, key=lambda r: r.clip)
+    return in_threads(check, ordered, f"Reading clips of {source.name}", progress)
 
 
 def list_source(source: Source) -> tuple[list[ClipRecord], bool]:
@@ -109,25 +103,6 @@ def list_source(source: Source) -> tuple[list[ClipRecord], bool]:
     if not found:
         raise ClipError(f"{folder}: no clips in it (source {source.name})")
     return found, bool(manifests)
-
-
-def _check_all(
-    check: Callable[[ClipRecord], ClipRecord],
-    found: list[ClipRecord],
-    stage: str,
-    progress: Progress,
-) -> list[ClipRecord]:
-    """Check clips on all cores: decoding leaves Python's lock. The first bad one, by path, wins."""
-    pool = ThreadPoolExecutor(max_workers=os.cpu_count() or 1)
-    try:
-        records = []
-        progress(stage, 0, len(found))
-        for record in pool.map(check, sorted(found, key=lambda r: r.clip)):
-            records.append(record)
-            progress(stage, len(records), len(found))
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-    return records
 
 
 def _manifest_folders(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from evaluation.database import Database, find_study
-from evaluation.invitations import written_whole
+from evaluation.files import written_whole
 from evaluation.links import CROWD
 from evaluation.schema import Assignment, AssignmentStatus, Environment, Study, Worker
 

@@ -9,21 +9,18 @@ import math
 import os
 import socket
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
+from evaluation.clock import Clock
 from evaluation.crowd.base import Crowd, CrowdError, CrowdUnreachable, Growing
 from evaluation.database import Database, find_study
 from evaluation.growing import forget_growth
 from evaluation.leases import lock_study
 from evaluation.offers import restored
 from evaluation.schema import CallState, Hit
-
-if TYPE_CHECKING:
-    from evaluation.publish import Clock
 
 # A claim holds for longer than a run can be busy creating. On Prolific that is six calls, each at
 # worst four waits of a minute with pauses of 21 s between them: 26 minutes.
@@ -74,7 +71,7 @@ def recover(
                 hit.state = CallState.FAILED
 
 
-def create_intended(db: Database, study_name: str | None, crowd: Crowd, now: "Clock") -> None:
+def create_intended(db: Database, study_name: str | None, crowd: Crowd, now: Clock) -> None:
     """Create or enlarge the HITs that are written down, and tick them off one by one.
 
     Raises:
@@ -109,7 +106,7 @@ def create_intended(db: Database, study_name: str | None, crowd: Crowd, now: "Cl
             hit.expires_at = now() + offer.lifetime
 
 
-def _claim(db: Database, study_name: str | None, crowd: Crowd, row: Hit, now: "Clock") -> bool:
+def _claim(db: Database, study_name: str | None, crowd: Crowd, row: Hit, now: Clock) -> bool:
     """Note that this run creates a HIT; say whether it still has to be created.
 
     The claim of a run that died is taken over when its time is over, after one more look at the

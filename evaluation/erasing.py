@@ -7,8 +7,8 @@ databases use the ids of deleted rows again. It stays as a tombstone that says n
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Collection
-from datetime import datetime
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import Text, cast, delete, exists, func, or_, select, text
@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from evaluation.allocation import SESSION_RULE
 from evaluation.closing import withdraw_session
+from evaluation.offers import restored
 from evaluation.pseudonyms import is_forgotten
 from evaluation.schema import (
     Assignment,
@@ -28,6 +29,7 @@ from evaluation.schema import (
     Payment,
     PlanBatch,
     Review,
+    ReviewDecision,
     Showing,
     Study,
     Trial,
@@ -35,7 +37,9 @@ from evaluation.schema import (
 )
 
 GONE = "withdrawn"
+ALL_LISTED = "all_listed_at"
 _SETTLED = "settled sessions"
+_CLOCKS = timedelta(hours=1)  # by which the platform's and ours may differ
 _SHORTEST = 6  # a shorter id is also an ordinary word or number
 _ABOUT_THE_STUDY = ("init", "design changed", "settings changed")
 
@@ -56,17 +60,39 @@ def overwrite_deleted(session: Session) -> None:
 def is_owed(session: Session, assignment: Assignment) -> bool:
     """Tell whether a session's pay is still to be settled, for which the platform's ids are needed.
 
-    That is a finished session with a reward that nobody has approved or rejected, or a payment
-    that was written down and not made.
+    That is a finished session with a reward that nobody has approved or rejected, unless it can
+    never be handed in on the platform any more, or a payment that was written down and not made.
     """
     open_payment = select(Payment.id).where(
         Payment.assignment_id == assignment.id, Payment.state == CallState.INTENDED
     )
     if session.scalar(open_payment.limit(1)) is not None:
         return True
-    if assignment.submitted_at is None or not session.get_one(Hit, assignment.hit_id).reward_cents:
+    hit = session.get_one(Hit, assignment.hit_id)
+    if assignment.submitted_at is None or not hit.reward_cents:
         return False
-    return not _is_decided(session, assignment)
+    if _never_came(hit, assignment.submitted_at):
+        return False
+    return _decision(session, assignment) is None
+
+
+def _never_came(hit: Hit, finished: datetime) -> bool:
+    """Whether a session that is not decided was not on the platform when it could come no more.
+
+    Somebody may finish here and never hand in there, or somebody who knows the page's address made
+    the session up. A HIT that is offered for longer takes such sessions again.
+    """
+    listed, last = hit.details.get(ALL_LISTED), last_hand_in(hit)
+    if listed is None or last is None:
+        return False
+    return datetime.fromisoformat(listed) >= max(last, finished)
+
+
+def last_hand_in(hit: Hit) -> datetime | None:
+    """Return until when a platform takes sessions of a HIT; None: a link, which never stops."""
+    if "offer" not in hit.details or hit.expires_at is None:
+        return None
+    return hit.expires_at + restored(hit.details["offer"]).duration + _CLOCKS
 
 
 def remember_settled(
@@ -74,8 +100,8 @@ def remember_settled(
 ) -> None:
     """Let `review` know sessions that were approved or rejected when their ids are gone.
 
-    The platform goes on listing them. What is kept is a digest of both ids, in an event without
-    the session's number: only who has the ids already can tell that it is theirs.
+    The platform goes on listing them. What is kept is a digest of both ids with the decision, in an
+    event without the session's number: only who has the ids already can tell that it is theirs.
 
     Args:
         session: of a write unit; the ids are still there.
@@ -83,15 +109,22 @@ def remember_settled(
         worker: the platform's id.
         now: aware.
     """
-    digests = defaultdict(list)
+    settled: dict[int, dict[str, ReviewDecision]] = defaultdict(dict)
     for one in assignments:
-        if _is_decided(session, one):
+        decision = _decision(session, one)
+        if decision is not None:
             study = session.get_one(Study, one.study_id)
-            digests[study.id].append(settled_digest(study, one.external_id, worker))
-    session.add_all(
-        Event(study_id=study_id, kind=_SETTLED, details={"digests": found}, created_at=now)
-        for study_id, found in digests.items()
-    )
+            settled[study.id][settled_digest(study, one.external_id, worker)] = decision
+    for study_id, decisions in settled.items():
+        keep_decisions(session, study_id, decisions, now)
+
+
+def keep_decisions(
+    session: Session, study_id: int, decisions: Mapping[str, ReviewDecision], now: datetime
+) -> None:
+    """Write down what was decided about sessions whose ids are gone, by their digests."""
+    details = {"digests": {digest: decision.value for digest, decision in decisions.items()}}
+    session.add(Event(study_id=study_id, kind=_SETTLED, details=details, created_at=now))
 
 
 def settled_digest(study: Study, assignment: str, worker: str) -> str:
@@ -100,17 +133,39 @@ def settled_digest(study: Study, assignment: str, worker: str) -> str:
     return hashlib.sha256(text_.encode()).hexdigest()[:40]
 
 
-def settled_digests(session: Session, study: Study) -> set[str]:
-    """Return the digests of a study's settled sessions whose ids are gone."""
+def settled_digests(session: Session, study: Study) -> dict[str, ReviewDecision | None]:
+    """Return the digests of a study's settled sessions whose ids are gone, with the decisions.
+
+    None is one that an earlier version did not keep.
+    """
     query = select(Event.details).where(Event.study_id == study.id, Event.kind == _SETTLED)
-    return {digest for details in session.scalars(query) for digest in details["digests"]}
+    found: dict[str, ReviewDecision | None] = {}
+    for details in session.scalars(query.order_by(Event.id)):
+        digests = details["digests"]
+        kept = digests if isinstance(digests, dict) else {}
+        found |= {one: ReviewDecision(kept[one]) if one in kept else None for one in digests}
+    return found
 
 
-def _is_decided(session: Session, assignment: Assignment) -> bool:
-    decided = select(Review.id).where(
+def rejected_stone(session: Session, hit_id: int) -> Assignment:
+    """Return a rejected session of a HIT whose ids are gone.
+
+    Whose of several it was is not known any more, and makes no difference to the books.
+    """
+    query = select(Assignment).where(Assignment.hit_id == hit_id).order_by(Assignment.id)
+    return next(
+        one
+        for one in session.scalars(query)
+        if is_gone(one.external_id) and _decision(session, one) is ReviewDecision.REJECT
+    )
+
+
+def _decision(session: Session, assignment: Assignment) -> ReviewDecision | None:
+    """Return what was decided last, and is known to have reached the platform."""
+    decided = select(Review.decision).where(
         Review.assignment_id == assignment.id, Review.state == CallState.DONE
     )
-    return session.scalar(decided.limit(1)) is not None
+    return session.scalar(decided.order_by(Review.number.desc()).limit(1))
 
 
 def is_gone(external_id: str) -> bool:

@@ -4,27 +4,24 @@ What an id is replaced by carries its pseudonym, so that exports made before and
 same people. Who comes back later is somebody new to the study.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from evaluation.clock import Clock, utc_now
 from evaluation.database import Database, find_study
 from evaluation.erasing import is_owed, overwrite_deleted, remember_settled, scrub
 from evaluation.errors import UsageError
 from evaluation.invitations import revoke_used
+from evaluation.ledger import open_bonuses
 from evaluation.pseudonyms import forgotten_id, is_forgotten
 from evaluation.schema import Assignment, AssignmentStatus, Environment, Event, Study, Worker
 
-Clock = Callable[[], datetime]
 # What only a person's own browser says, and no export has.
 _IDENTIFYING = ("user_agent", "languages")
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -34,10 +31,12 @@ class Forgotten:
     Args:
         people: whose ids were taken away.
         owed: who would have been, but have pay to be settled first.
+        bonuses: cents and reason of those among what is to be settled.
     """
 
     people: int
     owed: int
+    bonuses: tuple[tuple[int, str], ...] = ()
 
 
 def forget(
@@ -47,7 +46,7 @@ def forget(
     older_than_days: float | None = None,
     study_name: str | None = None,
     dry_run: bool = False,
-    now: Clock = _utc_now,
+    now: Clock = utc_now,
 ) -> Forgotten:
     """Take away the ids of people whose last session is long over; again changes nothing.
 
@@ -68,13 +67,13 @@ def forget(
         only = find_study(session, study_name).id if study_name else None
         keep = _retention(session, only, older_than_days)
         everything = session.begin_nested()
-        people = owed = 0
+        people, owed = 0, []
         for worker, theirs in _known_people(session):
             mine = only is None or any(one.study_id == only for one in theirs)
             if not mine or not _is_over(theirs, keep, now()):
                 continue
             if any(is_owed(session, one) for one in theirs):
-                owed += 1
+                owed.append(worker.id)
                 continue
             _forget(session, worker, theirs, key, now())
             people += 1
@@ -86,11 +85,12 @@ def forget(
                 for one in studies
             )
         session.flush()
+        bonuses = open_bonuses(session, owed)
         if dry_run:
             everything.rollback()
         else:
             everything.commit()
-    return Forgotten(people, owed)
+    return Forgotten(people, len(owed), bonuses)
 
 
 def _retention(

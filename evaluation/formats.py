@@ -2,9 +2,8 @@
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from evaluation import schema
 from evaluation.errors import UsageError
@@ -15,8 +14,6 @@ _SURELY_VIDEO = 8 * SPRITE_LIMIT  # raw bytes; lossless coding of moving picture
 _MAX_SHEET = 8192  # pixels; what every browser can decode and draw
 PNG = "image/png"
 MP4 = "video/mp4"
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,33 +46,52 @@ class Format:
         return MP4 if self.kind == "video" else PNG
 
 
-def _only(values: dict[T, str], what: str, setting: str, show: Callable[[T], str]) -> T:
-    """Return the one value that all clips share, or name two that differ and the setting."""
-    if len(values) == 1:
-        return next(iter(values))
-    (first, clip), (second, other) = itertools.islice(values.items(), 2)
+def check_alike(clips: Sequence[schema.Clip], display: Display) -> None:
+    """Refuse clips that differ in what [display] says nothing about.
+
+    Args:
+        clips: name, size, rate and length are read; at least one.
+        display: the study file's [display].
+
+    Raises:
+        UsageError: the message names everything that they differ in, with two clips, and the
+            settings.
+    """
+    sizes = {f"{clip.width}x{clip.height}": clip.name for clip in clips}
+    rates = {
+        f"{round(clip.fps, 2):g} frames per second": clip.name for clip in clips if clip.frames > 1
+    }
+    fps = _rate(clips, display)
+    at = f" at {fps:g} per second" if len(rates) > 1 else ""
+    lengths = {f"{n} frames{at}": name for n, name in _lengths(clips, fps).items()}
+    seen = (
+        (display.fit, 'fit = "pad" or "crop"', "size", sizes),
+        (display.fps, "fps", "frame rate", rates),
+        (display.duration, 'duration = "shortest" or "loop-each"', "length", lengths),
+    )
+    missing = [one for one in seen if one[0] is None and len(one[3]) > 1]
+    if not missing:
+        return
+    differences = []
+    for _, _, what, values in missing:
+        (first, clip), (second, other) = itertools.islice(values.items(), 2)
+        differences.append(f"in {what}: {clip} has {first}, {other} has {second}")
     raise UsageError(
-        f"clips differ in {what}: {clip} has {show(first)}, {other} has {show(second)}; "
-        f"set {setting} under [display] of the study file"
+        f"clips differ {'; '.join(differences)}; set {', '.join(one[1] for one in missing)} "
+        "under [display] of the study file"
     )
 
 
-def _frame_size(clips: Sequence[schema.Clip], display: Display) -> tuple[int, int]:
+def _frame_size(clips: Sequence[schema.Clip]) -> tuple[int, int]:
     """Return width and height of every stimulus."""
-    sizes = {(clip.width, clip.height): clip.name for clip in clips}
-    if display.fit is None:
-        return _only(sizes, "size", 'fit = "pad" or "crop"', lambda s: f"{s[0]}x{s[1]}")
     # The smallest: enlarging one side's clips would tell them apart.
-    return min(width for width, _ in sizes), min(height for _, height in sizes)
+    return min(clip.width for clip in clips), min(clip.height for clip in clips)
 
 
 def _rate(clips: Sequence[schema.Clip], display: Display) -> float:
-    """Return the frame rate of every stimulus."""
-    if display.fps is not None:
-        return display.fps
-    rates = {round(clip.fps, 2): clip.name for clip in clips}
-    _only(rates, "frame rate", "fps", lambda rate: f"{rate:g} frames per second")
-    return clips[0].fps
+    """Return the frame rate of every stimulus; 0 where all are still images."""
+    rates = [clip.fps for clip in clips if clip.frames > 1]
+    return (display.fps or rates[0]) if rates else 0.0
 
 
 def same_rate(fps: float, other: float) -> bool:
@@ -111,15 +127,13 @@ def common_format(clips: Sequence[schema.Clip], display: Display) -> Format:
         display: the study file's [display].
 
     Raises:
-        UsageError: clips differ in size, rate or length and [display] does not say what to do; the
-            message names two clips and the setting.
+        UsageError: see `check_alike`.
     """
-    width, height = _frame_size(clips, display)
-    still = all(clip.frames == 1 for clip in clips)
-    fps = 0.0 if still else _rate([clip for clip in clips if clip.frames > 1], display)
-    lengths = _lengths(clips, fps) if fps else {1: ""}
-    if display.duration is None and len(lengths) > 1:
-        _only(lengths, "length", 'duration = "shortest" or "loop-each"', lambda n: f"{n} frames")
+    check_alike(clips, display)
+    width, height = _frame_size(clips)
+    fps = _rate(clips, display)
+    still = not fps
+    lengths = _lengths(clips, fps)
     longest = min(lengths) if display.duration == "shortest" else max(lengths)
     columns = math.ceil(math.sqrt(longest))
     sheet = Format(

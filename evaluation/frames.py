@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, ImageSequence
 
 from evaluation.errors import ClipError
-from evaluation.storage import write_atomic
+from evaluation.files import write_atomic
 
 Frames = NDArray[np.uint8]
 
@@ -40,6 +40,7 @@ _IMAGES: dict[str, tuple[bytes | tuple[bytes, ...], int]] = {
 SUFFIXES = frozenset(_VIDEOS | _IMAGES)
 _SEEN_STRETCHED = 0.01  # a pixel aspect nearer to 1 than this is left alone
 _WIDEST_PIXEL = 4.0  # or as high; anamorphic formats stay below 2
+_MOST_FRAMES_OFF = 1.5  # a frame that a camera missed is one
 
 
 class ClipInfo(NamedTuple):
@@ -213,10 +214,30 @@ def clip_info(path: Path) -> ClipInfo:
     """Decode a clip and return what it is; a file that cannot be decoded never enters a study.
 
     Raises:
-        ClipError: see `read_frames`.
+        ClipError: see `read_frames`; or a video of a variable frame rate.
     """
     frames, fps = read_frames(path)
+    if path.suffix.lower() in _VIDEOS:
+        _check_steady(path, fps)
     return ClipInfo(len(frames), fps, frames.shape[2], frames.shape[1])
+
+
+def _check_steady(path: Path, fps: float) -> None:
+    """Refuse a video of a variable frame rate, which would be shown at its mean rate throughout."""
+    with _readable(path), av.open(str(path), metadata_errors="replace") as container:
+        stream = container.streams.video[0]
+        shown = sorted(
+            float(packet.pts * packet.time_base) * fps
+            for packet in container.demux(stream)
+            if packet.pts is not None and not packet.is_discard
+        )
+    off = max((abs(at - shown[0] - number) for number, at in enumerate(shown)), default=0.0)
+    if off > _MOST_FRAMES_OFF:
+        raise ClipError(
+            f"{path}: its frame rate varies: at its mean of {fps:g} frames per second some would "
+            f"be shown {1000 * off / fps:.0f} ms early or late; convert it to a constant one "
+            f"(ffmpeg -i IN -vf fps={fps:.0f} -crf 0 OUT.mp4)"
+        )
 
 
 def write_frames(path: Path, frames: Frames, fps: float) -> None:

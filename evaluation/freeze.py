@@ -5,6 +5,7 @@ that other studies in the same database go on meanwhile; what an interrupted run
 """
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,19 +16,27 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
-from evaluation.budget import Cost, check_pay, check_workers, plan_cost
-from evaluation.clips import Progress, equal_files, silent
+from evaluation.budget import Cost, PairUse, check_pay, check_workers, plan_cost, short_sessions
+from evaluation.clips import equal_files
 from evaluation.consents import check_version
 from evaluation.database import Database, lock_name
 from evaluation.design import FORMAT, changed_keys, design_hash, design_of, settings_of
 from evaluation.errors import DesignChanged
 from evaluation.frames import ClipInfo
 from evaluation.leases import order_trials
-from evaluation.materials import Imported, clip_files, import_clips, make_pools, planned_clips
+from evaluation.materials import (
+    Imported,
+    check_display,
+    clip_files,
+    import_clips,
+    make_pools,
+    planned_clips,
+)
 from evaluation.plan import plan_trials
 from evaluation.plan_rows import StudyRows
 from evaluation.storage import MediaStore
 from evaluation.study import Study
+from evaluation.threads import Progress, silent
 from vgan.data.manifest import sha256_of
 
 Prepare = Callable[[Session, schema.Study, Any, MediaStore, Progress], None]
@@ -46,7 +55,7 @@ class InitReport:
         clips: how many were imported.
         pairs: how many the test trials show.
         trials: planned test trials.
-        cost: of filling the plan on the crowd of [recruit].
+        cost: of filling the plan on the crowd of [recruit]; see `Cost`.
         warnings: what the user should know, one line each.
     """
 
@@ -229,7 +238,8 @@ def init_study(
     plan = plan_trials(
         replace(study.design, categories=imported.categories), planned_clips(imported), study.seed
     )
-    check_workers((t.pair for t in plan.trials), study.session, study.workers)
+    use = PairUse.of(Counter(t.pair for t in plan.trials).values())
+    check_workers(use, study.session, study.workers)
     report = InitReport(
         study=study.name,
         action="created",
@@ -239,8 +249,8 @@ def init_study(
         clips=len(imported.records),
         pairs=len(plan.pairs),
         trials=len(plan.trials),
-        cost=plan_cost(len(plan.trials), study.session, study.pay, study.recruit.crowd),
-        warnings=_warnings(study, imported),
+        cost=plan_cost(use, study.session, study.workers, study.pay, study.recruit.crowd),
+        warnings=_warnings(study, imported) + short_sessions(use, study.session, study.workers),
     )
     # Absolute, because the database may be opened from any folder.
     assets = (assets / study.name).resolve()
@@ -251,6 +261,7 @@ def init_study(
     if row is not None and row.design_hash == digest:
         with db.write() as session:
             return replace(report, action=update(session))
+    check_display(study, imported)  # here, as the pools are made of the same clips
     pools = make_pools(study, imported, assets, progress)
     rows = StudyRows(study, imported.clips, pools.gold, plan, pools.pairs)
     if prepare is None:

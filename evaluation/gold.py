@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.clips import Progress, clip_name, import_source, silent
+from evaluation.clips import clip_name, import_source
 from evaluation.errors import ClipError, UsageError
 from evaluation.frames import Frames, read_frames, write_frames
 from evaluation.plan import generator
 from evaluation.study import HIDDEN_SOURCES, Source
+from evaluation.threads import Progress, silent
 from vgan.data.manifest import ClipRecord, sha256_of
 
 GOOD, BAD = HIDDEN_SOURCES

@@ -7,7 +7,7 @@ the platform is asked for it; asking again is harmless.
 import base64
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,12 +16,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
-from evaluation.arrivals import published_hits
+from evaluation.arrivals import our_assignment, published_hits
+from evaluation.clock import Clock
 from evaluation.closing import return_session, withdraw_session
 from evaluation.crowd.base import Crowd, Growing, Offer, PlatformAssignment
 from evaluation.database import Database, find_study
 from evaluation.offers import Publication, restored, stored, taken_places
-from evaluation.schema import Assignment, AssignmentStatus, CallState, Environment, Hit, Worker
+from evaluation.schema import AssignmentStatus, CallState, Environment, Hit
 
 NO_END = timedelta(days=3650)  # such a HIT is offered until it is paused
 
@@ -32,7 +33,7 @@ def with_growth(
     publication: Publication,
     crowd: Crowd,
     now: datetime,
-    listed: Mapping[int, int],
+    unbooked: Mapping[int, int],
 ) -> Publication:
     """Give a publication's new sessions to the HIT that the study has on the crowd, if it has one.
 
@@ -46,7 +47,7 @@ def with_growth(
         return replace(publication, sessions=0, hits=())
     places = publication.sessions + hit.max_assignments
     if hit.expires_at is None or hit.expires_at <= now:
-        taken = taken_places(session, hit, now, listed)
+        taken = taken_places(session, hit, now, unbooked)
         places = max(hit.max_assignments, taken + publication.sessions)
     declared = publication.reward_cents
     return replace(
@@ -95,9 +96,9 @@ def quoted(crowd: Growing, publication: Publication, offer: Offer) -> Publicatio
         return publication
     cents = crowd.quote(offer)
     each = math.ceil(cents / publication.sessions)
-    if not publication.grown:
-        held = offer.screen_out_places * offer.screen_out_cents
-        cents += math.ceil(held * each / publication.reward_cents)
+    if offer.screen_out_cents and not publication.grown:
+        # Asked for too: fee and taxes are rounded for each amount.
+        cents += crowd.cost(offer.screen_out_cents, offer.screen_out_places)
     fee = max(0, each - publication.reward_cents)
     return replace(publication, fee_cents=fee, quoted_cents=cents)
 
@@ -171,9 +172,7 @@ def forget_growth(db: Database, crowd: Growing, row: Hit) -> None:
         hit.max_assignments, hit.state = places, CallState.DONE
 
 
-def close_returned(
-    db: Database, study_name: str | None, crowd: Crowd, now: Callable[[], datetime]
-) -> int:
+def close_returned(db: Database, study_name: str | None, crowd: Crowd, now: Clock) -> int:
     """End the sessions that workers gave back on the platform, and free their trials.
 
     Who gives back a session that was finished here takes their answers back. Who only ran out of
@@ -199,6 +198,22 @@ def close_returned(
     return closed
 
 
+def expire_again(db: Database, study_name: str | None, crowd: Crowd, now: Clock) -> None:
+    """Stop offering the HITs that were ended: a rejected or returned place opens one again.
+
+    Raises:
+        CrowdError: refused or no answer; run it again.
+    """
+    if not isinstance(crowd, Growing):
+        return
+    with db.read() as session:
+        study = find_study(session, study_name)
+        hits = published_hits(session, study, crowd.name, crowd.environment)
+    for hit in hits:
+        if hit.expires_at is not None and hit.expires_at <= now():
+            crowd.expire(str(hit.external_id))
+
+
 def _close(
     session: Session,
     study: schema.Study,
@@ -206,18 +221,7 @@ def _close(
     theirs: PlatformAssignment,
     now: datetime,
 ) -> int:
-    query = (
-        select(Assignment)
-        .join(Worker)
-        .where(
-            Assignment.study_id == study.id,
-            Assignment.crowd == crowd.name,
-            Assignment.environment == crowd.environment,
-            Assignment.external_id == theirs.external_id,
-            Worker.external_id == theirs.worker,
-        )
-    )
-    ours = session.scalars(query).one_or_none()
+    ours = our_assignment(session, study.id, crowd, theirs)
     if ours is None:
         return 0
     if ours.status is AssignmentStatus.ACCEPTED:

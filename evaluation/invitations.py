@@ -5,10 +5,8 @@ is stored, and it is the id of the worker who uses it.
 """
 
 import csv
-import os
 import secrets
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from datetime import datetime
 from pathlib import Path
 
@@ -16,7 +14,8 @@ from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from evaluation.database import Database, find_study
-from evaluation.errors import EvaluationError, UsageError
+from evaluation.errors import UsageError
+from evaluation.files import written_whole
 from evaluation.links import CROWD, link_address, published_link
 from evaluation.schema import Environment, Hit, Invitation, Worker
 
@@ -67,23 +66,6 @@ def make_invitations(
             writer.writerow(["number", "link"])
             writer.writerows((i, f"{link_address(hit)}/{one}") for i, one in enumerate(made, 1))
     return n
-
-
-@contextmanager
-def written_whole(out: Path) -> Iterator[Path]:
-    """Yield a temporary file that takes its name when the block ends well.
-
-    Raises:
-        EvaluationError: it cannot be written.
-    """
-    part = out.with_name(f"{out.name}.part")
-    try:
-        yield part
-        os.replace(part, out)
-    except OSError as error:
-        raise EvaluationError(f"{out}: cannot be written ({error.strerror})") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _link(session: Session, study_name: str | None, environment: Environment) -> Hit:

@@ -1,6 +1,7 @@
 """The ledger: every reward, bonus and fee is a row, written before the call that pays it."""
 
 import hashlib
+from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
@@ -45,7 +46,7 @@ def intend_payment(
         study: pays.
         assignment: is paid for.
         kind: reward, bonus or fee.
-        cents: at least 0; an existing row keeps its own.
+        cents: at least 0; an existing row keeps its own, but one that came to nothing.
         now: aware.
         what: tells several payments of one kind apart; a bonus's reason.
     """
@@ -53,7 +54,7 @@ def intend_payment(
     found = session.scalars(select(Payment).where(Payment.token == token)).one_or_none()
     if found is not None:
         if found.state is CallState.FAILED:
-            found.state = CallState.INTENDED
+            found.state, found.cents = CallState.INTENDED, cents
         return found
     made = Payment(
         study_id=study.id,
@@ -71,6 +72,37 @@ def intend_payment(
     return made
 
 
+def bonus_fee(reason: str) -> str:
+    """Return what tells the fee on a bonus apart, for `intend_payment`."""
+    return f"bonus: {reason}"
+
+
+def open_bonuses(
+    session: Session, workers: Collection[int], study: int | None = None
+) -> tuple[tuple[int, str], ...]:
+    """Return cents and reason of the bonuses of workers that are written down and not made.
+
+    Args:
+        session: of any unit.
+        workers: our ids.
+        study: our id; None for all of the database.
+    """
+    query = (
+        select(Payment.cents, Payment.reason)
+        .join(Assignment, Payment.assignment_id == Assignment.id)
+        .where(
+            Assignment.worker_id.in_(workers),
+            Payment.kind == PaymentKind.BONUS,
+            Payment.state == CallState.INTENDED,
+        )
+        .distinct()
+        .order_by(Payment.reason, Payment.cents)
+    )
+    if study is not None:
+        query = query.where(Payment.study_id == study)
+    return tuple((cents, reason) for cents, reason in session.execute(query))
+
+
 def _reward_rows(session: Session, assignment: Assignment) -> list[Payment]:
     query = select(Payment).where(
         Payment.assignment_id == assignment.id,
@@ -80,15 +112,19 @@ def _reward_rows(session: Session, assignment: Assignment) -> list[Payment]:
     return list(session.scalars(query))
 
 
+def session_fee_cents(hit: Hit) -> int:
+    """Return the crowd's fee on the reward of one session of a HIT."""
+    # What the platform said when it was asked goes before our price list.
+    return int(hit.details.get("fee_cents", crowd_fee_cents(hit.crowd, hit.reward_cents)))
+
+
 def intend_reward(
     session: Session, study: schema.Study, assignment: Assignment, now: datetime
 ) -> None:
     """Write down the reward of an assignment, and the crowd's fee on it."""
     hit = session.get_one(Hit, assignment.hit_id)
-    # What the platform said when it was asked goes before our price list.
-    fee = int(hit.details.get("fee_cents", crowd_fee_cents(hit.crowd, hit.reward_cents)))
     intend_payment(session, study, assignment, PaymentKind.REWARD, hit.reward_cents, now)
-    intend_payment(session, study, assignment, PaymentKind.FEE, fee, now)
+    intend_payment(session, study, assignment, PaymentKind.FEE, session_fee_cents(hit), now)
 
 
 def settle_reward(session: Session, assignment: Assignment, now: datetime, *, paid: bool) -> None:

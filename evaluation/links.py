@@ -11,17 +11,19 @@ import hmac
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from evaluation.allocation import has_free_trial
+from evaluation.arrivals import check_may_start
+from evaluation.clock import Clock, utc_now
 from evaluation.database import Database, find_study
-from evaluation.errors import NothingLeft, StudyPaused
-from evaluation.offers import check_publishable, plan_publication, takes_a_place
+from evaluation.errors import NothingLeft
+from evaluation.leases import lock_study
+from evaluation.offers import check_publishable, plan_publication, taken_places
 from evaluation.publish import check_public_url
 from evaluation.schema import (
     Assignment,
@@ -38,12 +40,6 @@ from evaluation.study import Link
 
 CROWD = "link"
 _LONGEST_ID = 255
-
-Clock = Callable[[], datetime]
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class LinkFull(NothingLeft):
@@ -119,11 +115,6 @@ def published_link(session: Session, study: Study, environment: Environment) -> 
     return session.scalar(query.where(Hit.external_id.is_not(None)))
 
 
-def _taken(session: Session, hit: Hit, now: datetime) -> int:
-    query = select(func.count(Assignment.id)).where(Assignment.hit_id == hit.id, takes_a_place(now))
-    return int(session.scalar(query) or 0)
-
-
 def publish_link(
     db: Database,
     study_name: str | None,
@@ -131,7 +122,7 @@ def publish_link(
     url: str,
     *,
     confirm: Callable[[LinkPlan], bool] = lambda _: True,
-    now: Clock = _utc_now,
+    now: Clock = utc_now,
 ) -> LinkPlan | None:
     """Open the study's link for as many people as the plan lacks, or open it again.
 
@@ -159,6 +150,7 @@ def publish_link(
         return None
     with db.write() as session:
         study = find_study(session, study_name)
+        lock_study(session, study)  # of two first ones at once, the second finds the first's link
         plan = _planned(session, study, environment, url, now())
         hit = published_link(session, study, environment)
         if hit is None:
@@ -187,7 +179,7 @@ def _planned(
     lacking = plan_publication(session, study, CROWD, environment, now)
     settings = link_settings(study)
     hit = published_link(session, study, environment)
-    taken = _taken(session, hit, now) if hit else 0
+    taken = taken_places(session, hit, now) if hit else 0
     is_open = hit is not None and hit.expires_at is not None and hit.expires_at > now
     places = (max(hit.max_assignments, taken) if hit and is_open else taken) + lacking.sessions
     hours = float(study.settings["recruit"]["lifetime_hours"])
@@ -247,10 +239,7 @@ def session_for(session: Session, study: Study, hit: Hit, participant: str, now:
     if kept and (enough or _is_revoked(session, hit, participant)):
         return kept[-1].external_id
     check_place(session, hit, participant, now)
-    if study.paused:
-        raise StudyPaused(f"study `{study.name}` is paused")
-    if not has_free_trial(session, study, had[0].worker_id if had else None, now):
-        raise NothingLeft(f"study `{study.name}`: nothing is left for this participant")
+    check_may_start(session, study, had[0].worker_id if had else None, len(kept), now)
     return f"{hit.external_id}-{len(had) + 1}"
 
 
@@ -275,7 +264,7 @@ def check_place(session: Session, hit: Hit, participant: str, now: datetime) -> 
         raise LinkRevoked("this link was taken back")
     if hit.expires_at is None or hit.expires_at <= now:
         raise LinkOver("this link is over")
-    if _taken(session, hit, now) >= hit.max_assignments:
+    if taken_places(session, hit, now) >= hit.max_assignments:
         raise LinkFull("every place of this link is taken")
 
 

@@ -5,19 +5,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluation.clips import (
-    Progress,
     clip_name,
     import_source,
     item_of,
     shared_categories,
-    silent,
 )
+from evaluation.formats import check_alike
 from evaluation.frames import ClipInfo
 from evaluation.gold import GoldPair, folder_pairs, spoilt_pairs
 from evaluation.plan import PlannedClip, PlannedPair
 from evaluation.pools import identical_pairs, split_pool
-from evaluation.schema import TrialKind
+from evaluation.schema import Clip, TrialKind
 from evaluation.study import Study
+from evaluation.threads import Progress, silent
 from vgan.data.manifest import ClipRecord
 
 
@@ -57,7 +57,7 @@ def import_clips(
     Raises:
         ClipError: see `import_source`, `shared_categories` and `folder_pairs`.
     """
-    compared = {s for c in study.design.comparisons for s in (c.source_a, c.source_b)}
+    compared = study.design.compared
     wanted = compared | {study.gold.source}
     clips = {
         s.name: import_source(
@@ -73,6 +73,20 @@ def import_clips(
         clips = {n: [replace(r, item=item_of(r)) for r in held] for n, held in clips.items()}
     gold = folder_pairs(study.gold.folder, progress) if study.gold.folder else []
     return Imported(clips, categories, gold)
+
+
+def check_display(study: Study, imported: Imported) -> None:
+    """Refuse clips of the sources that differ in what [display] says nothing about.
+
+    Raises:
+        UsageError: see `check_alike`.
+    """
+    clips = [
+        Clip(name=clip_name(source, r), frames=r.frames, fps=r.fps, width=r.width, height=r.height)
+        for source, records in imported.clips.items()
+        for r in records
+    ]
+    check_alike(clips, study.display)
 
 
 def planned_clips(imported: Imported) -> dict[tuple[str, str], list[PlannedClip]]:
@@ -133,7 +147,7 @@ def make_pools(study: Study, imported: Imported, assets: Path, progress: Progres
     ]  # fmt: skip
     pool = split_pool(pairs, needs, study.seed, where) if total else []
     if need := each.identical * sessions:
-        compared = {s for c in study.design.comparisons for s in (c.source_a, c.source_b)}
+        compared = study.design.compared
         same = identical_pairs(planned_clips(imported), compared, need, study.seed)
         pool += [(TrialKind.IDENTICAL, pair) for pair in same]
     used = {pair.clip_b for _, pair in pool}

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
-from evaluation.budget import SMALL_HIT, check_pay, crowd_fee_cents
+from evaluation.budget import SMALL_HIT, Filling, PairUse, check_pay, crowd_fee_cents, filling
 from evaluation.crowd.base import Offer
 from evaluation.errors import UsageError
 from evaluation.leases import expire_leases
@@ -30,7 +30,7 @@ from evaluation.study import Pay
 LONGEST_TITLE = 128
 LONGEST_KEYWORDS = 1000
 PROLIFIC = "prolific"
-_NONE_LISTED: Mapping[int, int] = MappingProxyType({})  # by the platform, of a HIT's places
+_NONE: Mapping[int, int] = MappingProxyType({})
 _UNTITLED = "Compare short video clips"
 _DESCRIPTION = "Watch pairs of short video clips and choose one clip of each pair."
 
@@ -128,10 +128,12 @@ def takes_a_place(now: datetime) -> ColumnElement[bool]:
     )
 
 
-def taken_places(session: Session, hit: Hit, now: datetime, listed: Mapping[int, int]) -> int:
-    """Count the places of a HIT that somebody has; `listed` is of `places.listed_places`."""
+def taken_places(
+    session: Session, hit: Hit, now: datetime, unbooked: Mapping[int, int] = _NONE
+) -> int:
+    """Count the places of a HIT that somebody has; `unbooked` is of `places.unbooked_places`."""
     query = select(func.count()).where(Assignment.hit_id == hit.id, takes_a_place(now))
-    return max(int(session.scalar(query) or 0), listed.get(hit.id, 0))
+    return int(session.scalar(query) or 0) + unbooked.get(hit.id, 0)
 
 
 def open_sessions(
@@ -139,7 +141,7 @@ def open_sessions(
     study: schema.Study,
     now: datetime,
     environment: Environment | None = None,
-    listed: Mapping[int, int] = _NONE_LISTED,
+    unbooked: Mapping[int, int] = _NONE,
 ) -> int:
     """Count the assignments still on offer on any crowd: published, not expired, not taken.
 
@@ -148,7 +150,7 @@ def open_sessions(
         study: the study.
         now: aware.
         environment: only there; None is everywhere.
-        listed: of `places.listed_places`, where the platform was asked.
+        unbooked: of `places.unbooked_places`, where the platform was asked.
     """
     taken = (
         select(func.count())
@@ -162,18 +164,17 @@ def open_sessions(
     if environment is not None:
         query = query.where(Hit.environment == environment)
     rows = session.execute(query)
-    return sum(max(0, offered - max(had, listed.get(hit, 0))) for hit, offered, had in rows)
+    return sum(max(0, offered - had - unbooked.get(hit, 0)) for hit, offered, had in rows)
 
 
-def lacking_trials(session: Session, study: schema.Study, now: datetime) -> int:
-    """Count the test trials that nobody has judged or is judging, after ending leases."""
+def lacking(session: Session, study: schema.Study, now: datetime) -> tuple[int, Filling]:
+    """Count the trials that nobody has judged or is judging, and sessions for them; end leases."""
     expire_leases(session, study, now)
-    free = session.scalar(
-        select(func.count()).where(
-            Trial.study_id == study.id, Trial.kind == TrialKind.TEST, Trial.free
-        )
-    )
-    return int(free or 0)
+    test = Trial.study_id == study.id, Trial.kind == TrialKind.TEST, Trial.free
+    use = PairUse.of(session.scalars(select(func.count()).where(*test).group_by(Trial.pair_id)))
+    per_session = int(study.design["session"]["trials"])
+    per_worker = int(study.design["workers"]["sessions_per_worker"])
+    return use.trials, filling(use, per_session, per_worker)
 
 
 def plan_publication(
@@ -182,7 +183,7 @@ def plan_publication(
     crowd: str,
     environment: Environment,
     now: datetime,
-    listed: Mapping[int, int] = _NONE_LISTED,
+    unbooked: Mapping[int, int] = _NONE,
 ) -> Publication:
     """Say what to publish so that every planned judgment gets a worker.
 
@@ -192,13 +193,11 @@ def plan_publication(
         crowd: name of the platform.
         environment: sandbox or production; what is on offer elsewhere covers nothing here.
         now: aware.
-        listed: of `places.listed_places`, where the platform was asked.
+        unbooked: of `places.unbooked_places`, where the platform was asked.
     """
-    lacking = lacking_trials(session, study, now)
-    per_session = int(study.design["session"]["trials"])
-    on_offer = open_sessions(session, study, now, environment, listed)
-    missing = max(0, lacking - on_offer * per_session)
-    wanted = math.ceil(missing / per_session)
+    trials, needed = lacking(session, study, now)
+    on_offer = open_sessions(session, study, now, environment, unbooked)
+    wanted = max(0, needed.sessions - on_offer)
     # Only MTurk's fee asks for small HITs; elsewhere one has all the places.
     hits = split_sessions(wanted) if crowd == "mturk" or not wanted else (wanted,)
     reward = int(study.settings["pay"]["reward_cents"])
@@ -214,7 +213,7 @@ def plan_publication(
     return Publication(
         sessions=sum(hits),
         hits=hits,
-        trials=missing,
+        trials=trials - on_offer * needed.trials if wanted else 0,
         reward_cents=reward,
         fee_cents=crowd_fee_cents(crowd, reward),
         currency=str(study.settings["pay"]["currency"]),

@@ -5,9 +5,10 @@ platform which tokens were paid before it pays one. Rewards are paid by approvin
 `evaluation.reviews`; the rows of both are in `evaluation.ledger`.
 """
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
@@ -15,11 +16,13 @@ from sqlalchemy.orm import Session
 from evaluation import schema
 from evaluation.budget import crowd_fee_cents
 from evaluation.bulk_bonuses import Bonus, Line, pay_in_bulk, price
+from evaluation.clock import Clock, utc_now
 from evaluation.crowd.base import BulkBonuses, Crowd, CrowdError, TokenBonuses
 from evaluation.database import Database, find_study
 from evaluation.erasing import is_gone
-from evaluation.errors import UsageError
-from evaluation.ledger import intend_payment, payment_token
+from evaluation.errors import EvaluationError, UsageError
+from evaluation.leases import lock_study
+from evaluation.ledger import bonus_fee, intend_payment, payment_token
 from evaluation.schema import (
     Assignment,
     CallState,
@@ -32,12 +35,6 @@ from evaluation.schema import (
 )
 
 LONGEST_REASON = 1000  # with the token in brackets, well under the platforms' limits
-
-Clock = Callable[[], datetime]
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -105,15 +102,31 @@ def _plan_of(study: schema.Study, crowd: Crowd, lines: Sequence[Line]) -> BonusP
 def _lacking(
     session: Session, study: schema.Study, crowd: Crowd, cents: int, reason: str
 ) -> list[Line]:
-    """Return the bonuses that are not ticked off; one that was written down keeps its amount."""
+    """Return the bonuses that are not ticked off."""
     lines = []
     for assignment, _ in _approved(session, study, crowd):
         token = payment_token(study, PaymentKind.BONUS.value, assignment.id, reason)
         row = session.scalars(select(Payment).where(Payment.token == token)).one_or_none()
+        if row is not None:
+            _check_amount(row, cents)
         if row is None or row.state is not CallState.DONE:
-            hit, amount = _hit_id(session, assignment), row.cents if row else cents
-            lines.append(Line(hit, assignment.external_id, amount))
+            lines.append(Line(_hit_id(session, assignment), assignment.external_id, cents))
     return lines
+
+
+def _check_amount(row: Payment, cents: int) -> None:
+    """Refuse another amount for a bonus that an interrupted run wrote down.
+
+    Raises:
+        EvaluationError: the message has both amounts, and what settles the first one.
+    """
+    if row.state is CallState.INTENDED and row.cents != cents:
+        again = f"`vgan-eval pay --reason {shlex.quote(row.reason)}"
+        raise EvaluationError(
+            f"an interrupted run wrote bonuses of {row.cents / 100:,.2f} {row.currency} down under "
+            f"this reason, and now they would be {cents / 100:,.2f}; pay those first with {again} "
+            f"--cents {row.cents}`, or take them back with {again} --cancel`"
+        )
 
 
 def _hit_id(session: Session, assignment: Assignment) -> str:
@@ -128,7 +141,7 @@ def pay_bonuses(
     cents: int,
     reason: str,
     confirm: Callable[[BonusPlan], bool] = lambda _: True,
-    now: Clock = _utc_now,
+    now: Clock = utc_now,
 ) -> BonusPlan:
     """Pay one bonus to every approved assignment that has not had it; again pays nobody twice.
 
@@ -147,6 +160,7 @@ def pay_bonuses(
     Raises:
         UsageError: no amount or no reason.
         CrowdError: no funds, refused, dearer than confirmed, or no answer; run it again.
+        EvaluationError: an interrupted run wrote another amount down under this reason.
     """
     if not isinstance(crowd, BulkBonuses | TokenBonuses):
         raise UsageError(f"the crowd {crowd.name} pays no bonuses; pay them by hand")
@@ -168,6 +182,7 @@ def pay_bonuses(
         )
     with db.write() as session:
         study = find_study(session, study_name)
+        lock_study(session, study)  # two runs at once write every bonus down once
         wanted = _intend(session, study, crowd, cents, reason, now())
         study_id = study.id
     if isinstance(crowd, BulkBonuses):
@@ -175,6 +190,9 @@ def pay_bonuses(
         pay_in_bulk(db, study_id, crowd, bonuses, plan.total_cents, now)
         return plan
     for bonus, worker in wanted:
+        with db.read() as session:
+            if session.get_one(Payment, bonus.payments[0]).state is not CallState.INTENDED:
+                continue  # paid, or taken back, meanwhile
         if bonus.token not in crowd.bonus_tokens(bonus.assignment):
             crowd.bonus(bonus.assignment, worker, bonus.cents, reason, bonus.token)
         with db.write() as session:
@@ -193,9 +211,10 @@ def _intend(
         bonus = intend_payment(
             session, study, assignment, PaymentKind.BONUS, cents, now, what=reason
         )
+        _check_amount(bonus, cents)
         fee_cents = crowd_fee_cents(crowd.name, bonus.cents)
         fee = intend_payment(
-            session, study, assignment, PaymentKind.FEE, fee_cents, now, what=f"bonus: {reason}"
+            session, study, assignment, PaymentKind.FEE, fee_cents, now, what=bonus_fee(reason)
         )
         if bonus.state is CallState.INTENDED:
             hit, ids = _hit_id(session, assignment), (bonus.id, fee.id)

@@ -1,10 +1,10 @@
 """Which places of published HITs are on offer, by our books and by what the platform lists."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
@@ -13,17 +13,17 @@ from evaluation.budget import crowd_fee_cents
 from evaluation.creating import hits_in
 from evaluation.crowd.base import Crowd, Growing
 from evaluation.database import Database, find_study
-from evaluation.offers import lacking_trials, open_sessions, taken_places
-from evaluation.schema import AssignmentStatus, CallState, Hit
+from evaluation.erasing import settled_digest, settled_digests
+from evaluation.offers import lacking, open_sessions, taken_places, takes_a_place
+from evaluation.schema import Assignment, AssignmentStatus, CallState, Hit, Worker
 
 
-def listed_places(
+def unbooked_places(
     db: Database, study_name: str | None, crowd: Crowd, now: datetime
 ) -> dict[int, int]:
-    """Ask the platform how many places of each HIT are taken by what was handed in, by our id.
+    """Ask the platform how many places of each HIT are taken without our books, by our id.
 
-    Something handed in without a finished session here has its place there until it is decided,
-    and none in our books.
+    Something handed in without a finished session here has its place there until it is decided.
 
     Args:
         db: the study database.
@@ -38,14 +38,42 @@ def listed_places(
         study = find_study(session, study_name)
         hits = published_hits(session, study, crowd.name, crowd.environment)
     grows = isinstance(crowd, Growing)
-    taken = {}
-    for hit in hits:
-        if grows or (hit.expires_at is not None and hit.expires_at > now):
-            listed = crowd.assignments(str(hit.external_id))
-            # The place of a rejected one is free again where a HIT grows.
-            left_out = AssignmentStatus.REJECTED if grows else None
-            taken[hit.id] = sum(theirs.status is not left_out for theirs in listed)
-    return taken
+    listed = {
+        hit.id: crowd.assignments(str(hit.external_id))
+        for hit in hits
+        if grows or (hit.expires_at is not None and hit.expires_at > now)
+    }
+    # The place of a rejected one is free again where a HIT grows.
+    left_out = AssignmentStatus.REJECTED if grows else None
+    with db.read() as session:  # after the platform was asked: what began meanwhile is in it
+        booked = _booked(session, study, crowd, now)
+        settled = settled_digests(session, study)
+    return {
+        hit: sum(
+            one.status is not left_out
+            and (one.external_id, one.worker) not in booked
+            and settled_digest(study, one.external_id, one.worker) not in settled
+            for one in theirs
+        )
+        for hit, theirs in listed.items()
+    }
+
+
+def _booked(
+    session: Session, study: schema.Study, crowd: Crowd, now: datetime
+) -> set[tuple[str, str]]:
+    """Return the ids of the sessions and workers that have a place in our books."""
+    query = (
+        select(Assignment.external_id, Worker.external_id)
+        .join(Worker)
+        .where(
+            Assignment.study_id == study.id,
+            Assignment.crowd == crowd.name,
+            Assignment.environment == crowd.environment,
+            takes_a_place(now),
+        )
+    )
+    return {(assignment, worker) for assignment, worker in session.execute(query)}
 
 
 @dataclass(frozen=True)
@@ -82,7 +110,7 @@ def plan_extension(
     study: schema.Study,
     crowd: Crowd,
     now: datetime,
-    listed: Mapping[int, int],
+    unbooked: Mapping[int, int],
 ) -> Extension:
     """Say what offering every published HIT for longer would put on offer.
 
@@ -91,25 +119,24 @@ def plan_extension(
         study: frozen.
         crowd: the platform.
         now: aware.
-        listed: of `listed_places`.
+        unbooked: of `unbooked_places`.
     """
     hits = extendable(session, study, crowd)
     again = cents = 0
     for hit in hits:
         if hit.expires_at is not None and hit.expires_at > now:
             continue
-        free = max(0, hit.max_assignments - taken_places(session, hit, now, listed))
+        free = max(0, hit.max_assignments - taken_places(session, hit, now, unbooked))
         again += free
         if not isinstance(crowd, Growing):
             cents += free * (hit.reward_cents + crowd_fee_cents(hit.crowd, hit.reward_cents))
-    per_session = int(study.design["session"]["trials"])
     return Extension(
         hits=len(hits),
         again=again,
         cents=cents,
         currency=str(study.settings["pay"]["currency"]),
-        on_offer=open_sessions(session, study, now, crowd.environment, listed) + again,
-        lacking=math.ceil(lacking_trials(session, study, now) / per_session),
+        on_offer=open_sessions(session, study, now, crowd.environment, unbooked) + again,
+        lacking=lacking(session, study, now)[1].sessions,
     )
 
 

@@ -164,9 +164,9 @@ def _item_trials(comparison: Comparison, category: str, design: Design, clips: C
     n = design.judgments_per_cell or (design.judgments_per_pair or 0) * len(matched)
     if n % 2:
         raise UsageError(
-            f"{comparison.source_a} over {comparison.source_b}, {category}: {len(matched)} items "
-            f"times judgments_per_pair {design.judgments_per_pair} is odd, so the sides cannot be "
-            "balanced; make one of the two even"
+            f"{comparison.label}, {category}: {len(matched)} items times judgments_per_pair "
+            f"{design.judgments_per_pair} is odd, so the sides cannot be balanced; make one of the "
+            "two even"
         )
     return n
 

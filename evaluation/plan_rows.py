@@ -10,11 +10,12 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
-from evaluation.clips import Progress, clip_name
+from evaluation.clips import clip_name
 from evaluation.gold import GoldPair
 from evaluation.plan import Plan, PlannedPair
 from evaluation.schema import Side, TrialKind
 from evaluation.study import HIDDEN_SOURCES, Study
+from evaluation.threads import Progress
 from vgan.data.manifest import ClipRecord
 
 POOL_BATCH, PLAN_BATCH = 0, 1

@@ -10,7 +10,7 @@ JUDGED = {
     AssignmentStatus.APPROVED: ReviewDecision.APPROVE,
     AssignmentStatus.REJECTED: ReviewDecision.REJECT,
 }
-_BY_OTHERS = "decided on the platform"
+BY_OTHERS = "decided on the platform"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def decide(
 ) -> tuple[ReviewDecision, str] | None:
     """Return the decision and the text for the worker; None leaves the assignment alone."""
     if theirs.status in JUDGED:
-        return JUDGED[theirs.status], _BY_OTHERS
+        return JUDGED[theirs.status], BY_OTHERS
     if latest is not None and latest.state is not CallState.FAILED:
         # An interrupted run decided; a policy that changed since changes nothing.
         return latest.decision, latest.reason

@@ -8,13 +8,14 @@ is `failed`, and the next run plans its sessions anew.
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
+from evaluation.clock import Clock, utc_now
 from evaluation.creating import create_intended, hits_in, recover
 from evaluation.crowd.base import Crowd, CrowdError, CrowdGone, Growing, Offer
 from evaluation.database import Database, find_study
@@ -22,6 +23,7 @@ from evaluation.errors import UsageError
 from evaluation.growing import (
     NO_END,
     close_returned,
+    expire_again,
     growing_details,
     grown_offer,
     intend_growth,
@@ -33,14 +35,8 @@ from evaluation.growing import (
 from evaluation.leases import lock_study
 from evaluation.offers import Publication, make_offer, plan_publication, stored, study_key
 from evaluation.offers import check_publishable as check_publishable
-from evaluation.places import Extension, extendable, listed_places, mark_gone, plan_extension
+from evaluation.places import Extension, extendable, mark_gone, plan_extension, unbooked_places
 from evaluation.schema import CallState, Environment, Hit
-
-Clock = Callable[[], datetime]
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def check_public_url(url: str, environment: Environment) -> None:
@@ -63,7 +59,7 @@ def publish(
     public_url: str,
     *,
     confirm: Callable[[Publication], bool] = lambda _: True,
-    now: Clock = _utc_now,
+    now: Clock = utc_now,
 ) -> Publication | None:
     """Publish what the plan still lacks; run again after a crash, it finishes what it had begun.
 
@@ -88,9 +84,10 @@ def publish(
         study = find_study(session, study_name)
         check_publishable(session, study, crowd.name, crowd.environment)
     close_returned(db, study_name, crowd, now)
-    listed = listed_places(db, study_name, crowd, now())
+    expire_again(db, study_name, crowd, now)
+    unbooked = unbooked_places(db, study_name, crowd, now())
     with db.write() as session:
-        publication = _planned(session, study_name, crowd, now(), listed)
+        publication = _planned(session, study_name, crowd, now(), unbooked)
     if publication.is_empty:
         return publication
     if isinstance(crowd, Growing):
@@ -103,7 +100,7 @@ def publish(
         study = find_study(session, study_name)
         lock_study(session, study)
         # Somebody else published, or workers came, meanwhile.
-        again = _planned(session, study_name, crowd, now(), listed)
+        again = _planned(session, study_name, crowd, now(), unbooked)
         publication = no_more_than(publication, again)
         _intend(session, study, crowd, publication, public_url, now())
     create_intended(db, study_name, crowd, now)
@@ -115,12 +112,12 @@ def _planned(
     study_name: str | None,
     crowd: Crowd,
     now: datetime,
-    listed: Mapping[int, int],
+    unbooked: Mapping[int, int],
 ) -> Publication:
     study = find_study(session, study_name)
-    plan = plan_publication(session, study, crowd.name, crowd.environment, now, listed)
+    plan = plan_publication(session, study, crowd.name, crowd.environment, now, unbooked)
     if isinstance(crowd, Growing):
-        return with_growth(session, study, plan, crowd, now, listed)
+        return with_growth(session, study, plan, crowd, now, unbooked)
     return plan
 
 
@@ -203,7 +200,7 @@ def extend(
     study_name: str | None,
     crowd: Crowd,
     time: timedelta,
-    now: Clock = _utc_now,
+    now: Clock = utc_now,
     *,
     confirm: Callable[[Extension], bool] = lambda _: True,
 ) -> Extension | None:
@@ -227,10 +224,10 @@ def extend(
         CrowdError: refused or no answer; run it again.
     """
     recover(db, study_name, crowd, now())
-    listed = listed_places(db, study_name, crowd, now())
+    unbooked = unbooked_places(db, study_name, crowd, now())
     with db.write() as session:
         study = find_study(session, study_name)
-        plan = plan_extension(session, study, crowd, now(), listed)
+        plan = plan_extension(session, study, crowd, now(), unbooked)
         hits = extendable(session, study, crowd)
     if plan.again and not confirm(plan):
         return None
@@ -247,10 +244,15 @@ def extend(
     return replace(plan, hits=len(hits) - gone, gone=gone)
 
 
-def expire(db: Database, study_name: str | None, crowd: Crowd, now: Clock = _utc_now) -> int:
-    """Stop offering every published HIT; workers already inside may finish. Return how many.
+def expire(
+    db: Database, study_name: str | None, crowd: Crowd, now: Clock = utc_now
+) -> tuple[int, int]:
+    """Stop offering every published HIT; workers already inside may finish.
 
     What an interrupted run had not created yet is given up.
+
+    Returns:
+        How many HITs, and how many of them the platform may offer again by itself.
 
     Raises:
         CrowdError: refused or no answer; run it again.
@@ -258,10 +260,11 @@ def expire(db: Database, study_name: str | None, crowd: Crowd, now: Clock = _utc
     recover(db, study_name, crowd, now(), give_up=True)
     with db.read() as session:
         hits = extendable(session, find_study(session, study_name), crowd)
+    opening = 0
     for hit in hits:
-        crowd.expire(str(hit.external_id))
+        opening += not crowd.expire(str(hit.external_id))
         with db.write() as session:
             row = session.get_one(Hit, hit.id)
             if row.expires_at is None or row.expires_at > now():
                 row.expires_at = now()
-    return len(hits)
+    return len(hits), opening

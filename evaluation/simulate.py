@@ -7,7 +7,7 @@ interrupted and is run again with the same seed ends as if it had never stopped.
 
 import math
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import accumulate
@@ -32,14 +32,13 @@ from evaluation.schema import (
     Trial,
     TrialKind,
 )
+from evaluation.threads import Progress, silent
 
 CROWD = "simulated"
 _DEFAULT_WORKERS = 150
 _ACTIVITY_LOG_SD = 1.2  # the busiest tenth of a crowd gives about half of its judgments
 _ARRIVAL_S = 90.0  # mean time between two sessions
 _BETWEEN_MS = 600.0  # from an answer to the next pair's first frame
-
-Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def simulate(
     seed: int = 0,
     strengths: Mapping[str, float] | None = None,
     limit: int | None = None,
-    progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> SimulationReport:
     """Fill a study's plan with the answers of simulated raters.
 
@@ -107,8 +106,7 @@ def simulate(
             continue
         sessions += 1
         seen.add(visit.worker)
-        if progress:
-            progress("simulate", min(done, wanted), wanted)
+        progress("simulate", min(done, wanted), wanted)
     if done < wanted:
         raise EvaluationError(
             f"study `{study.name}`: {n_workers} simulated workers judged {done:,} of the "

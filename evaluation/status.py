@@ -42,7 +42,7 @@ class Status:
         sessions: how many by crowd, environment and status.
         ledger: what was paid and what is only intended.
         starved: free trials that had many leases and no judgment.
-        stopped: rows that are settled and handed out no longer.
+        stopped: rows that are handed out no longer.
     """
 
     study: str
@@ -81,7 +81,7 @@ def study_status(session: Session, study: Study, now: datetime) -> Status:
         sessions=sessions,
         ledger=ledger(session, study),
         starved=starved_trials(session, study),
-        stopped=sorted(f"{r.source_a} over {r.source_b}" for r in stopped_rows(session, study)),
+        stopped=sorted(row.label for row in stopped_rows(session, study)),
     )
 
 
@@ -110,12 +110,12 @@ def status_lines(status: Status) -> Iterator[str]:
     yield f"{status.study}: {counted:,} of {planned:,} judgments"
     several = len({cell.question for cell in status.cells}) > 1
     for cell in status.cells:
-        name = f"{cell.source_a} over {cell.source_b}, {cell.category}"
+        name = f"{cell.comparison.label}, {cell.category}"
         name += f", {cell.question}" if several else ""
         leased = f", {cell.leased} being given" if cell.leased else ""
         yield f"  {name}: {cell.counted} of {cell.planned}{leased}"
     for row in status.stopped:
-        yield f"  {row} is settled and handed out no longer"
+        yield f"  {row} is stopped and handed out no longer"
     for hits in status.hits:
         yield f"{hits.crowd} ({hits.environment}): {_size(hits)}, {hits.state}"
     if status.hits:
@@ -129,8 +129,8 @@ def status_lines(status: Status) -> Iterator[str]:
         )
     for trial in status.starved[:5]:
         yield (
-            f"starved: trial {trial.trial} ({trial.source_a} over {trial.source_b}, "
-            f"{trial.category}) was handed out {trial.leases} times without an answer"
+            f"starved: trial {trial.trial} ({trial.comparison.label}, {trial.category}) was handed "
+            f"out {trial.leases} times without an answer"
         )
     if len(status.starved) > 5:
         yield f"starved: {len(status.starved) - 5} more trials"

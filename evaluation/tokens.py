@@ -43,17 +43,6 @@ def sign_token(secret: str, token: PageToken) -> str:
     return str(URLSafeSerializer(secret, salt=_SALT).dumps(payload))
 
 
-def claimed_study(text: str) -> int:
-    """Return the study that an unchecked token names, to look up the secret that checks it.
-
-    Raises:
-        TokenError: the text is no token at all.
-    """
-    # The secret is not known yet, so the signature is not looked at; `read_token` does.
-    _, payload = URLSafeSerializer("", salt=_SALT).loads_unsafe(text)
-    return _parsed(payload).study
-
-
 def read_token(secret: str, text: str, now: datetime) -> PageToken:
     """Check a token and return what it stands for.
 

@@ -9,14 +9,15 @@ done finds nobody the second time, and changes nothing.
 import re
 import secrets
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation.arrivals import lock_worker
+from evaluation.clock import Clock, utc_now
 from evaluation.database import Database, find_study
 from evaluation.erasing import (
     GONE,
@@ -29,15 +30,11 @@ from evaluation.erasing import (
 )
 from evaluation.errors import UsageError
 from evaluation.invitations import revoke_used
+from evaluation.ledger import open_bonuses
 from evaluation.pseudonyms import pseudonym, study_key
 from evaluation.schema import Assignment, AssignmentStatus, Event, Payment, Study, Worker
 
 _PSEUDONYM = re.compile(r"w-[a-z2-7]{16}")
-Clock = Callable[[], datetime]
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -51,6 +48,7 @@ class Withdrawal:
         trials: test trials that are open to others again.
         payments: rows of the ledger that stay.
         owed: sessions whose pay is not settled; their platform ids stay until it is.
+        bonuses: cents and reason of those among what is not settled.
     """
 
     people: int = 0
@@ -59,6 +57,7 @@ class Withdrawal:
     trials: int = 0
     payments: int = 0
     owed: int = 0
+    bonuses: tuple[tuple[int, str], ...] = ()
 
 
 def find_people(
@@ -104,7 +103,7 @@ def withdraw(
     study_name: str | None = None,
     crowd: str | None = None,
     dry_run: bool = False,
-    now: Clock = _utc_now,
+    now: Clock = utc_now,
 ) -> Withdrawal:
     """Remove a person's data; the same again changes nothing.
 
@@ -128,11 +127,12 @@ def withdraw(
         total: Counter[str] = Counter()
         for worker in people:
             total.update(_remove(session, worker, study, now()))
+        bonuses = open_bonuses(session, [one.id for one in people], study.id if study else None)
         if dry_run:
             everything.rollback()
         else:
             everything.commit()
-        return Withdrawal(**total)
+        return Withdrawal(**total, bonuses=bonuses)
 
 
 def _remove(session: Session, worker: Worker, study: Study | None, now: datetime) -> Counter[str]:

@@ -43,6 +43,22 @@ def test_an_unknown_option_is_wrong_usage(main, capsys):
     assert "No such option" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["extend", "--hours", "nan"],
+        ["forget", "--older-than", "nan"],
+        ["forget", "--older-than", "1e300"],
+        ["doctor", "http://localhost", "--timeout", "nan"],
+        ["plan", "study.toml", "--difference", "nan"],
+        ["plan", "study.toml", "--difference", "inf"],
+    ],
+)
+def test_a_number_that_cannot_be_counted_with_is_wrong_usage(arguments, capsys):
+    assert evaluation.cli.main(arguments) == 2
+    assert f"Invalid value for '{arguments[-2]}'" in capsys.readouterr().err
+
+
 def test_a_missing_study_file_is_one_line_and_exit_code_2(tmp_path, capsys):
     code = evaluation.cli.main(["init", str(tmp_path / "none.toml"), "--db", f"{tmp_path}/s.db"])
 

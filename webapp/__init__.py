@@ -16,7 +16,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from evaluation import schema
 from evaluation.database import Database, find_study, open_database
-from evaluation.errors import UsageError
+from evaluation.errors import DatabaseError, UsageError
 from evaluation.progress import has_simulated
 from evaluation.storage import IMMUTABLE, MediaStore
 
@@ -32,7 +32,6 @@ class Services:
         database: of the study.
         store: of its encoded clips.
         study: its name.
-        environment: that local and link raters are recorded under.
         open_door: whether anyone who reaches `/` may rate; else only by the join link.
         frozen: the study with its questions, as it was last found: for what changes only where
             the study is frozen again, which `webapp.rating` notices.
@@ -42,7 +41,6 @@ class Services:
     database: Database
     store: MediaStore
     study: str
-    environment: schema.Environment
     open_door: bool
     frozen: schema.Study
     form_hosts: tuple[str, ...] = ()
@@ -64,7 +62,6 @@ def create_app(
     store: MediaStore,
     *,
     study: str | None = None,
-    environment: schema.Environment = schema.Environment.PRODUCTION,
     open_door: bool = True,
     frame_ancestors: Sequence[str] = (),
     form_hosts: Sequence[str] = (),
@@ -80,7 +77,6 @@ def create_app(
         database_url: as for `open_database`.
         store: where the study's clips were put.
         study: its name; None for the only one of the database.
-        environment: that local and link raters are recorded under.
         open_door: whether anyone who reaches `/` may rate; False leaves only the join link.
         frame_ancestors: sites that may show the pages in a frame, such as `https://*.mturk.com`.
         form_hosts: sites that a finished session may be submitted to.
@@ -94,7 +90,7 @@ def create_app(
             dashboard to show them, or the token is none.
     """
     # The views import `services` from here.
-    from webapp import doctor, health, link, local, media, mturk, prolific, rating
+    from webapp import doctor, health, link, local, media, mturk, prolific, rating, refusals
 
     database = open_database(database_url)
     with database.read() as session:
@@ -110,11 +106,12 @@ def create_app(
     app = Flask(__name__, static_url_path=f"/static/{_static_version()}")
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     app.extensions["vgan_eval"] = Services(
-        database, store, name, environment, open_door, found, tuple(form_hosts)
+        database, store, name, open_door, found, tuple(form_hosts)
     )
     pages = (rating, local, link, mturk, prolific, media, health, doctor)
     for module in (health,) if simulated else pages:
         app.register_blueprint(module.blueprint)
+    app.register_error_handler(DatabaseError, refusals.unavailable)
     if dashboard_token is not None:
         from webapp.dashboard import install
 

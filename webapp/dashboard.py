@@ -44,6 +44,7 @@ from webapp.dashboard_snapshot import (
     Snapshot,
     next_commands,
     recent,
+    study_words,
     take_snapshot,
     time_left,
 )
@@ -225,6 +226,7 @@ def _shown() -> dict[str, Any]:
         "share": share,
         "time_left": time_left(found.pace),
         "commands": next_commands(found, paused=paused),
+        "which": study_words(services().database.url, found.name),
         "times": time_columns(recent(found.slots)),
         "hours": recent(found.slots),
         "speeds": speed_columns(found.bars),

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from webapp.dashboard_counts import EDGES_MS
 from webapp.dashboard_workers import SIDE_SIGMAS, WorkerRow
 
+_GAP = 0.12  # share of a bar's place that stays empty
 _GRID = 64  # dots that would lie on each other are drawn once: 15,000 workers stay a small page
 
 
@@ -30,17 +31,16 @@ class Column:
     says: str
 
 
-def columns(values: Sequence[int], words: Sequence[str], gap: float = 0.12) -> list[Column]:
+def columns(values: Sequence[int], words: Sequence[str]) -> list[Column]:
     """Return upright bars for values, the highest as high as the box.
 
     Args:
         values: at least 0.
         words: what each bar says when pointed at.
-        gap: share of a bar's place that stays empty.
     """
     top, place = max(values, default=0), 100 / max(len(values), 1)
     return [
-        Column(round(i * place, 3), round(place * (1 - gap), 3), share(value, top), says)
+        Column(round(i * place, 3), round(place * (1 - _GAP), 3), share(value, top), says)
         for i, (value, says) in enumerate(zip(values, words, strict=True))
     ]
 

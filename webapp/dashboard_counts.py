@@ -80,7 +80,7 @@ class Pace:
     Args:
         last_hour: per hour, over the last 50 to 60 minutes.
         last_day: per hour, over the last day or since the first judgment.
-        left: planned judgments that are missing, but those of settled rows.
+        left: planned judgments that are missing, but those of stopped rows.
         hours_left: at the faster-moving of the two that is not zero; None where nothing came.
     """
 

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import case, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from evaluation.budget import crowd_fee_cents
+from evaluation.ledger import session_fee_cents
 from evaluation.offers import takes_a_place
 from evaluation.schema import (
     Assignment,
@@ -61,26 +61,16 @@ def spend(session: Session, study: Study, now: datetime) -> list[Spend]:
 
     _add_payments(session, study, line)
     owed, working, taken = _sessions_by_hit(session, study, now)
-    hits = session.execute(
-        select(
-            Hit.id,
-            Hit.crowd,
-            Hit.environment,
-            Hit.currency,
-            Hit.reward_cents,
-            Hit.max_assignments,
-            case((Hit.expires_at > now, 1), else_=0),
-        ).where(Hit.study_id == study.id, Hit.state != CallState.FAILED)
+    paid = select(Hit).where(
+        Hit.study_id == study.id, Hit.state != CallState.FAILED, Hit.reward_cents > 0
     )
-    for hit_id, crowd, environment, currency, reward, places, is_open in hits:
-        if not reward:
-            continue
-        each = reward + crowd_fee_cents(crowd, reward)
-        money = line(environment, currency)
-        money.owed += each * owed[hit_id]
-        money.working += each * working[hit_id]
-        if is_open:
-            money.offered += each * max(0, places - taken[hit_id])
+    for hit in session.scalars(paid):
+        each = hit.reward_cents + session_fee_cents(hit)
+        money = line(hit.environment, hit.currency)
+        money.owed += each * owed[hit.id]
+        money.working += each * working[hit.id]
+        if hit.expires_at is not None and hit.expires_at > now:
+            money.offered += each * max(0, hit.max_assignments - taken[hit.id])
     return [found[key] for key in sorted(found)]
 
 

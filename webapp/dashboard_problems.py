@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from statistics import median
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from evaluation.schema import (
@@ -116,8 +116,12 @@ def unfinished_calls(session: Session, study: Study) -> Iterator[Problem]:
         .where(Assignment.study_id == study.id),
         Review,
     )
+    # A bonus comes to nothing where somebody took it back, which is no news to them.
+    news = or_(Payment.state != CallState.FAILED, Payment.reason == "")
     payments = _states(
-        session, select(Payment.state, func.count()).where(Payment.study_id == study.id), Payment
+        session,
+        select(Payment.state, func.count()).where(Payment.study_id == study.id, news),
+        Payment,
     )
     for things, word, counts in (
         ("HITs were written down but are not known to be published", "publish", hits),

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from evaluation.errors import EvaluationError
+from evaluation.errors import DatabaseError, EvaluationError
 
 T = TypeVar("T")
 _REST = 4  # times as long as it took
@@ -88,10 +88,10 @@ class Refreshed(Generic[T]):
         made, failure = self._made.value, "it stopped unexpectedly; see the server's log"
         try:
             made, failure = self._make(), ""
+        except (DatabaseError, SQLAlchemyError):
+            failure = "the database did not answer"  # the driver's words may hold a password
         except EvaluationError as error:
             failure = str(error)
-        except SQLAlchemyError:
-            failure = "the database did not answer"  # the driver's words may hold a password
         except OSError as error:
             failure = f"it could not be run ({error.strerror})"
         finally:

@@ -1,5 +1,6 @@
 """Everything the dashboard shows but Table 1, read at one time."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,11 +9,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from evaluation.commands.options import DATABASE_URL
 from evaluation.database import Database, find_study
+from evaluation.engine import typed
 from evaluation.progress import CellProgress, StarvedTrial, starved_trials, study_progress
 from evaluation.schema import Environment, Event, Study
 from evaluation.stopped import stopped_rows
-from evaluation.study import Comparison
 from webapp.dashboard_counts import (
     Pace,
     Sessions,
@@ -181,13 +183,9 @@ def take_snapshot(database: Database, study_name: str, key: bytes, now: datetime
 
 
 def _left(session: Session, study: Study, cells: list[CellProgress]) -> int:
-    """Count the planned judgments that are missing; nobody is asked for those of settled rows."""
-    settled = stopped_rows(session, study)
-    return sum(
-        cell.planned - cell.counted
-        for cell in cells
-        if Comparison(cell.source_a, cell.source_b) not in settled
-    )
+    """Count the planned judgments that are missing; nobody is asked for those of stopped rows."""
+    stopped = stopped_rows(session, study)
+    return sum(cell.planned - cell.counted for cell in cells if cell.comparison not in stopped)
 
 
 def _stuck(session: Session, study: Study, now: datetime, starved: int) -> Iterator[Problem]:
@@ -243,7 +241,18 @@ def next_commands(found: Snapshot, *, paused: bool) -> list[tuple[str, str]]:
     out.append(("vgan-eval report --out report", "the report: figures, tables, files for R"))
     if not found.pace.left:
         out.append(("vgan-eval export --out out", "the data as files, under pseudonyms"))
-    return [(f"{command} --study {found.name}", why) for command, why in out]
+    return out
+
+
+def study_words(database_url: str, study: str) -> str:
+    """Return the options by which a command finds the study, wherever it is copied to.
+
+    >>> study_words("sqlite:///vgan-eval.db", "golf"), study_words("sqlite:///my study.db", "golf")
+    ('--study golf', "--db 'sqlite:///my study.db' --study golf")
+    """
+    db = typed(database_url)
+    named = f"--study {study}"
+    return named if db == DATABASE_URL else f"--db {shlex.quote(db)} {named}"
 
 
 def recent(slots: list[tuple[datetime, int]]) -> list[tuple[datetime, int]]:

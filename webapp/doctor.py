@@ -8,7 +8,7 @@ token, because the next real session may get the same id.
 
 from typing import Any
 
-from flask import Blueprint, jsonify, request, url_for
+from flask import Blueprint, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -22,14 +22,16 @@ from evaluation.allocation import (
 )
 from evaluation.database import find_study
 from evaluation.doctor.notes import read_note
-from evaluation.errors import EvaluationError, NothingLeft, StudyPaused, TokenError
+from evaluation.errors import EvaluationError
 from evaluation.judgments import Answer, record_judgment
 from evaluation.schema import Assignment, Choice, Study
 from webapp import now, services
+from webapp.refusals import refuse
 from webapp.showings import session_state
-from webapp.tickets import Ticket, sign_ticket
+from webapp.tickets import LOCAL_ENVIRONMENT, Ticket, sign_ticket
 
 blueprint = Blueprint("doctor", __name__, url_prefix="/doctor")
+blueprint.register_error_handler(EvaluationError, refuse)
 
 CROWD = "doctor"
 _RT_MS = 1000.0
@@ -92,7 +94,7 @@ def _database(session: Session) -> dict[str, str]:
 
 def _rehearse(session: Session, answers: int) -> dict[str, Any]:
     study = _noted_study(session)
-    hit = local_hit(session, study, CROWD, services().environment, now())
+    hit = local_hit(session, study, CROWD, LOCAL_ENVIRONMENT, now())
     worker = get_worker(session, CROWD, hit.environment, CROWD, now())
     assignment = start_session(session, study, hit=hit, worker=worker, external_id=CROWD, now=now())
     session.flush()
@@ -114,11 +116,3 @@ def _answer(session: Session, assignment: Assignment, answers: int) -> None:
             answer = Answer(question.name, Choice.LEFT, _RT_MS, _RT_MS, now())
             record_judgment(session, assignment, showing.id, answer)
         session.expire_all()
-
-
-@blueprint.errorhandler(EvaluationError)
-def refuse(error: EvaluationError) -> ResponseReturnValue:
-    """Answer with one word; a message could name the study."""
-    words = ((TokenError, "note"), (StudyPaused, "paused"), (NothingLeft, "nothing-left"))
-    word = next((word for kind, word in words if isinstance(error, kind)), "invalid")
-    return jsonify(error=word), {"note": 401, "invalid": 400}.get(word, 409)

@@ -6,38 +6,23 @@ other, and a link made for one person cannot be guessed. Nothing is written befo
 
 import hmac
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation.database import find_study
-from evaluation.errors import NothingLeft, StudyPaused
+from evaluation.errors import NothingLeft
 from evaluation.invitations import find_invitation
-from evaluation.links import (
-    CROWD,
-    LinkFull,
-    LinkOver,
-    LinkRevoked,
-    link_settings,
-    read_participant,
-    session_for,
-)
+from evaluation.links import CROWD, link_settings, read_participant, session_for
 from evaluation.schema import Hit, Study
 from webapp import now, services
 from webapp.local import closed
+from webapp.refusals import refusal
 from webapp.settings import page_wording
-from webapp.tickets import Ticket, sign_ticket
+from webapp.tickets import Ticket, to_page
 
 blueprint = Blueprint("link", __name__)
-
-_NOTICES: tuple[tuple[type[NothingLeft], str], ...] = (
-    (LinkFull, "notice.full"),
-    (LinkRevoked, "link.revoked"),
-    (LinkOver, "notice.over"),
-    (StudyPaused, "notice.paused"),
-    (NothingLeft, "notice.nothing_left"),
-)
 
 
 @blueprint.get("/link/<key>")
@@ -79,13 +64,11 @@ def _enter(session: Session, study: Study, hit: Hit, participant: str) -> Respon
     try:
         theirs = session_for(session, study, hit, participant, now())
     except NothingLeft as error:
-        key = next(key for kind, key in _NOTICES if isinstance(error, kind))
-        return _notice(study, key, 410 if isinstance(error, LinkRevoked) else 409)
-    ticket = Ticket(
-        CROWD, participant, theirs, str(hit.external_id), environment=hit.environment.value
-    )
-    signed = sign_ticket(study.secret, ticket)
-    return redirect(url_for("rating.page", ticket=signed, lang=request.args.get("lang")))
+        word, status = refusal(error)
+        return _notice(study, f"notice.{word}", status)
+    environment = hit.environment.value
+    ticket = Ticket(CROWD, participant, theirs, str(hit.external_id), environment=environment)
+    return to_page(study, ticket)
 
 
 def _notice(study: Study, key: str, status: int) -> ResponseReturnValue:

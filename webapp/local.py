@@ -5,7 +5,7 @@ import hmac
 import re
 import secrets
 
-from flask import Blueprint, Flask, abort, redirect, render_template, request, url_for
+from flask import Blueprint, Flask, abort, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
@@ -14,7 +14,7 @@ from evaluation.database import find_study
 from evaluation.schema import Assignment, AssignmentStatus, Study, Worker
 from webapp import services
 from webapp.settings import current_study, page_wording
-from webapp.tickets import Ticket, sign_ticket
+from webapp.tickets import LOCAL_ENVIRONMENT, Ticket, to_page
 
 blueprint = Blueprint("local", __name__)
 
@@ -55,19 +55,8 @@ def closed(study: Study) -> tuple[str, int]:
 
 def _open_session(session: Session, study: Study, rater: str) -> str | None:
     """Return the id of the session that a rater left open, so that opening again resumes it."""
-    of = {"study": study.id, "environment": services().environment, "rater": rater}
+    of = {"study": study.id, "environment": LOCAL_ENVIRONMENT, "rater": rater}
     return session.scalar(_OPEN_SESSION, of)
-
-
-def _to_page(study: Study, rater: str, open_session: str | None) -> ResponseReturnValue:
-    """Redirect to the rating page with a ticket for this rater.
-
-    Nothing is written: the trials are leased when the rater presses Start, so that a link preview
-    or a prefetch takes none.
-    """
-    ticket = Ticket(CROWD, rater, open_session or secrets.token_hex(16))
-    signed = sign_ticket(study.secret, ticket)
-    return redirect(url_for("rating.page", ticket=signed, lang=request.args.get("lang")))
 
 
 @blueprint.get("/")
@@ -82,7 +71,8 @@ def local() -> ResponseReturnValue:
         abort(400, "a rater's name has 1 to 64 letters, digits or . _ @ + -")
     with services().database.read() as session:
         study = current_study(session)
-        return _to_page(study, rater, _open_session(session, study, rater))
+        theirs = _open_session(session, study, rater) or secrets.token_hex(16)
+        return to_page(study, Ticket(CROWD, rater, theirs))
 
 
 @blueprint.get("/join/<code>")
@@ -92,4 +82,5 @@ def join(code: str) -> ResponseReturnValue:
         study = current_study(session)
         if not hmac.compare_digest(f"/join/{code}".encode(), join_path(study).encode()):
             return closed(study)
-        return _to_page(study, f"rater-{secrets.token_hex(6)}", open_session=None)
+        ticket = Ticket(CROWD, f"rater-{secrets.token_hex(6)}", secrets.token_hex(16))
+        return to_page(study, ticket)

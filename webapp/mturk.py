@@ -10,20 +10,27 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urljoin, urlsplit
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
-from evaluation.arrivals import being_published, nothing_to_do, published_hit, why_not
+from evaluation.arrivals import (
+    being_published,
+    check_arrival,
+    check_may_start,
+    published_hit,
+)
 from evaluation.database import find_study
+from evaluation.errors import NothingLeft
 from evaluation.offers import study_key
 from evaluation.schema import Study
 from webapp import now, services
 from webapp.local import closed
+from webapp.refusals import refusal
 from webapp.settings import page_wording, rating_settings
 from webapp.showings import sample_pair
-from webapp.tickets import Ticket, sign_ticket
+from webapp.tickets import Ticket, to_page
 
 blueprint = Blueprint("mturk", __name__)
 
@@ -117,8 +124,10 @@ def entry(key: str) -> ResponseReturnValue:
             return _unknown_hit(session, study)
         if not may_submit_to(arrival.submit_to, services().form_hosts):
             return _notice(study, "site", 403, arrival.submit_to.removesuffix(SUBMIT_PATH))
-        if reason := why_not(session, study, hit, arrival.worker, arrival.assignment, now()):
-            return _notice(study, reason, 409)
+        try:
+            check_arrival(session, study, hit, arrival.worker, arrival.assignment, now())
+        except NothingLeft as error:
+            return _notice(study, *refusal(error))
         ticket = Ticket(
             CROWD,
             arrival.worker,
@@ -128,8 +137,7 @@ def entry(key: str) -> ResponseReturnValue:
             hit.environment.value,
             now().isoformat(),
         )
-        signed = sign_ticket(study.secret, ticket)
-        return redirect(url_for("rating.page", ticket=signed, lang=request.args.get("lang")))
+        return to_page(study, ticket)
 
 
 def _notice(study: Study, word: str, status: int, site: str = "") -> ResponseReturnValue:
@@ -140,18 +148,22 @@ def _notice(study: Study, word: str, status: int, site: str = "") -> ResponseRet
 def _unknown_hit(session: Session, study: Study) -> ResponseReturnValue:
     """Refuse a HIT that we do not know; ask for patience while one is being written down."""
     if being_published(session, study, CROWD):
-        return _notice(study, "not-ready", 503)
-    return _notice(study, "unknown-hit", 404)
+        return _notice(study, "not_ready", 503)
+    return _notice(study, "unknown_hit", 404)
 
 
 def _preview(session: Session, study: Study, arrival: Arrival) -> ResponseReturnValue:
     """Show what the work is, before it is accepted; say so if there is none for this worker."""
     settings = rating_settings(session, study)
     hit = published_hit(session, study, CROWD, arrival.hit) if arrival.hit else None
-    if hit is not None and arrival.worker:
-        reason = why_not(session, study, hit, arrival.worker, arrival.assignment, now())
-    else:
-        reason = nothing_to_do(session, study, None, now())
+    reason = None
+    try:
+        if hit is not None and arrival.worker:
+            check_arrival(session, study, hit, arrival.worker, arrival.assignment, now())
+        else:
+            check_may_start(session, study, None, 0, now())
+    except NothingLeft as error:
+        reason = refusal(error)[0]
     return render_template(
         "mturk/preview.html",
         settings=settings,

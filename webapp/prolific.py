@@ -10,20 +10,22 @@ import hmac
 import re
 from typing import NamedTuple
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
-from evaluation.arrivals import being_published, published_hit, why_not
+from evaluation.arrivals import being_published, check_arrival, published_hit
 from evaluation.database import find_study
+from evaluation.errors import NothingLeft
 from evaluation.offers import study_key
 from evaluation.schema import Assignment, Hit, Study, Worker
 from webapp import now, services
 from webapp.local import closed
+from webapp.refusals import refusal
 from webapp.settings import page_wording
-from webapp.tickets import Ticket, sign_ticket
+from webapp.tickets import Ticket, to_page
 
 blueprint = Blueprint("prolific", __name__)
 
@@ -68,8 +70,10 @@ def entry(key: str) -> ResponseReturnValue:
             return _notice(study, *(("not_ready", 503) if not_yet else ("preview", 404)))
         if _is_of_another(session, hit, arrival):
             return _notice(study, "not_yours", 409)
-        if reason := why_not(session, study, hit, arrival.participant, arrival.submission, now()):
-            return _refuse(study, hit, reason)
+        try:
+            check_arrival(session, study, hit, arrival.participant, arrival.submission, now())
+        except NothingLeft as error:
+            return _refuse(study, hit, *refusal(error))
         ticket = Ticket(
             CROWD,
             arrival.participant,
@@ -78,8 +82,7 @@ def entry(key: str) -> ResponseReturnValue:
             environment=hit.environment.value,
             made=now().isoformat(),
         )
-        signed = sign_ticket(study.secret, ticket)
-        return redirect(url_for("rating.page", ticket=signed, lang=request.args.get("lang")))
+        return to_page(study, ticket)
 
 
 def _is_of_another(session: Session, hit: Hit, arrival: Arrival) -> bool:
@@ -97,10 +100,10 @@ def _is_of_another(session: Session, hit: Hit, arrival: Arrival) -> bool:
     return session.scalar(other.limit(1)) is not None
 
 
-def _refuse(study: Study, hit: Hit, reason: str) -> ResponseReturnValue:
+def _refuse(study: Study, hit: Hit, word: str, status: int) -> ResponseReturnValue:
     """Tell who came for nothing so; where the study pays for the way, show where to."""
-    url = hit.details.get("screen_out_url") if reason == "nothing-left" else None
-    return _notice(study, "paid" if url else reason.replace("-", "_"), 409, url)
+    url = hit.details.get("screen_out_url") if word == "nothing_left" else None
+    return _notice(study, "paid" if url else word, status, url)
 
 
 def _notice(study: Study, word: str, status: int, url: str | None = None) -> ResponseReturnValue:

@@ -7,19 +7,18 @@ brings back the signed token it was given, instead of a cookie.
 from datetime import timedelta
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, render_template, request
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from evaluation.allocation import (
     finish_session,
     get_worker,
-    has_free_trial,
     local_hit,
     start_session,
 )
 from evaluation.arrivals import (
+    check_may_start,
     lock_worker,
     published_hit,
     seen_before,
@@ -28,23 +27,15 @@ from evaluation.arrivals import (
 )
 from evaluation.closing import return_session
 from evaluation.consents import note_consent
-from evaluation.errors import (
-    DatabaseError,
-    EvaluationError,
-    NothingLeft,
-    SessionClosed,
-    SessionIncomplete,
-    SessionLimit,
-    StudyPaused,
-    TokenError,
-)
+from evaluation.errors import DatabaseError, EvaluationError, NothingLeft, TokenError
 from evaluation.judgments import record_judgment_at
 from evaluation.links import CROWD as LINK
-from evaluation.links import LinkFull, LinkOver, check_place, claim_place, completion_url
-from evaluation.schema import Assignment, AssignmentStatus, Environment, Hit, Study
+from evaluation.links import check_place, claim_place, completion_url
+from evaluation.schema import Assignment, AssignmentStatus, Hit, Study
 from evaluation.tokens import PageToken, read_token, sign_token
 from webapp import now, services
 from webapp.receipts import receipt
+from webapp.refusals import refusal, refuse, unavailable
 from webapp.requests import read_judgment, read_started, read_survey, text_field
 from webapp.settings import (
     consent_of,
@@ -60,18 +51,9 @@ blueprint = Blueprint("rating", __name__)
 
 # A late worker may always finish, so a token outlives its lease by far.
 _TOKEN_LIFE = timedelta(days=14)
-# What each refusal is called on the page. Our own messages name the study, so they stay here.
-_REFUSALS: tuple[tuple[type[EvaluationError], str, int], ...] = (
-    (SessionLimit, "limit", 409),
-    (LinkFull, "full", 409),
-    (LinkOver, "over", 409),
-    (StudyPaused, "paused", 409),
-    (NothingLeft, "nothing-left", 409),
-    (SessionClosed, "closed", 409),
-    (SessionIncomplete, "incomplete", 409),
-    (TokenError, "token", 401),
-    (DatabaseError, "busy", 503),
-)
+
+blueprint.register_error_handler(EvaluationError, refuse)
+blueprint.register_error_handler(DatabaseError, unavailable)  # else the line above takes it
 
 
 @blueprint.get("/rate")
@@ -107,14 +89,14 @@ def open_session() -> ResponseReturnValue:
         study = current_study(session)
         ticket = read_ticket(study.secret, text_field(body, "ticket", 2000))
         worker_id, assignment = seen_before(
-            session, ticket.crowd, _environment(ticket), ticket.worker, ticket.session
+            session, ticket.crowd, ticket.place(), ticket.worker, ticket.session
         )
         if assignment is not None:
             return _with_token(session, study, assignment)
         try:
             _check_may_start(session, study, ticket, worker_id)
         except NothingLeft as error:
-            return {"stage": _word(error)[0]}
+            return {"stage": refusal(error)[0]}
         return {"stage": "new"}
 
 
@@ -127,15 +109,9 @@ def _check_may_start(session: Session, study: Study, ticket: Ticket, worker_id: 
     hit = published_hit(session, study, ticket.crowd, ticket.hit) if ticket.hit else None
     if hit is not None and hit.crowd == LINK:
         check_place(session, hit, ticket.worker, now())
-    if worker_id is not None:
-        given_back = _given_back(session, hit, ticket) if hit else []
-        had = sessions_started(session, study, worker_id) - len(given_back)
-        if had >= study.design["workers"]["sessions_per_worker"]:
-            raise SessionLimit(f"study `{study.name}`: this worker has had {had} sessions")
-    if study.paused:
-        raise StudyPaused(f"study `{study.name}` is paused")
-    if not has_free_trial(session, study, worker_id, now()):
-        raise NothingLeft(f"study `{study.name}`: nothing is left for this worker")
+    given_back = _given_back(session, hit, ticket) if hit and worker_id else []
+    had = sessions_started(session, study, worker_id) - len(given_back)
+    check_may_start(session, study, worker_id, had, now())
 
 
 @blueprint.post("/api/start")
@@ -166,14 +142,10 @@ def start() -> ResponseReturnValue:
         return _with_token(session, study, assignment)
 
 
-def _environment(ticket: Ticket) -> Environment:
-    return Environment(ticket.environment or services().environment)
-
-
 def _hit(session: Session, study: Study, ticket: Ticket) -> Hit:
     """Return the HIT that a rater comes under; what they gave back on its platform is returned."""
     if not ticket.hit:
-        return local_hit(session, study, ticket.crowd, _environment(ticket), now())
+        return local_hit(session, study, ticket.crowd, ticket.place(), now())
     hit = published_hit(session, study, ticket.crowd, ticket.hit)
     if hit is None:
         raise TokenError("the HIT is not of this study")
@@ -292,22 +264,3 @@ def _ending(session: Session, study: Study, assignment: Assignment) -> dict[str,
     if url:
         ending["redirect"] = url
     return ending
-
-
-@blueprint.errorhandler(EvaluationError)
-def refuse(error: EvaluationError) -> tuple[Response, int]:
-    """Answer with a word that the page understands; never with a message that names the study."""
-    word, status = _word(error)
-    return jsonify(error=word), status
-
-
-def _word(error: EvaluationError) -> tuple[str, int]:
-    """Return what a refusal is called on the page, and its status."""
-    found = ((word, status) for kind, word, status in _REFUSALS if isinstance(error, kind))
-    return next(found, ("invalid", 400))
-
-
-@blueprint.errorhandler(OperationalError)
-def unavailable(error: OperationalError) -> tuple[Response, int]:
-    """Tell the page to try again: the database is away for a moment."""
-    return jsonify(error="busy"), 503

@@ -105,17 +105,14 @@ def _translated_survey(question: dict[str, Any], wording: Wording) -> dict[str, 
     return {**question, "text": text, "labels": labels}
 
 
-def rating_settings(
-    session: Session, study: schema.Study, language: str | None = None
-) -> RatingSettings:
-    """Read a study's settings for its page.
+def rating_settings(session: Session, study: schema.Study) -> RatingSettings:
+    """Read a study's settings for the page of whoever sent this request.
 
     Args:
         session: of any unit.
         study: the study.
-        language: that the page is in already; None chooses by the request.
     """
-    wording = page_wording(study, language)
+    wording = page_wording(study)
 
     def table(name: str) -> Any:
         return _table(study, name)

@@ -7,10 +7,14 @@ that does. Entries for other crowds make tickets from what their platform puts i
 from dataclasses import astuple, dataclass
 from datetime import datetime
 
+from flask import redirect, request, url_for
+from flask.typing import ResponseReturnValue
 from itsdangerous import BadData, URLSafeSerializer
 
 from evaluation.errors import TokenError
+from evaluation.schema import Environment, Study
 
+LOCAL_ENVIRONMENT = Environment.PRODUCTION  # people who come by no platform are real too
 _SALT = "ticket"
 
 
@@ -24,7 +28,7 @@ class Ticket:
         session: the platform's id of the assignment.
         hit: the platform's id of the HIT; empty where nothing is published.
         submit_to: where the finished session is handed in; empty where it is not.
-        environment: of the HIT; empty for the application's own.
+        environment: of the HIT; empty where nothing is published.
         made: when, an aware time in ISO 8601; empty where the platform says when a session ends.
     """
 
@@ -36,6 +40,10 @@ class Ticket:
     environment: str = ""
     made: str = ""
 
+    def place(self) -> Environment:
+        """Return where its session is recorded."""
+        return Environment(self.environment) if self.environment else LOCAL_ENVIRONMENT
+
     def made_at(self) -> datetime | None:
         """Return when the ticket was made, aware, where it says."""
         return datetime.fromisoformat(self.made) if self.made else None
@@ -44,6 +52,16 @@ class Ticket:
 def sign_ticket(secret: str, ticket: Ticket) -> str:
     """Return the ticket as URL-safe text, signed with the study's secret."""
     return str(URLSafeSerializer(secret, salt=_SALT).dumps(astuple(ticket)))
+
+
+def to_page(study: Study, ticket: Ticket) -> ResponseReturnValue:
+    """Send somebody on to the rating page, in the language that they asked for.
+
+    Nothing is written: the trials are leased when they press Start, so that a link preview or a
+    prefetch takes none.
+    """
+    signed = sign_ticket(study.secret, ticket)
+    return redirect(url_for("rating.page", ticket=signed, lang=request.args.get("lang")))
 
 
 def read_ticket(secret: str, text: str) -> Ticket:

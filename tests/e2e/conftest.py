@@ -3,10 +3,8 @@
 Chromium is `CHROMIUM`, the system's, or Playwright's own download; without one these tests skip.
 """
 
-import importlib.util
 import os
 import shutil
-import sys
 import threading
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,27 +13,15 @@ import pytest
 from playwright.sync_api import expect
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from web_fixtures import make_study as make_study
+from web_fixtures import rating_study as rating_study
+from web_fixtures import stored as stored
+from web_fixtures import study_template as study_template
 from webapp import create_app
 
 # As long as Playwright waits for everything else; of itself it gives up after 5 s here.
 expect.set_options(timeout=30_000)
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-
-
-def _fixtures_of_web_tests():
-    path = Path(__file__).parents[1] / "webapp" / "conftest.py"
-    spec = importlib.util.spec_from_file_location("web_fixtures", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-_web = _fixtures_of_web_tests()
-rating_study = _web.rating_study
-study_template = _web.study_template
-make_study = _web.make_study
-stored = _web.stored
 
 
 def find_chromium(own: str) -> str | None:

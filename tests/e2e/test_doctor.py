@@ -1,6 +1,5 @@
 """The real server behind a proxy with TLS: doctor passes, and names each thing that is broken."""
 
-import importlib.util
 import json
 import os
 import shutil
@@ -8,30 +7,17 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select
 
+import tls_proxy
 from evaluation import schema
 from evaluation.cli import main
 from evaluation.database import open_database
 from evaluation.doctor.examine import Options, examine
 from evaluation.doctor.findings import Status
 from evaluation.doctor.site import open_site
-
-LIBRARY = Path(__file__).with_name("tls_proxy.py")
-
-
-def _load(path: Path):
-    spec = importlib.util.spec_from_file_location("tests_tls_proxy", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-tls_proxy = _load(LIBRARY)
 
 
 @pytest.fixture(scope="module")

@@ -231,6 +231,7 @@ def test_a_returned_assignment_is_done_by_another_worker_under_the_same_id(
     page: Page, published: Loop, errors
 ) -> None:
     task = page.frame_locator("iframe.task")
+    page.request.post(f"{published.site}/_sandbox/settings", data={"reuse_returned_ids": True})
     _sign_in(page, published, "A1FIRST")
     page.get_by_role("button", name="Accept & work").click()
     _begin(task)

@@ -166,6 +166,7 @@ def test_worker_previews_accepts_works_in_the_frame_and_is_paid(
 def test_returned_assignment_goes_to_another_worker_under_the_same_id(
     page: Page, service: str, publish: Any, framed: list[str], errors: list[str]
 ) -> None:
+    page.request.post(f"{service}/_sandbox/settings", data={"reuse_returned_ids": True})
     publish(QUESTION.format(url=framed[0]), MaxAssignments=1)
     _sign_in(page, service, "A1FIRST")
     page.get_by_role("button", name="Accept & work").click()

@@ -1,44 +1,27 @@
 """Fixtures that write a planned study straight into the tables, without clips on disk."""
 
 import hashlib
-import importlib.util
 import itertools
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from crowd_fixtures import crowd_clients as crowd_clients
+from crowd_fixtures import crowd_front as crowd_front
+from crowd_fixtures import crowd_on as crowd_on
+from crowd_fixtures import crowded as crowded
+from crowd_fixtures import no_pauses as no_pauses
+from crowd_fixtures import recruit as recruit
+from crowd_fixtures import service_template as service_template
+from crowd_fixtures import walk as walk
 from evaluation import schema
 from evaluation.allocation import get_worker, local_hit, next_showing, start_session
 from evaluation.database import Database
 from evaluation.judgments import Answer, record_judgment
 from evaluation.schema import Environment, Side, TrialKind
-
-
-def _crowd_fixtures() -> Any:
-    path = Path(__file__).with_name("crowd_fixtures.py")
-    spec = importlib.util.spec_from_file_location("crowd_fixtures", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-_crowd = _crowd_fixtures()
-crowd_front = _crowd.crowd_front
-crowd_clients = _crowd.crowd_clients
-service_template = _crowd.service_template
-no_pauses = _crowd.no_pauses
-recruit = _crowd.recruit
-crowd_on = _crowd.crowd_on
-crowded = _crowd.crowded
-walk = _crowd.walk
 
 START = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
 SESSION = {

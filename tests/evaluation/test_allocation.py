@@ -17,6 +17,7 @@ from evaluation.allocation import (
     return_session,
     withdraw_session,
 )
+from evaluation.arrivals import check_arrival, check_may_start
 from evaluation.errors import (
     NothingLeft,
     SessionClosed,
@@ -251,6 +252,28 @@ def test_a_paused_study_starts_no_session(database, plan_study, begin):
         study.paused = True
         with pytest.raises(NothingLeft, match="paused"):
             begin(unit, study, "w")
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_who_is_at_the_limit_of_a_paused_study_is_told_of_the_limit_wherever_they_come(
+    database, plan_study, begin
+):
+    study = plan_study(database, sessions_per_worker=1)
+
+    with database.write() as unit:
+        study = unit.merge(study)
+        worker = begin(unit, study, "w").worker_id
+        study.paused = True
+        with pytest.raises(SessionLimit):
+            begin(unit, study, "w", "again")
+        with pytest.raises(SessionLimit):
+            check_may_start(unit, study, worker, 1, START)
+        hit = local_hit(unit, study, "local", Environment.SANDBOX, START)
+        check_arrival(unit, study, hit, "w", "session-1", START)  # who has a session goes on
+        unit.scalars(select(Assignment)).one().status = AssignmentStatus.SUBMITTED
+        unit.flush()
+        with pytest.raises(SessionLimit):
+            check_arrival(unit, study, hit, "w", "again", START)
 
 
 def test_a_lease_lives_until_its_end_and_then_the_next_start_takes_the_trial(

@@ -1,5 +1,6 @@
 """The commands about crowds, as a user types them."""
 
+import io
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ from sqlalchemy import select
 
 from evaluation import schema
 from evaluation.cli import main
+from evaluation.crowd.base import CrowdUnreachable
 from evaluation.freeze import init_study
 from evaluation.offers import plan_publication
 from evaluation.progress import StarvedTrial
@@ -170,7 +172,7 @@ def test_review_and_pay_settle_everybody_and_status_shows_the_ledger(run, crowde
     again = run("pay", "--yes")[1]
     shown = run("status")[1]
 
-    assert "Approve 1 assignments (rewards of 0.10), reject 0" in reviewed
+    assert "Approve 1 assignments (rewards of 0.10 USD), reject 0" in reviewed
     assert f"undecided: {idle}" in reviewed
     assert "1 bonuses of 0.03 USD together and 0.01 USD in fees: 0.04 USD" in paid
     assert "Nothing to pay" in again
@@ -181,6 +183,48 @@ def test_review_and_pay_settle_everybody_and_status_shows_the_ledger(run, crowde
     assert "sessions, mturk (sandbox), approved: 1" in shown
     for line in ("reward done: 0.10 USD in 1", "fee done: 0.03 USD in 2", "bonus done: 0.03 USD"):
         assert line in shown
+
+
+def test_an_interrupted_bonus_is_named_by_withdraw_and_can_be_taken_back(run, crowded, monkeypatch):
+    run("publish", "--yes")
+    crowded.work("A1WORKER", crowded.hits()[0])
+    run("review")
+    with monkeypatch.context() as broken:
+        broken.setattr("evaluation.crowd.mturk.MTurk.bonus", unanswered)
+        assert run("pay", "--cents", "500", "--reason", "Well done", "--yes")[0] == 1
+
+    code, refused = run("pay", "--cents", "5", "--reason", "Well done", "--yes")
+    kept = run("forget", "--older-than", "0", "--yes")[1]
+    left = run("withdraw", "A1WORKER", "--yes")[1]
+    again = run("pay", "--reason", "Well done", "--cancel", "--yes")[1]
+    gone = run("withdraw", "A1WORKER", "--yes")[1]
+
+    assert code == 1
+    assert "bonuses of 5.00 USD down under this reason, and now they would be 0.05" in refused
+    command = "run `vgan-eval pay --cents 500 --reason 'Well done'` (with --cancel"
+    assert command in kept
+    assert command in left
+    assert "Take back 1 bonuses of 5.00 together" in again
+    assert gone.endswith("Removed.\n")
+    assert "Nothing to take back" in run("pay", "--reason", "Well done", "--cancel")[1]
+    assert crowded.bonuses() == []
+
+
+def unanswered(*_):
+    raise CrowdUnreachable("no answer")
+
+
+def test_where_nobody_can_be_asked_the_option_that_answers_is_named(run, crowded, monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+
+    code, printed = run("publish")
+
+    assert (code, crowded.rows(schema.Hit)) == (2, [])
+    assert printed.endswith("vgan-eval: nobody can be asked here; give --yes\n")
+
+
+def test_review_of_what_was_never_published_says_so(run):
+    assert run("review") == (0, "Nothing has been published on mturk in the sandbox.\n")
 
 
 def test_dry_run_of_review_and_pay_changes_nothing(run, crowded):

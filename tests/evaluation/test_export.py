@@ -270,7 +270,7 @@ def test_an_export_over_a_file_is_one_clear_line(sqlite_database, plan_study, tm
     plan_study(sqlite_database)
     (tmp_path / "out").write_text("a file")
 
-    with pytest.raises(EvaluationError, match=r"out: cannot be made \(File exists\)"):
+    with pytest.raises(EvaluationError, match=r"cannot be written \(File exists\)"):
         export_study(sqlite_database, None, tmp_path / "out", key=KEY)
 
 

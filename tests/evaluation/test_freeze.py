@@ -318,7 +318,7 @@ def test_the_frame_rate_of_a_manifest_is_part_of_the_design(
     sqlite_database, study_toml, clip_folder
 ):
     folder = clip_folder("ours", manifest=True)
-    path = study_toml()
+    path = study_toml(extra='[display]\nfps = 8\nduration = "loop-each"\n')
     first = _init_rows(sqlite_database, path)
     write_manifest(folder, [replace(record, fps=4.0) for record in read_manifest(folder)])
     second = _init_rows(sqlite_database, path)
@@ -488,16 +488,28 @@ def test_more_judgments_than_the_workers_can_give_are_refused(sqlite_database, s
 
 
 @pytest.mark.parametrize(
-    ("shape", "setting"),
-    [({"size": (48, 32)}, 'fit = "pad"'), ({"fps": 10.0}, "fps"), ({"frames": 6}, "duration =")],
+    ("shape", "settings"),
+    [
+        ({"size": (48, 32)}, 'fit = "pad" or "crop"'),
+        ({"frames": 6}, 'duration = "shortest" or "loop-each"'),
+        (
+            {"size": (48, 32), "fps": 10.0, "frames": 6},
+            'fit = "pad" or "crop", fps, duration = "shortest" or "loop-each"',
+        ),
+    ],
 )
-def test_clips_that_differ_between_sources_name_the_display_setting(
-    sqlite_database, study_toml, clip_folder, shape, setting
+def test_clips_that_differ_between_sources_name_every_display_setting_before_any_is_spoilt(
+    sqlite_database, study_toml, clip_folder, monkeypatch, shape, settings
 ):
     clip_folder("ours", **shape)
+    path = study_toml()
+    monkeypatch.setattr(freeze, "make_pools", None)  # which spoils clips for gold trials
 
-    with pytest.raises(UsageError, match=rf"clips differ in .*; set {setting}.* under \[display\]"):
-        _init(sqlite_database, study_toml())
+    with pytest.raises(
+        UsageError, match=rf"differ in .*; set {settings} under \[display\]"
+    ) as caught:
+        _init(sqlite_database, path)
+    assert "gold-bad" not in str(caught.value)
     assert set(_counts(sqlite_database).values()) == {0}
 
 

@@ -10,9 +10,11 @@ from sqlalchemy import inspect, select, text
 
 from evaluation import schema
 from evaluation.closing import return_session
+from evaluation.crowd.base import CrowdUnreachable
 from evaluation.forgetting import forget
 from evaluation.ledger import ledger
 from evaluation.payments import pay_bonuses
+from evaluation.policy import Policy
 from evaluation.reviews import review
 from evaluation.withdrawing import withdraw
 
@@ -44,12 +46,12 @@ def everything(crowded):
 
 
 def withdrawn(crowded):
-    withdraw(crowded.database, ANN, key=KEY, now=crowded.clock)
+    return withdraw(crowded.database, ANN, key=KEY, now=crowded.clock)
 
 
 def forgotten(crowded):
-    crowded.clock.time += timedelta(days=40)
-    forget(crowded.database, key=KEY, older_than_days=30, now=crowded.clock)
+    crowded.clock.time += timedelta(days=20)
+    return forget(crowded.database, key=KEY, older_than_days=10, now=crowded.clock)
 
 
 @pytest.fixture
@@ -102,6 +104,56 @@ def test_who_withdraws_before_the_review_is_paid_once_and_then_gone(crowded):
     assert reviewed(crowded).already == 1
     assert ANN not in everything(crowded)
     assert crowded.balance() == 1_000_000 - 12
+
+
+@pytest.mark.parametrize("goes", [withdrawn, forgotten])
+def test_rejections_reversed_after_people_are_gone_are_booked_once(crowded, goes):
+    crowded.publish()
+    hit = crowded.hits()[0]
+    for worker in (ANN, BEN):
+        assignment = crowded.accept(worker, hit)
+        crowded.start(worker, hit, assignment, showings=1)
+        crowded.submit(assignment)
+    refused = Policy(reject_unfinished=True, reason="You did not answer every pair.")
+    review(crowded.database, None, crowded.crowd(), refused, now=crowded.clock)
+    ids = [crowded.by_worker()[worker].external_id for worker in (ANN, BEN)]
+    goes(crowded)
+
+    for number, assignment in enumerate(ids, 1):
+        client = crowded.crowd()._calls._client
+        client.approve_assignment(AssignmentId=assignment, OverrideRejection=True)
+        done = reviewed(crowded)
+
+        assert (done.approve, done.noted, done.already) == (0, 1, 1)
+        assert reviewed(crowded).already == 2
+        spent = sum(line.cents for line in books(crowded) if line.state == "done")
+        assert spent == 1_000_000 - crowded.balance() == number * 12
+    assert ANN not in everything(crowded)
+
+
+def test_decision_that_an_earlier_version_did_not_keep_is_settled(approved):
+    withdrawn(approved)
+    with approved.database.write() as session:
+        event = session.scalars(
+            select(schema.Event).where(schema.Event.kind == "settled sessions")
+        ).one()
+        event.details = {"digests": list(event.details["digests"])}
+
+    assert reviewed(approved).already == 2
+
+
+@pytest.mark.parametrize("goes", [withdrawn, forgotten])
+def test_bonus_that_is_not_settled_is_named_to_who_takes_ids_away(approved, goes):
+    crowd = approved.crowd()
+    crowd.bonus = lambda *_: (_ for _ in ()).throw(CrowdUnreachable("no answer"))
+    with pytest.raises(CrowdUnreachable):
+        pay_bonuses(approved.database, None, crowd, cents=3, reason="Thanks", now=approved.clock)
+
+    kept = goes(approved)
+
+    assert kept.owed == (1 if goes is withdrawn else 2)
+    assert kept.bonuses == ((3, "Thanks"),)
+    assert ANN in everything(approved)
 
 
 def test_session_given_back_here_and_handed_in_there_is_left_for_a_person_to_look_at(crowded):

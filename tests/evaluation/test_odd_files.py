@@ -176,3 +176,13 @@ def test_transparent_pictures_stand_on_white(tmp_path):
 
     assert (frames[0, :, :4] == 255).all()
     assert (frames[0, :, 4:] == (255, 0, 0)).all()
+
+
+def test_a_video_of_a_variable_rate_is_refused_and_a_missed_frame_is_not(tmp_path):
+    slowing = [*range(30), *range(30, 120, 3)]
+    _write(tmp_path / "slowing.mp4", times=slowing)
+    missed = _write(tmp_path / "missed.mp4", times=[*range(30), *range(31, 61)])
+
+    assert clip_info(missed).frames == 60
+    with pytest.raises(ClipError, match=r"slowing.mp4: its frame rate varies.* ms early or late"):
+        clip_info(tmp_path / "slowing.mp4")

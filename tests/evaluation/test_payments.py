@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import select
 
 from evaluation import schema
+from evaluation.cancelling import Cancellation, cancel_bonuses
 from evaluation.crowd.base import CrowdError, CrowdUnreachable
-from evaluation.errors import UsageError
+from evaluation.errors import EvaluationError, UsageError
 from evaluation.ledger import ledger
 from evaluation.payments import declared_bonus, pay_bonuses
 from evaluation.reviews import review
@@ -74,14 +75,67 @@ def test_another_reason_is_another_bonus(approved):
     assert len(approved.bonuses()) == 6
 
 
-def test_an_interrupted_bonus_keeps_its_amount(approved):
+def interrupted(approved, how="fault"):
+    """Bonuses of 3 cents are written down; `lost` pays the first, and nobody knows it."""
     with pytest.raises(CrowdUnreachable):
-        pay(approved, approved.crowd(3, "fault"), cents=3)
+        pay(approved, approved.crowd(3, how), cents=3)
 
-    finished = pay(approved, cents=50)
 
-    assert finished.cents == 9
+def cancel(crowded, **options):
+    return cancel_bonuses(
+        crowded.database, None, crowded.crowd(), reason=REASON, now=crowded.clock, **options
+    )
+
+
+def bonuses_in_the_books(crowded):
+    rows = crowded.rows(schema.Payment, schema.Payment.kind == PaymentKind.BONUS)
+    return [(row.state, row.cents) for row in rows]
+
+
+def test_another_amount_for_an_interrupted_bonus_is_refused_until_the_first_is_paid(approved):
+    interrupted(approved)
+
+    with pytest.raises(EvaluationError, match=r"of 0\.03 USD .* would be 0\.50; .* --cents 3`"):
+        pay(approved, cents=50)
+    assert approved.bonuses() == []
+
+    assert pay(approved, cents=3).cents == 9
+    assert pay(approved, cents=50).bonuses == 0
     assert {cents for _, cents in approved.bonuses()} == {3}
+
+
+def test_bonuses_that_were_never_asked_for_are_taken_back_and_paid_ones_ticked_off(approved):
+    interrupted(approved, "lost")
+
+    assert cancel(approved, confirm=lambda plan: False) == Cancellation(2, 6, 1, 0)
+    assert {state for state, _ in bonuses_in_the_books(approved)} == {CallState.INTENDED}
+    assert cancel(approved, cents=4) == Cancellation(0, 0, 0, 0)
+    cancel(approved)
+
+    done, failed = (CallState.DONE, 3), (CallState.FAILED, 3)
+    assert bonuses_in_the_books(approved) == [done, failed, failed]
+    assert cancel(approved) == Cancellation(0, 0, 0, 0)
+    assert pay(approved, cents=50).cents == 100
+    assert approved.bonuses() == [("A1", 3), ("A2", 50), ("A3", 50)]
+    with approved.database.read() as session:
+        lines = ledger(session, session.scalars(select(schema.Study)).one())
+    assert sum(line.cents for line in lines) == 1_000_000 - approved.balance()
+
+
+def test_run_that_is_paying_leaves_out_what_is_taken_back_meanwhile(approved):
+    crowd = approved.crowd()
+    bonus = crowd.bonus
+
+    def pay_one(*arguments):
+        bonus(*arguments)
+        cancel(approved)
+
+    crowd.bonus = pay_one
+    pay(approved, crowd)
+
+    assert approved.bonuses() == [("A1", 3)]
+    states = [state for state, _ in bonuses_in_the_books(approved)]
+    assert states == [CallState.DONE, CallState.FAILED, CallState.FAILED]
 
 
 def test_a_bonus_is_not_paid_twice_after_its_token_has_expired(approved):
@@ -105,7 +159,7 @@ def test_no_call_killed_anywhere_pays_twice(sqlite_database, recruit, crowd_on, 
 
     calls = walk(crowded, lambda world, crowd: pay(world, crowd))
 
-    assert calls == 1 + 2 * 2  # the balance, then a look and a payment for each
+    assert len(calls) == 1 + 2 * 2  # the balance, then a look and a payment for each
 
 
 @pytest.mark.parametrize("form", ["documented", "field"])

@@ -3,10 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from evaluation import schema
 from evaluation.cli import main
 from evaluation.crowd.base import CrowdError, CrowdGone
+from evaluation.forgetting import forget
+from evaluation.offers import open_sessions
+from evaluation.places import unbooked_places
 from evaluation.publish import expire, extend, publish
 from evaluation.reviews import review
 from evaluation.sandbox.store import Account
@@ -44,6 +48,36 @@ def test_place_of_something_handed_in_and_undecided_is_not_on_offer(crowded):
     assert crowded.publish().is_empty
 
 
+def test_a_stranger_on_the_platform_and_somebody_who_is_at_work_have_a_place_each(crowded):
+    crowded.publish()
+    hit = crowded.hits()[0]
+    crowded.submit(crowded.accept("A1", hit))  # nothing is rated
+    crowded.start("A2", hit, crowded.accept("A2", hit), showings=1)
+    crowded.work("A3", hit)
+
+    unbooked = unbooked_places(crowded.database, None, crowded.crowd(), crowded.clock())
+
+    assert list(unbooked.values()) == [1, 0, 0]
+    with crowded.database.read() as session:
+        study = session.scalars(select(schema.Study)).one()
+        assert open_sessions(session, study, crowded.clock(), unbooked=unbooked) == 22 - 3
+
+
+def test_what_is_handed_in_by_people_whose_ids_are_gone_has_its_place_once(crowded):
+    crowded.publish()
+    crowded.work("A1LONGAGO", crowded.hits()[0])
+    review(crowded.database, None, crowded.crowd(), now=crowded.clock)
+    assert forget(crowded.database, key=b"k" * 32, older_than_days=0, now=_later(crowded)).people
+
+    unbooked = unbooked_places(crowded.database, None, crowded.crowd(), crowded.clock())
+
+    assert set(unbooked.values()) == {0}
+
+
+def _later(crowded):
+    return lambda: crowded.clock() + timedelta(seconds=1)
+
+
 def test_what_is_on_offer_in_the_sandbox_covers_nothing_in_production(crowded):
     crowded.publish()
     real = crowded.crowd(environment=Environment.PRODUCTION)
@@ -65,7 +99,7 @@ def test_hits_that_the_platform_has_no_more_are_skipped_and_never_asked_for_agai
     again = crowded.crowd()
     extend(crowded.database, None, again, timedelta(hours=5), crowded.clock)
     assert again._calls.made.count("update_expiration_for_hit") == 3
-    assert _expire(crowded) == 3
+    assert _expire(crowded) == (3, 0)
 
 
 def test_another_account_does_not_make_a_hit_on_offer_count_as_gone(crowded):

@@ -4,10 +4,12 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
+from sqlalchemy.orm import Session
 
 from evaluation.allocation import (
     expire_leases,
@@ -19,18 +21,25 @@ from evaluation.allocation import (
 )
 from evaluation.errors import NothingLeft, SessionClosed
 from evaluation.judgments import Answer, record_judgment
+from evaluation.links import publish_link
+from evaluation.payments import pay_bonuses
+from evaluation.reviews import review
 from evaluation.schema import (
     Assignment,
     Environment,
     Hit,
     Judgment,
     JudgmentStatus,
+    Payment,
+    Review,
     Showing,
     ShowingStatus,
+    Study,
     Trial,
     TrialKind,
     Worker,
 )
+from evaluation.study import Link, Pay, Recruit
 
 START = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
 AFTER_LEASE = START + timedelta(minutes=36)
@@ -80,6 +89,26 @@ def _overlapping(database, first, second):
             while not _waits(database):
                 assert time.monotonic() < until, "nobody waited"
         other.result(60)
+
+
+def _crossing(database, table, run):
+    """Run twice: the second comes when the first is about to write a row, and waits for it."""
+    others = []
+
+    def come(session, *_):
+        if not others and any(isinstance(row, table) for row in session.new):
+            others.append(pool.submit(run))
+            until = time.monotonic() + 30
+            while not (_waits(database) or others[0].done()):
+                assert time.monotonic() < until, "nobody waited"
+
+    event.listen(Session, "before_flush", come)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            first = run()
+            return first, others[0].result(60)
+    finally:
+        event.remove(Session, "before_flush", come)
 
 
 def _free(unit):
@@ -296,6 +325,51 @@ def test_twenty_submissions_give_one_code(database, plan_study, begin, answer_al
             return finish_session(unit, mine, START + timedelta(seconds=i))
 
     assert len(set(_at_once(submit))) == 1
+
+
+def test_two_first_publications_of_a_link_at_once_make_one_link(database, plan_study):
+    study = plan_study(database)
+    with database.write() as unit:
+        unit.get_one(Study, study.id).settings = {
+            "pay": asdict(Pay()),
+            "recruit": asdict(Recruit(crowd="link", link=Link(participant="pid"))),
+        }
+
+    def publish():
+        return publish_link(
+            database, None, Environment.SANDBOX, "http://localhost:8000", now=lambda: START
+        )
+
+    first, second = _crossing(database, Hit, publish)
+
+    assert (first.places, first.trials) == (4, 16)
+    assert (second.places, second.trials, second.address) == (4, 0, first.address)
+
+
+def test_two_reviews_and_two_payments_at_once_settle_everything_once(database, recruit, crowd_on):
+    recruit(database, trials=8)
+    crowded = crowd_on(database)
+    crowded.publish()
+    for worker in ("A1", "A2"):
+        crowded.work(worker, crowded.hits()[0])
+
+    def check():
+        return review(database, None, crowded.crowd(), now=crowded.clock)
+
+    def pay():
+        return pay_bonuses(
+            database, None, crowded.crowd(), cents=3, reason="Thanks", now=crowded.clock
+        )
+
+    _crossing(database, Review, check)
+    _crossing(database, Payment, pay)
+
+    assert crowded.bonuses() == [("A1", 3), ("A2", 3)]
+    assert crowded.balance() == 1_000_000 - 2 * (12 + 4)
+    assert [one.state for one in crowded.rows(Review)] == ["done", "done"]
+    booked = crowded.rows(Payment)
+    assert {one.state for one in booked} == {"done"}
+    assert sum(one.cents for one in booked) == 2 * (12 + 4)
 
 
 def test_a_worker_seen_twenty_times_at_once_is_one_row(database, plan_study):

@@ -9,8 +9,10 @@ from evaluation import schema
 from evaluation.allocation import withdraw_session
 from evaluation.crowd.base import CrowdUnreachable
 from evaluation.errors import UsageError
+from evaluation.forgetting import forget
 from evaluation.ledger import ledger
 from evaluation.policy import Policy
+from evaluation.publish import extend
 from evaluation.reviews import review
 from evaluation.schema import AssignmentStatus, CallState, PaymentKind, ReviewDecision
 
@@ -75,6 +77,31 @@ def test_reviewing_again_does_nothing(submitted):
     assert (again.approve, again.already) == (0, 2)
     assert submitted.books() == before
     assert set(crowd._calls.made) == {"list_assignments_for_hit"}
+
+
+def test_what_was_never_handed_in_is_owed_until_it_can_come_no_more(crowded):
+    crowded.publish()
+    hit = crowded.hits()[0]
+    crowded.start("A1NEVERCAME", hit, crowded.accept("A1NEVERCAME", hit))
+
+    def owed():
+        kept = forget(crowded.database, key=b"k" * 32, older_than_days=0, dry_run=True,
+                      now=crowded.clock)  # fmt: skip
+        return kept.owed, kept.people
+
+    (row, *_) = crowded.rows(schema.Hit)
+    crowded.clock.time = row.expires_at + timedelta(minutes=29)  # of the 30 that one session has
+    assert reviewed(crowded).unlisted == 1
+    assert owed() == (1, 0)
+    crowded.clock.time += timedelta(hours=2)
+    assert owed() == (1, 0)  # nobody has asked the platform since
+    reviewed(crowded)
+    assert owed() == (0, 1)
+
+    extend(crowded.database, None, crowded.crowd(), timedelta(hours=5), crowded.clock)
+    assert owed() == (1, 0)  # it can come again
+    (assignment,) = crowded.rows(schema.Assignment)
+    assert crowded.accept("A1NEVERCAME", hit) != assignment.external_id
 
 
 def test_nothing_is_written_or_called_when_it_is_not_confirmed(submitted):
@@ -192,7 +219,7 @@ def test_no_call_killed_anywhere_approves_or_rejects_twice(
 
     calls = walk(crowded, lambda world, crowd: reviewed(world, REJECT, crowd))
 
-    assert calls == 1 + 2 + 1 + 2  # the list, the decisions, the group's id, workers barred
+    assert len(calls) == 1 + 2 + 1 + 2  # the list, the decisions, the group's id, workers barred
 
 
 def test_a_session_that_the_platform_does_not_list_is_counted_and_not_paid(submitted):
@@ -206,6 +233,7 @@ def test_a_session_that_the_platform_does_not_list_is_counted_and_not_paid(submi
 
 
 def test_ids_of_returned_assignments_are_told_apart_by_the_worker(crowded):
+    crowded.sandbox.configure(reuse_returned_ids=True)
     crowded.publish()
     hit = crowded.hits()[0]
     first = crowded.accept("A1", hit)

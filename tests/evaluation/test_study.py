@@ -193,6 +193,7 @@ EXTRA = [
     ('[text]\nen = "x"\n', r":28: \[text\] en: must be a table; write \[text.en\]"),
     ("[consent]\nversion = \"2\"\n", r":27: \[consent\] text: is missing"),
     ('[analysis]\nexclude = ["golden"]\n', r':28: .*did you mean "gold"\?'),
+    ('[analysis]\nstop_when = "decded"\n', r":28: \[analysis\] stop_when: stop rule 'decd"),
     ('[analysis]\nprimary = [["real", "ours"]]\n', r":28: .*is no comparison of \[design\]"),
     ("[analysis]\nprimary = [1]\n", r':28: .*must be a pair of names such as'),
     ("[pay]\nexpected_minutes = " + "9" * 400, r":28: \[pay\] expected_minutes: is too large"),

@@ -6,7 +6,7 @@ import pytest
 from itsdangerous import URLSafeSerializer
 
 from evaluation.errors import TokenError
-from evaluation.tokens import PageToken, claimed_study, completion_code, read_token, sign_token
+from evaluation.tokens import PageToken, completion_code, read_token, sign_token
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 TOKEN = PageToken(study=3, assignment=17, worker=5, expires_at=NOW + timedelta(hours=1))
@@ -16,7 +16,6 @@ def test_a_signed_token_reads_back_as_it_was():
     text = sign_token("secret", TOKEN)
 
     assert read_token("secret", text, NOW) == TOKEN
-    assert claimed_study(text) == 3
 
 
 def test_a_token_is_safe_in_a_url():
@@ -51,8 +50,6 @@ def test_every_changed_character_is_noticed():
 def test_nonsense_is_a_token_error(text):
     with pytest.raises(TokenError):
         read_token("secret", text, NOW)
-    with pytest.raises(TokenError):
-        claimed_study(text)
 
 
 def test_completion_codes_repeat_and_differ_between_assignments_and_studies():

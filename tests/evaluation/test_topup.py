@@ -1,14 +1,17 @@
 """A later plan batch adds what is lacking, once, and leaves the rest of the study alone."""
 
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from threading import Lock
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from evaluation import schema, stimuli
 from evaluation.allocation import has_free_trial, return_session
+from evaluation.database import open_database
 from evaluation.errors import NothingLeft, UsageError
 from evaluation.offers import plan_publication
 from evaluation.plan import CellSteps, PlannedClip, plan_more, plan_trials
@@ -60,8 +63,8 @@ def test_items_go_on_in_turn():
     assert sorted(items) == [str(i) for i in range(6)]
 
 
-def need(unanswered, settled=(), reason="a test"):
-    return Need(frozenset(settled), unanswered, reason)
+def need(unanswered, stop=(), reason="a test"):
+    return Need(frozenset(stop), unanswered, reason)
 
 
 def planned(unit, number=None):
@@ -139,25 +142,65 @@ def test_answers_that_come_while_clips_are_encoded_add_nothing(
     initialised_study, begin, answer_all, monkeypatch
 ):
     database, store, *_ = initialised_study
-    encode_ahead = stimuli.encode_ahead
+    store_ahead = stimuli.store_ahead
 
     def judged_meanwhile(*arguments):
-        encode_ahead(*arguments)
+        stored = store_ahead(*arguments)
         with database.write() as unit:
             study = unit.scalars(select(schema.Study)).one()
             for worker in "abcd":
                 answer_all(unit, begin(unit, study, worker))
 
-    monkeypatch.setattr(stimuli, "encode_ahead", judged_meanwhile)
+        return stored
+
+    monkeypatch.setattr(stimuli, "store_ahead", judged_meanwhile)
 
     done = top_up(database, None, need({(OURS_REAL, "golf"): 12}), store, NOW)
 
     assert done.added == {(OURS_REAL, "golf"): 4}
 
 
+def test_clips_are_stored_while_others_can_write_and_asked_for_no_more_then(
+    initialised_study, monkeypatch
+):
+    database, store, *_ = initialised_study
+    with database.write() as unit:  # as if no clip had been shown yet
+        unit.execute(delete(schema.Stimulus))
+    touched, one_at_a_time = [], Lock()
+
+    def free_to_write(what, call):
+        def checked(key, *more):
+            opened = open_database(database.url, busy_timeout_s=0)
+            with one_at_a_time, closing(opened), opened.write():
+                touched.append((what, key))
+            return call(key, *more)
+
+        return checked
+
+    monkeypatch.setattr(store, "exists", free_to_write("exists", lambda key: False))
+    monkeypatch.setattr(store, "put", free_to_write("put", store.put))
+    done = top_up(database, None, need({(OURS_REAL, "golf"): 12}), store, NOW)
+
+    assert done.trials == 4
+    with database.read() as unit:
+        pairs = [pair for _, pair, number in planned(unit, done.batch)]
+        keys = {
+            key
+            for pair in pairs
+            for key in unit.scalars(
+                select(schema.Stimulus.key).where(
+                    schema.Stimulus.clip_id.in_([pair.clip_a_id, pair.clip_b_id]),
+                    schema.Stimulus.padded_bytes == pair.padded_bytes,
+                )
+            )
+        }
+    assert sorted(touched) == sorted((what, key) for key in keys for what in ("exists", "put"))
+    assert not list(store.scratch().glob("*"))
+
+
 def test_a_crash_on_the_way_leaves_nothing_behind(initialised_study):
     database, store, *_ = initialised_study
-    wanted = need({(OURS_REAL, "golf"): 12}, settled=[OURS_THEIRS])
+    wanted = need({(OURS_REAL, "golf"): 12}, stop=[OURS_THEIRS])
 
     def crash(*_):
         raise KeyboardInterrupt
@@ -183,23 +226,23 @@ def free_rows(unit):
     return {Comparison(a, b): n for a, b, n in unit.execute(query)}
 
 
-def test_a_settled_row_is_handed_out_no_longer_and_can_be_opened_again(initialised_study, begin):
+def test_a_stopped_row_is_handed_out_no_longer_and_can_be_opened_again(initialised_study, begin):
     database, store, *_ = initialised_study
-    settled = [OURS_THEIRS, THEIRS_REAL]
+    stop = [OURS_THEIRS, THEIRS_REAL]
     with database.write() as unit:
         study = unit.scalars(select(schema.Study)).one()
         held = begin(unit, study, "early").id
 
     with database.read() as unit:
-        seen = preview(unit, unit.scalars(select(schema.Study)).one(), need({}, settled))
-    done = top_up(database, None, need({}, settled), store, NOW)
+        seen = preview(unit, unit.scalars(select(schema.Study)).one(), need({}, stop))
+    done = top_up(database, None, need({}, stop), store, NOW)
 
     # The early session holds two trials of every row.
     assert (seen.stopped, done.stopped, done.trials) == (28, 28, 0)
     with database.write() as unit:
         study = unit.scalars(select(schema.Study)).one()
         return_session(unit, unit.get_one(schema.Assignment, held), NOW)
-        assert free_rows(unit) == {OURS_REAL: 16}  # what was given back of settled rows stays
+        assert free_rows(unit) == {OURS_REAL: 16}  # what was given back of stopped rows stays
         plan = plan_publication(unit, study, "mturk", Environment.SANDBOX, NOW)
         assert plan.trials == 16
         shown = begin(unit, study, "late")
@@ -240,7 +283,7 @@ def test_a_row_is_closed_even_where_all_its_trials_are_being_judged(initialised_
         )
         seen = preview(unit, study, need({}, [OURS_THEIRS]))
 
-    assert (seen.stopped, seen.closed, seen.is_empty) == (0, {OURS_THEIRS}, False)
+    assert (seen.stopped, seen.stopping, seen.is_empty) == (0, {OURS_THEIRS}, False)
 
 
 def test_a_trial_that_was_freed_while_its_row_was_stopped_is_stopped_by_the_next_run(
@@ -275,7 +318,7 @@ def test_a_rehearsal_sees_the_study_as_it_would_be_and_keeps_nothing(initialised
         assert stopped_rows(unit, unit.scalars(select(schema.Study)).one()) == frozenset()
 
 
-def test_a_study_whose_rows_are_all_settled_has_nothing_left(initialised_study, begin):
+def test_a_study_whose_rows_are_all_stopped_has_nothing_left(initialised_study, begin):
     database, store, *_ = initialised_study
     top_up(database, None, need({}, [OURS_THEIRS, OURS_REAL, THEIRS_REAL]), store, NOW)
 

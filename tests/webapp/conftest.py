@@ -1,69 +1,18 @@
 """Fixtures of the web tests: a study with drawn clips, and the application that serves it."""
 
-import gc
-import importlib.util
-import shutil
-import sys
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from evaluation import schema
 from evaluation.allocation import finish_session, get_worker, next_showing, start_session
-from evaluation.database import create_database, find_study, open_database
+from evaluation.database import find_study, open_database
 from evaluation.judgments import Answer, record_judgment
-from evaluation.storage import LocalStore
+from web_fixtures import make_study as make_study
+from web_fixtures import rating_study as rating_study
+from web_fixtures import stored as stored
+from web_fixtures import study_template as study_template
 from webapp import create_app
-
-
-def _load(name: str):
-    path = Path(__file__).with_name(f"{name}.py")
-    spec = importlib.util.spec_from_file_location(f"tests_{name}", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def rating_study():
-    """The module that makes small studies."""
-    return _load("rating_study")
-
-
-@pytest.fixture(scope="session")
-def study_template(rating_study, tmp_path_factory):
-    """Make each kind of study once; the tests work on copies of its database and clips."""
-    made = {}
-
-    def template(recipe) -> tuple[Path, dict]:
-        if repr(recipe) not in made:
-            folder = tmp_path_factory.mktemp("study")
-            database = create_database(f"sqlite:///{folder / 'study.db'}")
-            # imageio collects garbage at every file it closes, which takes long in a test process.
-            gc.freeze()
-            pixels = rating_study.build_study(database, folder, recipe)
-            gc.unfreeze()
-            database.close()
-            made[repr(recipe)] = (folder, pixels)
-        return made[repr(recipe)]
-
-    return template
-
-
-@pytest.fixture
-def make_study(rating_study, study_template, tmp_path):
-    """Return a study of a recipe in this test's own folder."""
-
-    def make(recipe=None):
-        folder, pixels = study_template(recipe or rating_study.Recipe())
-        shutil.copy(folder / "study.db", tmp_path)
-        shutil.copytree(folder / "media", tmp_path / "media")
-        url = f"sqlite:///{tmp_path / 'study.db'}"
-        return rating_study.Built(url, LocalStore(tmp_path / "media"), pixels)
-
-    return make
 
 
 @pytest.fixture
@@ -83,21 +32,6 @@ def make_client(make_study):
     yield make
     for app in made:
         app.extensions["vgan_eval"].database.close()
-
-
-@pytest.fixture
-def stored(make_study, tmp_path):
-    """Read rows of this test's study."""
-
-    def read(query):
-        database = open_database(f"sqlite:///{tmp_path / 'study.db'}")
-        try:
-            with database.read() as session:
-                return session.scalars(query).all()
-        finally:
-            database.close()
-
-    return read
 
 
 @pytest.fixture(scope="session")

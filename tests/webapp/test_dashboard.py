@@ -16,6 +16,7 @@ from evaluation.pseudonyms import installation_key, pseudonym
 from webapp import create_app
 from webapp.dashboard import TOKEN_VARIABLE, dashboard_token
 from webapp.dashboard_child import JOBS
+from webapp.dashboard_snapshot import study_words
 
 TOKEN = "a-token-of-some-length"
 HOME = f"/dashboard/{TOKEN}/"
@@ -65,6 +66,15 @@ def test_a_wrong_token_is_no_page_by_any_method(board, method, path):
         404, none.data, dict(none.headers)
     )  # fmt: skip
     assert board.get(f"/dashboard//{TOKEN}/live").status_code == 308
+
+
+def test_commands_to_copy_name_the_database_and_the_study(board, filled):
+    page = board.get(HOME).text
+
+    assert f"<code>vgan-eval status --db {filled.url} --study secret-study-name</code>" in page
+    assert study_words("sqlite:///vgan-eval.db", "golf") == "--study golf"
+    address = "postgresql+psycopg://ann:secret@host/studies?password=secret"
+    assert study_words(address, "golf") == "--db postgresql://ann@host/studies --study golf"
 
 
 def test_an_error_is_logged_without_the_token(board, monkeypatch, caplog):
@@ -138,7 +148,7 @@ def test_pausing_lets_nobody_new_in_and_who_has_started_finishes(board, stored):
     assert stored(select(schema.Event.kind))[-1] == "paused"
 
     board.post(HOME + "resume", data={"token": TOKEN})
-    assert board.post("/api/open", json={"ticket": ticket}).json == {"stage": "nothing-left"}
+    assert board.post("/api/open", json={"ticket": ticket}).json == {"stage": "nothing_left"}
     assert "RUNNING" in board.get(HOME).text
 
 

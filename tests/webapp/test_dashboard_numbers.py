@@ -63,7 +63,7 @@ def test_cells_and_pace_have_the_known_numbers(snapshot, moment):
     assert time_left(snapshot.pace).startswith("about")
 
 
-def test_settled_rows_lack_nothing(filled, snapshot, moment):
+def test_stopped_rows_lack_nothing(filled, snapshot, moment):
     (cell,) = snapshot.cells
     database = open_database(filled.url)
     with database.write() as session:
@@ -120,6 +120,16 @@ def test_money_is_spent_committed_and_labelled(snapshot):
     assert (money.written, money.owed, money.committed) == (0, 0, 240)
 
 
+def test_money_has_the_fee_that_the_platform_named(filled, moment):
+    database = open_database(filled.url)
+    with database.write() as session:
+        session.scalars(select(schema.Hit)).one().details = {"fee_cents": 25}
+    (money,) = take_snapshot(database, "secret-study-name", b"k" * 32, moment).money
+    database.close()
+
+    assert (money.working, money.offered) == (75, 150)
+
+
 def test_a_session_that_waits_for_review_is_owed(filled, moment):
     database = open_database(filled.url)
     with database.write() as session:
@@ -132,7 +142,7 @@ def test_a_session_that_waits_for_review_is_owed(filled, moment):
 
     assert (found.money[0].owed, found.money[0].working, found.money[0].offered) == (60, 0, 120)
     commands = [command for command, _ in next_commands(found, paused=False)]
-    assert commands[0] == "vgan-eval review --study secret-study-name"
+    assert commands[0] == "vgan-eval review"
 
 
 @pytest.mark.parametrize(("crowd", "free"), [("mturk", 2), ("prolific", 3)])

@@ -77,7 +77,7 @@ def test_without_a_note_the_app_tells_nothing(make_client, headers):
     client = make_client()
 
     for reply in (client.get("/doctor/seen", headers=headers), rehearse(client, 0, headers)):
-        assert (reply.status_code, reply.json) == (401, {"error": "note"})
+        assert (reply.status_code, reply.json) == (401, {"error": "token"})
 
 
 def test_a_paused_study_says_so_instead(make_client):

@@ -1,6 +1,9 @@
 """The health check."""
 
-from sqlalchemy.exc import OperationalError
+import pytest
+from sqlalchemy.exc import ProgrammingError
+
+from evaluation.errors import DatabaseError
 
 
 def test_health_names_the_schema_revision(make_client):
@@ -10,12 +13,19 @@ def test_health_names_the_schema_revision(make_client):
     assert reply.json["revision"]
 
 
-def test_health_says_that_the_database_is_away_and_nothing_else(make_client, monkeypatch):
+@pytest.mark.parametrize(
+    "failure",
+    [
+        DatabaseError("host db.internal password hunter2"),
+        ProgrammingError("SELECT 1", {}, Exception("no table")),
+    ],
+)
+def test_health_says_that_the_database_is_away_and_nothing_else(make_client, monkeypatch, failure):
     client = make_client()
     database = client.application.extensions["vgan_eval"].database
 
     def away():
-        raise OperationalError("SELECT 1", {}, Exception("host db.internal password hunter2"))
+        raise failure
 
     monkeypatch.setattr(database, "read", away)
 

@@ -228,9 +228,9 @@ def test_who_opened_a_link_before_it_was_taken_back_cannot_start_after(
 
     change(lambda db: revoke(db, None, SANDBOX, [], datetime.now(UTC), unused=True))
 
-    assert post(client, "open", {"ticket": ticket}).json["stage"] == "over"
+    assert post(client, "open", {"ticket": ticket}).json["stage"] == "revoked"
     assert (start(client, ticket).status_code, start(client, ticket).json) == (
-        409, {"error": "over"},
+        410, {"error": "revoked"},
     )  # fmt: skip
     assert stored(select(schema.Assignment)) == []
 

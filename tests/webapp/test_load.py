@@ -57,7 +57,7 @@ def rate(server, number, together):
     together.wait(timeout=30)
     status, state = post(f"{server}/api/start", {"ticket": ticket, "device": {}})
     if status != 200:
-        assert (status, state) == (409, {"error": "nothing-left"})
+        assert (status, state) == (409, {"error": "nothing_left"})
         return []
     acknowledged, token = [], state["token"]
     while state["stage"] == "trials":

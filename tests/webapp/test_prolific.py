@@ -4,7 +4,7 @@ import base64
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from evaluation import schema
 from evaluation.closing import return_session
@@ -78,6 +78,32 @@ def test_participant_rates_and_is_sent_back_with_the_code(opened, stored):
     (assignment,) = stored(select(schema.Assignment))
     assert (assignment.crowd, assignment.environment) == ("prolific", "production")
     assert assignment.external_id == SESSION
+
+
+@pytest.mark.parametrize("page", ["entry", "rate", "api"])
+def test_while_the_database_fails_people_are_asked_to_wait_and_the_log_has_no_id(
+    opened, caplog, page
+):
+    client = opened()
+    ticket = come(client).location.partition("ticket=")[2].partition("&")[0]
+    with client.database.write() as session:
+        session.execute(text("DROP TABLE worker" if page == "entry" else "DROP TABLE question"))
+
+    reply = {
+        "entry": lambda: come(client),
+        "rate": lambda: client.get("/rate", query_string={"ticket": ticket}),
+        "api": lambda: client.post("/api/open", json={"ticket": ticket}),
+    }[page]()
+
+    assert reply.status_code == 503
+    if page == "api":
+        assert reply.json == {"error": "busy"}
+    else:
+        assert "<h1>One moment, please</h1>" in reply.text
+    (record,) = caplog.records
+    assert "no such table" in record.getMessage()
+    assert record.exc_info is None
+    assert not any(told in caplog.text for told in (ANN, SESSION, client.path, ticket, "\n  "))
 
 
 def test_code_is_nowhere_before_the_session_is_finished(opened):

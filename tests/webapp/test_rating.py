@@ -257,8 +257,8 @@ def test_a_rater_for_whom_nothing_is_left_learns_it_before_starting(make_client,
     opened = client.post("/api/open", json={"ticket": ticket_of(client.get("/local?rater=bob"))})
     _, refused = start(client, "bob")
 
-    assert opened.json == {"stage": "nothing-left"}
-    assert (refused.status_code, refused.json) == (409, {"error": "nothing-left"})
+    assert opened.json == {"stage": "nothing_left"}
+    assert (refused.status_code, refused.json) == (409, {"error": "nothing_left"})
 
 
 def test_a_worker_with_all_sessions_done_is_told_so(make_client, rating_study):

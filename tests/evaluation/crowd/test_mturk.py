@@ -7,9 +7,10 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 
+from evaluation.crowd.addresses import SANDBOX_KEY
 from evaluation.crowd.base import CrowdError, CrowdUnreachable
 from evaluation.crowd.mturk import MTurk, connect
-from evaluation.crowd.open import SANDBOX_KEY, open_crowd
+from evaluation.crowd.open import open_crowd
 from evaluation.errors import UsageError
 from evaluation.sandbox import store
 from evaluation.schema import AssignmentStatus, Environment

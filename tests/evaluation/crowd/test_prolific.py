@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from crashes import Killed
 from evaluation import schema
 from evaluation.bulk_bonuses import SETTLE
 from evaluation.creating import CLAIM
@@ -48,10 +49,12 @@ def test_cost_is_the_platforms_own_and_is_what_it_holds(prolific):
 def test_tax_is_in_the_price_and_in_the_ledgers_fee(prolific):
     prolific.sandbox.configure(vat_percent=20)
     plan = prolific.publish()
+    held = 1_000_000 - prolific.crowd().balance_cents()
     prolific.work("ann")
     prolific.review()
 
     assert plan.fee_cents == 27 + 6
+    assert plan.total_cents == held == 5 * (80 + 33) + 3 * (20 + 7 + 2)
     fees = [p.cents for p in prolific.rows(schema.Payment) if p.kind == "fee"]
     assert fees == [33]
 
@@ -118,6 +121,7 @@ def test_no_call_killed_anywhere_publishes_a_study_twice(prolific, prolific_walk
 
     assert [call for call in made if not call.startswith("GET")] == [
         "POST study-cost-calculator/",
+        "POST study-cost-calculator/",  # for paid screen-outs
         "POST participant-groups/",
         "POST studies/",
         made[-1],
@@ -127,7 +131,7 @@ def test_no_call_killed_anywhere_publishes_a_study_twice(prolific, prolific_walk
 
 def test_a_study_that_somebody_published_by_hand_is_taken_as_published(prolific):
     with pytest.raises(CrowdUnreachable):
-        prolific.publish(prolific.crowd(10, "fault"))  # drafted, not published
+        prolific.publish(prolific.crowd(11, "fault"))  # drafted, not published
     (draft,) = prolific.fake_rows(store.Study)
     assert draft.status == "UNPUBLISHED"
     prolific.crowd()._transition(draft.external_id, "PUBLISH")
@@ -221,13 +225,74 @@ def test_growth_that_is_given_up_leaves_what_the_platform_has(prolific):
 def test_expire_pauses_and_extend_goes_on(prolific):
     prolific.publish()
 
-    assert expire(prolific.database, None, prolific.crowd(), prolific.clock) == 1
+    assert expire(prolific.database, None, prolific.crowd(), prolific.clock) == (1, 0)
     assert prolific.fake_rows(store.Study)[0].status == "PAUSED"
     extend(prolific.database, None, prolific.crowd(), timedelta(hours=1), prolific.clock)
 
     assert prolific.fake_rows(store.Study)[0].status == "ACTIVE"
     prolific.clock.time += timedelta(days=2)
     assert prolific.publish().is_empty  # it has no end of its own
+
+
+@pytest.mark.parametrize("give_back", [False, True])
+def test_a_study_that_was_ended_while_all_wait_for_review_stays_ended(prolific_study, give_back):
+    world = prolific_study(trials=4)
+    world.publish()
+    participant, submission = world.begin("ann")
+    world.rate(participant, submission, showings=1)
+    world.hand_in(submission, "NOCODE")
+    assert expire(world.database, None, world.crowd(), world.clock) == (1, 1)
+
+    if give_back:
+        world.give_back(submission)
+    world.review(policy=Policy(reject_unfinished=True, reason=LONG))
+
+    (study,) = world.fake_rows(store.Study)
+    assert study.status == "PAUSED"
+
+
+def test_publishing_that_is_not_agreed_to_leaves_an_ended_study_ended(prolific_study):
+    world = prolific_study(trials=4)
+    world.publish()
+    submission = world.work("ann")
+    expire(world.database, None, world.crowd(), world.clock)
+    world.give_back(submission)
+
+    world.publish(confirm=lambda _: False)
+
+    assert [study.status for study in world.fake_rows(store.Study)] == ["PAUSED"]
+
+
+def _screen_out(world, *names):
+    code = world.hit().details["offer"]["screen_out_code"]
+    for name in names:
+        world.hand_in(world.begin(name)[1], code)
+
+
+@pytest.mark.parametrize("places", [5, 6])
+def test_used_up_screen_outs_are_told_before_anything_is_enlarged(prolific, places):
+    prolific.publish()
+    _screen_out(prolific, "ann", "ben", "cas")
+    crowd = prolific.crowd()
+
+    with pytest.raises(CrowdError, match=r"all 3 paid screen-outs .* are used.*`vgan-eval extend`"):
+        crowd.grow(prolific.hit().external_id, places)
+
+    assert [call for call in crowd._calls.made if not call.startswith("GET")] == []
+
+
+def test_study_goes_on_once_it_has_more_screen_out_slots(prolific):
+    prolific.publish()
+    _screen_out(prolific, "ann", "ben", "cas")
+    (study,) = prolific.fake_rows(store.Study)
+    codes = study.body["completion_codes"]
+    codes[1]["actions"][0]["slots"] = 6
+    calls = prolific.crowd()._calls
+    calls.call("PATCH", f"studies/{study.external_id}/", {"completion_codes": codes})
+
+    extend(prolific.database, None, prolific.crowd(), timedelta(hours=1), prolific.clock)
+
+    assert [study.status for study in prolific.fake_rows(store.Study)] == ["ACTIVE"]
 
 
 def test_top_up_after_expire_uses_the_places_that_are_paid_for(prolific):
@@ -275,7 +340,7 @@ def test_rejection_has_its_category_and_a_reason_long_enough(prolific):
         prolific.hand_in(submission, code)
 
     with pytest.raises(
-        CrowdError, match=f"has {len(SHORT)} characters, and Prolific wants at least 100"
+        UsageError, match=f"has {len(SHORT)} characters, and Prolific wants at least 100"
     ):
         prolific.review(policy=Policy(reject_unfinished=True, reason=SHORT))
     assert prolific.rows(schema.Review) == []
@@ -319,7 +384,7 @@ def test_who_returns_a_finished_submission_takes_the_answers_back(prolific):
     submission = prolific.work("ann")
     prolific.give_back(submission)
 
-    prolific.review()
+    assert prolific.review().unlisted == 0  # the same run closes it
 
     assert {j.status for j in prolific.rows(schema.Judgment)} == {"withdrawn"}
     assert prolific.rows(schema.Payment) == []
@@ -423,11 +488,11 @@ def test_no_call_killed_anywhere_pays_a_bonus_twice(prolific, prolific_walk):
 
 
 @pytest.mark.parametrize("how", ["before", "after", "lost"])
-def test_a_lost_payment_is_not_made_again_before_it_had_time_to_show(prolific, prolific_world, how):
+def test_a_lost_payment_is_not_made_again_before_it_had_time_to_show(prolific, how):
     prolific.publish()
     prolific.work("ann")
     prolific.review()
-    with pytest.raises((CrowdUnreachable, prolific_world.Killed)):
+    with pytest.raises((CrowdUnreachable, Killed)):
         prolific.pay(prolific.crowd(6, how))
     paid = prolific.bonuses()
 

@@ -8,8 +8,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from evaluation.cli import main
+from evaluation.crowd.addresses import PROLIFIC_SANDBOX_TOKEN
 from evaluation.crowd.base import CrowdError, CrowdUnreachable, Offer
-from evaluation.crowd.open import PROLIFIC_SANDBOX_TOKEN, open_crowd, study_crowd
+from evaluation.crowd.open import open_crowd, study_crowd
 from evaluation.crowd.prolific import Prolific
 from evaluation.crowd.prolific_calls import Calls
 from evaluation.crowd.prolific_terms import check_offer, read_filter, study_body
@@ -311,9 +312,13 @@ def test_paid_screen_out_is_a_code_of_its_own():
     ]
 
 
-@pytest.mark.parametrize("text", ["approval_rate", "x=..5", "x=1,,2", "x="])
-def test_filter_that_is_none_is_refused(text):
-    with pytest.raises(CrowdError, match="is neither"):
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [("approval_rate", "is neither"), ("x=..5", "is neither"), ("x=1,,2", "is neither"),
+     ("x=", "is neither"), ("approval_rate=95", r"no range; write approval_rate=95\.\.100")],
+)  # fmt: skip
+def test_filter_that_is_none_is_refused(text, why):
+    with pytest.raises(CrowdError, match=why):
         read_filter(text)
 
 

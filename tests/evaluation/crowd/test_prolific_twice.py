@@ -5,12 +5,14 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from crashes import Killed
 from evaluation import schema
 from evaluation.bulk_bonuses import SETTLE
+from evaluation.cancelling import Cancellation, cancel_bonuses
+from evaluation.commands.crowd import publication_text
 from evaluation.creating import CLAIM
 from evaluation.crowd.base import CrowdError, CrowdUnreachable
 from evaluation.crowd.prolific_calls import PAUSES_S, TIMEOUT_S
-from evaluation.crowd_commands import publication_text
 from evaluation.payments import pay_bonuses
 from evaluation.prolific_sandbox import store
 from evaluation.publish import expire
@@ -46,9 +48,9 @@ def test_two_runs_at_once_publish_one_study(prolific):
     assert [hit.state for hit in prolific.rows(schema.Hit)] == ["done"]
 
 
-def test_run_that_died_is_followed_by_one_that_waits_and_says_how_long(prolific, prolific_world):
-    with pytest.raises(prolific_world.Killed):
-        prolific.publish(prolific.crowd(10, "before"))  # drafted, not published
+def test_run_that_died_is_followed_by_one_that_waits_and_says_how_long(prolific):
+    with pytest.raises(Killed):
+        prolific.publish(prolific.crowd(11, "before"))  # drafted, not published
     prolific.clock.time += timedelta(minutes=20)
 
     with pytest.raises(CrowdUnreachable, match="again in 10 minutes"):
@@ -61,18 +63,16 @@ def test_run_that_died_is_followed_by_one_that_waits_and_says_how_long(prolific,
 
 def test_run_that_ends_without_an_answer_is_followed_by_one_that_looks_at_once(prolific):
     with pytest.raises(CrowdUnreachable):
-        prolific.publish(prolific.crowd(10, "lost"))  # published; the reply is lost
+        prolific.publish(prolific.crowd(11, "lost"))  # published; the reply is lost
 
     prolific.publish()
 
     assert [study.status for study in prolific.fake_rows(store.Study)] == ["ACTIVE"]
 
 
-def test_study_that_was_published_while_the_next_run_looked_is_found_by_its_second_look(
-    prolific, prolific_world
-):
-    with pytest.raises(prolific_world.Killed):
-        prolific.publish(prolific.crowd(10, "after"))  # published, and died of it
+def test_study_that_was_published_while_the_next_run_looked_is_found_by_its_second_look(prolific):
+    with pytest.raises(Killed):
+        prolific.publish(prolific.crowd(11, "after"))  # published, and died of it
     prolific.clock.time += CLAIM
     crowd, looks = prolific.crowd(), []
     find = crowd.find
@@ -174,6 +174,54 @@ def test_bonus_waits_until_an_earlier_one_of_its_amount_is_settled(prolific):
 
     assert world.bonuses() == [("ann", 25), ("ann", 25), ("ann", 30)]
     assert {payment.state for payment in world.rows(schema.Payment)} == {"done"}
+
+
+def test_only_a_bonus_that_was_never_asked_for_is_taken_back(prolific):
+    world = _approved(prolific)
+
+    def cancel(reason, **options):
+        return cancel_bonuses(
+            world.database, None, world.crowd(), reason=reason, now=world.clock, **options
+        )
+
+    def pay_and_die(reason, at):
+        crowd = world.crowd()
+        setattr(crowd, at, _dies)
+        with pytest.raises(CrowdUnreachable):
+            world.pay(crowd, reason=reason)
+        return True
+
+    for reason in ("For care", "For speed"):
+        pay_and_die(reason, "bonuses_paid")  # looked at before anything is asked for
+
+    assert cancel("For care") == Cancellation(1, 25, 0, 0)
+    cancel("For speed", confirm=lambda _: pay_and_die("For speed", "pay_bonuses"))
+    assert cancel("For speed") == Cancellation(0, 0, 0, 1)
+
+    states = {row.reason: row.state for row in world.rows(schema.Payment)}
+    assert (states["For care"], states["bonus: For care"]) == ("failed", "failed")
+    assert states["For speed"] == "intended"
+    world.clock.time += SETTLE
+    world.pay(reason="For speed")
+    assert world.bonuses() == [("ann", 25)]
+
+
+def test_bonus_that_is_taken_back_while_it_is_prepared_is_not_paid(prolific):
+    world = _approved(prolific)
+    crowd = world.crowd()
+    prepare, prepared = crowd.set_up_bonuses, []
+
+    def meanwhile(hit, lines):
+        prepared.append(prepare(hit, lines))
+        if len(prepared) == 2:  # the first told the price
+            cancel_bonuses(world.database, None, world.crowd(), reason="Thanks", now=world.clock)
+        return prepared[-1]
+
+    crowd.set_up_bonuses = meanwhile
+    with pytest.raises(CrowdError, match="another run settled some of these bonuses"):
+        world.pay(crowd)
+
+    assert world.bonuses() == []
 
 
 def test_one_payment_is_not_taken_for_two_that_an_older_version_let_wait(prolific, monkeypatch):

@@ -2,7 +2,7 @@
 
 const WAITS_MS = [400, 800, 1600, 3200, 6400];
 
-/** The server refused: `word` says why (`limit`, `nothing-left`, `closed`, `token`, `invalid`). */
+/** The server refused: `word` says why (`limit`, `nothing_left`, `closed`, `token`, `invalid`). */
 export class Refused extends Error {
   constructor(word, status) {
     super(word);

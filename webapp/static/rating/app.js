@@ -39,7 +39,7 @@ function pressed(screen) {
 }
 
 // Where a session ends without having been finished; trying again would change nothing.
-const FINAL = ['nothing-left', 'limit', 'full', 'over', 'closed'];
+const FINAL = ['nothing_left', 'limit', 'full', 'over', 'revoked', 'closed'];
 const WORDS = [...FINAL, 'paused', 'token'];
 const RETURNING = { prolific: 'prolific.returning' }; // by crowd, where nothing is handed in
 const returned = () => {
@@ -52,7 +52,7 @@ async function explain(error) {
   const refused = error instanceof Refused;
   const word = refused && !WORDS.includes(error.word) ? 'invalid' : error.word ?? 'lost';
   const final = refused && FINAL.includes(word);
-  const key = `notice.${word.replace('-', '_')}`;
+  const key = `notice.${word}`;
   slot('notice', 'title').textContent = say(`${key}_heading`);
   slot('notice', 'text').textContent = say(key) + (final && word !== 'closed' ? returned() : '');
   byId('notice').querySelector('button').hidden = final;

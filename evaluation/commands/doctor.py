@@ -1,11 +1,11 @@
-"""The commands of whoever runs the server: doctor and upgrade. No logic."""
+"""The commands of whoever runs the server: doctor, backup and upgrade. No logic."""
 
 from pathlib import Path
 
 import click
 
+from evaluation.commands.options import FiniteRange, Folder, database_option, served_study_option
 from evaluation.errors import EvaluationError
-from evaluation.options import database_option, study_option
 
 
 @click.command()
@@ -19,7 +19,7 @@ from evaluation.options import database_option, study_option
     help="The running study's database; without it clips, the proxy and a session are not looked "
     "at. [env: VGAN_EVAL_DB]",
 )
-@study_option
+@served_study_option
 @click.option(
     "--frame-ancestor",
     "frame_ancestors",
@@ -41,7 +41,7 @@ from evaluation.options import database_option, study_option
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(0.1, 120),
+    type=FiniteRange(0.1, 120),
     default=10,
     show_default=True,
     metavar="SECONDS",
@@ -80,9 +80,23 @@ def doctor(
 
 
 @click.command()
+@click.argument("out", type=Folder, metavar="FILE")
+@database_option
+def backup(out: Path, db: str) -> None:
+    """Copy an SQLite study database to FILE, whole, while people rate.
+
+    Its key and its folder of files are yours to copy too.
+    """
+    from evaluation.backup import back_up
+
+    back_up(db, out)
+    click.echo(f"{out}: the database as it is now; its .key and .files are not in it")
+
+
+@click.command()
 @database_option
 def upgrade(db: str) -> None:
-    """Bring a study database to this version's schema; keep a backup before.
+    """Bring a study database to this version's schema; make a backup before.
 
     One transaction: it is done whole or not at all. Again changes nothing.
     """
@@ -95,4 +109,4 @@ def upgrade(db: str) -> None:
         click.echo(f"Upgraded from revision {done.before} to {done.after}.")
 
 
-COMMANDS = (doctor, upgrade)
+COMMANDS = (doctor, backup, upgrade)

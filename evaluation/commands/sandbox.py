@@ -2,8 +2,22 @@
 
 import click
 
+from evaluation.crowd.addresses import (
+    PROLIFIC_SANDBOX_PORT,
+    PROLIFIC_SANDBOX_URL,
+    SANDBOX_PORT,
+    SANDBOX_URL,
+)
 
-@click.command()
+_HELP = f"""Run a bundled service: its API, and a site where people work.
+
+It keeps the books of what is owed and moves no money. By default it speaks the MTurk requester
+API; boto3 programs find it by AWS_ENDPOINT_URL_MTURK={SANDBOX_URL}. As prolific, it is
+a fake of Prolific's REST API, found by PROLIFIC_API_URL={PROLIFIC_SANDBOX_URL}.
+"""
+
+
+@click.command(help=_HELP)
 @click.option(
     "--crowd",
     type=click.Choice(["mturk", "prolific"]),
@@ -13,7 +27,9 @@ import click
 )
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port", type=click.IntRange(1, 65535), help="Its port (default: 8900; prolific: 8910)."
+    "--port",
+    type=click.IntRange(1, 65535),
+    help=f"Its port (default: {SANDBOX_PORT}; prolific: {PROLIFIC_SANDBOX_PORT}).",
 )
 @click.option(
     "--db",
@@ -25,22 +41,17 @@ import click
 def sandbox(
     crowd: str, host: str, port: int | None, db: str | None, public_url: str | None
 ) -> None:
-    """Run a bundled service: its API, and a site where people work.
-
-    It keeps the books of what is owed and moves no money. By default it speaks the MTurk requester
-    API; boto3 programs find it by AWS_ENDPOINT_URL_MTURK=http://127.0.0.1:8900. As prolific, it is
-    a fake of Prolific's REST API, found by PROLIFIC_API_URL=http://127.0.0.1:8910/api/v1/.
-    """
+    """Run a bundled service; the help has its address and stands above."""
     if crowd == "prolific":
         from evaluation.prolific_sandbox.service import serve_prolific_sandbox
 
-        port = port or 8910
+        port = port or PROLIFIC_SANDBOX_PORT
         click.echo(f"Participants and the API: http://{host}:{port}\nPress Ctrl-C to stop.")
         serve_prolific_sandbox(host, port, db or "sqlite:///vgan-eval-prolific.db")
         return
     from evaluation.sandbox.service import serve_sandbox
 
-    port = port or 8900
+    port = port or SANDBOX_PORT
     click.echo(f"Workers and the requester API: http://{host}:{port}\nPress Ctrl-C to stop.")
     serve_sandbox(host, port, db or "sqlite:///vgan-eval-sandbox.db", public_url=public_url)
 

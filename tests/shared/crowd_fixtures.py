@@ -2,12 +2,10 @@
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from sqlite3 import connect as connect_file
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,13 +13,13 @@ import pytest
 from sqlalchemy import select
 from werkzeug.serving import make_server
 
+from crashes import Clock, Killed, break_everywhere
 from evaluation import schema
 from evaluation.allocation import finish_session, get_worker, start_session
 from evaluation.arrivals import published_hit
-from evaluation.crowd.base import CrowdUnreachable
 from evaluation.crowd.mturk import MTurk, connect
 from evaluation.crowd.mturk_calls import Calls
-from evaluation.database import Database, find_study, open_database
+from evaluation.database import Database, find_study
 from evaluation.publish import publish
 from evaluation.sandbox import create_service
 from evaluation.sandbox import store as service_store
@@ -30,22 +28,15 @@ from evaluation.study import Pay, Recruit, Workers
 
 KEY = "AKIDREQUESTER"
 URL = "http://localhost:8000"
-# What may happen to a call, and how often boto3 tries it.
-_FATES = (("fault", 1), ("after", 1), ("before", 1), ("lost", 1), ("lost", 4))
-
-
-class Clock:
-    """One time for the study and the service."""
-
-    def __init__(self) -> None:
-        self.time = datetime(2026, 5, 1, 9, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.time
-
-
-class Killed(BaseException):
-    """The process dies here; nothing catches it."""
+# A call is killed before it is made and after it was done, loses its reply (seen as an error, and
+# then as a retry by boto3 itself), and meets a failing service.
+_FATES = (
+    {"how": "fault"},
+    {"how": "after"},
+    {"how": "before"},
+    {"how": "lost"},
+    {"how": "lost", "attempts": 4},
+)
 
 
 class MortalCalls(Calls):
@@ -271,10 +262,11 @@ def recruit(plan_study: Callable[..., schema.Study]) -> Callable[..., None]:
         reward: int = 10,
         trials: int = 88,
         sessions_per_worker: int = 1,
+        clips: int = 50,
         **more: Any,
     ) -> None:
         cells = {("a", "b", "golf"): trials // 2, ("a", "b", "beach"): trials - trials // 2}
-        study = plan_study(database, cells=cells)
+        study = plan_study(database, cells=cells, clips=clips)
         with database.write() as session:
             row = session.get_one(schema.Study, study.id)
             workers = asdict(Workers(sessions_per_worker=sessions_per_worker, **more))
@@ -321,51 +313,14 @@ def crowded(
     return crowd_on(sqlite_database)
 
 
+def _fates(operation: str) -> Sequence[dict[str, Any]]:
+    # A call that only reads has no reply worth losing.
+    return _FATES[:2] if operation.startswith(("list_", "get_")) else _FATES
+
+
 @pytest.fixture
-def walk(crowd_on: Callable[..., Crowded], tmp_path: Path, no_pauses: None) -> Callable[..., int]:
-    """Break a command at every call it makes, run it again, and compare both databases.
-
-    `walk(crowded, act)`: `act(world, crowd)` is the command; it starts from a copy of the state of
-    `crowded` each time. Each call is killed before it is made and after it was done, loses its
-    reply (seen as an error, and then as a retry by boto3 itself), and meets a failing service.
-    Returns how many calls an unbroken run makes.
-    """
-
-    def restart(origin: Path, name: str, clock: Clock) -> Crowded:
-        folder = tmp_path / name
-        shutil.copytree(origin, folder)
-        world = crowd_on(open_database(f"sqlite:///{folder / 'study.db'}"), folder / "service.db")
-        world.clock.time = clock.time
-        return world
-
-    def check(crowded: Crowded, act: Callable[[Crowded, MTurk], object]) -> int:
-        origin = tmp_path / "origin"
-        origin.mkdir()
-        for name in ("study.db", "service.db"):
-            with (
-                closing(connect_file(tmp_path / name)) as old,
-                closing(connect_file(origin / name)) as copy,
-            ):
-                old.backup(copy)
-        unbroken = restart(origin, "unbroken", crowded.clock)
-        crowd = unbroken.crowd()
-        act(unbroken, crowd)
-        wanted, made = unbroken.books(), crowd._calls.made
-        for at, operation in enumerate(made, 1):
-            # A call that only reads has no reply worth losing.
-            reads = operation.startswith(("list_", "get_"))
-            for how, attempts in _FATES[:2] if reads else _FATES:
-                world = restart(origin, f"{at} {how} {attempts}", crowded.clock)
-                mortal = world.crowd(at, how, attempts=attempts)
-                if attempts == 1:
-                    with pytest.raises((Killed, CrowdUnreachable)):
-                        act(world, mortal)
-                    world.clock.time += timedelta(seconds=2)
-                    act(world, world.crowd())
-                else:
-                    act(world, mortal)
-                assert world.books() == wanted, (at, operation, how, attempts)
-                world.database.close()
-        return len(made)
-
-    return check
+def walk(
+    crowd_on: Callable[..., Crowded], tmp_path: Path, no_pauses: None
+) -> Callable[..., list[str]]:
+    """Break a command at every call it makes: `walk(crowded, act)`, see `break_everywhere`."""
+    return partial(break_everywhere, crowd_on, tmp_path, _fates)

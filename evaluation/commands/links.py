@@ -5,9 +5,14 @@ from pathlib import Path
 
 import click
 
-from evaluation.crowd_commands import agreed, environment_of, environment_option
+from evaluation.commands.options import (
+    Folder,
+    agreed,
+    environment_of,
+    environment_option,
+    study_options,
+)
 from evaluation.errors import UsageError
-from evaluation.options import Folder, study_options
 
 
 def publish_link(

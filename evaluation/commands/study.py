@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from evaluation.errors import UsageError
-from evaluation.options import (
+from evaluation.commands.options import (
     Folder,
     files_folder,
     media_options,
     media_store,
     study_options,
 )
+from evaluation.errors import UsageError
 
 
 @contextmanager
@@ -70,8 +70,9 @@ def init(
     )
     if cost.total_cents:
         click.echo(
-            f"Filling it costs {cost.total_cents / 100:,.2f} {cost.currency} at most; a worker "
-            f"earns {cost.hourly_cents / 100:.2f} an hour."
+            f"Filling it costs about {cost.total_cents / 100:,.2f} {cost.currency} (the last "
+            "sessions may be short, at full pay); a worker earns "
+            f"{cost.hourly_cents / 100:.2f} an hour."
         )
 
 

@@ -1,9 +1,17 @@
 """The commands about people's data: withdraw and forget. No logic."""
 
+import shlex
+from collections.abc import Sequence
+
 import click
 
-from evaluation.crowd_commands import agreed, dry_run_option, yes_option
-from evaluation.options import study_options
+from evaluation.commands.options import (
+    FiniteRange,
+    agreed,
+    dry_run_option,
+    study_options,
+    yes_option,
+)
 
 
 @click.command()
@@ -45,7 +53,7 @@ def withdraw(
     if done.owed:
         click.echo(
             f"{done.owed} sessions are not paid yet, and their ids stay until they are: run "
-            "`vgan-eval review`, then withdraw again."
+            f"{_settling(done.bonuses)}, then withdraw again."
         )
 
 
@@ -53,7 +61,7 @@ def withdraw(
 @study_options
 @click.option(
     "--older-than",
-    type=click.FloatRange(min=0),
+    type=FiniteRange(0, 36500),
     metavar="DAYS",
     help="Since a person's last session (default: retention_days of the study file).",
 )
@@ -73,7 +81,10 @@ def forget(db: str, study: str | None, older_than: float | None, yes: bool, dry_
         key = installation_key(database.url)
         planned = run(database, key=key, older_than_days=older_than, study_name=study, dry_run=True)
         if planned.owed:
-            click.echo(f"{planned.owed} people have pay to be settled first; their ids stay.")
+            click.echo(
+                f"{planned.owed} people have pay to be settled first, and their ids stay: run "
+                f"{_settling(planned.bonuses)}."
+            )
         if not planned.people:
             click.echo("Nobody's ids are due; nothing was done.")
             return
@@ -82,6 +93,14 @@ def forget(db: str, study: str | None, older_than: float | None, yes: bool, dry_
             click.echo("Forgotten.")
     finally:
         database.close()
+
+
+def _settling(bonuses: Sequence[tuple[int, str]]) -> str:
+    """Name what settles pay: a review, but where bonuses are written down and not made."""
+    if not bonuses:
+        return "`vgan-eval review`"
+    pays = [f"`vgan-eval pay --cents {n} --reason {shlex.quote(why)}`" for n, why in bonuses]
+    return f"{' and '.join(pays)} (with --cancel, if it is not to be paid)"
 
 
 COMMANDS = (withdraw, forget)

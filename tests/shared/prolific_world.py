@@ -1,15 +1,15 @@
 """A study on the fake of Prolific: both databases, participants, and calls that can die."""
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 from sqlalchemy import select
 
+from crashes import Clock, Killed
 from evaluation import schema
 from evaluation.allocation import finish_session, get_worker, start_session
 from evaluation.arrivals import published_hit
 from evaluation.closing import withdraw_session
-from evaluation.crowd.open import PROLIFIC_SANDBOX_TOKEN
+from evaluation.crowd.addresses import PROLIFIC_SANDBOX_TOKEN
 from evaluation.crowd.prolific import Prolific
 from evaluation.crowd.prolific_calls import Calls
 from evaluation.database import find_study
@@ -23,20 +23,6 @@ from evaluation.study import Pay, Recruit, Workers
 
 URL = "http://localhost:8000"
 REASON = "x" * 100
-
-
-class Clock:
-    """One time for the study and the service."""
-
-    def __init__(self):
-        self.time = datetime(2026, 5, 1, 9, tzinfo=UTC)
-
-    def __call__(self):
-        return self.time
-
-
-class Killed(BaseException):
-    """The process dies here; nothing catches it."""
 
 
 class MortalCalls(Calls):

@@ -1,0 +1,184 @@
+"""The commands about crowds: publish, extend, expire. No logic."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from evaluation.commands.links import publish_link
+from evaluation.commands.options import (
+    FiniteRange,
+    agreed,
+    checked_url,
+    crowd_options,
+    dry_run_option,
+    environment_of,
+    environment_option,
+    study_options,
+    url_option,
+    yes_option,
+)
+
+if TYPE_CHECKING:
+    from evaluation.crowd.base import Crowd
+    from evaluation.database import Database
+    from evaluation.offers import Publication
+
+
+@contextmanager
+def opened(db: str, crowd: str, sandbox: bool) -> Iterator[tuple["Database", "Crowd"]]:
+    """Yield the study database and the crowd of a command."""
+    from evaluation.crowd.open import open_crowd
+    from evaluation.database import open_database
+
+    database = open_database(db)
+    try:
+        yield database, open_crowd(crowd, environment_of(sandbox), database)
+    finally:
+        database.close()
+
+
+def money_text(cents: int, currency: str) -> str:
+    """Write an amount as people read it."""
+    return f"{cents / 100:,.2f} {currency}"
+
+
+def publication_text(plan: "Publication", crowd: str, sandbox: bool) -> str:
+    """Say what would be published, and what it costs."""
+    hits = f"{len(plan.hits):,} {'HIT' if len(plan.hits) == 1 else 'HITs'}"
+    if plan.grown:
+        hits = f"the published HIT, which gets {plan.places:,} places"
+    reward, fee = (money_text(c, plan.currency) for c in (plan.reward_cents, plan.fee_cents))
+    left = f" {plan.unfinished} HITs are left of an interrupted run." if plan.unfinished else ""
+    if plan.kept_cents:
+        kept = money_text(plan.kept_cents, plan.currency)
+        left += f" {kept} are kept for people who find nothing left."
+    if plan.declared_cents is not None:
+        declared = money_text(plan.declared_cents, plan.currency)
+        left += f" It keeps the reward it was published with; the study file says {declared} now."
+    return (
+        f"{plan.trials:,} trials lack a worker: {plan.sessions:,} sessions in "
+        f"{hits}, {reward} and {fee} fee each."
+        f"{left}\nIn all {money_text(plan.total_cents, plan.currency)} on {crowd}, "
+        f"{'sandbox' if sandbox else 'PRODUCTION'}."
+    )
+
+
+def publish_lacking(
+    db: str,
+    study: str | None,
+    crowd: str,
+    sandbox: bool,
+    url: str | None,
+    yes: bool,
+    dry_run: bool,
+    agreed_cents: int | None = None,
+) -> None:
+    """Publish what the plan lacks; the options are those of `publish`.
+
+    Who agreed to a cost before is asked again only where it is more, or for an older reward.
+    """
+    from evaluation.publish import publish as run
+
+    url = checked_url(url, sandbox)
+    if crowd == "link":
+        publish_link(db, study, sandbox, url, yes, dry_run)
+        return
+
+    def confirm(plan: "Publication") -> bool:
+        known = agreed_cents is not None and plan.total_cents <= agreed_cents
+        if known and not dry_run and plan.declared_cents is None:
+            return True
+        return agreed(publication_text(plan, crowd, sandbox), yes, dry_run)
+
+    with opened(db, crowd, sandbox) as (database, platform):
+        done = run(database, study, platform, url, confirm=confirm)
+    if done is None:
+        return
+    if done.is_empty:
+        click.echo("Nothing to publish: every planned judgment is given, being given or on offer.")
+    else:
+        click.echo(f"Published. Serve the pages with `vgan-eval serve` at {url}.")
+
+
+@click.command()
+@crowd_options
+@url_option
+@yes_option
+@dry_run_option
+def publish(**options: Any) -> None:
+    """Publish what the plan still lacks on a crowd, for an exact cost that you confirm first.
+
+    Interrupted at any point and run again, it publishes nothing twice.
+    """
+    publish_lacking(**options)
+
+
+@click.command("publish-hits")
+@study_options
+@environment_option
+@url_option
+@yes_option
+@dry_run_option
+def publish_hits(**options: Any) -> None:
+    """Publish HITs on a service that speaks the MTurk API: `publish --crowd mturk`."""
+    publish_lacking(crowd="mturk", **options)
+
+
+@click.command()
+@crowd_options
+@click.option(
+    "--hours",
+    type=FiniteRange(min=0, min_open=True, max=8760),
+    required=True,
+    metavar="H",
+    help="Offer every HIT for so long from now.",
+)
+@yes_option
+def extend(db: str, study: str | None, crowd: str, sandbox: bool, hours: float, yes: bool) -> None:
+    """Offer the published HITs for longer, those that are over too.
+
+    Where that puts places on offer again, what they cost is shown and confirmed first.
+    """
+    from evaluation.places import Extension
+    from evaluation.publish import extend as run
+
+    def confirm(plan: Extension) -> bool:
+        return agreed(
+            f"The plan lacks {plan.lacking:,} sessions; up to {plan.on_offer:,} would be on offer, "
+            f"{plan.again:,} again, for at most {money_text(plan.cents, plan.currency)} with fees, "
+            f"on {crowd}, {'sandbox' if sandbox else 'PRODUCTION'}.",
+            yes,
+            dry_run=False,
+        )
+
+    with opened(db, crowd, sandbox) as (database, platform):
+        done = run(database, study, platform, timedelta(hours=hours), confirm=confirm)
+    if done is None:
+        return
+    click.echo(
+        f"{done.hits} HITs are on offer for {hours:g} hours from now, as far as they are not taken."
+    )
+    if done.gone:
+        click.echo(f"{done.gone} HITs were skipped: the platform has them no more.")
+
+
+@click.command()
+@crowd_options
+def expire(db: str, study: str | None, crowd: str, sandbox: bool) -> None:
+    """Stop offering the published HITs; workers who have accepted may finish and are paid."""
+    from evaluation.publish import expire as run
+
+    with opened(db, crowd, sandbox) as (database, platform):
+        ended, opening = run(database, study, platform)
+    click.echo(f"{ended} HITs are no longer on offer.")
+    if opening:
+        click.echo(
+            f"{opening} of them cannot be paused while all places wait for review: one that is "
+            "returned is offered again, until the next `vgan-eval review`."
+        )
+
+
+COMMANDS = (publish, publish_hits, extend, expire)

@@ -1,0 +1,157 @@
+"""The commands about money: review and pay. No logic."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from evaluation.commands.crowd import money_text, opened
+from evaluation.commands.options import agreed, crowd_options, dry_run_option, yes_option
+
+if TYPE_CHECKING:
+    from evaluation.crowd.base import Crowd
+    from evaluation.database import Database
+
+
+@click.command()
+@crowd_options
+@click.option(
+    "--reject-unfinished",
+    is_flag=True,
+    help="Reject those who handed in without answering every trial; needs --reason.",
+)
+@click.option("--reason", default="", metavar="TEXT", help="What a rejected worker reads.")
+@yes_option
+@dry_run_option
+def review(
+    db: str,
+    study: str | None,
+    crowd: str,
+    sandbox: bool,
+    reject_unfinished: bool,
+    reason: str,
+    yes: bool,
+    dry_run: bool,
+) -> None:
+    """Collect submitted assignments and approve everyone who finished, which pays them.
+
+    Who is left out of a table is decided by the analysis, not here.
+    """
+    from evaluation.policy import Policy
+    from evaluation.reviews import ReviewPlan
+    from evaluation.reviews import review as run
+
+    def confirm(plan: ReviewPlan) -> bool:
+        if plan.is_empty:
+            return not dry_run
+        return agreed(
+            f"Approve {plan.approve} assignments (rewards of "
+            f"{money_text(plan.reward_cents, plan.currency)}), reject {plan.reject}, note "
+            f"{plan.noted} that were decided on the platform.",
+            yes or (sandbox and not plan.reject),
+            dry_run,
+        )
+
+    policy = Policy(reject_unfinished=reject_unfinished, reason=reason)
+    with opened(db, crowd, sandbox) as (database, platform):
+        plan = run(database, study, platform, policy, confirm=confirm)
+    if not plan.hits:
+        place = "the sandbox" if sandbox else "production"
+        click.echo(f"Nothing has been published on {crowd} in {place}.")
+        return
+    click.echo(f"{plan.already} were settled before.")
+    if plan.unlisted:
+        click.echo(f"{plan.unlisted} sessions finished here are not handed in on the platform")
+    for assignment in plan.undecided:
+        click.echo(f"undecided: {assignment} was handed in without a finished session here")
+
+
+@click.command()
+@crowd_options
+@click.option(
+    "--cents",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Of each bonus (default: bonus_cents of [pay]; with --cancel, any amount).",
+)
+@click.option(
+    "--reason",
+    default="Bonus. Thank you for your work.",
+    show_default=True,
+    metavar="TEXT",
+    help="What the worker reads; one bonus is paid per assignment and reason.",
+)
+@click.option(
+    "--cancel",
+    is_flag=True,
+    help="Take back the bonuses that an interrupted run wrote down and the platform was never "
+    "asked for, instead of paying.",
+)
+@yes_option
+@dry_run_option
+def pay(
+    db: str,
+    study: str | None,
+    crowd: str,
+    sandbox: bool,
+    cents: int | None,
+    reason: str,
+    cancel: bool,
+    yes: bool,
+    dry_run: bool,
+) -> None:
+    """Pay a bonus for every approved assignment, once; run again, it pays nobody twice."""
+    from evaluation.payments import BonusPlan, declared_bonus
+    from evaluation.payments import pay_bonuses as run
+
+    if cancel:
+        with opened(db, crowd, sandbox) as (database, platform):
+            _cancel(database, study, platform, cents, reason, yes, dry_run)
+        return
+
+    def confirm(plan: BonusPlan) -> bool:
+        return agreed(
+            f"{plan.bonuses} bonuses of {money_text(plan.cents, plan.currency)} together and "
+            f"{money_text(plan.fee_cents, plan.currency)} in fees: "
+            f"{money_text(plan.total_cents, plan.currency)} on {crowd}, "
+            f"{'sandbox' if sandbox else 'PRODUCTION'}.",
+            yes,
+            dry_run,
+        )
+
+    with opened(db, crowd, sandbox) as (database, platform):
+        amount = cents or declared_bonus(database, study)
+        plan = run(database, study, platform, cents=amount, reason=reason, confirm=confirm)
+    if not plan.bonuses:
+        click.echo("Nothing to pay: every approved assignment has had this bonus.")
+
+
+def _cancel(
+    database: "Database",
+    study: str | None,
+    platform: "Crowd",
+    cents: int | None,
+    reason: str,
+    yes: bool,
+    dry_run: bool,
+) -> None:
+    from evaluation.cancelling import Cancellation, cancel_bonuses
+
+    def confirm(plan: Cancellation) -> bool:
+        return agreed(
+            f"Take back {plan.cancelled} bonuses of {plan.cents / 100:,.2f} together, and tick off "
+            f"{plan.paid} that the platform shows as paid.",
+            yes,
+            dry_run,
+        )
+
+    plan = cancel_bonuses(database, study, platform, reason=reason, cents=cents, confirm=confirm)
+    if plan.asked:
+        click.echo(
+            f"{plan.asked} bonuses stay, because the platform was asked for them: `vgan-eval pay` "
+            "with their reason and amount looks whether they were paid."
+        )
+    elif not (plan.cancelled or plan.paid):
+        click.echo("Nothing to take back: no bonus of this reason is left of an interrupted run.")
+
+
+COMMANDS = (review, pay)

@@ -1,0 +1,180 @@
+"""What several `vgan-eval` commands share: options, and questions asked before anything is done."""
+
+import math
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from evaluation.errors import UsageError
+
+if TYPE_CHECKING:
+    from evaluation.schema import Environment
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+Folder = click.Path(path_type=Path)
+SERVE_URL = "http://localhost:8000"  # where `vgan-eval serve` is on this machine
+DATABASE_URL = "sqlite:///vgan-eval.db"
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers: `nan` passes the limits of click's, and `inf` its open ends."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number, or fail with the option's name."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a number that can be used.", param, ctx)
+        return number
+
+
+database_option = click.option(
+    "--db",
+    metavar="URL",
+    envvar="VGAN_EVAL_DB",
+    default=DATABASE_URL,
+    show_default=True,
+    help="The study database: sqlite:///FILE or postgresql://USER@HOST/NAME. [env: VGAN_EVAL_DB]",
+)
+study_option = click.option(
+    "--study", metavar="NAME", help="Which study, where the database holds more than one."
+)
+# Of the commands about the running app only: to others no --study means every study, or none yet.
+served_study_option = click.option(
+    "--study",
+    metavar="NAME",
+    envvar="VGAN_EVAL_STUDY",
+    help="Which study, where the database holds more than one. [env: VGAN_EVAL_STUDY]",
+)
+files_option = click.option(
+    "--files",
+    metavar="DIR",
+    envvar="VGAN_EVAL_FILES",
+    type=Folder,
+    help="Folder of the database's files: encoded clips and clips made for gold trials "
+    "(default: for sqlite:///mine.db, mine.files beside it). [env: VGAN_EVAL_FILES]",
+)
+media_option = click.option(
+    "--media",
+    metavar="WHERE",
+    envvar="VGAN_EVAL_MEDIA",
+    help="Where encoded clips lie: a folder or s3://BUCKET/PREFIX (default: media/ in --files). "
+    "[env: VGAN_EVAL_MEDIA]",
+)
+port_option = click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8000,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
+crowd_option = click.option(
+    "--crowd",
+    metavar="NAME",
+    help="The platform (default: crowd in [recruit] of the study file, else mturk).",
+)
+environment_option = click.option(
+    "--sandbox/--production",
+    "sandbox",
+    default=True,
+    show_default=True,
+    help="The bundled service or test platform, or real workers and money.",
+)
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
+url_option = click.option(
+    "--url",
+    metavar="URL",
+    help="The web app's public address, https://HOST in production "
+    f"(default in the sandbox: {SERVE_URL}).",
+)
+
+
+def study_options(function: F) -> F:
+    """Add --db and --study."""
+    return database_option(study_option(function))
+
+
+def media_options(function: F) -> F:
+    """Add --files and --media."""
+    return files_option(media_option(function))
+
+
+def crowd_options(function: F) -> F:
+    """Add --db, --study, --crowd and --sandbox/--production."""
+
+    @wraps(function)
+    def with_crowd(**options: Any) -> Any:
+        from evaluation.crowd.open import study_crowd
+
+        crowd = options.pop("crowd") or study_crowd(options["db"], options["study"])
+        return function(crowd=crowd, **options)
+
+    return study_options(crowd_option(environment_option(cast(F, with_crowd))))
+
+
+def environment_of(sandbox: bool) -> "Environment":
+    """Return what --sandbox or --production means."""
+    from evaluation.schema import Environment
+
+    return Environment.SANDBOX if sandbox else Environment.PRODUCTION
+
+
+def agreed(text: str, yes: bool, dry_run: bool) -> bool:
+    """Show what is about to happen; ask unless told not to.
+
+    Raises:
+        UsageError: there is nobody to ask.
+    """
+    click.echo(text)
+    if dry_run or not (yes or _confirmed()):
+        click.echo("Nothing was done.")
+        return False
+    return True
+
+
+def _confirmed() -> bool:
+    try:
+        return click.confirm("Go on?", default=False)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        click.echo()  # ends the line of the question
+        raise UsageError("nobody can be asked here; give --yes") from None
+
+
+def checked_url(url: str | None, sandbox: bool) -> str:
+    """Return the address of the web app; one that workers cannot reach is refused."""
+    from evaluation.publish import check_public_url
+
+    if url is None and not sandbox:
+        raise UsageError("--url is missing: the address at which workers reach `vgan-eval serve`")
+    check_public_url(url or SERVE_URL, environment_of(sandbox))
+    return url or SERVE_URL
+
+
+def files_folder(db: str, files: Path | None) -> Path:
+    """Return the folder that belongs to a database.
+
+    Raises:
+        UsageError: the database is no local file and no folder was named.
+    """
+    if files is not None:
+        return files
+    prefix = "sqlite:///"
+    if db.startswith(prefix):
+        return Path(db.removeprefix(prefix)).with_suffix(".files")
+    if "://" not in db:
+        return Path(db).with_suffix(".files")
+    raise UsageError("--files DIR is missing: a database server has no folder beside it")
+
+
+def media_store(db: str, files: Path | None, media: str | None) -> str:
+    """Return where the encoded clips of a database lie, for `open_store`."""
+    return media or str(files_folder(db, files) / "media")
