@@ -1,5 +1,6 @@
 """What `vgan measure` prints: future runs against what happened, other runs beside real clips."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -12,22 +13,24 @@ from vgan.metrics.report import measure_runs
 from vgan.training.run import RunFolder
 
 
-def measured(
+def report_measures(
     runs: tuple[Path, ...],
     data: Path | None = None,
     *,
+    say: Callable[[str], None],
     n: int = 64,
     seed: int = 0,
     embedder: Path | None = None,
     pairs: Path | None = None,
     as_json: bool = False,
     device: torch.device,
-) -> str:
-    """Measure runs and return the report.
+) -> None:
+    """Measure runs and say the report; then draw the pairs, whose failure costs no report.
 
     Args:
         runs: run folders; a future run alone.
         data: the clip folder compared with, each run's own by default.
+        say: prints the report.
         n: clips of each run.
         seed: of the generated clips and of the resampling.
         embedder: TorchScript file for the Fréchet distance.
@@ -36,7 +39,8 @@ def measured(
         device: where the networks run.
 
     Raises:
-        UsageError: a future run among several, or with options that are not for it.
+        UsageError: a future run among several, or with options that are not for it; or there are
+            no training clips to draw pairs with.
         CheckpointError: a run cannot be loaded.
         DataError: clips or the embedder cannot be read.
         WriteError: the picture cannot be written.
@@ -49,9 +53,10 @@ def measured(
                 "--embedder and --pairs"
             )
         report = prediction.measure_prediction(runs[0], data, n=n, device=device)
-        return prediction.to_json(report) if as_json else prediction.as_text(report)
+        say(prediction.to_json(report) if as_json else prediction.as_text(report))
+        return
     opened = open_embedder(embedder, device)
     found = measure_runs(runs, data, n=n, seed=seed, embedder=opened, device=device)
+    say(tables.to_json(found) if as_json else tables.as_text(found))
     if pairs:
         write_nearest(pairs, found)
-    return tables.to_json(found) if as_json else tables.as_text(found)

@@ -164,7 +164,8 @@ def _clip(picture: GivenPicture, category: str) -> str:
     return f"{category}/{picture.name}.mp4"
 
 
-def _digest(given: Frames) -> str:
+def picture_digest(given: Frames) -> str:
+    """Return what the manifest calls `picture_sha256`."""
     return sha256(given.tobytes()).hexdigest()
 
 
@@ -175,7 +176,7 @@ def _refuse_others(out: Path, pictures: Sequence[GivenPicture], category: str, f
         there = listed.get(_clip(picture, category))
         if there is None:
             continue
-        digest = _digest(read_picture(picture.path, CLIP_SIZE, frame))
+        digest = picture_digest(read_picture(picture.path, CLIP_SIZE, frame))
         if there.origin != picture.origin or there.extra.get(PICTURE_SHA256, digest) != digest:
             raise UsageError(
                 f"{picture.path}: would become {there.clip}, which {out} already holds from "
@@ -200,7 +201,7 @@ def _written(
         split=picture.split,
         extra={
             FIRST_FRAME_ERROR: round(first_frame_error(given, frames), 6),
-            PICTURE_SHA256: _digest(given),
+            PICTURE_SHA256: picture_digest(given),
         },
     )
 

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 
 import click
@@ -12,17 +13,31 @@ from vgan.data.manifest import ManifestError, read_manifest
 from vgan.errors import TrainingError
 
 
-def test_help_is_fast_because_it_imports_nothing_heavy():
-    program = (
-        "import sys; from vgan.cli import main; code = main(sys.argv[1:]); "
-        "print(sorted({'torch', 'cv2', 'sklearn', 'numpy', 'imageio'} & set(sys.modules))); "
-        "sys.exit(code)"
-    )
-    for arguments in (["--help"], ["train", "--help"]):
-        command = [sys.executable, "-c", program, *arguments]
-        ended = subprocess.run(command, capture_output=True, text=True, check=True)
+def test_commands_import_nothing_heavy_that_they_do_not_need(tmp_path):
+    program = """
+import sys
+from vgan.cli import main
 
-        assert ended.stdout.splitlines()[-1] == "[]"
+def heavy(*names):
+    return sorted(set(names) & set(sys.modules))
+
+for arguments in (["--help"], ["train", "--help"]):
+    assert main(arguments) == 0
+assert not heavy("torch", "cv2", "sklearn", "numpy", "imageio"), "help"
+for arguments in (
+    ["scenes", "--out", "drawn", "--clips", "10", "--categories", "beach"],
+    ["static", "drawn", "--out", "held"],
+    ["ingest", "drawn/beach", "--out", "cut", "--workers", "1"],
+):
+    assert main(arguments) == 0
+assert not heavy("torch", "cv2", "sklearn", "scipy.stats"), "clips"
+import vgan.measuring, vgan.training.loop, vgan.sampling
+assert not heavy("sklearn", "scipy.stats", "tensorboard"), "training"
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))
@@ -62,7 +77,7 @@ def test_version_is_the_packages(capsys):
     ("arguments", "named"),
     [(["paint"], "paint"), (["train", "three-stream"], "three-stream"),
      (["train", "two-stream", "--steps", "many"], "--steps"),
-     (["train", "two-stream", "--steps", "0", "--data", "."], "`steps` must be at least 1"),
+     (["train", "two-stream", "--steps", "0", "--category", "a"], "`steps` must be at least 1"),
      (["train", "two-stream"], "--data is missing"),
      (["generate", "run", "--n", "0", "--out", "x"], "--n"),
      (["generate", "run", "--n", "1", "--out", "x", "--device", "abacus"], "abacus"),
@@ -131,6 +146,31 @@ def test_a_missing_gpu_is_named_with_exit_code_2(capsys, tmp_path):
 
     assert main(arguments) == 2
     assert "finds no GPU" in capsys.readouterr().err
+
+
+def test_train_takes_the_only_category_and_asks_which_of_several(tmp_path, capsys, monkeypatch):
+    from vgan.data.manifest import ClipRecord, write_manifest
+
+    trained = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(
+        "vgan.training.loop.train",
+        lambda config, data, out, **_: trained.append((config.category, out.as_posix())),
+    )
+    splits = {"beach": "train", "golf": "test"}
+    clips = [
+        ClipRecord(f"{name}.mp4", "", "real", name, 32, 20.0, 64, 64, split=split)
+        for name, split in splits.items()
+    ]
+    write_manifest(tmp_path, clips)
+    train = ["train", "two-stream", "--data", ".", "--device", "cpu"]
+
+    assert main(train) == 0
+    write_manifest(tmp_path, [replace(clip, split=None) for clip in clips])
+    assert main(train) == 2
+    assert "give --category; there are beach, golf in ." in capsys.readouterr().err
+    assert main([*train, "--category", "golf"]) == 0
+    assert trained == [("beach", "runs/two-stream-beach"), ("golf", "runs/two-stream-golf")]
 
 
 def test_ingest_cuts_videos_and_names_the_bad_ones(tmp_path, capsys):

@@ -84,6 +84,11 @@ def scenes(out: Path, clips: int, seed: int, categories: str) -> None:
         metavar="LEVELS",
         help="Mean level (of 255) under which a clip is black.",
     ),
+    option(
+        "--forget-missing",
+        is_flag=True,
+        help="Delete the clips of earlier videos whose files are gone, as after a takedown.",
+    ),
 )
 @options(
     "Machines",

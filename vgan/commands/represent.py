@@ -87,8 +87,8 @@ def represent(
     """
     from tqdm import tqdm
 
-    from vgan.representation.rows import Sources, budget_of, build_methods
-    from vgan.representation.run import Plan, measure, open_actions, open_data
+    from vgan.representation.rows import Sources, budget_of, build_methods, check_sources
+    from vgan.representation.run import Plan, check_plan, measure, open_actions, open_data
 
     if splits is not None and folds is not None:
         raise UsageError("--splits and --folds: take the published splits, or make folds")
@@ -99,8 +99,11 @@ def represent(
         for name in [n for n in names if sources.lacking(n)]:
             click.echo(f"left out: {name} {sources.lacking(name)}", err=True)
             names.remove(name)
+    check_sources(names, sources)
     plan = Plan(tuple(dict.fromkeys(fractions)), tuple(dict.fromkeys(seeds)), only)
-    opened = open_data(open_actions(data, splits, folds), out, place)
+    actions = open_actions(data, splits, folds)
+    check_plan(actions, plan)
+    opened = open_data(actions, out, place)
     for record in measure(opened, build_methods(names, sources, budget_of(budget)), plan, out):
         tqdm.write(
             f"{record.method:22} split {record.split:8} {record.fraction:6.3g} of the labels: "

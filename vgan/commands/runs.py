@@ -38,7 +38,7 @@ from vgan.training.config import (
         metavar="DIR",
         help="Where --data is a list of stacked clips: the folder its paths lie below.",
     ),
-    option("--category", metavar="NAME", help="Which of its categories (default: all)."),
+    option("--category", metavar="NAME", help="Which of its categories (default: the only one)."),
     option(
         "--out",
         type=Folder,
@@ -106,12 +106,15 @@ def train(
     """Train MODEL on one category of a clip folder; Ctrl-C saves, --resume goes on."""
     from vgan.training.distributed import joined, local_device
     from vgan.training.loop import train as train_network
-    from vgan.training.opening import resumed_config
+    from vgan.training.opening import only_category, resumed_config
     from vgan.training.run import RunFolder
 
+    place = local_device(choose_device(device))
+    begun = resume and out is not None and RunFolder(out).config.is_file()
+    if asked["category"] is None and data is not None and not begun:
+        asked["category"] = only_category(data)
     out = out or Path("runs") / f"{model}-{asked['category'] or 'all'}"
     folder = RunFolder(out)
-    place = local_device(choose_device(device))
     config: TrainConfig
     if resume and folder.config.is_file():
         config = resumed_config(folder.read_config(), model=model, **asked)
@@ -188,14 +191,12 @@ def measure(
 
     A future run is measured, on its own, by how far it is from what really happened.
     """
-    from vgan.measuring import measured
+    from vgan.measuring import report_measures
 
     place = choose_device(device)
-    click.echo(
-        measured(
-            runs, data, n=n, seed=seed, embedder=embedder, pairs=pairs, as_json=as_json,
-            device=place,
-        )
+    report_measures(
+        runs, data, say=click.echo, n=n, seed=seed, embedder=embedder, pairs=pairs,
+        as_json=as_json, device=place,
     )  # fmt: skip
 
 

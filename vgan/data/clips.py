@@ -33,6 +33,7 @@ from vgan.data.ledger import (
     earlier_clips,
     gather,
     is_done,
+    note_place,
     write_done,
 )
 from vgan.data.locking import locked
@@ -40,7 +41,8 @@ from vgan.data.making import STABILIZERS, CutSettings
 from vgan.errors import DataError, UsageError
 
 # Raised when the same settings would give other clips, so that an old folder is not continued.
-_CUTTING_VERSION = 4
+_CUTTING_VERSION = 5
+_NAMED_MISSING = 5  # videos named in the report
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,8 @@ class IngestReport:
         rejects: the videos that gave no clips; their kinds are told in `Reject`.
         dropped: stretches of videos that gave no clip.
         stability: how stabilising went; None where nothing was stabilised.
+        missing: how many clips came of each video whose file is gone, by the video's id.
+        forgotten: whether these clips were deleted, and not counted.
     """
 
     videos: int
@@ -64,6 +68,8 @@ class IngestReport:
     rejects: list[Reject]
     dropped: list[Reject]
     stability: Stability | None
+    missing: dict[str, int]
+    forgotten: bool
 
     @property
     def failed(self) -> int:
@@ -71,7 +77,7 @@ class IngestReport:
         return sum(reject.kind is None for reject in self.rejects)
 
     def details(self) -> list[str]:
-        """Say in a line each what was dropped and how stabilising went."""
+        """Say in a line each what was dropped, what is missing and how stabilising went."""
         lines = []
         kinds = Counter(reject.kind for reject in self.rejects)
         if same := kinds[DUPLICATE]:
@@ -82,6 +88,12 @@ class IngestReport:
             reasons = Counter(str(drop.kind) for drop in self.dropped)
             named = ", ".join(f"{number} {kind}" for kind, number in sorted(reasons.items()))
             lines.append(f"dropped: {named} (why: {REJECTED_NAME})")
+        if self.missing:
+            clips = f"{sum(self.missing.values())} clips"
+            clips += " deleted" if self.forgotten else " stay; --forget-missing deletes them"
+            named = ", ".join([*self.missing][:_NAMED_MISSING])
+            named += ", ..." if len(self.missing) > _NAMED_MISSING else ""
+            lines.append(f"no longer there: {len(self.missing)} videos, {clips} ({named})")
         if self.stability is not None:
             lines.append(self.stability.sentence())
         return lines
@@ -164,6 +176,7 @@ def ingest(
     min_light: float = CutSettings.min_light,
     test_share: float = 0.2,
     preview: int = 0,
+    forget_missing: bool = False,
     workers: int | None = None,
     scheduler: str | None = None,
     progress: bool = True,
@@ -188,6 +201,8 @@ def ingest(
         min_light: clips whose mean level, of 255, is lower are dropped as black.
         test_share: expected share of videos in the test split.
         preview: for so many of the videos cut now, show a clip before and after stabilising.
+        forget_missing: delete all that came of videos, of this run or an earlier one, whose files
+            are gone.
         workers: processes; None takes one per core.
         scheduler: address of a Dask scheduler to use instead.
         progress: show a bar.
@@ -211,20 +226,23 @@ def ingest(
     # Other machines may have another working folder.
     place = out.resolve() if scheduler else out
     todo = [v for v in videos if v.id not in same and not is_done(v, out)]
+    for video in videos:
+        note_place(video, out)
     tasks = [_Task(video, place, settings, n < preview) for n, video in enumerate(todo)]
     _cut_all(tasks, workers or os.cpu_count() or 1, scheduler, progress)
     with locked(lock):  # the last of several runs sees the records of all
-        ledger = gather(out, test_share)
-    if not ledger.records:
+        ledger = gather(out, test_share, forget_missing)
+    if not ledger.records and ledger.rejects:
         first = ledger.rejects[0]
         raise DataError(
             f"{out}: none of {len(ledger.rejects)} videos can be used; the first, {first.path}, "
             f"{first.why} (all of them: {out / REJECTED_NAME})"
         )
-    return _report(ledger, settings, len(videos) - len(todo) - len(same))
+    resumed = len(videos) - len(todo) - len(same)
+    return _report(ledger, settings, resumed, forget_missing)
 
 
-def _report(ledger: Ledger, settings: CutSettings, resumed: int) -> IngestReport:
+def _report(ledger: Ledger, settings: CutSettings, resumed: int, forgotten: bool) -> IngestReport:
     return IngestReport(
         videos=ledger.videos,
         resumed=resumed,
@@ -233,4 +251,6 @@ def _report(ledger: Ledger, settings: CutSettings, resumed: int) -> IngestReport
         rejects=ledger.rejects,
         dropped=ledger.dropped,
         stability=None if settings.stabilize == "none" else ledger.stability(),
+        missing=ledger.missing,
+        forgotten=forgotten,
     )

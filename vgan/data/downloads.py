@@ -16,7 +16,6 @@ from vgan.data.video_list import FoundVideo, read_list
 from vgan.errors import DataError, UsageError
 
 FAILED_NAME = "failed.jsonl"
-_UNFINISHED = {".part", ".ytdl", ".temp"}
 
 
 @dataclass(frozen=True)
@@ -68,8 +67,8 @@ def find_downloader() -> list[str]:
 
 
 def _present(folder: Path, pattern: str = "*") -> set[str]:
-    """Ids of the videos in a folder."""
-    return {p.name.split(".")[0] for p in folder.glob(pattern) if p.suffix not in _UNFINISHED}
+    """Ids of the videos in a folder: ID.EXT and no more, for what yt-dlp is still at has more."""
+    return {p.stem for p in folder.glob(pattern) if p.suffix and "." not in p.stem}
 
 
 def _fetch(downloader: list[str], folder: Path, video: FoundVideo) -> str | None:

@@ -33,14 +33,14 @@ class FindReport:
         videos: in the list.
         new: of these, found in this run.
         licences: how many of each.
-        damaged: lines of metadata files that could not be read, by file and number, with the
-            reason.
+        damaged: lines of metadata files that could not be read, by the file's name; each with
+            path, number and reason.
     """
 
     videos: int
     new: int
     licences: dict[str, int]
-    damaged: list[str]
+    damaged: dict[str, list[str]]
 
     def sentence(self) -> str:
         """Say it in one line."""
@@ -51,12 +51,14 @@ class FindReport:
         """Fail when a line of a metadata file could not be read.
 
         Raises:
-            DataError: naming the first one.
+            DataError: naming the files and the first line.
         """
-        if self.damaged:
+        lines = [line for some in self.damaged.values() for line in some]
+        if lines:
             raise DataError(
-                f"{len(self.damaged)} lines could not be read and are left out; the first, "
-                f"{self.damaged[0]}"
+                f"{len(lines)} lines of {', '.join(self.damaged)} could not be read and are left "
+                f"out; the first, {lines[0]}; to have them too, mend them and delete the list "
+                "and its journal"
             )
 
 
@@ -90,6 +92,7 @@ class _Search:
         self.journal = Journal(out.with_name(out.name + ".journal"))
         self.videos: dict[str, FoundVideo] = {}
         self.done: list[Any] = []
+        self.damaged: dict[str, list[str]] = {}
         self.finished = False
         lines = self.journal.lines
         if not lines:
@@ -112,17 +115,26 @@ class _Search:
     def _take(self, line: dict[str, Any], where: str) -> None:
         if "done" in line:
             self.done.append(line["done"])
+            if line.get("damaged"):
+                self.damaged[line["done"]] = line["damaged"]
         elif "finished" in line:
             self.finished = True
         else:
             video = from_line(line, where)
             self.videos[video.id] = video
 
-    def add(self, videos: Sequence[FoundVideo], done: int | str) -> None:
-        """Write down videos and, after them, the slice or file that they are all of."""
+    def add(
+        self, videos: Sequence[FoundVideo], done: int | str, damaged: Sequence[str] = ()
+    ) -> None:
+        """Write down videos and, after them, the slice or file that they are all of.
+
+        What could not be read of a file stands there too, so that later runs tell it again.
+        """
         new = {v.id: v for v in videos if v.id not in self.videos}
         self.videos |= new
-        self.journal.add([*map(to_line, new.values()), {"done": done}])
+        end = {"done": done} | ({"damaged": list(damaged)} if damaged else {})
+        self.journal.add([*map(to_line, new.values()), end])
+        self._take(end, "")
 
     def finish(self, out: Path) -> None:
         """Write the list."""
@@ -154,23 +166,21 @@ def _in_bounds(video: FoundVideo, asked: dict[str, Any]) -> bool:
     return not video.uploaded or since <= video.uploaded <= until
 
 
-def _from_yfcc(search: _Search, files: Sequence[Path], progress: bool) -> list[str]:
-    """Read metadata files; return what is wrong with lines that could not be read."""
+def _from_yfcc(search: _Search, files: Sequence[Path], progress: bool) -> None:
+    """Read metadata files that were not read before."""
     tags = frozenset(map(plain_tag, search.asked["tags"]))
-    damaged: list[str] = []
     with tqdm(desc="reading metadata", unit="line", disable=not progress) as bar:
         for path in files:
             if path.name in search.done:
                 continue
-            some: list[FoundVideo] = []
+            some, damaged = list[FoundVideo](), list[str]()
             for video in read_yfcc(path, tags, search.asked["match"]):
                 bar.update()
                 if isinstance(video, str):
                     damaged.append(video)
                 elif video is not None and _in_bounds(video, search.asked):
                     some.append(video)
-            search.add(some, path.name)
-    return damaged
+            search.add(some, path.name, damaged)
 
 
 def _asked(
@@ -234,10 +244,10 @@ def find_videos(
     asked = _asked(tags, match, licences, since, until, yfcc, datetime.now(UTC).timestamp())
     api = None if yfcc else open_api(key_from_environment())
     search = _Search(out, asked)
-    before, damaged = len(search.videos), list[str]()
+    before = len(search.videos)
     if not (search.finished and out.exists()):
         if api is None:
-            damaged = _from_yfcc(search, yfcc, progress)
+            _from_yfcc(search, yfcc, progress)
         else:
             _from_flickr(search, api, progress)
         search.finish(out)
@@ -246,4 +256,4 @@ def find_videos(
     for video in listed:
         counts[video.licence] = counts.get(video.licence, 0) + 1
     ordered = dict(sorted(counts.items(), key=lambda item: -item[1]))
-    return FindReport(len(listed), len(search.videos) - before, ordered, damaged)
+    return FindReport(len(listed), len(search.videos) - before, ordered, search.damaged)

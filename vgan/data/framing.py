@@ -6,12 +6,14 @@ the mean of the source pixels under it, those on the edge by the part that is co
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-from scipy.sparse import csr_array
 
 from vgan.data.videos import Frames
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Window = tuple[slice, slice]
 Shown = TypeVar("Shown")
@@ -78,8 +80,11 @@ def centre_square(height: int, width: int, pixel_aspect: float = 1.0) -> Window:
 
 
 @lru_cache(maxsize=32)
-def _box_weights(source: int, target: int) -> csr_array:
+def _box_weights(source: int, target: int) -> "csr_array":
     """(target, source) rows that average `source` pixels into `target` equal boxes."""
+    # Here: a third of a second that training and generating would pay for nothing.
+    from scipy.sparse import csr_array
+
     edges = np.arange(target + 1) * (source / target)
     pixels = np.arange(source)
     overlap = np.minimum(edges[1:, None], pixels + 1) - np.maximum(edges[:-1, None], pixels)

@@ -6,15 +6,19 @@ alone; so a second run, or two machines that cut the same video, leave one.
 
 import hashlib
 import json
+import os.path
+import shutil
 import statistics
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from vgan.data.cutting import CutVideo, SourceVideo
+from vgan.data.cutting import CutVideo, SourceVideo, remove_clips
 from vgan.data.files import write_atomic
+from vgan.data.listing import SHARDS_NAME
 from vgan.data.manifest import ClipRecord, Origin, to_dict, write_manifest
+from vgan.data.preview import PREVIEW_NAME
 from vgan.errors import DataError
 
 REJECTED_NAME = "rejected.jsonl"
@@ -82,12 +86,14 @@ class Ledger:
         videos: that gave clips.
         rejects: videos that gave none.
         dropped: stretches of videos that gave none.
+        missing: how many clips came of each video whose file is gone, by the video's id.
     """
 
     records: list[ClipRecord]
     videos: int
     rejects: list[Reject]
     dropped: list[Reject]
+    missing: dict[str, int]
 
     def stability(self) -> Stability:
         """Add up how stabilising went; meaningless in a folder where nothing was stabilised."""
@@ -164,6 +170,22 @@ def is_done(video: SourceVideo, out: Path) -> bool:
     )
 
 
+def note_place(video: SourceVideo, out: Path) -> None:
+    """Write down where a video that was cut earlier lies now, should it have moved."""
+    path = _done_path(out, video.id)
+    done = _read_json(path)
+    if done is not None and done["path"] != str(video.path):
+        write_atomic(path, json.dumps(done | {"path": str(video.path)}).encode())
+
+
+def _forget(done: dict[str, Any], out: Path) -> None:
+    """Delete what came of a video, its record last: killed before, the next run does it again."""
+    clips = [clip["clip"] for clip in done["clips"]]
+    remove_clips(out, clips)
+    remove_clips(out / PREVIEW_NAME, (Path(clip).name for clip in clips))
+    _done_path(out, done["video"]).unlink(missing_ok=True)
+
+
 def _rank(video_id: str) -> float:
     """A number in [0, 1) that depends on the video's id alone."""
     return int.from_bytes(hashlib.sha256(video_id.encode()).digest()[:6], "big") / 2**48
@@ -224,8 +246,14 @@ def _dropped(done: list[dict[str, Any]]) -> Iterator[Reject]:
             yield Reject(one["video"], one["path"], drop["why"], drop["start_frame"], drop["kind"])
 
 
-def gather(out: Path, test_share: float) -> Ledger:
+def gather(out: Path, test_share: float, forget_missing: bool = False) -> Ledger:
     """Put the manifest and the list of rejects together from the records of all videos done.
+
+    Args:
+        out: the clip folder.
+        test_share: expected share of test videos, in [0, 1].
+        forget_missing: leave out the videos whose files are gone, and delete what came of them.
+            A link is there, wherever it leads.
 
     Raises:
         DataError: a record is damaged.
@@ -233,6 +261,9 @@ def gather(out: Path, test_share: float) -> Ledger:
     """
     paths = sorted(p for p in (out / DONE_NAME).glob("*.json") if p.name != _SPLITS_NAME)
     done = [d for d in map(_read_json, paths) if d is not None]
+    missing = {d["video"]: d for d in done if not os.path.lexists(d["path"])}
+    if forget_missing:
+        done = [d for d in done if d["video"] not in missing]
     used = [d for d in done if d["clips"]]
     by_category: dict[str, list[str]] = {}
     for one in used:
@@ -245,6 +276,7 @@ def gather(out: Path, test_share: float) -> Ledger:
         len(used),
         sorted(whole, key=lambda r: r.video),
         sorted(_dropped(done), key=lambda r: (r.video, r.start_frame or 0)),
+        {video: len(d["clips"]) for video, d in missing.items()},
     )
     lines = [
         {key: value for key, value in asdict(reject).items() if value is not None}
@@ -254,4 +286,9 @@ def gather(out: Path, test_share: float) -> Ledger:
     # Names that are not UTF-8 are written as JSON has them, `\udce9`.
     write_atomic(out / REJECTED_NAME, text.encode(errors="backslashreplace"))
     write_manifest(out, records)
+    if forget_missing and missing:
+        # Last, so that the manifest never lists a clip that is not there.
+        shutil.rmtree(out / SHARDS_NAME, ignore_errors=True)  # decoded copies, made again on demand
+        for one in missing.values():
+            _forget(one, out)
     return ledger

@@ -16,7 +16,7 @@ from vgan.errors import DataError
 
 Shape = tuple[int, int, int]  # T, H, W
 
-_SHARDS_NAME = ".shards"
+SHARDS_NAME = ".shards"
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,24 @@ def list_clips(
                 f"{source}: is no clip folder, and a list has no {split} clips; name a clip folder"
             )
         place, records = read_stacked_list(source, root, category, shape)
-        return Listing(place, source.parent / _SHARDS_NAME, f"{source.stem}-{name}", records)
+        return Listing(place, source.parent / SHARDS_NAME, f"{source.stem}-{name}", records)
     records = _selected(source, category, split, shape)
     for r in records:
         check_shape(str(source / r.clip), (r.frames, r.height, r.width), shape)
-    return Listing(source, source / _SHARDS_NAME, name, records)
+    return Listing(source, source / SHARDS_NAME, name, records)
+
+
+def training_categories(folder: Path) -> list[str]:
+    """Return the categories of a clip folder's training clips, at least one, in order.
+
+    Raises:
+        DataError: no such folder, a folder that was not finished, or no training clips in it.
+    """
+    records = _listed(folder, (0, 0, 0))  # whatever their shape
+    found = {record.category for record in records if (record.split or "train") == "train"}
+    if not found:
+        raise DataError(f"{folder}: holds no training clips")
+    return sorted(found)
 
 
 def check_shape(clip: str, found: Shape, wanted: Shape) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import av
 import imageio.v3 as iio
 import numpy as np
+from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
 from vgan.data.files import write_atomic
@@ -31,6 +32,10 @@ _LENIENT: dict[str, Any] = {"metadata_errors": "replace"}
 _STILL_CODECS = {"gif", "apng", "png", "webp", "bmp", "tiff"}
 # Below this many pixels a frame decodes faster on one thread than threads take to start.
 _SMALL_FRAME = 256 * 256
+# From this size on players take video that does not say what its colours are as BT.709, below as
+# BT.601; FFmpeg's scaler takes all of it as BT.601.
+_HD_WIDTH, _HD_HEIGHT = 1280, 720
+_UNSPECIFIED = 2  # FFmpeg's number
 
 
 @dataclass(frozen=True)
@@ -198,8 +203,13 @@ def _decoded(path: Path, reader: Any) -> Iterator[Any]:
 
 def _to_rgb(frame: Any) -> Frames:
     """Return the frame as it is meant to be seen: (H, W, 3) RGB, upright."""
-    planar = frame.format.name == "gbrp"
-    pixels: Frames = frame.to_ndarray() if planar else frame.to_ndarray(format="rgb24")
+    if frame.format.name == "gbrp":
+        pixels: Frames = frame.to_ndarray()
+    else:
+        high_definition = frame.width >= _HD_WIDTH or frame.height >= _HD_HEIGHT
+        untagged = high_definition and frame.colorspace == _UNSPECIFIED
+        meant = Colorspace.ITU709 if untagged else None
+        pixels = frame.to_ndarray(format="rgb24", src_colorspace=meant)
     turns = round(frame.rotation / 90) % 4
     return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
 

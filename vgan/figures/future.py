@@ -1,5 +1,7 @@
 """Figure 5 of the paper: a picture, what was predicted from it, and what really happened."""
 
+import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,16 +10,18 @@ import torch
 from tqdm import tqdm
 
 from vgan.data.dataset import open_dataset, to_uint8
-from vgan.data.manifest import MANIFEST_NAME, read_manifest
+from vgan.data.manifest import MANIFEST_NAME, ClipRecord, read_manifest
 from vgan.data.pictures import read_picture
 from vgan.data.videos import Frames, read_video
 from vgan.errors import DataError, UsageError
 from vgan.figures.drawing import block, captioned, enlarge
 from vgan.figures.figure import Figure, write_figures
 from vgan.figures.samples import ARROWS_MEAN, with_arrows
-from vgan.prediction import load_future, predict_streams
+from vgan.prediction import PICTURE_SHA256, load_future, picture_digest, predict_streams
 from vgan.sampled import run_names
 from vgan.training.run import RunFolder
+
+logger = logging.getLogger(__name__)
 
 _FRAMES = (1, 8, 16, 32)
 _FACTOR = 2
@@ -54,7 +58,8 @@ def draw_future(
         out: folder of the figures.
         n: predictions of each source.
         data: for runs, the clip folder predicted (the run's own by default); for clip folders,
-            where the pictures lie that they were predicted from.
+            where the pictures, clips or videos lie that they were predicted from; shown is only
+            the very picture, by its checksum.
         device: where the networks run.
 
     Returns:
@@ -158,10 +163,7 @@ def _of_clips(folder: Path, n: int, data: Path | None) -> tuple[list[Forecast], 
     sizes = {film.frames.shape for film in films}
     if len(sizes) > 1:
         raise DataError(f"{folder}: clips of different sizes cannot stand in one figure: {sizes}")
-    pictures = [_given(record.origin.video if record.origin else None, data, film.frames.shape[1])
-                for record, film in zip(chosen, films, strict=True)]  # fmt: skip
-    if any(picture is None for picture in pictures):
-        pictures = [None] * len(pictures)
+    pictures = _all_given(chosen, data, films[0].frames.shape[1])
     names = ", ".join(record.origin.video if record.origin else record.clip for record in chosen)
     said = f"{chosen[0].source}, {chosen[0].category}: predicted from {names}"
     forecasts = [Forecast(film.frames, picture)
@@ -169,8 +171,27 @@ def _of_clips(folder: Path, n: int, data: Path | None) -> tuple[list[Forecast], 
     return forecasts, said, films[0].fps
 
 
-def _given(name: str | None, data: Path | None, size: int) -> Frames | None:
-    """Return the picture a clip was predicted from, where it can be found."""
-    if name is None or data is None or not (data / name).is_file():
-        return None
-    return read_picture(data / name, size)
+def _all_given(records: list[ClipRecord], data: Path | None, size: int) -> list[Frames | None]:
+    """Return the pictures that clips were predicted from; none should one of them be missing."""
+    nothing: list[Frames | None] = [None] * len(records)
+    if data is None:
+        return nothing
+    pictures = [_given(record, data, size) for record in records]
+    missing = [r.clip for r, picture in zip(records, pictures, strict=True) if picture is None]
+    if missing:
+        named = ", ".join(missing)
+        logger.warning("given picture not found under %s, so none is shown: of %s", data, named)
+    return nothing if missing else pictures
+
+
+def _given(record: ClipRecord, data: Path, size: int) -> Frames | None:
+    """Return the picture a clip was predicted from: a file or clip of its name, or its video."""
+    places = [(record.clip, 0)]
+    if record.origin:
+        places.append((record.origin.video, record.origin.start_frame))
+    for name, frame in places:
+        with suppress(DataError):
+            picture = read_picture(data / name, size, frame)
+            if picture_digest(picture) == record.extra.get(PICTURE_SHA256):
+                return picture
+    return None

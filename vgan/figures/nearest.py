@@ -29,16 +29,24 @@ def write_nearest(out: Path, runs: list[RunMeasures]) -> Path:
 
 
 def nearest_blocks(runs: list[RunMeasures], shown: int = SHOWN) -> list[tuple[str, Frames]]:
-    """Return a name and a picture for each run with training clips, then one for real clips."""
+    """Return a name and a picture for each run with training clips, then those of real clips.
+
+    Runs trained on and compared with the same clips share one, as in the tables.
+    """
     known = [run for run in runs if run.generated]
     blocks = []
     for run in known:
         assert run.generated is not None
         title = f"{run.name}: generated, and nearest training clip"
         blocks.append((run.name, nearest_block(run.generated, title, shown)))
-    if known and known[0].real:
-        title = "real, held out, and nearest training clip"
-        blocks.append(("real", nearest_block(known[0].real, title, shown)))
+    firsts: dict[str, RunMeasures] = {}
+    for run in known:
+        firsts.setdefault(run.against, run)
+    for against, run in firsts.items():
+        assert run.real is not None
+        name, of = ("real", "") if len(firsts) == 1 else (f"real-{run.name}", f" ({against})")
+        title = f"real, held out, and nearest training clip{of}"
+        blocks.append((name, nearest_block(run.real, title, shown)))
     return blocks
 
 

@@ -89,24 +89,36 @@ class Side:
 
 def look_measures(generated: Side, real: Side, seed: int) -> list[Measure]:
     """Return the measures of how clips move, stand still and differ."""
+    kinds, sides = ("generated", "real"), (generated, real)
 
-    def row(name: str, meaning: str, measure: Callable[..., float], masked: bool) -> Measure:
-        found = [
-            estimate(side.each(measure, masked=masked), side.groups, seed)
-            for side in (generated, real)
+    def row(
+        name: str, meaning: str, measure: Callable[..., float], masked: bool, empty: str = ""
+    ) -> Measure:
+        values = [side.each(measure, masked=masked) for side in sides]
+        found = [estimate(v, side.groups, seed) for v, side in zip(values, sides, strict=True)]
+        notes = [
+            f"{kind}: {'there are no masks' if value is None else empty}"
+            for kind, value, one in zip(kinds, values, found, strict=True)
+            if one is None
         ]
-        return Measure(name, found[0], found[1], meaning)
+        return Measure(name, found[0], found[1], meaning, "; ".join(notes))
 
+    single = [
+        f"{kind}: needs 2 clips"
+        for kind, side in zip(kinds, sides, strict=True)
+        if len(side.clips) < 2
+    ]
     return [
         row("motion", "mean change between frames, share of the full range", motion, False),
         row("flicker", "the same of the stiller half of the pixels; 0 is a still background; "
             "needs no mask, so all models can be compared", flicker, False),
-        row("background motion", "mean change outside the mask", background_motion, True),
+        row("background motion", "mean change outside the mask", background_motion, True,
+            "the masks leave no background"),
         Measure("diversity", _diversity(generated, seed), _diversity(real, seed),
-                "mean difference between clips; near 0 is a collapse"),
+                "mean difference between clips; near 0 is a collapse", "; ".join(single)),
         row("mask mean", "share of foreground", _share_of_foreground, True),
         row("mask against motion", "IoU of the mask with what differs from the clip's median "
-            "picture", _against_motion, True),
+            "picture", _against_motion, True, "the masks are empty and nothing moves"),
     ]  # fmt: skip
 
 
@@ -150,7 +162,9 @@ def frechet_measure(
             f"no more clips than the embedding's {held_out.shape[1]} dimensions: covariances are "
             "shrunk (Ledoit-Wolf), comparable within this table only"
         )
-    if training and len(training.clips) < n:
+    if training is None:
+        notes.append("no floor: the training clips are not at hand")
+    elif len(training.clips) < n:
         notes.append(f"the floor needs {n} training clips, there are {len(training.clips)}")
         training = None
     found: list[Estimate | None] = []
@@ -183,6 +197,8 @@ def memory_measures(
             None if note else estimate(side_values, side.groups, seed, share=share)
             for side_values, side in zip(values, (generated, real), strict=True)
         ]
+        if not note and not any(found):
+            note = "the training clips are of one video"
         return Measure(name, found[0], found[1], meaning, note)
 
     return [

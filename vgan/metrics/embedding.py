@@ -29,7 +29,7 @@ BATCH = 16
 RANDOM_SEED = 0
 RANDOM_CHANNELS = (12, 16, 32, 32)  # in (colours, differences, and the squares of both), then out
 # The published protocol (Unterthiner et al., 2018, in the form of StyleGAN-V's evaluation).
-FVD_CLIPS, FVD_FRAMES, FVD_SIZE, FVD_DIMENSIONS = 2048, 16, 224, 400
+FVD_CLIPS, FVD_FRAMES, FVD_SIZE = 2048, 16, 224
 _I3D_ARGUMENTS = {"rescale", "resize", "return_features"}
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import stdtrit
 from tabulate import tabulate
 from tqdm import tqdm
 
@@ -192,7 +192,7 @@ def mean_by_video(values: NDArray[np.float64], videos: Sequence[str]) -> Interva
     sizes = np.bincount(group, minlength=count)
     without = (values.sum() - sums) / (len(values) - sizes)
     error = math.sqrt((count - 1) / count * float(((without - mean) ** 2).sum()))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, count - 1)) * error
+    half = float(stdtrit(count - 1, (1 + LEVEL) / 2)) * error
     return Interval(mean, mean - half, mean + half)
 
 

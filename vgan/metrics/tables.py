@@ -11,8 +11,9 @@ from vgan.metrics.comparison import Estimate, Measure
 from vgan.metrics.report import RunMeasures
 
 _INTERVALS = (
-    "[low, high]: 95 % interval over clips, on the real side over source videos. It says what "
-    "other clips of these weights would give, not what another training run would."
+    "[low, high]: 95 % interval over clips, on the real side over source videos; none where there "
+    "are fewer than 3. It says what other clips of these weights would give, not what another "
+    "training run would."
 )
 
 

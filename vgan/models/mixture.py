@@ -77,7 +77,10 @@ class GaussianMixture:
         self.converged = False
         factors, info = torch.linalg.cholesky_ex(self.covariances)
         if bool(info.any()):
-            raise TrainingError("a covariance of the mixture is singular: raise `reg_covar`")
+            raise TrainingError(
+                "a covariance of the mixture is singular: the autoencoder's codes do not differ, "
+                "or mixture.pt is damaged; train it again"
+            )
         dimensions = means.shape[1]
         identity = torch.eye(dimensions, dtype=torch.float64, device=means.device)
         whiteners = torch.linalg.solve_triangular(factors, identity, upper=False)
@@ -92,19 +95,21 @@ class GaussianMixture:
         components: int,
         *,
         seed: int = 0,
-        reg_covar: float = 1e-6,
+        reg_share: float = 1e-6,
         tolerance: float = 1e-3,
         most_iterations: int = 100,
     ) -> Self:
         """Fit by expectation-maximisation from k-means with a k-means++ start.
 
-        Does what scikit-learn's `GaussianMixture` does, from a better optimum of k-means.
+        Does what scikit-learn's `GaussianMixture` does, from a better optimum of k-means and with
+        a regularisation that is relative.
 
         Args:
             codes: (N, D), finite.
             components: Gaussians, at most N.
             seed: of the start.
-            reg_covar: added to the diagonal of every covariance.
+            reg_share: of the codes' mean variance, added to the diagonal of every covariance, so
+                that codes of any scale are fitted alike; of 1 where they do not vary.
             tolerance: stop when the mean log-likelihood per code gains less.
             most_iterations: stop after so many.
 
@@ -116,6 +121,8 @@ class GaussianMixture:
         codes = codes.detach().double()
         if not bool(codes.isfinite().all()):
             raise TrainingError("the codes are not finite: the autoencoder has diverged")
+        variance = float(codes.var(dim=0, correction=0).mean())
+        reg_covar = reg_share * (variance or 1.0)
         shares = Shares.whole(k_means(codes, components, seed), components)
         mixture = cls._maximise(codes, codes.mean(dim=0).expand(components, -1), shares, reg_covar)
         return mixture.refine(
@@ -125,7 +132,14 @@ class GaussianMixture:
     def refine(
         self, codes: Tensor, *, reg_covar: float, tolerance: float, most_iterations: int
     ) -> Self:
-        """Return this mixture after more expectation-maximisation; arguments as `fit`."""
+        """Return this mixture after more expectation-maximisation.
+
+        Args:
+            codes: (N, D), float64.
+            reg_covar: added to the diagonal of every covariance.
+            tolerance: as `fit`.
+            most_iterations: as `fit`.
+        """
         mixture, history = self, list[float]()
         neighbours = Neighbours(codes, self._gaussians)
         for _ in range(most_iterations):

@@ -23,8 +23,6 @@ LENGTH = HOG_LENGTH + HOF_LENGTH
 _SPACE_REACH, _TIME_REACH = 9.0, 4.0  # half a patch, in standard deviations of the scale: 18 and 8
 _STILL = 0.1  # pixels a frame under which a pixel does not move
 
-Integral = NDArray[np.float32]
-
 
 def optical_flow(frames: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the flow from each grey frame to the next, (T, H, W, 2) pixels; the last is repeated.

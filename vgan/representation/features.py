@@ -5,6 +5,7 @@ manageable length whatever the layer.
 """
 
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +24,7 @@ from vgan.training.config import TrainConfig
 from vgan.training.run import load_run
 
 LAYERS = ("layer1", "layer2", "layer3", "layer4", "code")
+_SUFFIXES = (".csv", ".csv.gz", ".parquet")
 _CELLS = (1, 2, 2)  # time, height, width
 _AT_ONCE = 32
 
@@ -50,6 +52,7 @@ def write_features(
     """
     if layer not in LAYERS:
         raise UsageError(f"--layer {layer}: no such layer; there are {', '.join(LAYERS)}")
+    _check_name(out)
     device = device or torch.device("cpu")
     network, reads_code = _encoder(run, device)
     if layer == "code" and not reads_code:
@@ -71,6 +74,14 @@ def write_features(
     table = pd.concat(frames, ignore_index=True)
     write_atomic(out, _encoded(table, out))
     return len(table)
+
+
+def _check_name(out: Path) -> None:
+    """Make sure that a table can be written as its name says, before there is one."""
+    if not out.name.lower().endswith(_SUFFIXES):
+        raise UsageError(f"--out {out}: name a .csv, .csv.gz or .parquet file")
+    if out.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
+        raise UsageError(f"{out}: Parquet needs pyarrow: python -m pip install pyarrow")
 
 
 def _parts(clips: Path) -> list[tuple[str, str]]:
@@ -114,17 +125,10 @@ def _encoded(table: pd.DataFrame, out: Path) -> bytes:
     import gzip
     import io
 
-    name = out.name.lower()
-    if name.endswith((".csv", ".csv.gz")):
-        data = table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
-        return gzip.compress(data, mtime=0) if name.endswith(".gz") else data
-    if name.endswith(".parquet"):
+    suffix = out.suffix.lower()
+    if suffix == ".parquet":
         buffer = io.BytesIO()
-        try:
-            table.to_parquet(buffer, index=False)
-        except ImportError:
-            raise UsageError(
-                f"{out}: Parquet needs pyarrow: python -m pip install pyarrow"
-            ) from None
+        table.to_parquet(buffer, engine="pyarrow", index=False)
         return buffer.getvalue()
-    raise UsageError(f"--out {out}: name a .csv, .csv.gz or .parquet file")
+    data = table.to_csv(index=False, float_format="%.6g", lineterminator="\n").encode()
+    return gzip.compress(data, mtime=0) if suffix == ".gz" else data

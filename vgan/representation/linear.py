@@ -50,8 +50,8 @@ def fit_logistic(
     """Fit logistic regression to standardised features.
 
     The penalty is the one that does best on groups left out, of equals the one nearest to the
-    middle of `PENALTIES`. Where a class is in one group only, its windows would be left out with
-    all that could teach it, so nothing is chosen and the middle one is taken.
+    middle of `PENALTIES`. Where all windows of a class would be left out at once, with all that
+    could teach it, nothing is chosen and the middle one is taken.
 
     Args:
         features: (N, D).
@@ -70,7 +70,7 @@ def fit_logistic(
         StandardScaler(), LogisticRegression(max_iter=2000, random_state=seed, C=_middle())
     )
     folds = min(_FOLDS, len(np.unique(groups)))
-    if _every_class_has_two(labels, groups) and _every_fold_has_two(labels, groups, folds):
+    if folds > 1 and _every_fold_teaches_all(labels, groups, folds):
         grid = {"logisticregression__C": _from_the_middle()}  # the first of equals is taken
         search = GridSearchCV(pipeline, grid, cv=GroupKFold(folds), scoring="accuracy")
         model = search.fit(features, labels, groups=groups).best_estimator_
@@ -90,12 +90,8 @@ def _from_the_middle() -> list[float]:
     return sorted(PENALTIES, key=lambda value: abs(PENALTIES.index(value) - centre))
 
 
-def _every_class_has_two(labels: NDArray[np.int64], groups: NDArray[Any]) -> bool:
-    """Tell whether every class is in two groups at least."""
-    return all(len(np.unique(groups[labels == label])) > 1 for label in np.unique(labels))
-
-
-def _every_fold_has_two(labels: NDArray[np.int64], groups: NDArray[Any], folds: int) -> bool:
-    """Tell whether what remains in every fold has two classes at least to learn from."""
+def _every_fold_teaches_all(labels: NDArray[np.int64], groups: NDArray[Any], folds: int) -> bool:
+    """Tell whether what remains in every fold has all the classes."""
     parts = GroupKFold(folds).split(labels, labels, groups)
-    return all(len(np.unique(labels[kept])) > 1 for kept, _ in parts)
+    classes = len(np.unique(labels))
+    return all(len(np.unique(labels[kept])) == classes for kept, _ in parts)

@@ -89,17 +89,34 @@ class Sources:
         return None
 
 
-def build_methods(names: Sequence[str], sources: Sources, budget: Budget) -> list[Method]:
-    """Make methods ready to be asked; a run is trained here where one is needed and not given.
+def check_sources(names: Sequence[str], sources: Sources) -> None:
+    """Make sure that methods have what they need, before hours are spent on others.
 
     Raises:
-        UsageError: something that a method needs was not given.
+        UsageError: something that a method needs was not given, or the unlabelled clips are of
+            several categories.
         CheckpointError: the run will not do.
         DataError: the unlabelled clips or the weights cannot be read.
     """
     for name in names:
         if (why := sources.lacking(name)) is not None:
             raise UsageError(f"{name} {why}")
+    if sources.run is not None:
+        load_discriminator(sources.run, sources.width)
+    if sources.unlabelled is not None:
+        only_category(sources.unlabelled)
+    if "imagenet" in names:
+        _imagenet(sources)
+
+
+def build_methods(names: Sequence[str], sources: Sources, budget: Budget) -> list[Method]:
+    """Make methods ready to be asked; a run is trained here where one is needed and not given.
+
+    Args:
+        names: of the methods; `check_sources` was asked about them.
+        sources: what they start from.
+        budget: how long they train.
+    """
     return _Builder(sources, budget).build(names)
 
 
@@ -131,7 +148,7 @@ class _Builder:
         if name == "vgan-finetune":
             return FineTuned(self.pretrained, budget.fine_tuning)
         if name == "imagenet":
-            return self._imagenet()
+            return _imagenet(self.sources)
         plain: dict[str, Method] = {
             "stip": Stip("native", budget.bag),
             "stip-64": Stip("small", budget.bag),
@@ -160,7 +177,7 @@ class _Builder:
         from vgan.training.loop import train
 
         clips = self.sources.unlabelled
-        assert clips is not None  # `lacking` was asked
+        assert clips is not None  # `check_sources` was asked
         config = resolve_config(
             "two-stream", "small", "paper",
             device=str(self.sources.device), width=self.sources.width,
@@ -169,10 +186,10 @@ class _Builder:
         run = self.sources.out / "vgan"
         return train(config, clips, run, resume=True, device=self.sources.device)
 
-    def _imagenet(self) -> Method:
-        from vgan.data.manifest import sha256_of
-        from vgan.representation.imagenet import ImageNet, load_features
 
-        assert self.sources.imagenet is not None  # `lacking` was asked
-        network = load_features(self.sources.imagenet)
-        return ImageNet(network, sha256_of(self.sources.imagenet))
+def _imagenet(sources: Sources) -> Method:
+    from vgan.data.manifest import sha256_of
+    from vgan.representation.imagenet import ImageNet, load_features
+
+    assert sources.imagenet is not None  # `lacking` was asked
+    return ImageNet(load_features(sources.imagenet), sha256_of(sources.imagenet))

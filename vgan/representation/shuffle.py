@@ -22,7 +22,6 @@ from torch import Tensor, nn
 from vgan.representation.frame_network import FrameNetwork
 from vgan.representation.unlabelled import UnlabelledClips
 
-NEGATIVES = 0.75
 SHORTEST, LONGEST = 6, 15  # frames between b and d
 _ALIKE = 1.0  # mean level difference (of 255) under which two frames look the same
 _TRIES = 8

@@ -7,14 +7,15 @@ labels always means the same ones and others.
 
 import hashlib
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 
 import numpy as np
 
 from vgan.data.actions import ActionSet, ActionSplit, ActionVideo
 from vgan.errors import UsageError
 
-SHARES = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
+_ATTEMPTS = 100  # at dealing groups out, of which nearly always the first will do
 
 
 def group_folds(actions: ActionSet, folds: int, seed: int = 0) -> tuple[ActionSplit, ...]:
@@ -26,7 +27,7 @@ def group_folds(actions: ActionSet, folds: int, seed: int = 0) -> tuple[ActionSp
         seed: of the order in which groups are dealt out.
 
     Returns:
-        Splits `fold-1`, `fold-2`...; no group is in both halves of any.
+        Splits `fold-1`, `fold-2`...; no group is in both halves of any, every class is.
 
     Raises:
         UsageError: too few groups for so many folds; the message names the class.
@@ -54,22 +55,39 @@ def group_folds(actions: ActionSet, folds: int, seed: int = 0) -> tuple[ActionSp
 
 
 def _deal(actions: ActionSet, folds: int, seed: int) -> dict[str, int]:
-    """Give each group a fold: the one that has fewest videos of the group's classes so far."""
-    members: dict[str, list[ActionVideo]] = defaultdict(list)
+    """Give each group a fold so that every class is in every fold."""
+    members: dict[str, list[str]] = defaultdict(list)
     for video in actions.videos:
-        members[video.group].append(video)
-    names = sorted(members)
-    order = np.random.default_rng(seed).permutation(len(names))
-    filled: dict[tuple[int, str], int] = defaultdict(int)
+        members[video.group].append(video.label)
+    chance = np.random.default_rng(seed)
+    for attempt in range(_ATTEMPTS):
+        order = [sorted(members)[i] for i in chance.permutation(len(members))]
+        if not attempt:
+            # Groups of many videos first, so that the last ones can even the folds out.
+            order.sort(key=lambda name: -len(members[name]))
+        dealt, filled = _dealt_in_turn(order, members, folds)
+        lacking = sorted(
+            label for label in actions.classes for fold in range(folds) if not filled[fold, label]
+        )
+        if not lacking:
+            return dealt
+    raise UsageError(
+        f"--folds {folds}: in {_ATTEMPTS} ways of dealing the groups out some class was in too few "
+        f"folds (the last time {lacking[0]!r}); take fewer folds, or leave the class out"
+    )
+
+
+def _dealt_in_turn(
+    order: list[str], members: Mapping[str, list[str]], folds: int
+) -> tuple[dict[str, int], Counter[tuple[int, str]]]:
+    """Give each group the fold that has fewest videos of its classes so far; count them."""
+    filled: Counter[tuple[int, str]] = Counter()
     dealt: dict[str, int] = {}
-    # Groups of many videos first, so that the last ones can even the folds out.
-    for name in sorted((names[i] for i in order), key=lambda name: -len(members[name])):
-        labels = [video.label for video in members[name]]
-        loads = [sum(filled[fold, label] for label in labels) for fold in range(folds)]
+    for name in order:
+        loads = [sum(filled[fold, label] for label in members[name]) for fold in range(folds)]
         dealt[name] = int(np.argmin(loads))
-        for label in labels:
-            filled[dealt[name], label] += 1
-    return dealt
+        filled.update((dealt[name], label) for label in members[name])
+    return dealt, filled
 
 
 def take_share(split: ActionSplit, share: float, seed: int) -> tuple[ActionVideo, ...]:

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vgan.data.dataset import open_dataset
-from vgan.data.manifest import ManifestError, read_manifest
-from vgan.errors import DataError, UsageError
+from vgan.data.listing import training_categories
+from vgan.errors import UsageError
 from vgan.representation.protocol import ActionData, Task
 
 
@@ -35,14 +35,11 @@ def only_category(folder: Path) -> str:
     """Return the category of a clip folder that has one.
 
     Raises:
-        DataError: there is no manifest to read.
+        DataError: there are no training clips.
         UsageError: there are several.
     """
-    try:
-        found = sorted({record.category for record in read_manifest(folder)})
-    except ManifestError as error:
-        raise DataError(str(error)) from None
-    if len(found) != 1:
+    found = training_categories(folder)
+    if len(found) > 1:
         raise UsageError(
             f"{folder}: holds the categories {', '.join(found)}; cut the videos again with "
             "`vgan ingest --category all` to learn from all of them"

@@ -38,7 +38,7 @@ def convert(
         steps: it was trained for. Default: the number in a file name like `iter65000_net.t7`.
 
     Raises:
-        UsageError: `out` is in use, the steps are not known, or the category is no slug.
+        UsageError: `out` is in use, the category is no slug, or the steps are not known.
         DataError: the file cannot be read or holds another network.
         WriteError: the disk is full or the folder cannot be written.
     """
@@ -46,14 +46,15 @@ def convert(
         raise UsageError(f"{out}: is in use; give a new folder")
     if not SLUG.fullmatch(category):
         raise UsageError(f"category {category!r} is not a slug (lower-case letters, digits, - .)")
-    named = _ITERATIONS.search(file.name)
-    if steps is None and named is None:
-        raise UsageError(f"{file.name} does not say how long it was trained; give --steps")
-    steps = int(cast(re.Match[str], named)[1]) if steps is None else steps
     try:
         found = build_released(read_torch7(file))
     except OtherModelError as error:
         raise DataError(f"{file}: {error}") from None
+    if steps is None:
+        named = _ITERATIONS.search(file.name)
+        if named is None:
+            raise UsageError(f"{file.name} does not say how long it was trained; give --steps")
+        steps = int(named[1])
     config = resolve_config(
         found.model, "paper", "paper", category=category, steps=steps, width=found.width,
         latent=found.latent, dtype="float32",

@@ -11,6 +11,7 @@ import torch
 
 from vgan.data.dataset import ClipDataset
 from vgan.data.files import write_atomic
+from vgan.data.listing import training_categories
 from vgan.errors import UsageError
 from vgan.training.config import TrainConfig, check_config, option_name, to_json
 from vgan.training.record import versions
@@ -21,6 +22,24 @@ logger = logging.getLogger(__name__)
 NAMED_SKIPPED = 10  # clips named on the terminal; all of them are in data.json
 # What may differ when a run is resumed: it changes what is written, not what is learnt.
 FREE_ON_RESUME = ("sample_every", "checkpoint_every")
+
+
+def only_category(data: Path) -> str:
+    """Return the category that is trained on where none is named: the only one there is.
+
+    Args:
+        data: the clip folder; or a list of stacked clips, which have none and are called `all`.
+
+    Raises:
+        UsageError: there are several; the message names them.
+        DataError: no such folder, or no training clips in it.
+    """
+    if data.is_file():
+        return "all"
+    found = training_categories(data)
+    if len(found) > 1:
+        raise UsageError(f"give --category; there are {', '.join(found)} in {data}")
+    return found[0]
 
 
 def resumed_config(saved: TrainConfig, **asked: Any) -> TrainConfig:
@@ -54,13 +73,19 @@ def open_folder(folder: RunFolder, config: TrainConfig, resume: bool) -> TrainCo
     """Return the settings to train with, those of the run in the folder where there is one.
 
     Raises:
-        UsageError: the folder holds a run and `resume` is off, a run of other settings, or
-            something that is no run.
+        UsageError: the folder holds a run and `resume` is off, a run of other settings or one
+            that is trained further already, or something that is no run.
     """
     if folder.config.is_file():
         if not resume:
             raise UsageError(f"{folder.path} already holds a run; add --resume to go on with it")
-        return resumed_config(folder.read_config(), **asdict(config))
+        config = resumed_config(folder.read_config(), **asdict(config))
+        if (step := max(folder.saved_steps(), default=0)) > config.steps:
+            raise UsageError(
+                f"cannot resume with `steps` {config.steps}: the run is trained to step {step} "
+                "already; leave it out or start a new run with another --out"
+            )
+        return config
     if folder.path.exists() and not folder.path.is_dir():
         raise UsageError(f"{folder.path} is a file; --out must be a new folder")
     begun = {folder.data.name, folder.versions.name}

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.tensorboard.writer import SummaryWriter
 
 from vgan.data.files import write_atomic
 from vgan.training.run import RunFolder
@@ -25,6 +24,9 @@ class MetricsLog:
     """
 
     def __init__(self, folder: RunFolder, step: int) -> None:
+        # Here: half a second that only the process that writes pays.
+        from torch.utils.tensorboard.writer import SummaryWriter
+
         self.warnings: list[str] = []
         kept = _lines_until(folder.metrics, step)
         self.warnings.extend(line["warning"] for line in kept if "warning" in line)

@@ -312,13 +312,13 @@ def test_a_lock_is_held_by_one_at_a_time(tmp_path):
 def test_two_runs_never_put_the_manifest_together_at_once(tmp_path, video, monkeypatch):
     inside, together = threading.Barrier(2), []
 
-    def watched(out: Path, test_share: float) -> Ledger:
+    def watched(out: Path, *asked: object) -> Ledger:
         try:
             inside.wait(timeout=0.5)
             together.append(out)
         except threading.BrokenBarrierError:  # nobody else came in
             inside.reset()
-        return gather(out, test_share)
+        return gather(out, *asked)
 
     monkeypatch.setattr("vgan.data.clips.gather", watched)
     paths = [video(f"golf/{number}.mp4", frames=8, seed=number) for number in range(2)]

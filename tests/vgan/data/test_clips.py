@@ -232,6 +232,65 @@ def test_more_inputs_join_the_folder(tmp_path, video):
     assert {"golf", "beach"} == {r.category for r in read_manifest(tmp_path / "out")}
 
 
+def test_clips_of_a_video_that_is_gone_stay_until_they_are_to_be_forgotten(tmp_path, video):
+    kept, gone, bad = video("golf/a.mp4"), video("golf/b.mp4", seed=1), video("golf/c.mp4", size=8)
+    out = tmp_path / "out"
+    ingest([kept.parent], out, **SMALL)
+    (clip,) = out.glob("golf/b-*-000000.mp4")
+    for copy in (".shards/golf-train-0.u8", f"preview/{clip.name}"):
+        (out / copy).parent.mkdir()
+        (out / copy).touch()
+    gone.unlink()
+    bad.unlink()
+
+    report = ingest([kept.parent], out, **SMALL)
+    assert (report.clips, report.failed) == (10, 1)
+    assert report.details() == [
+        "no longer there: 2 videos, 5 clips stay; --forget-missing deletes them "
+        "(golf/b.mp4, golf/c.mp4)"
+    ]
+
+    report = ingest([kept.parent], out, forget_missing=True, **SMALL)
+    assert (report.clips, report.failed) == (5, 0)
+    assert "2 videos, 5 clips deleted (golf/b.mp4, golf/c.mp4)" in report.details()[0]
+    assert {r.origin.video for r in read_manifest(out)} == {"golf/a.mp4"}
+    assert not [path for path in out.rglob("*") if path.name.startswith("b-")]
+    assert not list(out.rglob("*.u8"))
+    assert not [path for path in out.rglob("*.json*") if "golf/b.mp4" in path.read_text()]
+    assert ingest([kept.parent], out, forget_missing=True, **SMALL).details() == []
+
+
+def test_forgetting_that_was_killed_is_ended_by_the_same_command(tmp_path, video, monkeypatch):
+    kept, gone = video("golf/a.mp4"), video("golf/b.mp4", seed=1)
+    out = tmp_path / "out"
+    ingest([kept.parent], out, **SMALL)
+    gone.unlink()
+
+    def killed(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("vgan.data.ledger.remove_clips", killed)
+        with pytest.raises(KeyboardInterrupt):
+            ingest([kept.parent], out, forget_missing=True, **SMALL)
+    assert len(read_manifest(out)) == 5  # no line without its clip, wherever it was killed
+
+    ingest([kept.parent], out, forget_missing=True, **SMALL)
+    assert len(list(out.rglob("*.mp4"))) == len(read_manifest(out)) == 5
+
+
+def test_a_video_that_moved_is_not_missing(tmp_path, video):
+    first, there = video("golf/a.mp4"), tmp_path / "elsewhere/golf/a.mp4"
+    ingest([first], tmp_path / "out", **SMALL)
+    there.parent.mkdir(parents=True)
+    first.rename(there)
+    ingest([there], tmp_path / "out", **SMALL)
+
+    report = ingest([video("golf/b.mp4")], tmp_path / "out", **SMALL)
+
+    assert (report.missing, report.clips) == ({}, 10)
+
+
 _KILLED_AT_THE_SEVENTH_CLIP = """
 import os, signal, sys
 from pathlib import Path

@@ -12,6 +12,7 @@ import av
 import imageio.v3 as iio
 import numpy as np
 import pytest
+from av.video.reformatter import Colorspace
 
 from vgan.data.files import WriteError, claim_folder, write_atomic
 from vgan.data.videos import (
@@ -34,6 +35,47 @@ def test_clip_round_trip_is_exact(tmp_path, shape):
 
     assert np.array_equal(frames, video.frames)
     assert video.fps == 25
+
+
+RED = (200, 40, 60)
+LUMA = {Colorspace.ITU709: (0.2126, 0.0722), Colorspace.ITU601: (0.299, 0.114)}  # of red, of blue
+
+
+def red_video(path, width, height, meant, tag=None):
+    """Three frames of one red, as a matrix makes it YCbCr, which the file may or may not say."""
+    of_red, of_blue = LUMA[meant]
+    red, green, blue = (level / 255 for level in RED)
+    luma = of_red * red + (1 - of_red - of_blue) * green + of_blue * blue
+    planes = [16 + 219 * luma, 128 + 112 * (blue - luma) / (1 - of_blue),
+              128 + 112 * (red - luma) / (1 - of_red)]  # fmt: skip
+    sizes = [(height, width), *[(height // 2, width // 2)] * 2]
+    packed = np.concatenate(
+        [np.full(size, round(level), np.uint8).reshape(-1, width)
+         for size, level in zip(sizes, planes, strict=True)]
+    )  # fmt: skip
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        if tag is not None:
+            stream.codec_context.colorspace = tag
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(packed, format="yuv420p")))
+        container.mux(stream.encode())
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "meant", "tag"),
+    [(1280, 720, Colorspace.ITU709, None), (720, 1280, Colorspace.ITU709, None),
+     (1280, 528, Colorspace.ITU709, None), (640, 480, Colorspace.ITU601, None),
+     (1280, 720, Colorspace.ITU601, Colorspace.ITU601),
+     (640, 480, Colorspace.ITU709, Colorspace.ITU709)],
+)  # fmt: skip
+def test_colours_are_those_that_players_show(tmp_path, width, height, meant, tag):
+    red_video(tmp_path / "red.mp4", width, height, meant, tag)
+
+    shown = read_video(tmp_path / "red.mp4").frames.reshape(-1, 3).astype(int)
+
+    assert np.abs(shown - RED).max() <= 3
 
 
 @pytest.mark.parametrize("fps", [10.0, 12.5, 20.0, 25.0, 29.97, 30000 / 1001, 60.0])

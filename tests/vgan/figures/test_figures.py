@@ -6,16 +6,20 @@ import torch
 from PIL import Image
 
 from vgan.cli import main
-from vgan.data.manifest import ClipRecord, Origin, sha256_of, write_manifest
+from vgan.data.manifest import ClipRecord, Origin, write_manifest
 from vgan.data.videos import read_video, write_clip
 from vgan.errors import CheckpointError, DataError, UsageError
 from vgan.figures import gallery as gallery_room
-from vgan.figures.future import draw_future
+from vgan.figures.future import draw_future, future_of
 from vgan.figures.gallery import build_gallery
+from vgan.figures.nearest import nearest_blocks
 from vgan.figures.samples import draw_samples, samples_of
 from vgan.figures.streams import draw_streams, streams_of
 from vgan.figures.units import draw_units
 from vgan.metrics import rebuild
+from vgan.metrics.nearest import nearest_clips
+from vgan.metrics.report import NearestPairs, RunMeasures
+from vgan.prediction import picture_digest
 from vgan.sampled import run_names, sample
 from vgan.sampling import generate
 from vgan.training.run import load_run
@@ -128,25 +132,33 @@ def test_a_future_run_predicts_test_clips_and_shows_what_happened(runs, tmp_path
     assert len(read_video(tmp_path / "future-future.mp4").frames) == 32
 
 
-def test_a_folder_of_predictions_is_shown_with_its_pictures_where_they_are(tmp_path):
+@pytest.mark.parametrize("origin", ["sea.png", "videos/sea.mp4"])
+def test_a_folder_of_predictions_is_shown_with_the_very_pictures_where_they_are(
+    tmp_path, caplog, origin
+):
     picture = np.full((64, 64, 3), 200, np.uint8)
     clip = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
-    (tmp_path / "pictures").mkdir()
-    Image.fromarray(picture).save(tmp_path / "pictures/sea.png")
-    write_clip(tmp_path / "made/all/sea.mp4", clip, 20.0)
-    digest = sha256_of(tmp_path / "made/all/sea.mp4")
+    places = {name: tmp_path / name for name in ("originals", "clips", "others")}
+    # The picture is the third frame of the original, or the first of the clip cut from there.
+    write_clip(places["originals"] / "videos/sea.mp4", np.stack([clip[0], clip[1], picture]), 20.0)
+    write_clip(places["clips"] / "all/sea.mp4", np.stack([picture, clip[0]]), 20.0)
+    places["others"].mkdir()
+    for name, shown in (("originals", picture), ("others", clip[0])):
+        Image.fromarray(shown).save(places[name] / "sea.png")
+    digest = write_clip(tmp_path / "made/all/sea.mp4", clip, 20.0)
     record = ClipRecord("all/sea.mp4", digest, "future", "all", 4, 20.0, 64, 64,
-                        origin=Origin("sea.png"))  # fmt: skip
+                        origin=Origin(origin, 2 * origin.endswith("mp4")),
+                        extra={"picture_sha256": picture_digest(picture)})  # fmt: skip
     write_manifest(tmp_path / "made", [record])
     given = {}
-    for data in (None, tmp_path / "pictures"):
-        draw_future((tmp_path / "made",), tmp_path / "out", data=data, device=CPU)
-        shown = pixels(tmp_path / "out/future-made.png")
-        given[data] = (shown == 200).all(2).sum()
+    for name, data in (places | {"none": None}).items():
+        figure = future_of(tmp_path / "made", "made", 1, data, CPU, factor=1)
+        given[name] = (figure.still == 200).all(2).sum() >= 64 * 64
 
-    assert "predicted from sea.png" in (tmp_path / "out/future.html").read_text()
-    assert given[None] < 100
-    assert given[tmp_path / "pictures"] >= 128 * 128
+    assert f"predicted from {origin}" in figure.caption
+    assert given == {"originals": True, "clips": True, "others": False, "none": False}
+    assert caplog.text.count("given picture not found") == 1
+    assert f"under {places['others']}, so none is shown: of all/sea.mp4" in caplog.text
 
 
 @pytest.mark.parametrize("what", ["one-stream", "nothing"])
@@ -188,6 +200,28 @@ def test_measure_puts_runs_in_one_table_and_draws_the_nearest_pairs(runs, tmp_pa
     rows = json.loads(capsys.readouterr().out)
     assert {row["run"] for row in rows} == {"1-one-stream", "2-one-stream"}
     assert pixels(pairs).shape[1] > 400
+
+
+def test_real_pairs_are_drawn_for_every_set_of_training_clips():
+    rng = np.random.default_rng(0)
+    clips = rng.integers(0, 256, (3, 8, 64, 64, 3), np.uint8)
+    pairs = NearestPairs(clips, clips, nearest_clips(clips, clips, ["x", "y", "z"], progress=False))
+    runs = [
+        RunMeasures(name, "", against, [], pairs, pairs)
+        for name, against in (("a", "beach"), ("b", "golf"), ("c", "beach"))
+    ]
+
+    assert [name for name, _ in nearest_blocks(runs)] == ["a", "b", "c", "real-a", "real-b"]
+    assert [name for name, _ in nearest_blocks(runs[::2])] == ["a", "c", "real"]
+
+
+def test_a_picture_that_cannot_be_written_costs_no_report(runs, tmp_path, capsys):
+    arguments = ["measure", str(runs["one-stream"]), "--n", "2", "--pairs", str(tmp_path)]
+
+    assert main(arguments) == 1
+    said = capsys.readouterr()
+    assert "flicker" in said.out
+    assert f"{tmp_path}: cannot be written" in said.err
 
 
 def test_measure_takes_a_future_run_alone(runs, capsys):

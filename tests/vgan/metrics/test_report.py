@@ -47,6 +47,7 @@ def test_a_one_stream_run_has_no_mask_to_measure(measures):
 
     assert rows["background motion"].generated is None
     assert rows["mask mean"].generated is None
+    assert rows["mask mean"].note == "generated: there are no masks"
     assert rows["motion"].generated.value >= 0
     assert "mask against truth" not in rows
 
@@ -129,6 +130,23 @@ def test_diversity_is_of_clips_from_everywhere():
     assert row.real.value == pytest.approx(0.5, abs=0.01)
 
 
+def test_every_missing_measure_says_why():
+    still, moving = np.zeros((2, 1, 4, 8, 8, 3), np.uint8)
+    moving[:, 2:] = 255
+    nothing, everything = np.zeros((2, 1, 4, 8, 8), bool)
+    everything[:] = True
+    generated, real = Side(still, nothing, ["a"]), Side(moving, everything, ["b"])
+    rows = {m.name: m for m in look_measures(generated, real, 0)}
+
+    assert rows["background motion"].note == "real: the masks leave no background"
+    assert rows["mask against motion"].note == "generated: the masks are empty and nothing moves"
+    assert rows["diversity"].note == "generated: needs 2 clips; real: needs 2 clips"
+    assert all(m.note for m in rows.values() if m.generated is None or m.real is None)
+    assert [m.note for m in look_measures(generated, Side(moving, None, ["b"]), 0)][4] == (
+        "real: there are no masks"
+    )
+
+
 def test_a_missing_measure_is_a_dash_in_text_and_null_in_json(runs):
     found = measure_runs((runs["one-stream"],), n=3)
 
@@ -201,6 +219,8 @@ def test_fewer_training_clips_than_generated_ones_give_no_floor():
     assert row.generated.n == 20
     assert row.real is None
     assert row.note == "the floor needs 20 training clips, there are 19"
+    row = frechet_measure(generated, None, real, CORNER, 0, torch.device("cpu"))
+    assert row.note == "no floor: the training clips are not at hand"
 
 
 def test_frechet_distance_of_no_more_clips_than_dimensions_says_so():
@@ -229,6 +249,10 @@ def test_a_generator_that_repeats_its_training_clips_is_found_out():
     assert found["nearest training clip"].real.value > 0.3
     assert found["near copies"].generated.value == 1
     assert found["near copies"].real.value < 0.1
+
+    one_video = Side(training.clips, None, ["a"] * 40)
+    rows, _, _ = memory_measures(copies, one_video, held_out, 0)
+    assert [row.note for row in rows] == ["", *["the training clips are of one video"] * 2]
 
 
 def test_without_the_training_clips_their_rows_are_left_out_and_that_is_said(

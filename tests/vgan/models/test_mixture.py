@@ -44,7 +44,7 @@ def test_log_prob_of_one_gaussian_equals_the_closed_form():
 def test_one_gaussian_fitted_has_the_codes_mean_and_covariance():
     codes = draw(500)
 
-    mixture = GaussianMixture.fit(codes, 1, reg_covar=0.0)
+    mixture = GaussianMixture.fit(codes, 1, reg_share=0.0)
 
     assert torch.allclose(mixture.means[0], codes.double().mean(dim=0))
     assert np.allclose(mixture.covariances[0], np.cov(codes.double().numpy().T, bias=True))
@@ -83,7 +83,7 @@ def test_expectation_maximisation_equals_sklearn_from_the_same_start():
 
 def test_log_likelihood_rises_at_every_iteration():
     mixture = GaussianMixture.fit(
-        overlapping_codes(), 4, tolerance=1e-9, reg_covar=1e-12, most_iterations=60
+        overlapping_codes(), 4, tolerance=1e-9, reg_share=1e-12, most_iterations=60
     )
 
     assert len(mixture.log_likelihoods) > 5
@@ -106,6 +106,21 @@ def test_fit_with_fewer_codes_than_dimensions_samples_finite_codes():
 
     assert sampled.shape == (50, 100)
     assert sampled.isfinite().all()
+
+
+@pytest.mark.parametrize("scale", [2.0**20, 2.0**-20])
+def test_codes_of_any_scale_are_fitted_alike(scale):
+    codes = torch.randn(60, 100, generator=torch.Generator().manual_seed(0))
+    mixture = GaussianMixture.fit(codes, 2)
+
+    scaled = GaussianMixture.fit(codes * scale, 2)
+
+    assert torch.allclose(scaled.means / scale, mixture.means)
+    assert torch.allclose(scaled.covariances / scale**2, mixture.covariances)
+
+
+def test_codes_that_do_not_vary_are_fitted():
+    assert GaussianMixture.fit(torch.ones(10, 2), 1).covariances.diagonal(dim1=1, dim2=2).min() > 0
 
 
 def test_samples_have_the_mixtures_mean_and_covariance():
@@ -177,4 +192,4 @@ def test_more_components_than_codes_are_refused():
 
 def test_singular_covariances_are_refused():
     with pytest.raises(TrainingError, match="singular"):
-        GaussianMixture.fit(torch.zeros(10, 2), 1, reg_covar=0.0)
+        GaussianMixture.fit(torch.zeros(10, 2), 1, reg_share=0.0)

@@ -136,6 +136,16 @@ def test_with_one_group_of_a_class_the_middle_penalty_is_taken():
     assert fitted.model[-1].C == 1e-3
 
 
+def test_where_a_fold_would_leave_out_a_whole_class_the_middle_penalty_is_taken():
+    # The two small groups, all that class 2 has, go into one fold.
+    chance = np.random.default_rng(0)
+    groups = np.repeat(np.arange(4), [20, 20, 10, 10])
+    labels = np.where(groups > 1, 2, np.arange(60) % 2)
+    fitted = fit_logistic(features_of(labels, chance, 0.5), labels, groups, classes=3, seed=0)
+
+    assert fitted.model[-1].C == 1e-3
+
+
 def test_of_penalties_that_do_equally_well_the_middle_one_is_taken():
     chance = np.random.default_rng(0)
     labels = np.tile(np.arange(3), 42)

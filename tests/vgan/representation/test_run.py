@@ -117,7 +117,7 @@ def test_a_vgan_is_trained_where_only_unlabelled_clips_are_given(
 def test_a_task_that_cannot_be_is_refused(action_folder, tmp_path, arguments, why, capsys):
     assert represent(action_folder, tmp_path, *arguments) == 2
     assert why in capsys.readouterr().err
-    assert not (tmp_path / "results.jsonl").exists()
+    assert not list(tmp_path.iterdir())  # nothing was decoded or trained before
 
 
 def test_a_checkpoint_of_another_width_is_named(paper_run):
@@ -125,9 +125,14 @@ def test_a_checkpoint_of_another_width_is_named(paper_run):
         load_discriminator(paper_run, width=64)
 
 
-def test_a_run_without_the_paper_s_discriminator_is_refused(runs):
-    with pytest.raises(CheckpointError, match="vgan train two-stream --recipe paper"):
-        load_discriminator(runs["two-stream"])
+def test_a_run_without_the_paper_s_discriminator_is_refused_before_videos_are_decoded(
+    action_folder, runs, tmp_path, capsys
+):
+    more = ["vgan-logistic", "--run", str(runs["two-stream"])]
+
+    assert represent(action_folder, tmp_path, *more) == 1
+    assert "vgan train two-stream --recipe paper" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_features_are_computed_once_whatever_asks_again(tmp_path):
@@ -177,12 +182,18 @@ def test_an_autoencoder_gives_its_code(runs, drawn, tmp_path):
     assert out.read_bytes()[:2] == b"\x1f\x8b"
 
 
-def test_unknown_layers_and_files_are_refused(paper_run, drawn, tmp_path):
+def test_unknown_layers_and_files_are_refused_before_anything_is_read(
+    paper_run, drawn, tmp_path, monkeypatch
+):
     from vgan.representation.features import write_features
 
+    nowhere = tmp_path / "nowhere"
     with pytest.raises(UsageError, match="there are layer1, layer2"):
-        write_features(paper_run, drawn, "layer9", tmp_path / "f.csv")
+        write_features(nowhere, nowhere, "layer9", tmp_path / "f.csv")
     with pytest.raises(UsageError, match="is no autoencoder"):
         write_features(paper_run, drawn, "code", tmp_path / "f.csv")
     with pytest.raises(UsageError, match=r"name a \.csv"):
-        write_features(paper_run, drawn, "layer4", tmp_path / "f.xlsx")
+        write_features(nowhere, nowhere, "layer4", tmp_path / "f.xlsx")
+    monkeypatch.setattr("vgan.representation.features.find_spec", lambda _: None)
+    with pytest.raises(UsageError, match="Parquet needs pyarrow"):
+        write_features(nowhere, nowhere, "layer4", tmp_path / "f.parquet")

@@ -36,6 +36,25 @@ def test_a_class_with_fewer_groups_than_folds_is_named(named_set):
         group_folds(actions, 2)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_every_class_is_in_every_fold(named_set, seed):
+    # Largest groups first, both of those that jump would come into one fold.
+    counts = {"bend": {"ann": 1, "bob": 3, "dan": 1}, "jump": {"ann": 2, "dan": 1}}
+
+    for split in group_folds(named_set(counts), 2, seed):
+        for side in (split.train, split.test):
+            assert {video.label for video in side} == {"bend", "jump"}
+
+
+def test_classes_that_cannot_all_be_in_every_fold_are_refused(named_set):
+    # Of three groups two come into one fold, and each two share a class that is nowhere else.
+    shared = {"bend": ("ann", "bob"), "jump": ("bob", "cat"), "run": ("ann", "cat")}
+    counts = {label: dict.fromkeys(groups, 1) for label, groups in shared.items()}
+
+    with pytest.raises(UsageError, match="in too few folds"):
+        group_folds(named_set(counts), 2)
+
+
 def test_one_fold_is_refused(named_set):
     with pytest.raises(UsageError, match="at least 2"):
         group_folds(named_set(COUNTS), 1)

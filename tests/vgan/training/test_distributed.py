@@ -1,10 +1,15 @@
 """Two processes that share a run against one that makes it alone."""
 
+import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -31,13 +36,55 @@ SETTINGS = [
 ]  # fmt: skip
 
 
-def in_two_processes(*program: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-        *program,
-    ]  # fmt: skip
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+# Everything that two processes do here, in one start of them: the seconds go into starting.
+# `torchrun` passes a Ctrl-C on to every process; the last run's give it to themselves.
+PROGRAM = """
+import json, os, signal, sys, time
+from datetime import timedelta
+
+import torch
+from torch.distributed.distributed_c10d import _set_pg_timeout
+
+from vgan.cli import main
+from vgan.training.distributed import joined
+from vgan.training.trainers import GameTrainer
+
+begun, ended, stopped = json.loads(sys.argv[1])
+assert main(begun) == 0
+os.environ["TORCHELASTIC_USE_AGENT_STORE"] = "False"  # which lasts for one meeting
+ports = iter(sys.argv[2:])
+
+os.environ["MASTER_PORT"] = next(ports)
+assert main(ended) == 0
+
+os.environ["MASTER_PORT"] = next(ports)
+with joined(torch.device("cpu")) as world:
+    _set_pg_timeout(timedelta(seconds=0.2))
+    if world.is_first:
+        time.sleep(0.8)  # later than a sum would wait for it
+    world.wait()
+print("waited", flush=True)
+
+step = GameTrainer.step
+
+def stepped(self, real):
+    found = step(self, real)
+    if self.steps == 3:
+        os.kill(os.getpid(), signal.SIGINT)
+    return found
+
+GameTrainer.step = stepped
+os.environ["MASTER_PORT"] = next(ports)
+sys.exit(main(stopped))
+"""
+
+
+def free_ports(count: int) -> list[str]:
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [str(one.getsockname()[1]) for one in sockets]
 
 
 def weights_of(run, step=4) -> dict[str, torch.Tensor]:
@@ -72,89 +119,65 @@ def alone(drawn, tmp_path_factory):
     return run
 
 
-@pytest.mark.slow
-def test_two_processes_end_with_the_weights_of_one_and_only_the_first_writes(
-    drawn, alone, tmp_path
-):
-    out = tmp_path / "run"
-    done = in_two_processes("-m", "vgan.cli", *SETTINGS, "--data", str(drawn), "--out", str(out))
+class Together(NamedTuple):
+    """What two processes left behind: three run folders, and what was printed."""
 
-    assert done.returncode == 0, done.stderr
-    assert "FutureWarning" not in done.stderr
-    assert_same(weights_of(tmp_path / "run"), weights_of(alone))
-    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    begun: Path
+    ended: Path
+    stopped: Path
+    out: str
+    said: str
+
+
+@pytest.fixture(scope="module")
+def together(drawn, alone, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("together")
+    begun, ended, stopped = (folder / name for name in ("begun", "ended", "stopped"))
+    shutil.copytree(alone, ended)
+    RunFolder(ended).checkpoint(4).unlink()  # as if it had been killed after step 2
+    seldom = ["--steps", "20", "--checkpoint-every", "20", "--sample-every", "20"]
+    data = ["--data", str(drawn), "--out"]
+    trained = [
+        [*SETTINGS, *data, str(begun)], [*SETTINGS, *data, str(ended), "--resume"],
+        [*SETTINGS, *seldom, *data, str(stopped)],
+    ]  # fmt: skip
+    program = folder / "program.py"
+    program.write_text(PROGRAM)
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        str(program), json.dumps(trained), *free_ports(3),
+    ]  # fmt: skip
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    sys.stderr.write(done.stderr)  # shown where something fails
+    assert done.returncode != 0  # the last one was stopped
+    return Together(begun, ended, stopped, done.stdout, done.stderr)
+
+
+@pytest.mark.slow
+def test_two_processes_end_with_the_weights_of_one_and_only_the_first_writes(together, alone):
+    assert "FutureWarning" not in together.said
+    assert_same(weights_of(together.begun), weights_of(alone))
+    lines = (together.begun / "metrics.jsonl").read_text().splitlines()
     assert len(lines) == len((alone / "metrics.jsonl").read_text().splitlines())
-    assert not list((tmp_path / "run").rglob("*.part"))
+    assert not list(together.begun.rglob("*.part"))
 
 
 @pytest.mark.slow
-def test_a_run_begun_by_one_process_is_ended_by_two(drawn, alone, tmp_path):
-    run = tmp_path / "run"
-    shutil.copytree(alone, run)
-    RunFolder(run).checkpoint(4).unlink()  # as if it had been killed after step 2
-    done = in_two_processes(
-        "-m", "vgan.cli", *SETTINGS, "--data", str(drawn), "--out", str(run), "--resume"
-    )
-
-    assert done.returncode == 0, done.stderr
-    assert "resumed at step 2" in done.stderr
-    assert_same(weights_of(run), weights_of(alone))
-
-
-# `torchrun` passes a Ctrl-C on to every process; here each of them gives it to itself.
-STOPPED = """
-import os, signal, sys
-from vgan.cli import main
-from vgan.training.trainers import GameTrainer
-
-step = GameTrainer.step
-
-def stepped(self, real):
-    found = step(self, real)
-    if self.steps == 3:
-        os.kill(os.getpid(), signal.SIGINT)
-    return found
-
-GameTrainer.step = stepped
-sys.exit(main(sys.argv[1:]))
-"""
+def test_a_run_begun_by_one_process_is_ended_by_two(together, alone):
+    assert "resumed at step 2" in together.said
+    assert_same(weights_of(together.ended), weights_of(alone))
 
 
 @pytest.mark.slow
-def test_ctrl_c_at_two_processes_saves_the_step_at_which_they_ask_each_other(drawn, tmp_path):
-    run, program = tmp_path / "run", tmp_path / "stopped.py"
-    program.write_text(STOPPED)
-    settings = [*SETTINGS, "--steps", "20", "--checkpoint-every", "20", "--sample-every", "20"]
-    done = in_two_processes(str(program), *settings, "--data", str(drawn), "--out", str(run))
-
-    assert done.returncode != 0
-    assert "stopped at step 10 of 20; to go on" in done.stderr
-    assert RunFolder(run).saved_steps() == [10]
-
-
-# The first comes later than a sum would wait for it.
-LATE = """
-import time
-from datetime import timedelta
-import torch
-from torch.distributed.distributed_c10d import _set_pg_timeout
-from vgan.training.distributed import joined
-
-with joined(torch.device("cpu")) as world:
-    _set_pg_timeout(timedelta(seconds=0.2))
-    if world.is_first:
-        time.sleep(0.8)
-    world.wait()
-"""
+def test_a_process_waits_longer_for_the_first_than_for_a_sum(together):
+    assert together.out.count("waited") == 2
 
 
 @pytest.mark.slow
-def test_a_process_waits_longer_for_the_first_than_for_a_sum(tmp_path):
-    program = tmp_path / "late.py"
-    program.write_text(LATE)
-    done = in_two_processes(str(program))
-
-    assert done.returncode == 0, done.stderr
+def test_ctrl_c_at_two_processes_saves_the_step_at_which_they_ask_each_other(together):
+    assert "stopped at step 10 of 20; to go on" in together.said
+    assert RunFolder(together.stopped).saved_steps() == [10]
 
 
 @pytest.fixture

@@ -290,6 +290,8 @@ def test_more_steps_make_a_new_mixture(drawn, tiny, tmp_path):
     train(short, drawn, run)
     before = (run / "mixture.pt").read_bytes()
     train(long, drawn, run, resume=True)
+    with pytest.raises(UsageError, match="`steps` 2: the run is trained to step 4 already"):
+        train(short, drawn, run, resume=True)
     train(long, drawn, tmp_path / "whole")
 
     assert (run / "mixture.pt").read_bytes() != before

@@ -1,7 +1,7 @@
 """Runs killed with SIGKILL, in real processes, end bit for bit like one that was left alone."""
 
+import json
 import random
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -19,45 +19,71 @@ SETTINGS = [
     "--seed", "3", "--checkpoint-every", "2", "--sample-every", "100", "--device", "cpu",
 ]  # fmt: skip
 
-# The same program, with one line changed: it kills itself at a chosen moment.
-KILLED_IN_STEP = """
-import os, signal, sys
+MODELS = {
+    "two-stream": "stabilised", "one-stream": "paper", "autoencoder": "stabilised",
+    "future": "stabilised",
+}  # fmt: skip
+
+# One process that has imported everything, and a copy of it for every run, which kills itself in a
+# step or right before a checkpoint gets its name.
+KILLED = """
+import json, os, signal, sys
+import torch._dynamo  # which the first optimiser would import, in every copy
+import vgan.training.loop
+from vgan.cli import main
 from vgan.training import trainers
-from vgan.cli import main
 
-kind, number = getattr(trainers, sys.argv[1]), int(sys.argv[2])
-step, done = kind.step, []
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
 
-def stepped(self, real):
-    done.append(1)
-    metrics = step(self, real)
-    if len(done) == number:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return metrics
+def killed_in_step(number):
+    done = []
+    def in_place_of(step):
+        def stepped(self, real):
+            done.append(1)
+            metrics = step(self, real)
+            return die() if len(done) == number else metrics
+        return stepped
+    for kind in (trainers.GameTrainer, trainers.AutoencoderTrainer):
+        kind.step = in_place_of(kind.step)
 
-kind.step = stepped
-sys.exit(main(sys.argv[3:]))
+def killed_in_saving(name):
+    replace = os.replace
+    os.replace = lambda source, target: (
+        die() if str(target).endswith(name) else replace(source, target)
+    )
+
+for moment, arguments in json.loads(sys.argv[1]):
+    child = os.fork()
+    if not child:
+        (killed_in_saving if isinstance(moment, str) else killed_in_step)(moment)
+        os._exit(main(arguments))
+    assert os.waitpid(child, 0)[1] == signal.SIGKILL, arguments
 """
-KILLED_IN_SAVING = """
-import os, signal, sys
-from vgan.cli import main
-
-replace = os.replace
-
-def replaced(source, target):
-    if str(target).endswith(sys.argv[1]):
-        os.kill(os.getpid(), signal.SIGKILL)
-    replace(source, target)
-
-os.replace = replaced
-sys.exit(main(sys.argv[2:]))
-"""
 
 
-def killed(script: str, *arguments: str) -> None:
-    command = [sys.executable, "-c", script, *arguments]
+def training(model: str, data: Path) -> list[str]:
+    return ["train", model, "--data", str(data), "--recipe", MODELS[model], *SETTINGS]
+
+
+def saving(data: Path) -> list[str]:
+    train = ["train", "two-stream", "--data", str(data), "--recipe", "paper", *SETTINGS]
+    return [*train, "--sample-every", "4"]
+
+
+@pytest.fixture(scope="module")
+def killed(drawn, tmp_path_factory):
+    """The folder of a killed run of each model, and of one that was killed as it saved."""
+    folder = tmp_path_factory.mktemp("killed")
+    runs = []
+    for model in MODELS:
+        moment = random.Random(model).randint(1, STEPS)
+        runs.append([moment, [*training(model, drawn), "--out", str(folder / model)]])
+    runs.append(["step-0000006.pt", [*saving(drawn), "--out", str(folder / "saving")]])
+    command = [sys.executable, "-c", KILLED, json.dumps(runs)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
-    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    assert ended.returncode == 0, ended.stderr
+    return folder
 
 
 def assert_equal(one: object, other: object) -> None:
@@ -87,21 +113,11 @@ def same_end(first: Path, second: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("model", "recipe", "trainer"),
-    [("two-stream", "stabilised", "GameTrainer"), ("one-stream", "paper", "GameTrainer"),
-     ("autoencoder", "stabilised", "AutoencoderTrainer"), ("future", "stabilised", "GameTrainer")],
-)  # fmt: skip
-def test_a_run_killed_at_any_step_and_resumed_ends_bit_identical(
-    model, recipe, trainer, drawn, tmp_path
-):
-    chance = random.Random(f"{model} {recipe}")
-    train = ["train", model, "--data", str(drawn), "--recipe", recipe, *SETTINGS]
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert main([*train, "--out", str(whole)]) == 0
-
-    killed(KILLED_IN_STEP, trainer, str(chance.randint(1, STEPS)), *train, "--out", str(broken))
-    assert main([*train, "--out", str(broken), "--resume"]) == 0
+@pytest.mark.parametrize("model", MODELS)
+def test_a_run_killed_at_any_step_and_resumed_ends_bit_identical(model, drawn, killed, tmp_path):
+    whole, broken = tmp_path / "whole", killed / model
+    assert main([*training(model, drawn), "--out", str(whole)]) == 0
+    assert main([*training(model, drawn), "--out", str(broken), "--resume"]) == 0
 
     same_end(whole, broken)
     if model == "autoencoder":
@@ -109,13 +125,10 @@ def test_a_run_killed_at_any_step_and_resumed_ends_bit_identical(
 
 
 @pytest.mark.slow
-def test_a_run_killed_while_it_saves_goes_on_from_the_checkpoint_before(drawn, tmp_path):
-    train = ["train", "two-stream", "--data", str(drawn), "--recipe", "paper", *SETTINGS]
-    train += ["--sample-every", "4"]
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert main([*train, "--out", str(whole)]) == 0
+def test_a_run_killed_while_it_saves_goes_on_from_the_checkpoint_before(drawn, killed, tmp_path):
+    whole, broken = tmp_path / "whole", killed / "saving"
+    assert main([*saving(drawn), "--out", str(whole)]) == 0
 
-    killed(KILLED_IN_SAVING, "step-0000006.pt", *train, "--out", str(broken))
     assert RunFolder(broken).saved_steps() == [2, 4]
     # Nothing but the folder is needed to go on.
     assert main(["train", "two-stream", "--out", str(broken), "--resume"]) == 0

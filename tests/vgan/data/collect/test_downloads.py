@@ -51,7 +51,8 @@ def test_videos_are_fetched_by_id_and_those_that_are_there_stay(tmp_path, ytdlp)
     path, folder = _list(tmp_path, "a", "b", "c"), tmp_path / "100% real"
     folder.mkdir()
     (folder / "0.mov").write_bytes(b"there")
-    (folder / "1.mp4.part").write_bytes(b"half")
+    for left in ("1.mp4.part", "1.temp.mp4", "2.f137.mp4", "2.mp4.ytdl"):
+        (folder / left).write_bytes(b"half")
 
     report = download_videos(path, folder, progress=False)
 

@@ -95,8 +95,21 @@ def test_a_damaged_line_is_named_left_out_and_ends_with_an_error(tmp_path, line,
     report = find_videos(tmp_path / "l", "beach", yfcc=[tmp_path / "x.tsv"], progress=False)
 
     assert [video.id for video in read_list(tmp_path / "l")] == ["1", "2"]
-    with pytest.raises(DataError, match=rf"1 lines could not be read.*x\.tsv:2: {message}"):
+    with pytest.raises(DataError, match=rf"1 lines of x\.tsv could not.*/x\.tsv:2: {message}"):
         report.check()
+
+
+def test_damaged_lines_are_told_again_by_a_run_that_finds_all_done(tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / name).write_text(_line(name) + ("" if name == "c" else "broken\n"))
+    files = [tmp_path / name for name in ("a", "b", "c")]
+
+    first = find_videos(tmp_path / "l", "beach", yfcc=files, progress=False)
+    again = find_videos(tmp_path / "l", "beach", yfcc=files, progress=False)
+
+    assert again.damaged == first.damaged
+    with pytest.raises(DataError, match=r"^2 lines of a, b could .*/a:2: .*delete the list"):
+        again.check()
 
 
 def test_a_file_of_another_kind_is_refused_at_its_first_line(tmp_path):
