@@ -4,7 +4,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
@@ -149,6 +149,30 @@ def our_assignment(
         )
     )
     return session.scalars(query).one_or_none()
+
+
+def platform_ids(
+    session: Session, study: Study, crowd: Crowd, which: ColumnElement[bool]
+) -> set[tuple[str, str]]:
+    """Return the platform's ids of a study's sessions there, each with its worker's; only reads.
+
+    Args:
+        session: of any unit.
+        study: the study.
+        crowd: the platform.
+        which: the condition on the sessions.
+    """
+    query = (
+        select(Assignment.external_id, Worker.external_id)
+        .join(Worker)
+        .where(
+            Assignment.study_id == study.id,
+            Assignment.crowd == crowd.name,
+            Assignment.environment == crowd.environment,
+            which,
+        )
+    )
+    return {(assignment, worker) for assignment, worker in session.execute(query)}
 
 
 def lock_worker(session: Session, worker_id: int) -> None:

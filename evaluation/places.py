@@ -4,18 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
-from evaluation.arrivals import published_hits
+from evaluation.arrivals import platform_ids, published_hits
 from evaluation.budget import crowd_fee_cents
 from evaluation.creating import hits_in
 from evaluation.crowd.base import Crowd, Growing
 from evaluation.database import Database, find_study
 from evaluation.erasing import settled_digest, settled_digests
 from evaluation.offers import lacking, open_sessions, taken_places, takes_a_place
-from evaluation.schema import Assignment, AssignmentStatus, CallState, Hit, Worker
+from evaluation.schema import AssignmentStatus, CallState, Hit
 
 
 def unbooked_places(
@@ -46,7 +45,7 @@ def unbooked_places(
     # The place of a rejected one is free again where a HIT grows.
     left_out = AssignmentStatus.REJECTED if grows else None
     with db.read() as session:  # after the platform was asked: what began meanwhile is in it
-        booked = _booked(session, study, crowd, now)
+        booked = platform_ids(session, study, crowd, takes_a_place(now))
         settled = settled_digests(session, study)
     return {
         hit: sum(
@@ -57,23 +56,6 @@ def unbooked_places(
         )
         for hit, theirs in listed.items()
     }
-
-
-def _booked(
-    session: Session, study: schema.Study, crowd: Crowd, now: datetime
-) -> set[tuple[str, str]]:
-    """Return the ids of the sessions and workers that have a place in our books."""
-    query = (
-        select(Assignment.external_id, Worker.external_id)
-        .join(Worker)
-        .where(
-            Assignment.study_id == study.id,
-            Assignment.crowd == crowd.name,
-            Assignment.environment == crowd.environment,
-            takes_a_place(now),
-        )
-    )
-    return {(assignment, worker) for assignment, worker in session.execute(query)}
 
 
 @dataclass(frozen=True)

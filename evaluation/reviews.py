@@ -14,7 +14,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
-from evaluation.arrivals import our_assignment, published_hits, sessions_started
+from evaluation.arrivals import (
+    our_assignment,
+    platform_ids,
+    published_hits,
+    sessions_started,
+)
 from evaluation.clock import Clock, utc_now
 from evaluation.crowd.base import Crowd, Growing, PlatformAssignment
 from evaluation.database import Database, find_study
@@ -197,18 +202,9 @@ def _unlisted(
     session: Session, study: schema.Study, crowd: Crowd, collected: list[PlatformAssignment]
 ) -> int:
     """Count the sessions finished here that are not among what the platform lists."""
-    finished = session.execute(
-        select(Assignment.external_id, Worker.external_id)
-        .join(Worker)
-        .where(
-            Assignment.study_id == study.id,
-            Assignment.crowd == crowd.name,
-            Assignment.environment == crowd.environment,
-            Assignment.status == AssignmentStatus.SUBMITTED,
-        )
-    ).all()
+    is_finished = Assignment.status == AssignmentStatus.SUBMITTED
     listed = {(theirs.external_id, theirs.worker) for theirs in collected}
-    return sum((assignment, worker) not in listed for assignment, worker in finished)
+    return len(platform_ids(session, study, crowd, is_finished) - listed)
 
 
 def _settle(db: Database, study_id: int, crowd: Crowd, due: Due, now: Clock) -> None:

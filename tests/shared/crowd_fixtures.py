@@ -1,7 +1,6 @@
 """A study on the bundled service: both databases, workers on the site, and calls that can die."""
 
 import shutil
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -11,7 +10,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import select
-from werkzeug.serving import make_server
 
 from crashes import Clock, Killed, break_everywhere
 from evaluation import schema
@@ -25,6 +23,7 @@ from evaluation.sandbox import create_service
 from evaluation.sandbox import store as service_store
 from evaluation.schema import Environment
 from evaluation.study import Pay, Recruit, Workers
+from serving import running
 
 KEY = "AKIDREQUESTER"
 URL = "http://localhost:8000"
@@ -221,13 +220,8 @@ class Crowded:
 @pytest.fixture(scope="session")
 def crowd_front() -> Iterator[tuple[Front, str]]:
     front = Front()
-    server = make_server("127.0.0.1", 0, front, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield front, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running(front) as url:
+        yield front, url
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,14 @@
 """A study on the fake of Prolific, behind one server of the test session."""
 
 import shutil
-import threading
 from functools import partial
 
 import pytest
-from werkzeug.serving import make_server
 
 import prolific_world
 from crashes import break_everywhere
 from evaluation.prolific_sandbox import create_service
+from serving import running
 
 
 @pytest.fixture(scope="session")
@@ -23,13 +22,8 @@ def prolific_service(prolific_template):
     """The service and its URL; each test puts its own state behind it."""
     app = create_service(f"sqlite:///{prolific_template}")
     app.extensions["prolific_sandbox"].close()
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield app, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running(app) as url:
+        yield app, url
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 import re
 import shutil
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,10 +10,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.serving import make_server
 
 from evaluation.sandbox import create_service
 from evaluation.sandbox.state import Sandbox
+from serving import running
 
 START = datetime(2030, 1, 1, 12, tzinfo=UTC)
 EXTERNAL = (
@@ -23,20 +21,6 @@ EXTERNAL = (
     'AWSMechanicalTurkDataSchemas/2006-07-14/ExternalQuestion.xsd">'
     "<ExternalURL>{url}</ExternalURL><FrameHeight>0</FrameHeight></ExternalQuestion>"
 )
-
-
-@contextmanager
-def running(app: Any) -> Iterator[str]:
-    """Serve an app on a free port of loopback; yield its URL."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 class Front:
