@@ -12,7 +12,7 @@ from analysis.declared import Declared
 from analysis.load import COLUMNS
 from evaluation.database import find_study, open_database
 from evaluation.export import judgment_rows
-from evaluation.progress import first_plan
+from evaluation.planning.progress import first_plan
 from evaluation.schema import Clip
 
 

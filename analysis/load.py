@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from analysis.declared import read_declared
 from analysis.errors import JudgmentsError, UsageError
-from evaluation.columns import OPTIONAL_JUDGMENT_COLUMNS, REQUIRED_JUDGMENT_COLUMNS, names
+from evaluation.exporting.columns import OPTIONAL_JUDGMENT_COLUMNS, REQUIRED_JUDGMENT_COLUMNS, names
 
 REQUIRED = names(REQUIRED_JUDGMENT_COLUMNS)
 OPTIONAL = names(OPTIONAL_JUDGMENT_COLUMNS)

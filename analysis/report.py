@@ -42,7 +42,7 @@ from analysis.sensitivity import sensitivity
 from analysis.sessions import devices, session_funnel, survey_answers
 from analysis.table import Table, build_table
 from analysis.text import BANNER, Grid, p_text
-from evaluation.columns import JUDGMENT_COLUMNS
+from evaluation.exporting.columns import JUDGMENT_COLUMNS
 from evaluation.files import write_atomic
 
 

@@ -27,7 +27,7 @@ from analysis.variance import (
     component_variance,
     correlations,
 )
-from evaluation.stop_rule import StopRule
+from evaluation.study_file.stop_rule import StopRule
 
 SEQUENCE = "sequence"  # the method of an estimate whose interval holds at all looks
 

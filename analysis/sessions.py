@@ -18,7 +18,7 @@ from analysis.declared import choices_of, survey_choices
 from analysis.errors import JudgmentsError
 from analysis.text import Grid, percent_text
 from evaluation.database import find_study, open_database
-from evaluation.export_rows import session_rows
+from evaluation.exporting.rows import session_rows
 
 _NEEDED = ("study", "status", "seconds", "trials", "judgments")
 _USED = (*_NEEDED, "answered", "device", "screen", "refresh_hz", "survey")

@@ -16,10 +16,10 @@ from analysis.sequential import is_done
 from analysis.table import build_table
 from analysis.text import BANNER, interval_text, percent_text, text_grid
 from evaluation.database import find_study, open_database
-from evaluation.progress import CellProgress, study_progress
+from evaluation.planning.progress import CellProgress, study_progress
 from evaluation.schema import Study
-from evaluation.stop_rule import StopRule, parse_stop
 from evaluation.study import Comparison
+from evaluation.study_file.stop_rule import StopRule, parse_stop
 
 
 def sequential_status_text(

@@ -21,7 +21,7 @@ from evaluation import schema, topup
 from evaluation.clock import Clock, utc_now
 from evaluation.database import find_study, open_database
 from evaluation.links import CROWD as LINK
-from evaluation.offers import Publication, check_publishable, plan_publication
+from evaluation.publishing.offers import Publication, check_publishable, plan_publication
 from evaluation.schema import Environment
 from evaluation.storage import open_store
 from evaluation.study import Comparison

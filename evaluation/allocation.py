@@ -13,19 +13,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session, joinedload
 
-from evaluation.arrivals import check_allowance, get_worker, local_hit, lock_worker
-from evaluation.closing import finish_session, return_session, withdraw_session
 from evaluation.errors import NothingLeft, UsageError
-from evaluation.leases import (
-    STALE,
-    UNORDERED,
-    expire_leases,
-    has_free_trial,
-    lease_trials,
-    lock_study,
-    never_shown,
-    order_trials,
-)
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
@@ -38,7 +26,19 @@ from evaluation.schema import (
     TrialKind,
     Worker,
 )
-from evaluation.session_trials import SessionTrial, arrange, draw_from_pool
+from evaluation.sessions.arrivals import check_allowance, get_worker, local_hit, lock_worker
+from evaluation.sessions.closing import finish_session, return_session, withdraw_session
+from evaluation.sessions.leases import (
+    STALE,
+    UNORDERED,
+    expire_leases,
+    has_free_trial,
+    lease_trials,
+    lock_study,
+    never_shown,
+    order_trials,
+)
+from evaluation.sessions.order import SessionTrial, arrange, draw_from_pool
 
 __all__ = [
     "expire_leases",

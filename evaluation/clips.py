@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from evaluation.errors import ClipError
-from evaluation.frames import (
+from evaluation.media.frames import (
     SUFFIXES,
     ClipInfo,
     check_name,
@@ -21,7 +21,7 @@ from evaluation.frames import (
     write_frames,
 )
 from evaluation.study import RESERVED, Source
-from evaluation.study_file import SLUG_RULE
+from evaluation.study_file.tables import SLUG_RULE
 from evaluation.threads import Progress, in_threads, silent
 from vgan.data.manifest import (
     MANIFEST_NAME,

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from evaluation.columns import (
+from evaluation.database import Database, find_study
+from evaluation.exporting.columns import (
     CLIP_COLUMNS,
     JUDGMENT_COLUMNS,
     SESSION_COLUMNS,
@@ -20,10 +21,9 @@ from evaluation.columns import (
     data_dictionary,
     names,
 )
-from evaluation.database import Database, find_study
-from evaluation.export_rows import Value, clip_rows, judgment_rows, session_rows
+from evaluation.exporting.rows import Value, clip_rows, judgment_rows, session_rows
 from evaluation.files import written_whole
-from evaluation.pseudonyms import installation_key, study_key
+from evaluation.privacy.pseudonyms import installation_key, study_key
 
 __all__ = ["ExportReport", "export_study", "judgment_rows", "session_rows"]
 

@@ -13,11 +13,11 @@ from sqlalchemy.orm import Session
 
 from evaluation.clock import Clock, utc_now
 from evaluation.database import Database, find_study
-from evaluation.erasing import is_owed, overwrite_deleted, remember_settled, scrub
 from evaluation.errors import UsageError
-from evaluation.invitations import revoke_used
-from evaluation.ledger import open_bonuses
-from evaluation.pseudonyms import forgotten_id, is_forgotten
+from evaluation.money.ledger import open_bonuses
+from evaluation.privacy.erasing import is_owed, overwrite_deleted, remember_settled, scrub
+from evaluation.privacy.pseudonyms import forgotten_id, is_forgotten
+from evaluation.publishing.invitations import revoke_used
 from evaluation.schema import Assignment, AssignmentStatus, Environment, Event, Study, Worker
 
 # What only a person's own browser says, and no export has.

@@ -18,13 +18,12 @@ from sqlalchemy.orm import Session
 from evaluation import schema
 from evaluation.budget import Cost, PairUse, check_pay, check_workers, plan_cost, short_sessions
 from evaluation.clips import equal_files
-from evaluation.consents import check_version
 from evaluation.database import Database, lock_name
-from evaluation.design import FORMAT, changed_keys, design_hash, design_of, settings_of
 from evaluation.errors import DesignChanged
-from evaluation.frames import ClipInfo
-from evaluation.leases import order_trials
-from evaluation.materials import (
+from evaluation.media.frames import ClipInfo
+from evaluation.plan import plan_trials
+from evaluation.planning.design import FORMAT, changed_keys, design_hash, design_of, settings_of
+from evaluation.planning.materials import (
     Imported,
     check_display,
     clip_files,
@@ -32,8 +31,9 @@ from evaluation.materials import (
     make_pools,
     planned_clips,
 )
-from evaluation.plan import plan_trials
-from evaluation.plan_rows import StudyRows
+from evaluation.planning.plan_rows import StudyRows
+from evaluation.sessions.consents import check_version
+from evaluation.sessions.leases import order_trials
 from evaluation.storage import MediaStore
 from evaluation.study import Study
 from evaluation.threads import Progress, silent

@@ -13,9 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
-from evaluation.answers import DETAIL_KEYS, Answer, check_answers
 from evaluation.errors import SessionClosed, TokenError, UsageError
-from evaluation.leases import counted_for_all
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
@@ -29,6 +27,8 @@ from evaluation.schema import (
     Trial,
     TrialKind,
 )
+from evaluation.sessions.answers import DETAIL_KEYS, Answer, check_answers
+from evaluation.sessions.leases import counted_for_all
 
 __all__ = [
     "DETAIL_KEYS",

@@ -2,8 +2,8 @@
 
 A published link is a row of `hit` on the crowd `link`: so many places, until a time. People come
 with an id that their site puts into the address (`[recruit.link] participant`), or with a link of
-their own (`evaluation.invitations`). The site has no interface that is called: it learns who has
-finished from the completion code or address, and pays or credits them by itself.
+their own (`evaluation.publishing.invitations`). The site has no interface that is called: it learns
+who has finished from the completion code or address, and pays or credits them by itself.
 """
 
 import hashlib
@@ -18,13 +18,11 @@ from urllib.parse import quote
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from evaluation.arrivals import check_may_start
 from evaluation.clock import Clock, utc_now
 from evaluation.database import Database, find_study
 from evaluation.errors import NothingLeft
-from evaluation.leases import lock_study
-from evaluation.offers import check_publishable, plan_publication, taken_places
 from evaluation.publish import check_public_url
+from evaluation.publishing.offers import check_publishable, plan_publication, taken_places
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
@@ -36,6 +34,8 @@ from evaluation.schema import (
     Study,
     Worker,
 )
+from evaluation.sessions.arrivals import check_may_start
+from evaluation.sessions.leases import lock_study
 from evaluation.study import Link
 
 CROWD = "link"

@@ -2,7 +2,7 @@
 
 A process killed before or after any call leaves rows in state `intended`; the next run asks the
 platform which tokens were paid before it pays one. Rewards are paid by approving, in
-`evaluation.reviews`; the rows of both are in `evaluation.ledger`.
+`evaluation.reviews`; the rows of both are in `evaluation.money.ledger`.
 """
 
 import shlex
@@ -15,14 +15,13 @@ from sqlalchemy.orm import Session
 
 from evaluation import schema
 from evaluation.budget import crowd_fee_cents
-from evaluation.bulk_bonuses import Bonus, Line, pay_in_bulk, price
 from evaluation.clock import Clock, utc_now
 from evaluation.crowd.base import BulkBonuses, Crowd, CrowdError, TokenBonuses
 from evaluation.database import Database, find_study
-from evaluation.erasing import is_gone
 from evaluation.errors import EvaluationError, UsageError
-from evaluation.leases import lock_study
-from evaluation.ledger import bonus_fee, intend_payment, payment_token
+from evaluation.money.bulk_bonuses import Bonus, Line, pay_in_bulk, price
+from evaluation.money.ledger import bonus_fee, intend_payment, payment_token
+from evaluation.privacy.erasing import is_gone
 from evaluation.schema import (
     Assignment,
     CallState,
@@ -33,6 +32,7 @@ from evaluation.schema import (
     ReviewDecision,
     Worker,
 )
+from evaluation.sessions.leases import lock_study
 
 LONGEST_REASON = 1000  # with the token in brackets, well under the platforms' limits
 

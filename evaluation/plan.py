@@ -24,8 +24,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.drawing import Indices, balance_sides, draw_pairs
 from evaluation.errors import UsageError
+from evaluation.planning.drawing import Indices, balance_sides, draw_pairs
 from evaluation.schema import TrialKind
 from evaluation.study import Comparison, Design
 

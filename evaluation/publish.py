@@ -16,11 +16,11 @@ from sqlalchemy.orm import Session
 
 from evaluation import schema
 from evaluation.clock import Clock, utc_now
-from evaluation.creating import create_intended, hits_in, recover
 from evaluation.crowd.base import Crowd, CrowdError, CrowdGone, Growing, Offer
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
-from evaluation.growing import (
+from evaluation.publishing.creating import create_intended, hits_in, recover
+from evaluation.publishing.growing import (
     NO_END,
     close_returned,
     expire_again,
@@ -32,11 +32,22 @@ from evaluation.growing import (
     with_codes,
     with_growth,
 )
-from evaluation.leases import lock_study
-from evaluation.offers import Publication, make_offer, plan_publication, stored, study_key
-from evaluation.offers import check_publishable as check_publishable
-from evaluation.places import Extension, extendable, mark_gone, plan_extension, unbooked_places
+from evaluation.publishing.offers import (
+    Publication,
+    make_offer,
+    plan_publication,
+    study_key,
+)
+from evaluation.publishing.offers import check_publishable as check_publishable
+from evaluation.publishing.places import (
+    Extension,
+    extendable,
+    mark_gone,
+    plan_extension,
+    unbooked_places,
+)
 from evaluation.schema import CallState, Environment, Hit
+from evaluation.sessions.leases import lock_study
 
 
 def check_public_url(url: str, environment: Environment) -> None:
@@ -165,7 +176,7 @@ def _intend(
     each = publication.reward_cents + publication.fee_cents
     for number, size in enumerate(publication.hits, before):
         offer = make_offer(study, publication, size, (crowd.environment, number), url)
-        details = {"offer": stored(offer), "cost_cents": size * each}
+        details = {"offer": offer.to_json(), "cost_cents": size * each}
         if isinstance(crowd, Growing):
             offer = with_codes(study, offer)
             details = growing_details(crowd, offer, publication)

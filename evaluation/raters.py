@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from evaluation.errors import UsageError
 from evaluation.schema import Choice, Side, TrialKind
-from evaluation.session_trials import opposite
+from evaluation.sessions.order import opposite
 
 RATER_SD = 0.5  # of a rater's taste for one comparison
 CLIP_SD = 0.5  # of a clip

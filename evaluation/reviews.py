@@ -14,16 +14,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
-from evaluation.arrivals import (
-    our_assignment,
-    platform_ids,
-    published_hits,
-    sessions_started,
-)
 from evaluation.clock import Clock, utc_now
 from evaluation.crowd.base import Crowd, Growing, PlatformAssignment
 from evaluation.database import Database, find_study
-from evaluation.decisions import (
+from evaluation.money.decisions import (
     STATUS,
     Due,
     intend_review,
@@ -32,11 +26,10 @@ from evaluation.decisions import (
     note_unknown,
     tick_off,
 )
-from evaluation.erasing import ALL_LISTED, last_hand_in, settled_digest, settled_digests
-from evaluation.growing import close_returned, expire_again
-from evaluation.leases import lock_study
-from evaluation.offers import once_group
-from evaluation.policy import BY_OTHERS, JUDGED, Policy, decide
+from evaluation.money.policy import BY_OTHERS, JUDGED, Policy, decide
+from evaluation.privacy.erasing import ALL_LISTED, last_hand_in, settled_digest, settled_digests
+from evaluation.publishing.growing import close_returned, expire_again
+from evaluation.publishing.offers import once_group
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
@@ -46,6 +39,13 @@ from evaluation.schema import (
     ReviewDecision,
     Worker,
 )
+from evaluation.sessions.arrivals import (
+    our_assignment,
+    platform_ids,
+    published_hits,
+    sessions_started,
+)
+from evaluation.sessions.leases import lock_study
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from evaluation.ledger import LedgerLine, ledger
-from evaluation.offers import open_sessions
-from evaluation.progress import CellProgress, StarvedTrial, starved_trials, study_progress
+from evaluation.money.ledger import LedgerLine, ledger
+from evaluation.planning.progress import CellProgress, StarvedTrial, starved_trials, study_progress
+from evaluation.publishing.offers import open_sessions
 from evaluation.schema import Assignment, CallState, Hit, Study
-from evaluation.stopped import stopped_rows
+from evaluation.sessions.stopped import stopped_rows
 
 _CALLS = {
     CallState.INTENDED: "not known to be published; run publish again",

@@ -17,11 +17,12 @@ from typing import NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from evaluation import encoding, schema
+from evaluation import schema
 from evaluation.clips import read_frames
 from evaluation.errors import ClipError
 from evaluation.files import write_atomic
-from evaluation.formats import (
+from evaluation.media import encoding
+from evaluation.media.formats import (
     SPRITE_LIMIT,
     Format,
     as_video,

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from evaluation.stop_rule import Stops
-from evaluation.study_file import SLUG_RULE, Length, Matches, OneOf, Range
+from evaluation.study_file.stop_rule import Stops
+from evaluation.study_file.tables import SLUG_RULE, Length, Matches, OneOf, Range
 
 RESERVED = frozenset({"mean"})
 HIDDEN_SOURCES = ("gold-good", "gold-bad")
@@ -246,6 +246,6 @@ def load_study(path: Path) -> Study:
         StudyFileError: it is missing, is not TOML, or a key is unknown, missing, of the wrong type
             or against a rule. The message names the file, the line, the table and the key.
     """
-    from evaluation.study_reader import read_study  # it reads into the classes above
+    from evaluation.study_file.reader import read_study  # it reads into the classes above
 
     return read_study(path)

@@ -19,12 +19,12 @@ from evaluation import schema
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
 from evaluation.freeze import Prepare
-from evaluation.leases import free_trials, lock_study, order_trials
 from evaluation.plan import CellSteps, Clips, Plan, PlannedClip, plan_more
-from evaluation.plan_rows import insert_rows
-from evaluation.progress import study_progress
+from evaluation.planning.plan_rows import insert_rows
+from evaluation.planning.progress import study_progress
 from evaluation.schema import Pair, PlanBatch, Trial, TrialKind
-from evaluation.stopped import of_rows, record_stopped, stopped_rows
+from evaluation.sessions.leases import free_trials, lock_study, order_trials
+from evaluation.sessions.stopped import of_rows, record_stopped, stopped_rows
 from evaluation.storage import MediaStore
 from evaluation.study import Comparison, Display
 from evaluation.threads import Progress, silent

@@ -16,10 +16,11 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from evaluation.arrivals import lock_worker
 from evaluation.clock import Clock, utc_now
 from evaluation.database import Database, find_study
-from evaluation.erasing import (
+from evaluation.errors import UsageError
+from evaluation.money.ledger import open_bonuses
+from evaluation.privacy.erasing import (
     GONE,
     erase_session,
     is_gone,
@@ -28,11 +29,10 @@ from evaluation.erasing import (
     remember_settled,
     scrub,
 )
-from evaluation.errors import UsageError
-from evaluation.invitations import revoke_used
-from evaluation.ledger import open_bonuses
-from evaluation.pseudonyms import pseudonym, study_key
+from evaluation.privacy.pseudonyms import pseudonym, study_key
+from evaluation.publishing.invitations import revoke_used
 from evaluation.schema import Assignment, AssignmentStatus, Event, Payment, Study, Worker
+from evaluation.sessions.arrivals import lock_worker
 
 _PSEUDONYM = re.compile(r"w-[a-z2-7]{16}")
 

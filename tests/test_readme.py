@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from evaluation.frames import write_frames
+from evaluation.media.frames import write_frames
 from vgan.cli import main
 
 ROOT = Path(__file__).parents[1]

@@ -17,7 +17,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from evaluation import schema
 from evaluation.database import Database, find_study, open_database
 from evaluation.errors import DatabaseError, UsageError
-from evaluation.progress import has_simulated
+from evaluation.planning.progress import has_simulated
 from evaluation.storage import IMMUTABLE, MediaStore
 
 _MAX_BODY = 64 * 1024  # a judgment has about 2 kB

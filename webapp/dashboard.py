@@ -34,8 +34,8 @@ from flask.typing import ResponseReturnValue
 
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
-from evaluation.pausing import set_paused
-from evaluation.pseudonyms import installation_key
+from evaluation.privacy.pseudonyms import installation_key
+from evaluation.publishing.pausing import set_paused
 from webapp import now, services
 from webapp.dashboard_charts import share, side_plot, speed_columns, speed_place, time_columns
 from webapp.dashboard_child import run_child

@@ -67,7 +67,7 @@ def tables(db: str, study: str) -> dict[str, Any]:
     """
     from analysis.declared import Declared
     from evaluation.database import find_study, open_database
-    from evaluation.progress import study_progress
+    from evaluation.planning.progress import study_progress
 
     database = open_database(db)
     try:
@@ -89,7 +89,7 @@ def _table(db: str, study: str, question: str, rule: str | None) -> dict[str, An
     from analysis.load import load_judgments
     from analysis.sequential import is_done
     from analysis.table import build_table
-    from evaluation.stop_rule import parse_stop
+    from evaluation.study_file.stop_rule import parse_stop
 
     judgments = load_judgments(db, study=study, question=question)
     table = build_table(judgments, rules_for(judgments, ()))

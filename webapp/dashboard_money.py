@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from evaluation.ledger import session_fee_cents
-from evaluation.offers import takes_a_place
+from evaluation.money.ledger import session_fee_cents
+from evaluation.publishing.offers import takes_a_place
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from evaluation.commands.options import DATABASE_URL
 from evaluation.database import Database, find_study
 from evaluation.engine import typed
-from evaluation.progress import CellProgress, StarvedTrial, starved_trials, study_progress
+from evaluation.planning.progress import CellProgress, StarvedTrial, starved_trials, study_progress
 from evaluation.schema import Environment, Event, Study
-from evaluation.stopped import stopped_rows
+from evaluation.sessions.stopped import stopped_rows
 from webapp.dashboard_counts import (
     Pace,
     Sessions,

@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, aliased
 
-from evaluation.export_rows import loops_of, reported_loops
-from evaluation.pseudonyms import pseudonym
+from evaluation.exporting.rows import loops_of, reported_loops
+from evaluation.privacy.pseudonyms import pseudonym
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,

@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from evaluation.database import find_study
 from evaluation.errors import NothingLeft
-from evaluation.invitations import find_invitation
 from evaluation.links import CROWD, link_settings, read_participant, session_for
+from evaluation.publishing.invitations import find_invitation
 from evaluation.schema import Hit, Study
 from webapp import now, services
 from webapp.local import closed

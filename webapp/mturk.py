@@ -15,16 +15,16 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
-from evaluation.arrivals import (
+from evaluation.database import find_study
+from evaluation.errors import NothingLeft
+from evaluation.publishing.offers import study_key
+from evaluation.schema import Study
+from evaluation.sessions.arrivals import (
     being_published,
     check_arrival,
     check_may_start,
     published_hit,
 )
-from evaluation.database import find_study
-from evaluation.errors import NothingLeft
-from evaluation.offers import study_key
-from evaluation.schema import Study
 from webapp import now, services
 from webapp.local import closed
 from webapp.refusals import refusal

@@ -16,11 +16,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
-from evaluation.arrivals import being_published, check_arrival, published_hit
 from evaluation.database import find_study
 from evaluation.errors import NothingLeft
-from evaluation.offers import study_key
+from evaluation.publishing.offers import study_key
 from evaluation.schema import Assignment, Hit, Study, Worker
+from evaluation.sessions.arrivals import being_published, check_arrival, published_hit
 from webapp import now, services
 from webapp.local import closed
 from webapp.refusals import refusal

@@ -17,7 +17,12 @@ from evaluation.allocation import (
     local_hit,
     start_session,
 )
-from evaluation.arrivals import (
+from evaluation.errors import DatabaseError, EvaluationError, NothingLeft, TokenError
+from evaluation.judgments import record_judgment_at
+from evaluation.links import CROWD as LINK
+from evaluation.links import check_place, claim_place, completion_url
+from evaluation.schema import Assignment, AssignmentStatus, Hit, Study
+from evaluation.sessions.arrivals import (
     check_may_start,
     lock_worker,
     published_hit,
@@ -25,14 +30,9 @@ from evaluation.arrivals import (
     sessions_started,
     superseded_sessions,
 )
-from evaluation.closing import return_session
-from evaluation.consents import note_consent
-from evaluation.errors import DatabaseError, EvaluationError, NothingLeft, TokenError
-from evaluation.judgments import record_judgment_at
-from evaluation.links import CROWD as LINK
-from evaluation.links import check_place, claim_place, completion_url
-from evaluation.schema import Assignment, AssignmentStatus, Hit, Study
-from evaluation.tokens import PageToken, read_token, sign_token
+from evaluation.sessions.closing import return_session
+from evaluation.sessions.consents import note_consent
+from evaluation.sessions.tokens import PageToken, read_token, sign_token
 from webapp import now, services
 from webapp.receipts import receipt
 from webapp.refusals import refusal, refuse, unavailable

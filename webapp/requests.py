@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from evaluation.answers import Answer
 from evaluation.errors import EvaluationError
 from evaluation.schema import Choice
+from evaluation.sessions.answers import Answer
 
 _MAX_DETAILS = 16_000  # characters of JSON
 _MAX_MS = 7 * 24 * 3600 * 1000.0

@@ -1,7 +1,7 @@
 """A signed note of who wants to rate, made by the page's entry and kept in its URL.
 
-A ticket names a session that may not exist yet; the token of `evaluation.tokens` stands for one
-that does. Entries for other crowds make tickets from what their platform puts into the URL.
+A ticket names a session that may not exist yet; the token of `evaluation.sessions.tokens` stands
+for one that does. Entries for other crowds make tickets from what their platform puts into the URL.
 """
 
 from dataclasses import astuple, dataclass

@@ -24,7 +24,7 @@ from evaluation.commands.options import (
 if TYPE_CHECKING:
     from evaluation.crowd.base import Crowd
     from evaluation.database import Database
-    from evaluation.offers import Publication
+    from evaluation.publishing.offers import Publication
 
 
 @contextmanager
@@ -142,8 +142,8 @@ def extend(db: str, study: str | None, crowd: str, sandbox: bool, hours: float, 
 
     Where that puts places on offer again, what they cost is shown and confirmed first.
     """
-    from evaluation.places import Extension
     from evaluation.publish import extend as run
+    from evaluation.publishing.places import Extension
 
     def confirm(plan: Extension) -> bool:
         return agreed(

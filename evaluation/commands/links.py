@@ -69,7 +69,7 @@ def links(
     The link itself is opened by `publish --crowd link`. Nothing is stored about who gets which.
     """
     from evaluation.database import open_database
-    from evaluation.invitations import make_invitations, revoke
+    from evaluation.publishing.invitations import make_invitations, revoke
 
     if (n is None) != (out is None):
         raise UsageError("--n N and --out FILE go together")
@@ -97,8 +97,8 @@ def codes(db: str, study: str | None, sandbox: bool, out: Path) -> None:
 
     The file has the participants' ids there: it is for approving, not for sharing.
     """
-    from evaluation.codes import write_codes
     from evaluation.database import open_database
+    from evaluation.publishing.codes import write_codes
 
     database = open_database(db)
     try:

@@ -36,7 +36,7 @@ def review(
 
     Who is left out of a table is decided by the analysis, not here.
     """
-    from evaluation.policy import Policy
+    from evaluation.money.policy import Policy
     from evaluation.reviews import ReviewPlan
     from evaluation.reviews import review as run
 
@@ -134,7 +134,7 @@ def _cancel(
     yes: bool,
     dry_run: bool,
 ) -> None:
-    from evaluation.cancelling import Cancellation, cancel_bonuses
+    from evaluation.money.cancelling import Cancellation, cancel_bonuses
 
     def confirm(plan: Cancellation) -> bool:
         return agreed(

@@ -29,7 +29,7 @@ def withdraw(
     in every study of the database.
     """
     from evaluation.database import open_database
-    from evaluation.pseudonyms import installation_key
+    from evaluation.privacy.pseudonyms import installation_key
     from evaluation.withdrawing import withdraw as run
 
     database = open_database(db)
@@ -74,7 +74,7 @@ def forget(db: str, study: str | None, older_than: float | None, yes: bool, dry_
     """
     from evaluation.database import open_database
     from evaluation.forgetting import forget as run
-    from evaluation.pseudonyms import installation_key
+    from evaluation.privacy.pseudonyms import installation_key
 
     database = open_database(db)
     try:

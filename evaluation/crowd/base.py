@@ -7,9 +7,9 @@ was lost happened. What only some platforms can do is a protocol of its own at t
 """
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from evaluation.errors import EvaluationError
 from evaluation.schema import AssignmentStatus, Environment
@@ -83,6 +83,23 @@ class Offer:
     screen_out_places: int = 0
     project: str = ""
     filters: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the offer as JSON, so that a second run makes the very same call."""
+        return {
+            key: value.total_seconds() if isinstance(value, timedelta) else value
+            for key, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "Offer":
+        """Return the offer that `to_json` wrote."""
+        values: dict[str, Any] = dict(stored)
+        for key in ("lifetime", "duration", "auto_approval"):
+            values[key] = timedelta(seconds=values[key])
+        for key in ("keywords", "countries", "devices", "filters"):
+            values[key] = tuple(values.get(key, ()))
+        return cls(**values)
 
 
 @dataclass(frozen=True)
@@ -168,7 +185,7 @@ class PreparedBonuses(NamedTuple):
 class BulkBonuses(Protocol):
     """A platform that pays many bonuses by one call, which is not idempotent and says nothing.
 
-    `evaluation.bulk_bonuses` makes it safe: it writes down what had been paid before.
+    `evaluation.money.bulk_bonuses` makes it safe: it writes down what had been paid before.
     """
 
     def bonuses_paid(self, assignment: str) -> list[int]:

@@ -212,7 +212,7 @@ class Prolific:
         """Reject unless it is rejected already, in the category that its code stands for."""
         self.check_rejection(reason)
         found = self._submission(assignment)
-        # Only sessions without answers are ever rejected, see `evaluation.policy`.
+        # Only sessions without answers are ever rejected, see `evaluation.money.policy`.
         code = str(found.get("entered_code") or "")
         category = "NO_CODE" if code in _NO_CODE else "NO_DATA"
         body = {"action": "REJECT", "message": reason, "rejection_category": category}

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from evaluation import service_store
 from evaluation.prolific_sandbox.store import VERSION, Service, new_id
+from evaluation.services import store as service_store
 
 Store = service_store.Store[Service]
 Unit = service_store.Unit[Service]

@@ -5,7 +5,7 @@ from flask import Flask
 from evaluation.clock import Clock, utc_now
 from evaluation.prolific_sandbox import admin, api, site, study_calls, submission_calls
 from evaluation.prolific_sandbox.state import Sandbox
-from evaluation.service_running import serve
+from evaluation.services.running import serve
 
 MAX_REQUEST_BYTES = 4 * 2**20
 CALLS = (study_calls, submission_calls)  # imported, they add their calls to the API's blueprint

@@ -6,7 +6,7 @@ from evaluation.clock import Clock
 from evaluation.prolific_sandbox import submissions
 from evaluation.prolific_sandbox.engine import Unit, open_store
 from evaluation.prolific_sandbox.store import Fault, FaultKind, Service
-from evaluation.service_running import ANY, RunningService
+from evaluation.services.running import ANY, RunningService
 
 SETTINGS: dict[str, type | tuple[type, ...]] = {
     "token": str,

@@ -12,8 +12,8 @@ from sqlalchemy import ForeignKey, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from evaluation.crowd.addresses import PROLIFIC_SANDBOX_TOKEN
-from evaluation.service_running import FaultRow
-from evaluation.service_store import ServiceRow, enum_column, service_registry
+from evaluation.services.running import FaultRow
+from evaluation.services.store import ServiceRow, enum_column, service_registry
 
 VERSION = 1
 

@@ -7,7 +7,7 @@ the reply off; `slow` does the work, commits, and waits. A fault is used up by o
 from evaluation.sandbox.errors import PREFIX, ApiError
 from evaluation.sandbox.store import Fault, FaultKind
 from evaluation.sandbox.wire import operation_names
-from evaluation.service_running import ANY
+from evaluation.services.running import ANY
 
 MAX_SECONDS = 120.0
 

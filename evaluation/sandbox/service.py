@@ -12,7 +12,7 @@ from flask import Flask
 from evaluation.clock import Clock, utc_now
 from evaluation.sandbox import admin, api, frames, qualification_pages, worker_site
 from evaluation.sandbox.state import Sandbox
-from evaluation.service_running import serve
+from evaluation.services.running import serve
 
 MAX_REQUEST_BYTES = 4 * 2**20
 MAX_FIELDS = 10_000

@@ -9,7 +9,7 @@ from evaluation.clock import Clock
 from evaluation.sandbox import faults, lifecycle
 from evaluation.sandbox.qualification_types import add_system_types
 from evaluation.sandbox.store import DuplicateError, Fault, FaultKind, Service, Unit, open_store
-from evaluation.service_running import ANY, RunningService
+from evaluation.services.running import ANY, RunningService
 
 MAX_BALANCE_CENTS = 10**9
 

@@ -7,7 +7,7 @@ from analysis.preference import row_order
 from analysis.table import build_table
 from evaluation.database import find_study
 from evaluation.freeze import init_study
-from evaluation.progress import study_progress
+from evaluation.planning.progress import study_progress
 from evaluation.storage import LocalStore
 from evaluation.study import Comparison, load_study
 

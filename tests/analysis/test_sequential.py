@@ -10,7 +10,7 @@ from analysis.sequential import is_done, mean_at_all_looks, mixture_bound, mixtu
 from analysis.synthetic import Setting, draw_row
 from analysis.table import build_table
 from analysis.variance import Sample
-from evaluation.stop_rule import StopRule, parse_stop
+from evaluation.study_file.stop_rule import StopRule, parse_stop
 
 
 def test_mixture_reproduces_published_constants():

@@ -10,8 +10,8 @@ from analysis.stopping import look_at_question
 from analysis.topping_up import decide
 from evaluation.cli import main
 from evaluation.simulate import simulate
-from evaluation.stop_rule import parse_stop
 from evaluation.study import Comparison
+from evaluation.study_file.stop_rule import parse_stop
 
 RULE = "decided or half-width 12"
 # Everybody sees what is real; nobody can tell the two models apart.

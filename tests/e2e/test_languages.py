@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from evaluation import schema
 from evaluation.languages import built_in
-from evaluation.offers import study_key
+from evaluation.publishing.offers import study_key
 from evaluation.study import Consent, SurveyQuestion
 
 pytestmark = pytest.mark.browser

@@ -17,7 +17,6 @@ from evaluation.allocation import (
     return_session,
     withdraw_session,
 )
-from evaluation.arrivals import check_arrival, check_may_start
 from evaluation.errors import (
     NothingLeft,
     SessionClosed,
@@ -41,7 +40,8 @@ from evaluation.schema import (
     TrialKind,
     Worker,
 )
-from evaluation.session_trials import REPEAT_GAP, SessionTrial, arrange, draw_from_pool
+from evaluation.sessions.arrivals import check_arrival, check_may_start
+from evaluation.sessions.order import REPEAT_GAP, SessionTrial, arrange, draw_from_pool
 
 START = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
 AFTER_LEASE = START + timedelta(minutes=36)

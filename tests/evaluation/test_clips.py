@@ -10,7 +10,7 @@ from PIL import Image
 
 from evaluation.clips import equal_files, import_source, item_of, shared_categories
 from evaluation.errors import ClipError
-from evaluation.frames import clip_info, read_frames, write_frames
+from evaluation.media.frames import clip_info, read_frames, write_frames
 from evaluation.study import Source
 from vgan.data.manifest import read_manifest, write_manifest
 
@@ -55,7 +55,7 @@ def test_a_full_disk_leaves_no_half_written_clip(tmp_path, monkeypatch):
         path.write_bytes(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("evaluation.frames._encode_lossless", no_space)
+    monkeypatch.setattr("evaluation.media.frames._encode_lossless", no_space)
 
     with pytest.raises(ClipError, match=r"a\.mp4: cannot be written \(No space left on device\)"):
         write_frames(tmp_path / "a.mp4", _noise(), 8)

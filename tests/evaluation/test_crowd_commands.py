@@ -10,8 +10,8 @@ from evaluation import schema
 from evaluation.cli import main
 from evaluation.crowd.base import CrowdUnreachable
 from evaluation.freeze import init_study
-from evaluation.offers import plan_publication
-from evaluation.progress import StarvedTrial
+from evaluation.planning.progress import StarvedTrial
+from evaluation.publishing.offers import plan_publication
 from evaluation.sandbox import store
 from evaluation.status import Status, status_lines
 from evaluation.storage import LocalStore

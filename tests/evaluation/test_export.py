@@ -13,11 +13,11 @@ from sqlalchemy import select, update
 
 from evaluation import export as export_module
 from evaluation.allocation import finish_session, next_showing, withdraw_session
-from evaluation.columns import data_dictionary
 from evaluation.errors import EvaluationError, UsageError
 from evaluation.export import export_study, judgment_rows
+from evaluation.exporting.columns import data_dictionary
 from evaluation.judgments import Answer, record_judgment
-from evaluation.pseudonyms import KEY_VARIABLE, installation_key, pseudonym
+from evaluation.privacy.pseudonyms import KEY_VARIABLE, installation_key, pseudonym
 from evaluation.schema import Judgment, Pair, Showing, Trial, TrialKind
 
 START = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)

@@ -9,7 +9,7 @@ from evaluation.allocation import finish_session
 from evaluation.errors import UsageError
 from evaluation.export import judgment_rows, session_rows
 from evaluation.forgetting import Forgotten, forget
-from evaluation.pseudonyms import forgotten_id, is_forgotten, pseudonym, study_key
+from evaluation.privacy.pseudonyms import forgotten_id, is_forgotten, pseudonym, study_key
 from evaluation.schema import Assignment, Study, Worker
 from evaluation.withdrawing import withdraw
 

@@ -18,12 +18,12 @@ from sqlalchemy.orm import aliased
 from evaluation import freeze, schema
 from evaluation.allocation import get_worker, local_hit, start_session
 from evaluation.database import create_database, find_study
-from evaluation.design import canonical_json, design_hash
 from evaluation.errors import ClipError, DesignChanged, EvaluationError, UsageError
 from evaluation.export import export_study
-from evaluation.frames import read_frames
 from evaluation.freeze import init_study
-from evaluation.gold import spoil
+from evaluation.media.frames import read_frames
+from evaluation.planning.design import canonical_json, design_hash
+from evaluation.planning.gold import spoil
 from evaluation.schema import Environment, PlanBatch, Side, Trial, TrialKind
 from evaluation.storage import LocalStore
 from evaluation.study import load_study

@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import inspect, select, text
 
 from evaluation import schema
-from evaluation.closing import return_session
 from evaluation.crowd.base import CrowdUnreachable
 from evaluation.forgetting import forget
-from evaluation.ledger import ledger
+from evaluation.money.ledger import ledger
+from evaluation.money.policy import Policy
 from evaluation.payments import pay_bonuses
-from evaluation.policy import Policy
 from evaluation.reviews import review
+from evaluation.sessions.closing import return_session
 from evaluation.withdrawing import withdraw
 
 KEY = b"k" * 32

@@ -12,11 +12,7 @@ from sqlalchemy import select
 
 from evaluation.allocation import finish_session, get_worker, start_session
 from evaluation.cli import main
-from evaluation.codes import code_rows
-from evaluation.design import settings_of
 from evaluation.errors import NothingLeft, StudyFileError, UsageError
-from evaluation.invitations import find_invitation, make_invitations, revoke
-from evaluation.ledger import ledger
 from evaluation.links import (
     LinkFull,
     LinkOver,
@@ -28,6 +24,10 @@ from evaluation.links import (
     read_participant,
     session_for,
 )
+from evaluation.money.ledger import ledger
+from evaluation.planning.design import settings_of
+from evaluation.publishing.codes import code_rows
+from evaluation.publishing.invitations import find_invitation, make_invitations, revoke
 from evaluation.schema import Assignment, Environment, Hit, Invitation, Study
 from evaluation.study import Link, Pay, Recruit, load_study
 from evaluation.withdrawing import withdraw

@@ -10,7 +10,7 @@ from PIL import Image
 
 from evaluation.clips import import_source
 from evaluation.errors import ClipError
-from evaluation.frames import clip_info, read_frames
+from evaluation.media.frames import clip_info, read_frames
 from evaluation.study import Source
 
 

@@ -6,10 +6,10 @@ import pytest
 from sqlalchemy import select
 
 from evaluation import schema
-from evaluation.cancelling import Cancellation, cancel_bonuses
 from evaluation.crowd.base import CrowdError, CrowdUnreachable
 from evaluation.errors import EvaluationError, UsageError
-from evaluation.ledger import ledger
+from evaluation.money.cancelling import Cancellation, cancel_bonuses
+from evaluation.money.ledger import ledger
 from evaluation.payments import declared_bonus, pay_bonuses
 from evaluation.reviews import review
 from evaluation.schema import CallState, PaymentKind

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.drawing import balance_sides, draw_pairs
 from evaluation.errors import UsageError
 from evaluation.plan import PlannedClip, PlannedPair, plan_trials
-from evaluation.pools import identical_pairs, split_pool
+from evaluation.planning.drawing import balance_sides, draw_pairs
+from evaluation.planning.pools import identical_pairs, split_pool
 from evaluation.schema import TrialKind
 from evaluation.study import Comparison, Design
 

@@ -6,17 +6,15 @@ import pytest
 from sqlalchemy import select
 
 from evaluation import schema
-from evaluation.crowd.base import CrowdError, CrowdUnreachable
+from evaluation.crowd.base import CrowdError, CrowdUnreachable, Offer
 from evaluation.errors import UsageError
-from evaluation.offers import (
+from evaluation.publish import check_public_url, expire, extend, publish
+from evaluation.publishing.offers import (
     check_publishable,
     plan_publication,
-    restored,
     split_sessions,
-    stored,
     study_key,
 )
-from evaluation.publish import check_public_url, expire, extend, publish
 from evaluation.sandbox.store import Hit as ServiceHit
 from evaluation.sandbox.store import HitStatus
 from evaluation.schema import CallState, Environment
@@ -341,8 +339,8 @@ def test_a_published_study_is_not_tried_out_in_the_sandbox(crowded):
 def test_an_offer_comes_back_from_the_database_as_it_was(crowded):
     crowded.publish()
     row = crowded.rows(schema.Hit)[0]
-    offer = restored(row.details["offer"])
+    offer = Offer.from_json(row.details["offer"])
 
     assert offer.lifetime == timedelta(hours=168)
     assert offer.keywords == ("video", "choice")
-    assert restored(stored(offer)) == offer
+    assert Offer.from_json(offer.to_json()) == offer

@@ -10,8 +10,8 @@ from evaluation.allocation import withdraw_session
 from evaluation.crowd.base import CrowdUnreachable
 from evaluation.errors import UsageError
 from evaluation.forgetting import forget
-from evaluation.ledger import ledger
-from evaluation.policy import Policy
+from evaluation.money.ledger import ledger
+from evaluation.money.policy import Policy
 from evaluation.publish import extend
 from evaluation.reviews import review
 from evaluation.schema import AssignmentStatus, CallState, PaymentKind, ReviewDecision

@@ -17,7 +17,7 @@ from evaluation.allocation import has_free_trial
 from evaluation.database import create_database
 from evaluation.errors import EvaluationError, UsageError
 from evaluation.export import judgment_rows
-from evaluation.pseudonyms import pseudonym
+from evaluation.privacy.pseudonyms import pseudonym
 from evaluation.raters import (
     CLIP_SD,
     KINDS,

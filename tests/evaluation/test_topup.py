@@ -13,10 +13,10 @@ from evaluation import schema, stimuli
 from evaluation.allocation import has_free_trial, return_session
 from evaluation.database import open_database
 from evaluation.errors import NothingLeft, UsageError
-from evaluation.offers import plan_publication
 from evaluation.plan import CellSteps, PlannedClip, plan_more, plan_trials
+from evaluation.publishing.offers import plan_publication
 from evaluation.schema import Environment, Pair, PlanBatch, Trial, TrialKind
-from evaluation.stopped import STOPPING, stopped_rows
+from evaluation.sessions.stopped import STOPPING, stopped_rows
 from evaluation.study import Comparison, Design
 from evaluation.topup import Need, preview, rehearse, top_up
 

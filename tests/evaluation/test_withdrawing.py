@@ -10,13 +10,12 @@ import pytest
 from sqlalchemy import func, inspect, select, text
 
 from evaluation.allocation import finish_session, get_worker, local_hit, next_showing, start_session
-from evaluation.consents import note_consent
 from evaluation.errors import EvaluationError, UsageError
 from evaluation.export import judgment_rows, session_rows
 from evaluation.judgments import Answer, record_judgment
-from evaluation.ledger import intend_reward, ledger, settle_reward
-from evaluation.progress import study_progress
-from evaluation.pseudonyms import pseudonym, study_key
+from evaluation.money.ledger import intend_reward, ledger, settle_reward
+from evaluation.planning.progress import study_progress
+from evaluation.privacy.pseudonyms import pseudonym, study_key
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
@@ -35,6 +34,7 @@ from evaluation.schema import (
     TrialKind,
     Worker,
 )
+from evaluation.sessions.consents import note_consent
 from evaluation.withdrawing import Withdrawal, withdraw
 
 ROOT = Path(__file__).parents[2]

@@ -14,7 +14,6 @@ from sqlalchemy import select
 from crashes import Clock, Killed, break_everywhere
 from evaluation import schema
 from evaluation.allocation import finish_session, get_worker, start_session
-from evaluation.arrivals import published_hit
 from evaluation.crowd.mturk import MTurk, connect
 from evaluation.crowd.mturk_calls import Calls
 from evaluation.database import Database, find_study
@@ -22,6 +21,7 @@ from evaluation.publish import publish
 from evaluation.sandbox import create_service
 from evaluation.sandbox import store as service_store
 from evaluation.schema import Environment
+from evaluation.sessions.arrivals import published_hit
 from evaluation.study import Pay, Recruit, Workers
 from serving import running
 

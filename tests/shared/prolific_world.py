@@ -7,8 +7,6 @@ from sqlalchemy import select
 from crashes import Clock, Killed
 from evaluation import schema
 from evaluation.allocation import finish_session, get_worker, start_session
-from evaluation.arrivals import published_hit
-from evaluation.closing import withdraw_session
 from evaluation.crowd.addresses import PROLIFIC_SANDBOX_TOKEN
 from evaluation.crowd.prolific import Prolific
 from evaluation.crowd.prolific_calls import Calls
@@ -19,6 +17,8 @@ from evaluation.prolific_sandbox.site import get_participant
 from evaluation.publish import publish
 from evaluation.reviews import review
 from evaluation.schema import Environment
+from evaluation.sessions.arrivals import published_hit
+from evaluation.sessions.closing import withdraw_session
 from evaluation.study import Pay, Recruit, Workers
 
 URL = "http://localhost:8000"

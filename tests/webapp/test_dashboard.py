@@ -12,7 +12,7 @@ from evaluation import schema
 from evaluation.cli import cli
 from evaluation.database import find_study, open_database
 from evaluation.errors import UsageError
-from evaluation.pseudonyms import installation_key, pseudonym
+from evaluation.privacy.pseudonyms import installation_key, pseudonym
 from webapp import create_app
 from webapp.dashboard import TOKEN_VARIABLE, dashboard_token
 from webapp.dashboard_child import JOBS

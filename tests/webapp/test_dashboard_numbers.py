@@ -14,12 +14,12 @@ from evaluation import schema
 from evaluation.allocation import finish_session
 from evaluation.budget import crowd_fee_cents
 from evaluation.cli import cli
-from evaluation.closing import return_session, withdraw_session
 from evaluation.database import find_study, open_database
-from evaluation.offers import open_sessions
-from evaluation.pseudonyms import pseudonym
+from evaluation.privacy.pseudonyms import pseudonym
+from evaluation.publishing.offers import open_sessions
+from evaluation.sessions.closing import return_session, withdraw_session
+from evaluation.sessions.stopped import record_stopped
 from evaluation.simulate import simulate
-from evaluation.stopped import record_stopped
 from evaluation.study import Comparison
 from webapp import dashboard_workers
 from webapp.dashboard_counts import answers_by_time, pace, response_times

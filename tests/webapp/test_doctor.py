@@ -9,7 +9,7 @@ from evaluation import schema
 from evaluation.database import find_study
 from evaluation.doctor.notes import sign_note
 from evaluation.errors import UsageError
-from evaluation.pausing import set_paused
+from evaluation.publishing.pausing import set_paused
 from webapp import create_app
 from webapp.wsgi import app as wsgi_app
 

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import select
 
 from evaluation import schema
-from evaluation.consents import text_digest
 from evaluation.database import open_database
-from evaluation.invitations import make_invitations, revoke
 from evaluation.links import publish_link
+from evaluation.publishing.invitations import make_invitations, revoke
+from evaluation.sessions.consents import text_digest
 from evaluation.study import Consent, Link, Pay, Recruit
 from evaluation.withdrawing import withdraw
 

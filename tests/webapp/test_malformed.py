@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import MetaData, create_engine, select
 
-from evaluation.tokens import PageToken, sign_token
+from evaluation.sessions.tokens import PageToken, sign_token
 
 PATHS = ("/api/open", "/api/start", "/api/state", "/api/judgment", "/api/finish")
 PAGES = ("/", "/local", "/rate", "/join/{}", "/media/{}", "/mturk", "/health", "/{}", "/static/{}")

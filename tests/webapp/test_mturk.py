@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from evaluation import schema
 from evaluation.database import open_database
-from evaluation.offers import study_key
+from evaluation.publishing.offers import study_key
 from evaluation.study import Consent
 from webapp.mturk import may_submit_to
 

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import select, text
 
 from evaluation import schema
-from evaluation.closing import return_session
 from evaluation.database import open_database
-from evaluation.offers import study_key
+from evaluation.publishing.offers import study_key
 from evaluation.schema import AssignmentStatus, CallState, Environment
+from evaluation.sessions.closing import return_session
 
 STUDY, ANN, BEN, SESSION = "5" * 24, "a" * 24, "b" * 24, "c" * 24
 COMPLETE = "https://app.prolific.com/submissions/complete?cc=DONE2345"

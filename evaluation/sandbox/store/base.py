@@ -5,7 +5,7 @@ import string
 
 from sqlalchemy.orm import DeclarativeBase
 
-from evaluation.service_store import service_registry
+from evaluation.services.store import service_registry
 
 VERSION = 2
 """Schema version of the service's database; a database with another stamp is refused."""

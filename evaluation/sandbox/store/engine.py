@@ -5,9 +5,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from evaluation import service_store
 from evaluation.sandbox.store.base import VERSION
 from evaluation.sandbox.store.service import Service
+from evaluation.services import store as service_store
 
 Store = service_store.Store[Service]
 Unit = service_store.Unit[Service]

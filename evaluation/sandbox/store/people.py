@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, String, Text, UniqueConstrai
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from evaluation.sandbox.store.base import Base
-from evaluation.service_store import enum_column
+from evaluation.services.store import enum_column
 
 
 class EntryKind(enum.StrEnum):

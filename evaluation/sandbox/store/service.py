@@ -8,8 +8,8 @@ from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from evaluation.sandbox.store.base import Base
-from evaluation.service_running import FaultRow
-from evaluation.service_store import ServiceRow, enum_column
+from evaluation.services.running import FaultRow
+from evaluation.services.store import ServiceRow, enum_column
 
 
 class DuplicateError(enum.StrEnum):

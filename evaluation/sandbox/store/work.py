@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from evaluation.sandbox.store.base import Base
 from evaluation.sandbox.store.people import Account, Worker
-from evaluation.service_store import enum_column
+from evaluation.services.store import enum_column
 
 
 class HitStatus(enum.StrEnum):

@@ -6,14 +6,14 @@ import pytest
 
 from crashes import Killed
 from evaluation import schema
-from evaluation.bulk_bonuses import SETTLE
-from evaluation.creating import CLAIM
 from evaluation.crowd.base import CrowdError, CrowdUnreachable
 from evaluation.errors import UsageError
+from evaluation.money.bulk_bonuses import SETTLE
+from evaluation.money.policy import Policy
 from evaluation.payments import pay_bonuses
-from evaluation.policy import Policy
 from evaluation.prolific_sandbox import store, studies
 from evaluation.publish import expire, extend
+from evaluation.publishing.creating import CLAIM
 from evaluation.withdrawing import withdraw
 
 SHORT = "You handed in without answering."

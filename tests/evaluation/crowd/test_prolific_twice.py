@@ -7,15 +7,15 @@ from sqlalchemy import select
 
 from crashes import Killed
 from evaluation import schema
-from evaluation.bulk_bonuses import SETTLE
-from evaluation.cancelling import Cancellation, cancel_bonuses
 from evaluation.commands.crowd import publication_text
-from evaluation.creating import CLAIM
 from evaluation.crowd.base import CrowdError, CrowdUnreachable
 from evaluation.crowd.prolific_calls import PAUSES_S, TIMEOUT_S
+from evaluation.money.bulk_bonuses import SETTLE
+from evaluation.money.cancelling import Cancellation, cancel_bonuses
 from evaluation.payments import pay_bonuses
 from evaluation.prolific_sandbox import store
 from evaluation.publish import expire
+from evaluation.publishing.creating import CLAIM
 
 
 def _meanwhile(crowd, act):
@@ -225,7 +225,7 @@ def test_bonus_that_is_taken_back_while_it_is_prepared_is_not_paid(prolific):
 
 
 def test_one_payment_is_not_taken_for_two_that_an_older_version_let_wait(prolific, monkeypatch):
-    monkeypatch.setattr("evaluation.bulk_bonuses._check_alone", lambda *_: None)
+    monkeypatch.setattr("evaluation.money.bulk_bonuses._check_alone", lambda *_: None)
     world = _approved(prolific)
     for how, reason in (("before", "For speed"), ("lost", "For care")):  # only care was paid
         with pytest.raises(BaseException):  # noqa: B017, PT011 (one kill, one lost reply)

@@ -1,0 +1,156 @@
+"""Pairs whose answer is known: from a folder of good and bad clips, or spoilt on purpose.
+
+The good clip of a pair is always clip A. A spoilt clip is written without loss, so that it passes
+the same encoding as every other clip and differs from its original only in what spoilt it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from evaluation.clips import clip_name, import_source
+from evaluation.errors import ClipError, UsageError
+from evaluation.media.frames import Frames, read_frames, write_frames
+from evaluation.plan import generator
+from evaluation.study import HIDDEN_SOURCES, Source
+from evaluation.threads import Progress, silent
+from vgan.data.manifest import ClipRecord, sha256_of
+
+GOOD, BAD = HIDDEN_SOURCES
+_NOISE_SD = 80.0  # grey levels of 255: nobody who looks can miss it
+
+
+@dataclass(frozen=True)
+class GoldPair:
+    """A good clip and a bad one, with the folders their paths are relative to."""
+
+    good: ClipRecord
+    good_root: Path
+    bad: ClipRecord
+    bad_root: Path
+
+
+def spoil(frames: Frames, how: str, rng: np.random.Generator) -> Frames:
+    """Return a copy of a clip that is plainly worse.
+
+    Args:
+        frames: uint8 (T, H, W, 3).
+        how: `frame-shuffle`, `freeze` (its first frame, held) or `noise`.
+        rng: source of chance.
+
+    Returns:
+        uint8 (T, H, W, 3), never equal to the original.
+
+    Raises:
+        UsageError: the clip is a still image, or does not move, so that this would change nothing.
+    """
+    if how == "noise":
+        return _noisy(frames, rng)
+    if how == "freeze":
+        spoilt = np.repeat(frames[:1], len(frames), axis=0)
+    else:
+        spoilt = frames[_shuffled(len(frames), rng)]
+    if np.array_equal(spoilt, frames):
+        raise UsageError(f'auto = "{how}" changes nothing in a clip that does not move')
+    return spoilt
+
+
+def _noisy(frames: Frames, rng: np.random.Generator) -> Frames:
+    """Add noise, a frame at a time: in floats, a whole clip would take 24 times its bytes."""
+    noisy = np.empty_like(frames)
+    for at, image in enumerate(frames):
+        levels = image + rng.normal(0, _NOISE_SD, image.shape)
+        noisy[at] = np.clip(levels, 0, 255).round().astype(np.uint8)
+    return noisy
+
+
+def _shuffled(n: int, rng: np.random.Generator) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """An order of n frames in which hardly any two neighbours stay together."""
+    order = rng.permutation(n)
+    for _ in range(20):
+        if n < 4 or not np.any(np.diff(order) == 1):
+            break
+        order = rng.permutation(n)
+    return np.roll(np.arange(n), 1) if np.array_equal(order, np.arange(n)) else order
+
+
+def spoilt_pairs(
+    records: Sequence[ClipRecord],
+    root: Path,
+    how: str,
+    n: int,
+    assets: Path,
+    seed: int,
+    progress: Progress = silent,
+) -> list[GoldPair]:
+    """Spoil up to n clips, drawn evenly over the categories, into `assets/gold-bad/`.
+
+    Args:
+        records: clips to draw from.
+        root: the folder their paths are relative to.
+        how: see `spoil`.
+        n: how many pairs are wanted.
+        assets: the study's own folder for files it makes.
+        seed: of the study; the same seed draws and spoils the same.
+        progress: called with the stage, how many are done, and of how many.
+
+    Raises:
+        UsageError: see `spoil`; the message names the clip.
+    """
+    chosen = _spread(records, n, seed)
+    pairs = []
+    for done, record in enumerate(chosen):
+        progress("Spoiling clips for gold trials", done, len(chosen))
+        frames, fps = read_frames(root / record.clip)
+        rng = generator(seed, how, record.clip)
+        try:
+            spoilt = spoil(frames, how, rng)
+        except UsageError as error:
+            raise UsageError(f"[gold] {error}: {root / record.clip}") from error
+        suffix = ".png" if len(frames) == 1 else ".mp4"
+        target = Path(how) / Path(record.clip).with_suffix(suffix)
+        path = assets / BAD / target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_frames(path, spoilt, fps)
+        bad = replace(record, clip=target.as_posix(), source=BAD, sha256=sha256_of(path), extra={})
+        pairs.append(GoldPair(record, root, bad, assets / BAD))
+    progress("Spoiling clips for gold trials", len(chosen), len(chosen))
+    return pairs
+
+
+def _spread(records: Sequence[ClipRecord], n: int, seed: int) -> list[ClipRecord]:
+    """Draw up to n records, one category after another in turn."""
+    stacks: dict[str, list[ClipRecord]] = {}
+    for record in records:
+        stacks.setdefault(record.category, []).append(record)
+    for category, stack in stacks.items():
+        order = generator(seed, "gold", category).permutation(len(stack))
+        stacks[category] = [stack[i] for i in order.tolist()]
+    deepest = max((len(stack) for stack in stacks.values()), default=0)
+    drawn = [stack[d] for d in range(deepest) for stack in stacks.values() if d < len(stack)]
+    return drawn[:n]
+
+
+def folder_pairs(folder: Path, progress: Progress = silent) -> list[GoldPair]:
+    """Pair the clips of `good/` and `bad/` that have equal names.
+
+    Raises:
+        ClipError: a folder is missing, or a clip has no partner; the message names it.
+    """
+    sides = {}
+    for name, sub in ((GOOD, "good"), (BAD, "bad")):
+        source = Source(name=name, path=folder / sub, display_name=name)
+        records = import_source(source, progress=progress)
+        sides[sub] = {str(Path(r.clip).with_suffix("")): r for r in records}
+    good, bad = sides["good"], sides["bad"]
+    for here, there, other in ((good, bad, "bad"), (bad, good, "good")):
+        if missing := sorted(here.keys() - there.keys()):
+            raise ClipError(
+                f"{folder}: {clip_name(here[missing[0]].source, here[missing[0]])} has no partner "
+                f"of the same name in {other}/"
+            )
+    return [
+        GoldPair(good[name], folder / "good", bad[name], folder / "bad") for name in sorted(good)
+    ]

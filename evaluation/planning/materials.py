@@ -1,0 +1,154 @@
+"""What a study is made of: the clips of its sources, and pools of pairs for the checks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from evaluation.clips import (
+    clip_name,
+    import_source,
+    item_of,
+    shared_categories,
+)
+from evaluation.media.formats import check_alike
+from evaluation.media.frames import ClipInfo
+from evaluation.plan import PlannedClip, PlannedPair
+from evaluation.planning.gold import GoldPair, folder_pairs, spoilt_pairs
+from evaluation.planning.pools import identical_pairs, split_pool
+from evaluation.schema import Clip, TrialKind
+from evaluation.study import Study
+from evaluation.threads import Progress, silent
+from vgan.data.manifest import ClipRecord
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What the folders hold: clips of each source, categories, and gold of a folder."""
+
+    clips: dict[str, list[ClipRecord]]
+    categories: tuple[str, ...]
+    gold: list[GoldPair]
+
+    @property
+    def records(self) -> list[ClipRecord]:
+        """Every clip once, in a fixed order."""
+        held = [record for records in self.clips.values() for record in records]
+        return held + [r for pair in self.gold for r in (pair.good, pair.bad)]
+
+
+@dataclass(frozen=True)
+class Pools:
+    """Pairs for session trials, and the spoilt clips made for them."""
+
+    pairs: list[tuple[TrialKind, PlannedPair]]
+    gold: list[GoldPair]
+
+
+def import_clips(
+    study: Study, progress: Progress = silent, known: Mapping[str, ClipInfo] | None = None
+) -> Imported:
+    """Read the clips of every source that is compared or spoilt, and of a gold folder.
+
+    Args:
+        study: the study file.
+        progress: called with the stage, how many are done, and of how many.
+        known: what files are, by SHA-256; they are not decoded again.
+
+    Raises:
+        ClipError: see `import_source`, `shared_categories` and `folder_pairs`.
+    """
+    compared = study.design.compared
+    wanted = compared | {study.gold.source}
+    clips = {
+        s.name: import_source(
+            s, categories=study.design.categories, progress=progress, known=known or {}
+        )
+        for s in study.sources
+        if s.name in wanted
+    }
+    categories = shared_categories(
+        {name: held for name, held in clips.items() if name in compared}, study.design.categories
+    )
+    if study.design.pairing == "item":
+        clips = {n: [replace(r, item=item_of(r)) for r in held] for n, held in clips.items()}
+    gold = folder_pairs(study.gold.folder, progress) if study.gold.folder else []
+    return Imported(clips, categories, gold)
+
+
+def check_display(study: Study, imported: Imported) -> None:
+    """Refuse clips of the sources that differ in what [display] says nothing about.
+
+    Raises:
+        UsageError: see `check_alike`.
+    """
+    clips = [
+        Clip(name=clip_name(source, r), frames=r.frames, fps=r.fps, width=r.width, height=r.height)
+        for source, records in imported.clips.items()
+        for r in records
+    ]
+    check_alike(clips, study.display)
+
+
+def planned_clips(imported: Imported) -> dict[tuple[str, str], list[PlannedClip]]:
+    """Return the clips of every source and category as the plan sees them."""
+    cells: dict[tuple[str, str], list[PlannedClip]] = {}
+    for source, records in imported.clips.items():
+        for record in records:
+            clip = PlannedClip(f"{source}/{record.clip}", record.item or "")
+            cells.setdefault((source, record.category), []).append(clip)
+    return cells
+
+
+def clip_files(study: Study, imported: Imported) -> dict[str, Path]:
+    """Return where every imported clip lies, by its id."""
+    roots = {source.name: source.path for source in study.sources}
+    files = {
+        clip_name(record.source, record): roots[source] / record.clip
+        for source, records in imported.clips.items()
+        for record in records
+    }
+    for pair in imported.gold:
+        files[clip_name(pair.good.source, pair.good)] = pair.good_root / pair.good.clip
+        files[clip_name(pair.bad.source, pair.bad)] = pair.bad_root / pair.bad.clip
+    return files
+
+
+def make_pools(study: Study, imported: Imported, assets: Path, progress: Progress) -> Pools:
+    """Make the pools large enough for all sessions of one worker, or say what is missing.
+
+    Args:
+        study: the study file.
+        imported: its clips.
+        assets: where spoilt clips are written.
+        progress: called with the stage, how many are done, and of how many.
+
+    Raises:
+        UsageError: there are too few pairs, or spoiling changes nothing.
+    """
+    each, sessions = study.session, study.workers.sessions_per_worker
+    needs = {TrialKind.GOLD: each.gold * sessions, TrialKind.PRACTICE: each.practice * sessions}
+    total = sum(needs.values())
+    gold = imported.gold
+    where = "[gold] folder"
+    if study.gold.auto and study.gold.source and total:
+        where = f"[gold] source {study.gold.source}"
+        source = next(s for s in study.sources if s.name == study.gold.source)
+        # Twice what one worker needs, so that two workers seldom share all of their checks.
+        gold = spoilt_pairs(
+            imported.clips[source.name], source.path, study.gold.auto, 2 * total, assets,
+            study.seed, progress,
+        )  # fmt: skip
+    pairs = [
+        PlannedPair(
+            p.good.source, p.bad.source, p.good.category,
+            f"{p.good.source}/{p.good.clip}", f"{p.bad.source}/{p.bad.clip}",
+        )
+        for p in gold
+    ]  # fmt: skip
+    pool = split_pool(pairs, needs, study.seed, where) if total else []
+    if need := each.identical * sessions:
+        compared = study.design.compared
+        same = identical_pairs(planned_clips(imported), compared, need, study.seed)
+        pool += [(TrialKind.IDENTICAL, pair) for pair in same]
+    used = {pair.clip_b for _, pair in pool}
+    return Pools(pool, [p for p in gold if f"{p.bad.source}/{p.bad.clip}" in used])

@@ -1,0 +1,217 @@
+"""A planned study as rows of the database."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from evaluation import schema
+from evaluation.clips import clip_name
+from evaluation.plan import Plan, PlannedPair
+from evaluation.planning.gold import GoldPair
+from evaluation.schema import Side, TrialKind
+from evaluation.study import HIDDEN_SOURCES, Study
+from evaluation.threads import Progress
+from vgan.data.manifest import ClipRecord
+
+POOL_BATCH, PLAN_BATCH = 0, 1
+POOL_RULE, PLAN_RULE = "pool", "study file"
+_CHUNK = 10_000  # rows sent to the database at a time
+
+
+class StudyRows:
+    """Everything about a study's clips, pairs and trials that is written at init.
+
+    Args:
+        study: the study file.
+        clips: imported records of every source.
+        gold: gold pairs in use; their clips belong to hidden sources unless imported already.
+        plan: the test trials.
+        pool: pairs for session trials with their kind.
+    """
+
+    def __init__(
+        self,
+        study: Study,
+        clips: dict[str, list[ClipRecord]],
+        gold: Sequence[GoldPair],
+        plan: Plan,
+        pool: Sequence[tuple[TrialKind, PlannedPair]],
+    ) -> None:
+        self.study = study
+        self.plan = plan
+        self.pool = pool
+        roots = {s.name: s.path for s in study.sources}
+        self._files: dict[str, tuple[ClipRecord, Path]] = {
+            clip_name(name, r): (r, roots[name] / r.clip)
+            for name, held in clips.items()
+            for r in held
+        }
+        for pair in gold:
+            for record, root in ((pair.good, pair.good_root), (pair.bad, pair.bad_root)):
+                self._files.setdefault(
+                    clip_name(record.source, record), (record, root / record.clip)
+                )
+
+    @property
+    def n_trials(self) -> int:
+        """How many test trials there are."""
+        return len(self.plan.trials)
+
+    def _pairs(self) -> Iterator[PlannedPair]:
+        """Every pair once: a pool may hold a pair that the plan has too."""
+        seen = set()
+        for pair in (*self.plan.pairs, *(pair for _, pair in self.pool)):
+            if (pair.clip_a, pair.clip_b) not in seen:
+                seen.add((pair.clip_a, pair.clip_b))
+                yield pair
+
+    def _clip_row(self, name: str) -> dict[str, Any]:
+        record, path = self._files[name]
+        origin = record.origin
+        return {
+            "name": name,
+            "category": record.category,
+            "sha256": record.sha256,
+            "path": str(path),
+            "frames": record.frames,
+            "fps": record.fps,
+            "width": record.width,
+            "height": record.height,
+            "item": record.item or "",
+            "prompt": record.prompt or "",
+            "origin_video": origin.video if origin else "",
+            "origin_frame": origin.start_frame if origin else 0,
+        }
+
+    def encode(self, scratch: Path, progress: Progress) -> None:
+        """Encode the clips of all pairs into the scratch folder, before any lock is taken.
+
+        Raises:
+            UsageError: the clips differ and [display] does not say what to do.
+            ClipError: a clip cannot be decoded.
+        """
+        from evaluation.media.formats import common_format
+        from evaluation.stimuli import encode_clips
+
+        clips = {name: schema.Clip(**self._clip_row(name)) for name in self._files}
+        target = common_format(list(clips.values()), self.study.display)
+        used = sorted({name for pair in self._pairs() for name in (pair.clip_a, pair.clip_b)})
+        encode_clips([clips[n] for n in used], target, self.study.display, scratch, progress)
+
+    def add(self, session: Session, row: schema.Study, now: datetime) -> None:
+        """Add all rows in an open write unit; the study row itself exists already."""
+        session.add_all(
+            schema.Question(study_id=row.id, position=i, name=q.id, text=q.text)
+            for i, q in enumerate(self.study.questions)
+        )
+        sources = self._add_sources(session, row)
+        insert_rows(
+            session,
+            schema.Clip,
+            (
+                self._clip_row(n)
+                | {"study_id": row.id, "source_id": sources[self._files[n][0].source]}
+                for n in self._files
+            ),
+        )
+        pairs = self._add_pairs(session, row)
+        self._add_trials(session, row, pairs, now)
+        session.expire_all()
+
+    def _add_sources(self, session: Session, row: schema.Study) -> dict[str, int]:
+        used = {record.source for record, _ in self._files.values()}
+        named = [(s.name, s.display_name, False) for s in self.study.sources]
+        named += [(name, name, True) for name in HIDDEN_SOURCES]
+        rows = [
+            schema.Source(study_id=row.id, position=i, name=n, display_name=shown, hidden=hidden)
+            for i, (n, shown, hidden) in enumerate(entry for entry in named if entry[0] in used)
+        ]
+        session.add_all(rows)
+        session.flush()
+        return {source.name: source.id for source in rows}
+
+    def _add_pairs(self, session: Session, row: schema.Study) -> dict[tuple[str, str], int]:
+        clips = {
+            name: key
+            for key, name in session.execute(
+                select(schema.Clip.id, schema.Clip.name).where(schema.Clip.study_id == row.id)
+            )
+        }
+        insert_rows(
+            session,
+            schema.Pair,
+            (
+                {
+                    "study_id": row.id,
+                    "clip_a_id": clips[pair.clip_a],
+                    "clip_b_id": clips[pair.clip_b],
+                    "source_a": pair.source_a,
+                    "source_b": pair.source_b,
+                    "category": pair.category,
+                    "item": pair.item,
+                }
+                for pair in self._pairs()
+            ),
+        )
+        names = {key: name for name, key in clips.items()}
+        stored = session.execute(
+            select(schema.Pair.id, schema.Pair.clip_a_id, schema.Pair.clip_b_id).where(
+                schema.Pair.study_id == row.id
+            )
+        )
+        return {(names[p.clip_a_id], names[p.clip_b_id]): p.id for p in stored}
+
+    def _add_trials(
+        self, session: Session, row: schema.Study, pairs: dict[tuple[str, str], int], now: datetime
+    ) -> None:
+        seed = self.study.seed
+        reasons = {
+            POOL_BATCH: (POOL_RULE, "pairs that sessions draw gold, practice and identical from"),
+            PLAN_BATCH: (PLAN_RULE, "the judgments that the study file asks for"),
+        }
+        batches = {
+            number: schema.PlanBatch(
+                study_id=row.id, number=number, seed=seed, rule=rule, reason=why, created_at=now
+            )
+            for number, (rule, why) in reasons.items()
+        }
+        session.add_all(batches.values())
+        session.flush()
+        templates = (
+            {
+                "study_id": row.id,
+                "batch_id": batches[POOL_BATCH].id,
+                "number": number,
+                "pair_id": pairs[pair.clip_a, pair.clip_b],
+                "kind": kind,
+                "a_is_left": True,
+                "correct": None if kind is TrialKind.IDENTICAL else Side.LEFT,
+                "free": False,  # a template is never shown itself
+            }
+            for number, (kind, pair) in enumerate(self.pool)
+        )
+        insert_rows(session, schema.Trial, templates)
+        ids = [pairs[pair.clip_a, pair.clip_b] for pair in self.plan.pairs]
+        planned = (
+            {
+                "study_id": row.id,
+                "batch_id": batches[PLAN_BATCH].id,
+                "number": number,
+                "pair_id": ids[trial.pair],
+                "kind": trial.kind,
+                "a_is_left": trial.a_is_left,
+            }
+            for number, trial in enumerate(self.plan.trials)
+        )
+        insert_rows(session, schema.Trial, planned)
+
+
+def insert_rows(session: Session, table: type[schema.Base], rows: Iterator[dict[str, Any]]) -> None:
+    """Add rows to a table in an open write unit, a chunk at a time."""
+    while chunk := list(islice(rows, _CHUNK)):
+        session.execute(insert(table), chunk)

@@ -1,0 +1,133 @@
+"""Which places of published HITs are on offer, by our books and by what the platform lists."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from evaluation import schema
+from evaluation.budget import crowd_fee_cents
+from evaluation.crowd.base import Crowd, Growing
+from evaluation.database import Database, find_study
+from evaluation.privacy.erasing import settled_digest, settled_digests
+from evaluation.publishing.creating import hits_in
+from evaluation.publishing.offers import lacking, open_sessions, taken_places, takes_a_place
+from evaluation.schema import AssignmentStatus, CallState, Hit
+from evaluation.sessions.arrivals import platform_ids, published_hits
+
+
+def unbooked_places(
+    db: Database, study_name: str | None, crowd: Crowd, now: datetime
+) -> dict[int, int]:
+    """Ask the platform how many places of each HIT are taken without our books, by our id.
+
+    Something handed in without a finished session here has its place there until it is decided.
+
+    Args:
+        db: the study database.
+        study_name: slug; None where there is one study.
+        crowd: asked about the HITs on offer; about paused ones too where a HIT has no end.
+        now: aware.
+
+    Raises:
+        CrowdError: refused or no answer.
+    """
+    with db.read() as session:
+        study = find_study(session, study_name)
+        hits = published_hits(session, study, crowd.name, crowd.environment)
+    grows = isinstance(crowd, Growing)
+    listed = {
+        hit.id: crowd.assignments(str(hit.external_id))
+        for hit in hits
+        if grows or (hit.expires_at is not None and hit.expires_at > now)
+    }
+    # The place of a rejected one is free again where a HIT grows.
+    left_out = AssignmentStatus.REJECTED if grows else None
+    with db.read() as session:  # after the platform was asked: what began meanwhile is in it
+        booked = platform_ids(session, study, crowd, takes_a_place(now))
+        settled = settled_digests(session, study)
+    return {
+        hit: sum(
+            one.status is not left_out
+            and (one.external_id, one.worker) not in booked
+            and settled_digest(study, one.external_id, one.worker) not in settled
+            for one in theirs
+        )
+        for hit, theirs in listed.items()
+    }
+
+
+@dataclass(frozen=True)
+class Extension:
+    """What offering the published HITs for longer does.
+
+    Args:
+        hits: how many are offered for longer.
+        again: places of those among them that are not on offer now.
+        cents: rewards and fees of these places; 0 where they stayed paid for.
+        currency: ISO 4217.
+        on_offer: how many sessions are on offer then, in all.
+        lacking: how many the plan lacks.
+        gone: HITs that the platform has no more; known when it was asked.
+    """
+
+    hits: int
+    again: int
+    cents: int
+    currency: str
+    on_offer: int
+    lacking: int
+    gone: int = 0
+
+
+def extendable(session: Session, study: schema.Study, crowd: Crowd) -> list[Hit]:
+    """Return the published HITs on a crowd, without those that it said are gone."""
+    published = hits_in(session, study, crowd, CallState.DONE)
+    return [hit for hit in published if "gone" not in hit.details]
+
+
+def plan_extension(
+    session: Session,
+    study: schema.Study,
+    crowd: Crowd,
+    now: datetime,
+    unbooked: Mapping[int, int],
+) -> Extension:
+    """Say what offering every published HIT for longer would put on offer.
+
+    Args:
+        session: of a write unit: leases that have ended are ended first.
+        study: frozen.
+        crowd: the platform.
+        now: aware.
+        unbooked: of `unbooked_places`.
+    """
+    hits = extendable(session, study, crowd)
+    again = cents = 0
+    for hit in hits:
+        if hit.expires_at is not None and hit.expires_at > now:
+            continue
+        free = max(0, hit.max_assignments - taken_places(session, hit, now, unbooked))
+        again += free
+        if not isinstance(crowd, Growing):
+            cents += free * (hit.reward_cents + crowd_fee_cents(hit.crowd, hit.reward_cents))
+    return Extension(
+        hits=len(hits),
+        again=again,
+        cents=cents,
+        currency=str(study.settings["pay"]["currency"]),
+        on_offer=open_sessions(session, study, now, crowd.environment, unbooked) + again,
+        lacking=lacking(session, study, now)[1].sessions,
+    )
+
+
+def mark_gone(db: Database, hit: Hit, now: datetime) -> None:
+    """Note that the platform has a HIT no more, so that it is not asked again.
+
+    One that is on offer in our books is left: somebody else's account has it no more either.
+    """
+    with db.write() as session:
+        row = session.get_one(Hit, hit.id)
+        if row.expires_at is None or row.expires_at <= now:
+            row.details = {**row.details, "gone": now.isoformat()}

@@ -1,0 +1,115 @@
+"""How a session ends: finished, returned, or withdrawn by its worker."""
+
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from evaluation.errors import SessionClosed, SessionIncomplete
+from evaluation.schema import (
+    Assignment,
+    AssignmentStatus,
+    Judgment,
+    JudgmentStatus,
+    Question,
+    Showing,
+    ShowingStatus,
+    Study,
+)
+from evaluation.sessions.leases import free_trials, set_status
+from evaluation.sessions.tokens import completion_code
+
+
+def finish_session(session: Session, assignment: Assignment, now: datetime) -> str:
+    """Mark a wholly answered session as submitted; a late worker's too.
+
+    Returns:
+        The completion code. Finishing again returns the same one and changes nothing.
+
+    Raises:
+        SessionIncomplete: a showing lacks an answer; the message names it.
+        SessionClosed: the session was returned or withdrawn.
+    """
+    session.refresh(assignment, with_for_update={"key_share": True})
+    if assignment.status in (AssignmentStatus.RETURNED, AssignmentStatus.WITHDRAWN):
+        raise SessionClosed(f"this session was {assignment.status}; it cannot be finished")
+    if assignment.status is not AssignmentStatus.ACCEPTED:
+        return assignment.completion_code
+    missing = _missing_answers(session, assignment)
+    if missing:
+        shown = ", ".join(f"{position} ({question})" for position, question in missing[:5])
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        raise SessionIncomplete(f"the session lacks the answers of showing {shown}{more}")
+    study = session.get_one(Study, assignment.study_id)
+    assignment.status = AssignmentStatus.SUBMITTED
+    assignment.submitted_at = now
+    assignment.completion_code = completion_code(study.secret, assignment.id)
+    session.flush()
+    return assignment.completion_code
+
+
+def _missing_answers(session: Session, assignment: Assignment) -> list[tuple[int, str]]:
+    """Return position and question of each answer that a session lacks, in order."""
+    rows = session.execute(
+        select(Showing.position, Question.name)
+        .join(Question, Question.study_id == assignment.study_id)
+        .outerjoin(
+            Judgment,
+            (Judgment.showing_id == Showing.id) & (Judgment.question_id == Question.id),
+        )
+        .where(Showing.assignment_id == assignment.id, Judgment.id.is_(None))
+        .order_by(Showing.position, Question.position)
+    )
+    return [(row.position, row.name) for row in rows]
+
+
+def return_session(session: Session, assignment: Assignment, now: datetime) -> None:
+    """Give a session back: its judgments count no more and its trials are free again.
+
+    Raises:
+        SessionClosed: already submitted or withdrawn. Returning twice is harmless.
+    """
+    session.refresh(assignment, with_for_update={"key_share": True})
+    if assignment.status is AssignmentStatus.RETURNED:
+        return
+    if assignment.status is not AssignmentStatus.ACCEPTED:
+        raise SessionClosed(f"this session is {assignment.status}; it cannot be returned")
+    _close(session, assignment, ShowingStatus.RETURNED, JudgmentStatus.RETURNED)
+    assignment.status = AssignmentStatus.RETURNED
+    session.flush()
+
+
+def withdraw_session(session: Session, assignment: Assignment, now: datetime) -> None:
+    """Take a worker's session out of the study at their wish, whatever its state, and free it.
+
+    What is owed for it stays owed: payments look at reviews, not at judgments.
+    """
+    session.refresh(assignment, with_for_update={"key_share": True})
+    if assignment.status is AssignmentStatus.WITHDRAWN:
+        return
+    _close(session, assignment, ShowingStatus.WITHDRAWN, JudgmentStatus.WITHDRAWN)
+    assignment.status = AssignmentStatus.WITHDRAWN
+    session.flush()
+
+
+def _close(
+    session: Session,
+    assignment: Assignment,
+    showing_status: ShowingStatus,
+    judgment_status: JudgmentStatus,
+) -> None:
+    showings = session.execute(
+        select(Showing.id, Showing.trial_id)
+        .where(Showing.assignment_id == assignment.id)
+        .order_by(Showing.id)
+        .with_for_update()
+    ).all()
+    ids = [row.id for row in showings]
+    set_status(session, ids, showing_status)
+    # After the showings are locked: a judgment that was being recorded is committed by now.
+    session.execute(
+        update(Judgment).where(Judgment.showing_id.in_(ids)).values(status=judgment_status),
+        execution_options={"synchronize_session": "evaluate"},
+    )
+    study = session.get_one(Study, assignment.study_id)
+    free_trials(session, study, [row.trial_id for row in showings])
