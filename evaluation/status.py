@@ -43,6 +43,7 @@ class Status:
         ledger: what was paid and what is only intended.
         starved: free trials that had many leases and no judgment.
         stopped: rows that are handed out no longer.
+        paused: nobody new is let in.
     """
 
     study: str
@@ -53,6 +54,7 @@ class Status:
     ledger: list[LedgerLine]
     starved: list[StarvedTrial]
     stopped: list[str] = field(default_factory=list)
+    paused: bool = False
 
 
 def study_status(session: Session, study: Study, now: datetime) -> Status:
@@ -82,6 +84,7 @@ def study_status(session: Session, study: Study, now: datetime) -> Status:
         ledger=ledger(session, study),
         starved=starved_trials(session, study),
         stopped=sorted(row.label for row in stopped_rows(session, study)),
+        paused=study.paused,
     )
 
 
@@ -108,6 +111,8 @@ def status_lines(status: Status) -> Iterator[str]:
     counted = sum(cell.counted for cell in status.cells)
     planned = sum(cell.planned for cell in status.cells)
     yield f"{status.study}: {counted:,} of {planned:,} judgments"
+    if status.paused:
+        yield "  paused: nobody new is let in until `vgan-eval resume`"
     several = len({cell.question for cell in status.cells}) > 1
     for cell in status.cells:
         name = f"{cell.comparison.label}, {cell.category}"

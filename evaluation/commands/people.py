@@ -1,4 +1,4 @@
-"""The commands about people's data: withdraw and forget. No logic."""
+"""The commands about people: who may come in, and what is kept of them. No logic."""
 
 import shlex
 from collections.abc import Sequence
@@ -12,6 +12,40 @@ from evaluation.commands.options import (
     study_options,
     yes_option,
 )
+
+
+@click.command()
+@study_options
+def pause(db: str, study: str | None) -> None:
+    """Let nobody new in until `vgan-eval resume`; who has started may finish and is paid.
+
+    People who come meanwhile are told to come back later. Nothing is said to the platform: what is
+    published stays on offer there (`vgan-eval expire` ends that).
+    """
+    _set_paused(db, study, paused=True)
+
+
+@click.command()
+@study_options
+def resume(db: str, study: str | None) -> None:
+    """Let people in again after `vgan-eval pause`, or a pause on the dashboard."""
+    _set_paused(db, study, paused=False)
+
+
+def _set_paused(db: str, study: str | None, *, paused: bool) -> None:
+    from evaluation.clock import utc_now
+    from evaluation.database import find_study, open_database
+    from evaluation.publishing.pausing import set_paused
+
+    database = open_database(db)
+    try:
+        with database.write() as session:
+            found = find_study(session, study)
+            changed = set_paused(session, found, utc_now(), paused=paused)
+    finally:
+        database.close()
+    state = "paused: nobody new is let in" if paused else "running: people are let in"
+    click.echo(f"{found.name} {'is' if changed else 'was already'} {state}")
 
 
 @click.command()
@@ -103,4 +137,4 @@ def _settling(bonuses: Sequence[tuple[int, str]]) -> str:
     return f"{' and '.join(pays)} (with --cancel, if it is not to be paid)"
 
 
-COMMANDS = (withdraw, forget)
+COMMANDS = (pause, resume, withdraw, forget)

@@ -41,6 +41,7 @@ SUFFIXES = frozenset(_VIDEOS | _IMAGES)
 _SEEN_STRETCHED = 0.01  # a pixel aspect nearer to 1 than this is left alone
 _WIDEST_PIXEL = 4.0  # or as high; anamorphic formats stay below 2
 _MOST_FRAMES_OFF = 1.5  # a frame that a camera missed is one
+_MOST_FRAMES = 5_000  # of an animation at a steady rate: a picture may stand, but not for ever
 
 
 class ClipInfo(NamedTuple):
@@ -101,10 +102,12 @@ def read_frames(path: Path) -> tuple[Frames, float]:
         path: a video, an animation, or a still image (one frame).
 
     Returns:
-        Frames, uint8 (T, H, W, 3), RGB; and frames per second (1 for a still image).
+        Frames, uint8 (T, H, W, 3), RGB; and frames per second (1 for a still image). A picture of
+        an animation that stands for several frames is there as often.
 
     Raises:
-        ClipError: missing, damaged, cut short, or not what its name says.
+        ClipError: missing, damaged, cut short, not what its name says, or an animation of a
+            variable frame rate.
     """
     _check_content(path)
     with _readable(path):
@@ -195,8 +198,34 @@ def _read_image(path: Path) -> tuple[Frames, float]:
         for frame in islice(ImageSequence.Iterator(image), first, None):
             pictures.append(_rgb(ImageOps.exif_transpose(frame)))
             durations_ms.append(float(frame.info.get("duration") or 0))  # known once it is decoded
-    fps = 1000 / durations_ms[0] if len(pictures) > 1 and durations_ms[0] else 1.0
-    return np.stack(pictures), fps
+    if len(pictures) == 1:
+        return np.stack(pictures), 1.0
+    times, fps = _steady_rate(path, np.array(durations_ms))
+    return np.repeat(np.stack(pictures), times, axis=0), fps
+
+
+def _steady_rate(path: Path, durations_ms: NDArray[np.float64]) -> tuple[NDArray[np.int64], float]:
+    """Return how often each picture of an animation is shown at one steady rate, and that rate.
+
+    What writes animations leaves out a picture that is equal to the one before, which then stands
+    longer. GIF counts in 10 ms, so that 30 frames per second are written as 30, 30 and 40 ms.
+    """
+    shortest = float(durations_ms.min())
+    if shortest <= 0:
+        raise ClipError(
+            f"{path}: does not say how long its pictures are shown; write it with a frame rate"
+        )
+    one_frame = durations_ms[durations_ms < 1.5 * shortest].mean()
+    times = np.rint(durations_ms / one_frame).astype(np.int64)
+    frames = int(times.sum())
+    fps = 1000 * frames / float(durations_ms.sum())
+    off = np.abs(np.cumsum(durations_ms) * fps / 1000 - np.cumsum(times)).max()
+    if off > _MOST_FRAMES_OFF or frames > _MOST_FRAMES:
+        raise ClipError(
+            f"{path}: its frame rate varies: pictures are shown for {shortest:g} to "
+            f"{durations_ms.max():g} ms; convert it to a video of a constant one"
+        )
+    return times, fps
 
 
 def _rgb(image: Image.Image) -> Frames:

@@ -136,17 +136,46 @@ def test_a_pixel_aspect_that_cannot_be_is_refused(tmp_path):
 
 
 def _animation(path, durations_ms=40, **more):
-    first, *others = [Image.fromarray(image) for image in _moving(10)]
+    frames = len(durations_ms) if isinstance(durations_ms, list) else 10
+    first, *others = [Image.fromarray(image) for image in _moving(frames)]
     first.save(path, save_all=True, append_images=others, duration=durations_ms, **more)
 
 
 @pytest.mark.parametrize("suffix", [".webp", ".gif", ".png"])
-def test_the_first_frames_duration_is_the_rate_of_an_animation(tmp_path, suffix):
-    steady, changing = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
+def test_pictures_of_an_animation_stand_as_long_as_it_says(tmp_path, suffix):
+    steady, standing = tmp_path / f"a{suffix}", tmp_path / f"b{suffix}"
     _animation(steady)
-    _animation(changing, [40] * 5 + [400] * 5)
+    _animation(standing, [40] * 5 + [120, 40, 40, 80, 40])
 
-    assert clip_info(steady)[:2] == clip_info(changing)[:2] == (10, 25.0)
+    frames, fps = read_frames(standing)
+
+    assert clip_info(steady)[:2] == (10, 25.0)
+    assert (len(frames), fps) == (13, 25.0)
+    assert np.array_equal(frames[5], frames[7])
+    assert not np.array_equal(frames[7], frames[8])
+
+
+def test_thirty_frames_a_second_in_the_hundredths_of_a_gif_are_thirty(tmp_path):
+    _animation(tmp_path / "a.gif", [30, 30, 40, 30, 30, 40, 30, 30, 40, 100])
+
+    frames, fps = read_frames(tmp_path / "a.gif")
+
+    assert (len(frames), fps) == (12, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("durations_ms", "message"),
+    [
+        ([40] * 20 + [58] * 20, "its frame rate varies: pictures are shown for 40 to 58 ms"),
+        ([10] * 9 + [3_600_000], "its frame rate varies"),
+        (0, "does not say how long its pictures are shown"),
+    ],
+)
+def test_an_animation_without_one_rate_is_refused(tmp_path, durations_ms, message):
+    _animation(tmp_path / "a.webp", durations_ms)
+
+    with pytest.raises(ClipError, match=message):
+        clip_info(tmp_path / "a.webp")
 
 
 def test_the_default_image_of_an_animated_png_is_not_part_of_it(tmp_path):

@@ -3,9 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import select
 
 from evaluation.cli import main
-from evaluation.schema import CallState, Environment, Hit
+from evaluation.database import find_study
+from evaluation.errors import StudyPaused
+from evaluation.schema import CallState, Environment, Event, Hit
 from evaluation.status import status_lines, study_status
 
 NOW = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
@@ -30,6 +33,27 @@ def test_a_link_is_said_to_be_a_link_with_places(database, plan_study):
     assert "link (sandbox): 1 link with 3 places, open" in lines
     assert "link (production): 1 link with 4 places, over" in lines
     assert "mturk (sandbox): 1 HITs of 5 assignments, over" in lines
+
+
+def test_a_study_is_paused_and_resumed_and_status_says_so(database, plan_study, begin, capsys):
+    study = plan_study(database)
+
+    def said(*command):
+        assert main([*command, "--db", database.url]) == 0
+        return capsys.readouterr().out
+
+    assert said("pause") == f"{study.name} is paused: nobody new is let in\n"
+    assert said("pause") == f"{study.name} was already paused: nobody new is let in\n"
+    assert "  paused: nobody new is let in until `vgan-eval resume`\n" in said("status")
+    with database.write() as unit, pytest.raises(StudyPaused):
+        begin(unit, find_study(unit, None), "ann")
+
+    assert said("resume") == f"{study.name} is running: people are let in\n"
+    assert "paused" not in said("status")
+    with database.write() as unit:
+        assert begin(unit, find_study(unit, None), "ann") is not None
+    with database.read() as unit:
+        assert list(unit.scalars(select(Event.kind)))[-2:] == ["paused", "resumed"]
 
 
 @pytest.mark.parametrize("questions", [("realism",), ("realism", "motion")])
