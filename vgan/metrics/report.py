@@ -144,11 +144,17 @@ def measure_run(
             for side, found in ((generated, near), (real, chance))
         ]
     rows += _against_truth(loaded, test, folder, device, seed)
-    against = f"{folder}, {category}"
+    against = f"{_from_here(folder)}, {category}"
     if data:  # the rows that need training clips differ between runs of other folders
-        against += f"; training clips: {loaded.data.folder}"
+        against += f"; training clips: {_from_here(Path(loaded.data.folder))}"
     said = caption(loaded, seed)
     return RunMeasures(name or run.name, said, against, rows, pairs[0], pairs[1])
+
+
+def _from_here(folder: Path) -> Path:
+    """Shorten a path below the working folder: tables are published, the machine's folders not."""
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
 def _root(run: Run) -> Path | None:

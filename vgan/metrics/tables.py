@@ -2,7 +2,7 @@
 
 import json
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from tabulate import tabulate
@@ -42,13 +42,20 @@ def _table(against: str, runs: Sequence[RunMeasures]) -> str:
         cells = [_shown(m[name].generated if name in m else None) for m in found]
         rows.append((name.split(" (", 1)[0], *cells, _shown(have[0].real)))
         legend.append(_wrapped(f"{name}: {have[0].meaning}"))
-        notes = dict.fromkeys(m.note for m in have if m.note)
-        legend.extend(_wrapped(f"  ! {note}") for note in notes)
+        noted = {run.name: m[name].note for run, m in zip(runs, found, strict=True) if name in m}
+        legend.extend(_wrapped(f"  ! {note}") for note in _notes(noted))
     headers = ("measure", *(run.name for run in runs), "real")
     aligned = ("left", *("right",) * (len(runs) + 1))
     table = tabulate(rows, headers, disable_numparse=True, colalign=aligned)
     captions = [f"{run.name}: {run.caption}" for run in runs]
     return "\n".join([*captions, f"real: {against}", "", table, "", *legend])
+
+
+def _notes(noted: Mapping[str, str]) -> Iterator[str]:
+    """Yield each note once, after the names of its runs where others do not have it."""
+    for note in dict.fromkeys(note for note in noted.values() if note):
+        names = [name for name, its in noted.items() if its == note]
+        yield note if len(names) == len(noted) else f"{', '.join(names)}: {note}"
 
 
 def _wrapped(line: str) -> str:

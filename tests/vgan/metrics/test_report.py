@@ -168,10 +168,14 @@ def test_runs_stand_beside_each_other_with_the_real_clips_last(runs, monkeypatch
     assert flicker.split()[1] != "-"
     assert text.count("step 4, training seed 0, latents' seed 0") == 2
     assert "Fréchet distance (random-conv-32; 4 against 2 clips" in text
-    assert "needs 8 clips on either side" in text
+    assert "\n  ! needs 8 clips on either side" in text
+    assert text.count("\n  ! one-stream: generated: there are no masks") == 3
 
 
-def test_only_runs_of_the_same_training_clips_share_a_column_of_real_ones(runs, drawn, tmp_path):
+def test_only_runs_of_the_same_training_clips_share_a_column_of_real_ones(
+    runs, drawn, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
     other, run = tmp_path / "elsewhere", tmp_path / "run"
     shutil.copytree(drawn, other)
     shutil.copytree(runs["one-stream"], run)
@@ -183,7 +187,7 @@ def test_only_runs_of_the_same_training_clips_share_a_column_of_real_ones(runs, 
     )
 
     assert of_one.count("\nreal: ") == 1
-    for folder in (drawn, other):
+    for folder in (drawn, "elsewhere"):  # from here, where it is below
         assert f"real: {drawn}, beach; training clips: {folder}\n" in of_two
 
 
