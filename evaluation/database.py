@@ -30,6 +30,7 @@ from sqlalchemy.orm import Session
 from evaluation import schema
 from evaluation.engine import make_engine, parsed_url, shown
 from evaluation.errors import DatabaseError, DatabaseOlder, UsageError
+from evaluation.sqlite_file import remove_unfilled, sqlite_file
 
 BUSY_TIMEOUT_S = 15.0
 _MIGRATION_LOCK = 0x7667616E  # any fixed number: two programs that upgrade at once take turns
@@ -236,13 +237,14 @@ def _upgrade(engine: Engine, where: str) -> None:
 def create_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Database:
     """Open a study database, first making it or upgrading it to this program's schema.
 
-    The upgrade is one transaction; a SQLite file that could not be built is removed again.
+    The upgrade is one transaction; a SQLite file that could not be built is removed again, unless
+    another program has it open or has filled it.
 
     Raises:
         DatabaseError: unreachable, not ours, newer than this program, or the folder is missing.
     """
     parsed = parsed_url(url)
-    file = Path(str(parsed.database)) if parsed.get_backend_name() == "sqlite" else None
+    file = sqlite_file(url)
     if file is not None and not file.parent.is_dir():
         raise DatabaseError(f"{file}: the folder {file.parent} does not exist; make it first")
     is_new = file is not None and not file.exists()
@@ -255,7 +257,7 @@ def create_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Data
     except BaseException:
         engine.dispose()
         if file is not None and is_new:
-            _remove(file)
+            remove_unfilled(file)
         raise
     return Database(engine, busy_timeout_s=busy_timeout_s)
 
@@ -264,10 +266,9 @@ def create_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Data
 def database_to_fill(url: str) -> Iterator[Database]:
     """Yield `create_database(url)`, closed at the end.
 
-    A new SQLite file in which no study could be made is removed again.
+    A new SQLite file in which no study could be made is removed again, as by `create_database`.
     """
-    parsed = parsed_url(url)
-    file = Path(str(parsed.database)) if parsed.get_backend_name() == "sqlite" else None
+    file = sqlite_file(url)
     is_new = file is not None and not file.exists()
     database = create_database(url)
     try:
@@ -275,14 +276,9 @@ def database_to_fill(url: str) -> Iterator[Database]:
     except BaseException:
         database.close()
         if file is not None and is_new:
-            _remove(file)
+            remove_unfilled(file)
         raise
     database.close()
-
-
-def _remove(file: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        file.with_name(file.name + suffix).unlink(missing_ok=True)
 
 
 def _make_wal(engine: Engine) -> None:

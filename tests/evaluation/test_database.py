@@ -11,7 +11,13 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from evaluation import database as database_module
 from evaluation import schema
-from evaluation.database import create_database, find_study, migrations_folder, open_database
+from evaluation.database import (
+    create_database,
+    database_to_fill,
+    find_study,
+    migrations_folder,
+    open_database,
+)
 from evaluation.errors import DatabaseError, UsageError
 
 
@@ -282,6 +288,52 @@ def test_a_failed_build_leaves_no_file(tmp_path, monkeypatch):
     with pytest.raises(sqlite3.OperationalError):
         create_database(str(tmp_path / "study.db"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("open_still", [False, True])
+def test_a_failed_fill_keeps_what_another_program_made_of_the_file(tmp_path, open_still):
+    url = str(tmp_path / "study.db")
+    others = []
+
+    def fail_after_another():
+        with database_to_fill(url):
+            others.append(create_database(url))
+            if not open_still:  # it has done its work; else it is about to
+                _add_study(others[0])
+                others[0].close()
+            raise RuntimeError("stopped")
+
+    with pytest.raises(RuntimeError, match="stopped"):
+        fail_after_another()
+    if open_still:
+        _add_study(others[0])
+        others[0].close()
+
+    again = open_database(url)
+    with again.read() as session:
+        assert find_study(session, None).name == "one"
+    again.close()
+
+
+def test_a_failed_build_keeps_what_another_program_made_of_the_file(tmp_path, monkeypatch):
+    build = database_module._upgrade
+    url = str(tmp_path / "study.db")
+
+    def another_first(*args):
+        monkeypatch.setattr(database_module, "_upgrade", build)
+        other = create_database(url)
+        _add_study(other)
+        other.close()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(database_module, "_upgrade", another_first)
+    with pytest.raises(KeyboardInterrupt):
+        create_database(url)
+
+    again = open_database(url)
+    with again.read() as session:
+        assert find_study(session, None).name == "one"
+    again.close()
 
 
 @pytest.mark.parametrize(
