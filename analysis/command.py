@@ -8,6 +8,7 @@ import click
 
 from analysis.errors import EvaluationError
 from evaluation.commands.options import Folder, study_option
+from evaluation.signals import sigterm_as_ctrl_c
 
 if TYPE_CHECKING:  # `vgan-eval --help` reads this file, and must not wait for pandas
     import pandas as pd
@@ -17,6 +18,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 class Command(click.Command):
     """A command whose own errors end as one line on stderr and their exit code."""
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run as a program of its own."""
+        with sigterm_as_ctrl_c():
+            return super().main(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run, turning `EvaluationError` into a message."""

@@ -27,6 +27,7 @@ from evaluation.commands.options import (
 )
 from evaluation.crowd.addresses import SANDBOX_PORT, SANDBOX_URL
 from evaluation.errors import EvaluationError
+from evaluation.signals import sigterm_as_ctrl_c
 from vgan.data.manifest import ManifestError
 
 # Where workers of the bundled service (`vgan-eval sandbox`) are, on this machine.
@@ -232,7 +233,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run `vgan-eval`; return its exit code: 0, 1 failed, 2 wrong usage, 130 interrupted."""
     warnings.simplefilter("default", UserWarning)
     try:
-        cli.main(arguments, prog_name="vgan-eval", standalone_mode=False)
+        with sigterm_as_ctrl_c():
+            cli.main(arguments, prog_name="vgan-eval", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code

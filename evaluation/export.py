@@ -22,7 +22,7 @@ from evaluation.exporting.columns import (
     names,
 )
 from evaluation.exporting.rows import Value, clip_rows, judgment_rows, session_rows
-from evaluation.files import written_whole
+from evaluation.files import remove_parts, written_whole
 from evaluation.privacy.pseudonyms import installation_key, study_key
 
 __all__ = ["ExportReport", "export_study", "judgment_rows", "session_rows"]
@@ -67,6 +67,7 @@ def export_study(
     with database.read(snapshot=True) as session, ExitStack() as together:
 
         def new(name: str) -> Path:
+            remove_parts(out / name)  # they would be published with the folder
             return together.enter_context(written_whole(out / name))
 
         study = find_study(session, study_name)

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all: a crash or a full disk leaves the old one."""
 
 import contextlib
+import glob
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,3 +38,9 @@ def write_atomic(path: Path, data: bytes) -> None:
     """Write a file whole or not at all; folder and errors are those of `written_whole`."""
     with written_whole(path) as part:
         part.write_bytes(data)
+
+
+def remove_parts(path: Path) -> None:
+    """Remove what runs that were killed have left of writing a file whole."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        part.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ import csv
 import errno
 import os
 import re
+import signal
 import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlalchemy import select, update
 
 from evaluation import export as export_module
 from evaluation.allocation import finish_session, next_showing, withdraw_session
+from evaluation.cli import main
 from evaluation.errors import EvaluationError, UsageError
 from evaluation.export import export_study, judgment_rows
 from evaluation.exporting.columns import data_dictionary
@@ -264,6 +266,32 @@ def test_a_full_disk_leaves_the_old_export_as_it_was(
         export_study(sqlite_database, None, out, key=KEY)
 
     assert {p.name: p.read_bytes() for p in out.iterdir()} == before
+
+
+def test_a_terminated_export_leaves_nothing_in_the_folder(
+    sqlite_database, plan_study, tmp_path, monkeypatch, capsys
+):
+    plan_study(sqlite_database)
+    monkeypatch.setattr(export_module.os, "fsync", lambda _: signal.raise_signal(signal.SIGTERM))
+
+    code = main(["export", "--db", sqlite_database.url, "--out", str(tmp_path / "out")])
+
+    assert code == 130
+    assert "vgan-eval: interrupted" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_an_export_removes_what_a_killed_one_left(sqlite_database, plan_study, tmp_path):
+    plan_study(sqlite_database)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / ".judgments.csv.0a1b2c3d.part").write_text("study,wor")
+    (out / ".htaccess.part").write_text("the user's")
+
+    export_study(sqlite_database, None, out, key=KEY)
+
+    assert sorted(p.name for p in out.iterdir()) == [".htaccess.part", *FILES]
 
 
 def test_an_export_over_a_file_is_one_clear_line(sqlite_database, plan_study, tmp_path):
