@@ -3,6 +3,8 @@
 A plain copy of the file is not: what was written last lies in the `-wal` file beside it.
 """
 
+import os
+import secrets
 import sqlite3
 from pathlib import Path
 
@@ -30,15 +32,32 @@ def back_up(url: str, out: Path) -> None:
     if not file.is_file():
         raise DatabaseError(f"{file}: no database here")
     if out.exists():
-        raise UsageError(f"{out}: exists already; give the copy another name")
-    part = out.with_name(f".{out.name}.part")
+        raise _exists(out)
+    part = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
     try:
-        part.unlink(missing_ok=True)
         _copy(file, part)
-        part.replace(out)
+        _move(part, out)
     except (sqlite3.Error, OSError) as error:
-        part.unlink(missing_ok=True)
         raise DatabaseError(f"{file}: cannot be copied to {out} ({error})") from None
+    finally:
+        for left in (part, part.with_name(f"{part.name}-journal")):
+            left.unlink(missing_ok=True)
+
+
+def _exists(out: Path) -> UsageError:
+    return UsageError(f"{out}: exists already; give the copy another name")
+
+
+def _move(part: Path, out: Path) -> None:
+    """Give the copy its name, which may have been taken while it was made."""
+    try:
+        os.link(part, out)  # unlike a rename, this never replaces
+    except FileExistsError:
+        raise _exists(out) from None
+    except OSError:  # a memory stick knows no links
+        if out.exists():
+            raise _exists(out) from None
+        part.replace(out)
 
 
 def _copy(file: Path, part: Path) -> None:

@@ -1,10 +1,13 @@
 """A copy of a database that is in use: whole, of one moment, and never in another's place."""
 
+import errno
+import os
 import sqlite3
 
 import pytest
 from sqlalchemy import text
 
+from evaluation import backup
 from evaluation.backup import back_up
 from evaluation.cli import main
 from evaluation.database import open_database
@@ -68,6 +71,59 @@ def test_a_copy_that_cannot_be_made_is_refused_and_leaves_nothing(
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["good.db", "junk.db", "there.db"]
     assert (tmp_path / "there.db").read_text() == "no database\n" * 100
+
+
+def _files(folder):
+    return sorted(path.name for path in folder.iterdir() if not path.name.startswith("study.db"))
+
+
+def test_a_stopped_copy_leaves_nothing(sqlite_database, tmp_path, monkeypatch):
+    def stopped(_, part):
+        part.write_text("half of the people's ids")
+        part.with_name(part.name + "-journal").write_text("and more")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(backup, "_copy", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        back_up(sqlite_database.url, tmp_path / "copy.db")
+
+    assert _files(tmp_path) == []
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_copy_never_takes_the_place_of_a_file_made_meanwhile(
+    sqlite_database, tmp_path, monkeypatch, links
+):
+    copied = backup._copy
+
+    def copy_while_another_is_made(*files):
+        copied(*files)
+        (tmp_path / "copy.db").write_text("another's")
+
+    _link_or_not(monkeypatch, links)
+    monkeypatch.setattr(backup, "_copy", copy_while_another_is_made)
+    with pytest.raises(UsageError, match=r"copy\.db: exists already"):
+        back_up(sqlite_database.url, tmp_path / "copy.db")
+
+    assert _files(tmp_path) == ["copy.db"]
+    assert (tmp_path / "copy.db").read_text() == "another's"
+
+
+def test_a_copy_is_made_on_a_disk_without_links(sqlite_database, tmp_path, monkeypatch):
+    _link_or_not(monkeypatch, False)
+
+    back_up(sqlite_database.url, tmp_path / "copy.db")
+
+    open_database(str(tmp_path / "copy.db")).close()
+    assert _files(tmp_path) == ["copy.db"]
+
+
+def _link_or_not(monkeypatch, links):
+    def refused(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refused)
 
 
 def test_postgresql_is_referred_to_its_own_program(tmp_path):
