@@ -4,12 +4,12 @@ A plain copy of the file is not: what was written last lies in the `-wal` file b
 """
 
 import os
-import secrets
 import sqlite3
 from pathlib import Path
 
 from evaluation.engine import parsed_url
 from evaluation.errors import DatabaseError, UsageError
+from evaluation.files import part_of
 
 
 def back_up(url: str, out: Path) -> None:
@@ -33,7 +33,7 @@ def back_up(url: str, out: Path) -> None:
         raise DatabaseError(f"{file}: no database here")
     if out.exists():
         raise _exists(out)
-    part = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
+    part = part_of(out)
     try:
         _copy(file, part)
         _move(part, out)

@@ -3,23 +3,30 @@
 import contextlib
 import glob
 import secrets
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from evaluation.errors import EvaluationError
+
+_STALE_S = 3600  # what a run at work writes to is younger
+
+
+def part_of(path: Path, suffix: str = "") -> Path:
+    """Return a hidden name beside a file, drawn so that two that write the same do not meet."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part{suffix}")
 
 
 @contextlib.contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary file beside it that takes its place when the block ends well.
 
-    The folder is made if needed. The temporary name is drawn, so that two that write the same file
-    do not meet.
+    The folder is made if needed. The temporary name is that of `part_of`.
 
     Raises:
         EvaluationError: the disk is full, or the file or its folder cannot be written.
     """
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part = part_of(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield part
@@ -44,3 +51,11 @@ def remove_parts(path: Path) -> None:
     """Remove what runs that were killed have left of writing a file whole."""
     for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
         part.unlink(missing_ok=True)
+
+
+def remove_stale_parts(folder: Path) -> None:
+    """Remove what runs that were killed have left anywhere below a folder, if it is an hour old."""
+    for part in folder.rglob(".*.part*"):
+        with contextlib.suppress(OSError):  # it stays, or another run has removed it
+            if part.stat().st_mtime < time.time() - _STALE_S:
+                part.unlink()

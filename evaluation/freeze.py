@@ -20,6 +20,7 @@ from evaluation.budget import Cost, PairUse, check_pay, check_workers, plan_cost
 from evaluation.clips import equal_files
 from evaluation.database import Database, lock_name
 from evaluation.errors import DesignChanged
+from evaluation.files import remove_stale_parts
 from evaluation.media.frames import ClipInfo
 from evaluation.plan import plan_trials
 from evaluation.planning.design import FORMAT, changed_keys, design_hash, design_of, settings_of
@@ -271,6 +272,8 @@ def init_study(
         rows.encode(store.scratch(), progress)
     media = store, prepare, progress
     action = _write(db, study, rows, (design, digest, settings), media, update)
+    for folder in (assets, store.scratch()):
+        remove_stale_parts(folder)
     return replace(report, action=action)
 
 

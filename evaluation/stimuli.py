@@ -7,7 +7,6 @@ sizes, so neither a file's name nor its length tells the sides apart.
 
 import hashlib
 import hmac
-import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple
@@ -20,7 +19,7 @@ from sqlalchemy.orm import Session, joinedload
 from evaluation import schema
 from evaluation.clips import read_frames
 from evaluation.errors import ClipError
-from evaluation.files import write_atomic
+from evaluation.files import part_of, write_atomic
 from evaluation.media import encoding
 from evaluation.media.formats import (
     SPRITE_LIMIT,
@@ -75,9 +74,7 @@ def _encode(clip: schema.Clip, target: Format, scratch: Path) -> bytes:
     frames = encoding.normalise(_frozen_frames(clip), clip.fps, target)
     if target.kind == "video":
         scratch.mkdir(parents=True, exist_ok=True)
-        # Drawn, so that two threads or processes that encode equal bytes do not meet.
-        temporary = path.with_suffix(f".{secrets.token_hex(4)}.part.mp4")
-        data = encoding.video(frames, target.fps, temporary)
+        data = encoding.video(frames, target.fps, part_of(path, ".mp4"))
     else:
         data = encoding.sprite_sheet(frames, target.columns)
     write_atomic(path, data)

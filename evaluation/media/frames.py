@@ -6,7 +6,6 @@ file, which made reading a small clip take 30 ms instead of 5, and 100 in a larg
 """
 
 import io
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, ImageSequence
 
 from evaluation.errors import ClipError
-from evaluation.files import write_atomic
+from evaluation.files import part_of, write_atomic
 
 Frames = NDArray[np.uint8]
 
@@ -286,7 +285,7 @@ def write_frames(path: Path, frames: Frames, fps: float) -> None:
         Image.fromarray(frames[0]).save(buffer, "PNG")
         write_atomic(path, buffer.getvalue())
         return
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part.mp4")
+    temporary = part_of(path, ".mp4")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _encode_lossless(temporary, frames, fps)

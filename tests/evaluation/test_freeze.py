@@ -1,6 +1,7 @@
 """`init` imports, freezes and plans a study once, and refuses to change what has data."""
 
 import json
+import os
 import shutil
 import threading
 from collections import Counter
@@ -20,6 +21,7 @@ from evaluation.allocation import get_worker, local_hit, start_session
 from evaluation.database import create_database, find_study
 from evaluation.errors import ClipError, DesignChanged, EvaluationError, UsageError
 from evaluation.export import export_study
+from evaluation.files import part_of
 from evaluation.freeze import init_study
 from evaluation.media.frames import read_frames
 from evaluation.planning.design import canonical_json, design_hash
@@ -300,6 +302,26 @@ def test_moved_clips_of_a_gold_folder_are_read_where_they_lie_now(
     study_toml(('auto = "noise"\nsource = "real"', 'folder = "checks"'), clips=False)
 
     assert _init_rows(sqlite_database, path).action == "settings changed"
+    assert all(place.is_file() for place in _paths(sqlite_database).values())
+
+
+def test_what_a_killed_init_left_half_made_is_removed_by_a_later_one(
+    sqlite_database, study_toml, tmp_path
+):
+    path = study_toml()
+    assets = tmp_path / "assets" / load_study(path).name
+    scratch = LocalStore(tmp_path / "media").scratch()
+    half = part_of(assets / "gold-bad" / "noise" / "golf" / "clip.mp4", ".mp4")
+    encoded, sheet, at_work = (part_of(scratch / "abc", s) for s in (".mp4", "", ".mp4"))
+    for part in (half, encoded, sheet, at_work):
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(b"half")
+    for part in (half, encoded, sheet):
+        os.utime(part, (0, 0))
+
+    _init_rows(sqlite_database, path)
+
+    assert [part.exists() for part in (half, encoded, sheet, at_work)] == [False] * 3 + [True]
     assert all(place.is_file() for place in _paths(sqlite_database).values())
 
 
