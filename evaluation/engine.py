@@ -38,10 +38,9 @@ def parsed_url(url: str) -> URL:
     Raises:
         DatabaseError: it cannot be read, or names another kind of database.
     """
-    if "://" not in url:
-        url = f"sqlite:///{url}"
     try:
-        parsed = make_url(url)
+        # Made, not read: a percent sign in a path stands for itself.
+        parsed = make_url(url) if "://" in url else URL.create("sqlite", database=url)
     except (ArgumentError, ValueError):
         raise DatabaseError(
             "the database URL cannot be read; write sqlite:///study.db or "

@@ -23,7 +23,7 @@ from evaluation.exporting.columns import (
 )
 from evaluation.exporting.rows import Value, clip_rows, judgment_rows, session_rows
 from evaluation.files import remove_parts, written_whole
-from evaluation.privacy.pseudonyms import installation_key, study_key
+from evaluation.privacy.pseudonyms import database_key, study_key
 
 __all__ = ["ExportReport", "export_study", "judgment_rows", "session_rows"]
 
@@ -63,7 +63,7 @@ def export_study(
         UsageError: the study must be named, or is not there, or the key is damaged.
         EvaluationError: a file cannot be written (a full disk); the folder is as it was.
     """
-    key = key or installation_key(database.url)
+    key = key or database_key(database)
     with database.read(snapshot=True) as session, ExitStack() as together:
 
         def new(name: str) -> Path:

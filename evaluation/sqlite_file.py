@@ -1,4 +1,4 @@
-"""The file of a SQLite database: where it is, and its removal when no study came to be in it."""
+"""The file of a SQLite database: where it is, what lies beside it, and its removal when empty."""
 
 import sqlite3
 from contextlib import closing, suppress
@@ -7,6 +7,7 @@ from pathlib import Path
 from evaluation.engine import parsed_url
 
 _PATIENCE_S = 0.2  # who keeps the file open is at work with it
+_ENDINGS = {".db", ".sqlite", ".sqlite3"}  # any other may be what tells two studies apart
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -15,10 +16,45 @@ def sqlite_file(url: str) -> Path | None:
     Raises:
         DatabaseError: see `parsed_url`.
     """
-    parsed = parsed_url(url)
-    if parsed.get_backend_name() != "sqlite":
+    if parsed_url(url).get_backend_name() != "sqlite":
         return None
-    return Path(str(parsed.database)).resolve()
+    return _named(url).resolve()
+
+
+def key_beside(url: str) -> Path | None:
+    """Return the file of a SQLite database's pseudonym key: `study.db.key` of `study.db`.
+
+    It lies beside the file itself, or beside a link to it where an earlier version put it.
+    """
+    file = sqlite_file(url)
+    if file is None:
+        return None
+    return _first_there(*(Path(f"{path}.key") for path in (file, _named(url))))
+
+
+def files_beside(url: str) -> Path | None:
+    """Return the folder of a SQLite database's files: `study.files` of `study.db`.
+
+    An earlier version put it beside a link to the file, and took any ending away, so that
+    `study.v1` and `study.v2` shared it; a database made then keeps it.
+    """
+    file = sqlite_file(url)
+    if file is None:
+        return None
+    stem = file.stem if file.suffix in _ENDINGS else file.name
+    folder = file.with_name(f"{stem}.files")
+    if not file.exists():
+        return folder
+    return _first_there(folder, *(path.with_suffix(".files") for path in (file, _named(url))))
+
+
+def _named(url: str) -> Path:
+    """The file as the URL names it, which may be a link."""
+    return Path(str(parsed_url(url).database))
+
+
+def _first_there(*paths: Path) -> Path:
+    return next((path for path in paths if path.exists()), paths[0])
 
 
 def remove_unfilled(file: Path) -> None:

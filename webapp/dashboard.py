@@ -34,7 +34,7 @@ from flask.typing import ResponseReturnValue
 
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
-from evaluation.privacy.pseudonyms import installation_key
+from evaluation.privacy.pseudonyms import database_key
 from evaluation.publishing.pausing import set_paused
 from webapp import now, services
 from webapp.dashboard_charts import share, side_plot, speed_columns, speed_place, time_columns
@@ -115,7 +115,7 @@ def install(app: Flask, database: Database, study: str, token: str) -> None:
         UsageError: the token is no token, or the pseudonyms' key is damaged.
     """
     dashboard_token({TOKEN_VARIABLE: token})
-    key = installation_key(database.url)
+    key = database_key(database)
     counts = Refreshed(lambda: take_snapshot(database, study, key, now()), _COUNTS_S)
 
     def version() -> object:

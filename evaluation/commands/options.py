@@ -164,15 +164,14 @@ def files_folder(db: str, files: Path | None) -> Path:
 
     Raises:
         UsageError: the database is no local file and no folder was named.
+        DatabaseError: see `parsed_url`.
     """
-    if files is not None:
-        return files
-    prefix = "sqlite:///"
-    if db.startswith(prefix):
-        return Path(db.removeprefix(prefix)).with_suffix(".files")
-    if "://" not in db:
-        return Path(db).with_suffix(".files")
-    raise UsageError("--files DIR is missing: a database server has no folder beside it")
+    from evaluation.sqlite_file import files_beside
+
+    folder = files or files_beside(db)
+    if folder is None:
+        raise UsageError("--files DIR is missing: a database server has no folder beside it")
+    return folder
 
 
 def media_store(db: str, files: Path | None, media: str | None) -> str:

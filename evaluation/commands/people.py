@@ -63,12 +63,12 @@ def withdraw(
     in every study of the database.
     """
     from evaluation.database import open_database
-    from evaluation.privacy.pseudonyms import installation_key
+    from evaluation.privacy.pseudonyms import database_key
     from evaluation.withdrawing import withdraw as run
 
     database = open_database(db)
     try:
-        key = installation_key(database.url)
+        key = database_key(database)
         planned = run(database, worker, key=key, study_name=study, crowd=crowd, dry_run=True)
         if not planned.people:
             click.echo("Nobody is stored under that id or pseudonym; nothing was done.")
@@ -108,11 +108,11 @@ def forget(db: str, study: str | None, older_than: float | None, yes: bool, dry_
     """
     from evaluation.database import open_database
     from evaluation.forgetting import forget as run
-    from evaluation.privacy.pseudonyms import installation_key
+    from evaluation.privacy.pseudonyms import database_key
 
     database = open_database(db)
     try:
-        key = installation_key(database.url)
+        key = database_key(database)
         planned = run(database, key=key, older_than_days=older_than, study_name=study, dry_run=True)
         if planned.owed:
             click.echo(

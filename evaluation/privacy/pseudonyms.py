@@ -9,17 +9,21 @@ import binascii
 import contextlib
 import hashlib
 import hmac
+import logging
 import os
 import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
-from sqlalchemy import make_url
+from sqlalchemy import select
 
+from evaluation.database import Database
 from evaluation.errors import EvaluationError, UsageError
-from evaluation.schema import Study
+from evaluation.schema import Assignment, Study
+from evaluation.sqlite_file import key_beside
 
+_log = logging.getLogger(__name__)
 KEY_VARIABLE = "VGAN_EVAL_PSEUDONYM_KEY"
 _KEY_BYTES = 32
 _FORGOTTEN = re.compile(r"~(?P<key>[0-9a-f]{12})~(?P<name>[a-z]-[a-z2-7]{16})")
@@ -49,6 +53,26 @@ def installation_key(database_url: str, environ: Mapping[str, str] = os.environ)
         raise EvaluationError(
             f"{path}: the pseudonym key cannot be read or made ({error}); set {KEY_VARIABLE}"
         ) from error
+
+
+def database_key(database: Database, environ: Mapping[str, str] = os.environ) -> bytes:
+    """Return the `installation_key` of an open database.
+
+    One that is made when people have taken part already is told in one line: there may be another,
+    under which their pseudonyms were published.
+    """
+    is_new = not environ.get(KEY_VARIABLE) and not _key_file(database.url, environ).exists()
+    key = installation_key(database.url, environ)
+    if is_new:
+        with database.read() as session:
+            finished = select(Assignment.id).where(Assignment.submitted_at.is_not(None)).limit(1)
+            if session.scalar(finished) is not None:
+                _log.warning(
+                    "%s: made a new key of the pseudonyms; keep it. If people of this database "
+                    "were exported before under another key, put that one there and export again",
+                    _key_file(database.url, environ),
+                )
+    return key
 
 
 def study_key(key: bytes, study: Study) -> bytes:
@@ -109,9 +133,8 @@ def _parsed(text: str, where: str) -> bytes:
 
 
 def _key_file(database_url: str, environ: Mapping[str, str]) -> Path:
-    url = make_url(database_url if "://" in database_url else f"sqlite:///{database_url}")
-    if url.get_backend_name() == "sqlite" and url.database:
-        return Path(url.database + ".key")
+    if beside := key_beside(database_url):
+        return beside
     config = environ.get("XDG_CONFIG_HOME")
     return (Path(config) if config else Path.home() / ".config") / "vgan-eval" / "pseudonym.key"
 

@@ -19,8 +19,14 @@ from evaluation.errors import EvaluationError, UsageError
 from evaluation.export import export_study, judgment_rows
 from evaluation.exporting.columns import data_dictionary
 from evaluation.judgments import Answer, record_judgment
-from evaluation.privacy.pseudonyms import KEY_VARIABLE, installation_key, pseudonym
+from evaluation.privacy.pseudonyms import (
+    KEY_VARIABLE,
+    database_key,
+    installation_key,
+    pseudonym,
+)
 from evaluation.schema import Judgment, Pair, Showing, Trial, TrialKind
+from evaluation.sqlite_file import key_beside
 
 START = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
 AFTER_LEASE = START + timedelta(minutes=36)
@@ -318,6 +324,25 @@ def test_the_key_is_made_once_beside_the_database_for_its_owner_only(tmp_path):
     assert installation_key(url, {}) == key == bytes.fromhex(path.read_text().strip())
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [p.name for p in tmp_path.iterdir()] == ["study.db.key"]
+
+
+def test_a_key_that_is_made_after_people_took_part_is_told_once(
+    sqlite_database, plan_study, begin, answer_all, caplog
+):
+    study = plan_study(sqlite_database, cells=CELLS)
+    before = database_key(sqlite_database, {})
+    assert caplog.messages == []
+    with sqlite_database.write() as unit:
+        assignment = begin(unit, study, "A1WORKERID", "ASSIGNMENT77")
+        answer_all(unit, assignment)
+        finish_session(unit, assignment, START)
+    key_beside(sqlite_database.url).unlink()
+
+    after = database_key(sqlite_database, {})
+
+    assert before != after == database_key(sqlite_database, {})
+    assert len(caplog.messages) == 1
+    assert "study.db.key: made a new key of the pseudonyms" in caplog.messages[0]
 
 
 def test_the_key_of_a_server_database_is_in_the_users_configuration(tmp_path):
