@@ -10,6 +10,7 @@ from pathlib import Path
 from evaluation.engine import parsed_url
 from evaluation.errors import DatabaseError, UsageError
 from evaluation.files import part_of
+from evaluation.sqlite_file import told
 
 
 def back_up(url: str, out: Path) -> None:
@@ -31,6 +32,8 @@ def back_up(url: str, out: Path) -> None:
     file = Path(str(source.database))
     if not file.is_file():
         raise DatabaseError(f"{file}: no database here")
+    if not out.parent.is_dir():
+        raise DatabaseError(f"{out}: the folder {out.parent} does not exist; make it first")
     if out.exists():
         raise _exists(out)
     part = part_of(out)
@@ -38,7 +41,7 @@ def back_up(url: str, out: Path) -> None:
         _copy(file, part)
         _move(part, out)
     except (sqlite3.Error, OSError) as error:
-        raise DatabaseError(f"{file}: cannot be copied to {out} ({error})") from None
+        raise DatabaseError(f"{file}: cannot be copied to {out} ({told(error)})") from None
     finally:
         for left in (part, part.with_name(f"{part.name}-journal")):
             left.unlink(missing_ok=True)

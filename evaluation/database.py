@@ -30,7 +30,7 @@ from sqlalchemy.orm import Session
 from evaluation import schema
 from evaluation.engine import make_engine, parsed_url, shown
 from evaluation.errors import DatabaseError, DatabaseOlder, UsageError
-from evaluation.sqlite_file import remove_unfilled, sqlite_file
+from evaluation.sqlite_file import remove_unfilled, sqlite_file, told
 
 BUSY_TIMEOUT_S = 15.0
 _MIGRATION_LOCK = 0x7667616E  # any fixed number: two programs that upgrade at once take turns
@@ -100,8 +100,8 @@ class Database:
         except (OperationalError, InterfaceError) as error:
             if self.dialect == "sqlite" and "locked" in str(error.orig):
                 raise self._locked() from error
-            raise DatabaseError(
-                f"{shown(self._engine.url)}: the database failed ({_reason(error)}); "
+            raise DatabaseError(  # without the statement and its values
+                f"{shown(self._engine.url)}: the database failed ({told(error.orig)}); "
                 "mend that, then try again to go on"
             ) from error
 
@@ -183,11 +183,6 @@ def _check_revision(connection: Connection, where: str) -> None:
     )
 
 
-def _reason(error: DBAPIError) -> str:
-    """Return what the driver says, without the statement and its values."""
-    return " ".join(str(error.orig).split())
-
-
 @contextmanager
 def _opening(url: URL) -> Iterator[None]:
     """Turn the driver's failures to open a database into one line."""
@@ -195,7 +190,7 @@ def _opening(url: URL) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise DatabaseError(
-            f"{shown(url)}: the database cannot be used ({_reason(error)})"
+            f"{shown(url)}: the database cannot be used ({told(error.orig)})"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The file of a SQLite database: where it is, what lies beside it, and its removal when empty."""
+"""The file of a SQLite database: where it is, what lies beside it, its failures, its removal."""
 
 import sqlite3
 from contextlib import closing, suppress
@@ -8,6 +8,8 @@ from evaluation.engine import parsed_url
 
 _PATIENCE_S = 0.2  # who keeps the file open is at work with it
 _ENDINGS = {".db", ".sqlite", ".sqlite3"}  # any other may be what tells two studies apart
+
+_UNWRITABLE = ("readonly database", "unable to open database file", "disk I/O error")
 
 
 def sqlite_file(url: str) -> Path | None:
@@ -55,6 +57,20 @@ def _named(url: str) -> Path:
 
 def _first_there(*paths: Path) -> Path:
     return next((path for path in paths if path.exists()), paths[0])
+
+
+def told(error: object) -> str:
+    """Return in one line what a driver says, and what to do where SQLite could not write.
+
+    It writes `-wal` and `-shm` beside a database that is only read.
+    """
+    text = " ".join(str(error).split())
+    if any(words in text for words in _UNWRITABLE):
+        text += (
+            ": even to be read, the file and its folder must be writable, with space left; else "
+            "copy the file, and its -wal if there is one, to a folder of yours"
+        )
+    return text
 
 
 def remove_unfilled(file: Path) -> None:

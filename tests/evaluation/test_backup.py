@@ -56,7 +56,7 @@ def test_a_database_of_an_older_version_is_copied_before_its_upgrade(sqlite_data
         ("good.db", "there.db", UsageError, r"there\.db: exists already"),
         ("none.db", "copy.db", DatabaseError, r"none\.db: no database here"),
         ("junk.db", "copy.db", DatabaseError, r"junk\.db: cannot be copied .*not a database"),
-        ("good.db", "none/copy.db", DatabaseError, "unable to open"),
+        ("good.db", "none/copy.db", DatabaseError, r"the folder .*none does not exist"),
     ],
 )
 def test_a_copy_that_cannot_be_made_is_refused_and_leaves_nothing(

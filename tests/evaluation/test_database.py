@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import create_engine, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from evaluation import database as database_module
 from evaluation import schema
@@ -115,6 +115,28 @@ def test_a_full_disk_is_told_in_one_line(sqlite_database):
 
     assert "\n" not in str(full.value)
     assert "A1WORKER" not in str(full.value)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["attempt to write a readonly database", "unable to open database file", "disk I/O error"],
+)
+def test_a_database_that_cannot_be_written_says_what_to_do(sqlite_database, words):
+    def reading_without_permission():
+        with sqlite_database.read():
+            raise OperationalError("SELECT 1", {}, sqlite3.OperationalError(words))
+
+    with pytest.raises(DatabaseError, match=rf"\({words}: .*copy the file, and its -wal"):
+        reading_without_permission()
+
+
+def test_a_database_in_a_folder_without_permission_says_what_to_do(tmp_path):
+    # Whoever may write anywhere is kept out too: a folder is where the -wal file has to be.
+    create_database(str(tmp_path / "study.db")).close()
+    (tmp_path / "study.db-wal").mkdir()
+
+    with pytest.raises(DatabaseError, match=r"study\.db: .*copy the file, and its -wal"):
+        open_database(str(tmp_path / "study.db"))
 
 
 @pytest.mark.postgres
