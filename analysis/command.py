@@ -1,5 +1,6 @@
 """What the commands share: which judgments, and how the errors of a runnable module end."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,9 +21,13 @@ class Command(click.Command):
     """A command whose own errors end as one line on stderr and their exit code."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        """Run as a program of its own."""
-        with sigterm_as_ctrl_c():
-            return super().main(*args, **extra)
+        """Run as a program of its own; a full disk or a file that cannot be read is one line."""
+        try:
+            with sigterm_as_ctrl_c():
+                return super().main(*args, **extra)
+        except OSError as error:
+            click.echo(f"Error: {error}", err=True)
+            sys.exit(EvaluationError.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run, turning `EvaluationError` into a message."""

@@ -285,6 +285,21 @@ def test_text_lines_up(table):
     assert max(map(len, body)) <= len(ruled[0])
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_under_the_output_is_one_line(
+    judgments_text, write_judgments, monkeypatch, capsys
+):
+    path = write_judgments(judgments_text(per_cell=3))
+    full = io.TextIOWrapper(open("/dev/full", "wb", buffering=0), write_through=True)  # noqa: SIM115
+    monkeypatch.setattr(sys, "stdout", full)
+
+    with pytest.raises(SystemExit) as ended:
+        main(["--judgments", str(path)])
+
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == "Error: [Errno 28] No space left on device\n"
+
+
 @pytest.mark.parametrize("how", [["-m", "analysis.table1"], [str(ROOT / "analysis/table1.py")]])
 def test_runs_as_a_module_and_as_a_file(judgments_text, write_judgments, how):
     path = write_judgments(judgments_text(per_cell=3))
