@@ -15,6 +15,7 @@ import click
 from vgan.commands import authors, clips, collect, figures, future, represent, runs
 from vgan.data.manifest import ManifestError
 from vgan.errors import VganError
+from vgan.signals import sigterm_as_ctrl_c
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 
@@ -48,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     try:
-        cli.main(arguments, prog_name="vgan", standalone_mode=False)
+        with sigterm_as_ctrl_c():
+            cli.main(arguments, prog_name="vgan", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         return error.exit_code

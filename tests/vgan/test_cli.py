@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -38,6 +40,17 @@ assert not heavy("sklearn", "scipy.stats", "tensorboard"), "training"
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_sigterm_in_the_middle_of_a_file_leaves_no_half_of_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(os, "replace", lambda *_: signal.raise_signal(signal.SIGTERM))
+
+    code = main(["scenes", "--out", str(tmp_path), "--clips", "1", "--categories", "beach"])
+
+    assert code == 130
+    assert "vgan: interrupted" in capsys.readouterr().err
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 @pytest.mark.parametrize("name", sorted(cli.commands))

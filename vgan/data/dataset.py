@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from vgan.data.files import WriteError, write_atomic
+from vgan.data.files import WriteError, remove_stale_parts, write_atomic
 from vgan.data.listing import Shape, check_shape, list_clips
 from vgan.data.manifest import ClipRecord, sha256_of, to_dict
 from vgan.data.stacked import STACK_SUFFIXES, read_stack
@@ -135,6 +135,7 @@ def _build(folder: Path, records: Sequence[ClipRecord], stem: Path, shape: Shape
     temporary = data.with_name(f".{data.name}.{os.getpid()}.part")
     try:
         data.parent.mkdir(exist_ok=True)
+        remove_stale_parts(data.parent)  # of gigabytes, each under another name
         with temporary.open("wb") as file:
             for record, loaded in _decoded(folder, records, shape, progress):
                 if isinstance(loaded, str):

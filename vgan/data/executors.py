@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from vgan.errors import UsageError, VganError
+from vgan.signals import sigterm_as_ctrl_c
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -70,7 +71,7 @@ def open_workers(workers: int, scheduler: str | None = None) -> Iterator[Workers
         UsageError: no scheduler answers there, or `distributed` is not installed.
         WorkerError: while it is open, a process died.
     """
-    with _terminated_as_interrupted():
+    with sigterm_as_ctrl_c():
         if scheduler is not None:
             with _dask(scheduler) as opened:
                 yield opened
@@ -79,20 +80,6 @@ def open_workers(workers: int, scheduler: str | None = None) -> Iterator[Workers
         else:
             with _processes(workers) as opened:
                 yield opened
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Let SIGTERM raise KeyboardInterrupt, as Ctrl-C does, where nobody else listens for it."""
-    heard = threading.current_thread() is threading.main_thread()
-    if not heard or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @contextmanager

@@ -4,11 +4,14 @@ import contextlib
 import json
 import os
 import secrets
+import time
 from pathlib import Path
 from typing import Any
 
 from vgan.data.manifest import MANIFEST_NAME
 from vgan.errors import DataError, UsageError
+
+_STALE_S = 3600  # what a run at work writes to is younger
 
 
 class WriteError(DataError):
@@ -30,9 +33,18 @@ def write_atomic(path: Path, data: bytes) -> None:
         temporary.write_bytes(data)
         os.replace(temporary, path)
     except OSError as error:
+        raise WriteError(f"{path}: cannot be written ({error.strerror or error})") from None
+    finally:
         with contextlib.suppress(OSError):  # the reason is the first error, not the tidying up
             temporary.unlink(missing_ok=True)
-        raise WriteError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def remove_stale_parts(folder: Path) -> None:
+    """Remove what runs that were killed have left half made below a folder, if an hour old."""
+    for part in folder.rglob(".*.part"):
+        with contextlib.suppress(OSError):  # it stays, or another run has removed it
+            if part.stat().st_mtime < time.time() - _STALE_S:
+                part.unlink()
 
 
 def claim_folder(out: Path, name: str, settings: dict[str, Any]) -> None:

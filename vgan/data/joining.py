@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from vgan.data.files import WriteError
+from vgan.data.files import WriteError, remove_stale_parts
 from vgan.data.locking import locked
 from vgan.data.manifest import MANIFEST_NAME, ClipRecord, read_manifest, write_manifest
 
@@ -41,4 +41,5 @@ def join_manifest(out: Path, records: Sequence[ClipRecord]) -> list[ClipRecord]:
         except OSError as error:
             where = f"{out / MANIFEST_NAME}: cannot be written"
             raise WriteError(f"{where} ({error.strerror or error})") from None
+    remove_stale_parts(out)
     return sorted(whole, key=lambda r: r.clip)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vgan.data.cutting import CutVideo, SourceVideo, remove_clips
-from vgan.data.files import write_atomic
+from vgan.data.files import remove_stale_parts, write_atomic
 from vgan.data.listing import SHARDS_NAME
 from vgan.data.manifest import ClipRecord, Origin, to_dict, write_manifest
 from vgan.data.preview import PREVIEW_NAME
@@ -286,6 +286,7 @@ def gather(out: Path, test_share: float, forget_missing: bool = False) -> Ledger
     # Names that are not UTF-8 are written as JSON has them, `\udce9`.
     write_atomic(out / REJECTED_NAME, text.encode(errors="backslashreplace"))
     write_manifest(out, records)
+    remove_stale_parts(out)
     if forget_missing and missing:
         # Last, so that the manifest never lists a clip that is not there.
         shutil.rmtree(out / SHARDS_NAME, ignore_errors=True)  # decoded copies, made again on demand

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from vgan.data.drawn import baby, beach, golf, train
 from vgan.data.drawn.paint import Array, Scene
-from vgan.data.files import claim_folder, write_atomic
+from vgan.data.files import claim_folder, remove_stale_parts, write_atomic
 from vgan.data.manifest import (
     MANIFEST_NAME,
     ClipRecord,
@@ -223,4 +223,5 @@ def draw_scenes(
         bar = tqdm(jobs, desc="drawing scenes", unit="clip", disable=not progress)
         records = [_draw_to(out, record, seed, index) for record, index in bar]
         write_manifest(out, records)
+    remove_stale_parts(out)
     return sorted(records, key=lambda r: r.clip)

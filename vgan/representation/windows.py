@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from vgan.data.actions import ActionVideo
 from vgan.data.dataset import FRAMES, SIZE
-from vgan.data.files import WriteError, write_atomic
+from vgan.data.files import WriteError, remove_stale_parts, write_atomic
 from vgan.data.framing import area_average, centre_square
 from vgan.data.manifest import sha256_of
 from vgan.data.videos import Frames, iter_frames, video_info
@@ -132,6 +132,7 @@ def _decode(
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        remove_stale_parts(target.parent)  # of gigabytes, each under another name
         with temporary.open("wb") as file:
             for video, (frames, sha256) in zip(videos, _read(videos, progress), strict=True):
                 windows = cut_windows(frames)

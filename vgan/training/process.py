@@ -78,7 +78,7 @@ def arithmetic(device: torch.device) -> Iterator[None]:
 
 @contextmanager
 def ctrl_c() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a flag; a second one stops at once."""
+    """Turn the first Ctrl-C into a flag; a second one stops at once, and so does SIGTERM."""
     asked = False
 
     def remember(number: int, frame: Any) -> None:
@@ -92,7 +92,10 @@ def ctrl_c() -> Iterator[Callable[[], bool]]:
         yield lambda: False  # only the main thread may handle signals
         return
     before = signal.signal(signal.SIGINT, remember)
+    # A process that waits for the others would hear a handler only when they have answered.
+    term = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         yield lambda: asked
     finally:
         signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGTERM, term)

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -209,6 +210,19 @@ def test_full_disk_leaves_no_half_shard(folder, monkeypatch):
         _open(folder)
 
     assert not list((folder / ".shards").iterdir())
+
+
+def test_shard_that_a_killed_run_left_half_made_is_removed(folder):
+    shards = folder / ".shards"
+    shards.mkdir()
+    old, at_work = (shards / f".golf-train-0123456789abcdef.u8.{pid}.part" for pid in (1, 2))
+    for part in (old, at_work):
+        part.write_bytes(b"half")
+    os.utime(old, (0, 0))
+
+    _open(folder)
+
+    assert [path.name for path in shards.glob(".*")] == [at_work.name]
 
 
 def test_batch_is_drawn_with_replacement_by_the_seed(folder):

@@ -195,3 +195,15 @@ def test_clips_from_elsewhere_are_not_mixed_in(tmp_path):
 
     with pytest.raises(UsageError, match="not made here"):
         draw_scenes(tmp_path, clips=1, seed=0, progress=False)
+
+
+def test_what_a_killed_run_left_half_written_is_removed(tmp_path):
+    old, at_work = (tmp_path / "beach" / f".{name}.mp4.0a1b2c3d.part" for name in ("1", "2"))
+    old.parent.mkdir()
+    for part in (old, at_work):
+        part.write_bytes(b"half")
+    os.utime(old, (0, 0))
+
+    draw_scenes(tmp_path, clips=1, seed=0, categories=["beach"], frames=2, size=16, progress=False)
+
+    assert (old.exists(), at_work.exists()) == (False, True)

@@ -3,6 +3,7 @@
 import errno
 import gc
 import hashlib
+import os
 import shutil
 import tracemalloc
 from fractions import Fraction
@@ -15,6 +16,7 @@ import pytest
 from av.video.reformatter import Colorspace
 
 from vgan.data.files import WriteError, claim_folder, write_atomic
+from vgan.data.joining import join_manifest
 from vgan.data.videos import (
     encode_clip,
     iter_frames,
@@ -325,6 +327,33 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch)
 
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "clip.mp4"
+    write_atomic(path, b"old")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomic(path, b"new")
+
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["clip.mp4"]
+
+
+def test_what_a_killed_run_left_half_written_goes_when_clips_join_the_manifest(tmp_path):
+    old, at_work = (tmp_path / "golf" / f".{name}.mp4.0a1b2c3d.part" for name in ("1", "2"))
+    old.parent.mkdir()
+    for part in (old, at_work):
+        part.write_bytes(b"half")
+    os.utime(old, (0, 0))
+
+    join_manifest(tmp_path, [])
+
+    assert (old.exists(), at_work.exists()) == (False, True)
 
 
 def test_a_folder_is_claimed_once_and_for_the_same_settings(tmp_path):

@@ -13,9 +13,11 @@ from PIL import Image
 from vgan.data.dataset import open_dataset
 from vgan.data.scenes import draw_scenes
 from vgan.errors import DataError, TrainingError, UsageError
+from vgan.signals import sigterm_as_ctrl_c
 from vgan.training.checkpoint import load_checkpoint
 from vgan.training.config import from_json
 from vgan.training.loop import TrainingInterrupted, train
+from vgan.training.process import ctrl_c
 from vgan.training.run import RunFolder
 from vgan.training.trainers import GameTrainer
 
@@ -209,6 +211,13 @@ def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(drawn, tiny, tmp_p
     assert caught.value.exit_code == 130
     assert RunFolder(run).saved_steps() == [2, 3]
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_sigterm_ends_training_at_once_though_a_process_waits_for_the_others():
+    with sigterm_as_ctrl_c():
+        with ctrl_c():
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+        assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
 
 
 def test_a_run_stopped_by_ctrl_c_ends_like_one_that_was_not(
