@@ -26,7 +26,7 @@ DETAIL_KEYS = frozenset(
         "input",  # "key", "click" or "touch"
         "client_time",  # the browser's clock at the answer, ms since 1970
         "reduced_motion",
-        "stalls",  # times a player waited for data
+        "stalls",  # times a player that ran had to wait for data
     }
 )
 _DETAILS_BYTES = 2000

@@ -572,6 +572,36 @@ def test_larger_clips_play_as_video_together(live, rater, page, stored, rating_s
     assert judgment.details["frames_drawn"] > 0
 
 
+def test_only_a_player_that_ran_can_stall(live, page):
+    page.goto(live().url + "/join/nothing")
+    stalls = page.evaluate("""async () => {
+        const styles = document.querySelector('link[rel=stylesheet]').href;
+        const { VideoPlayer } = await import(new URL('videos.js', styles));
+        const made = [];
+        document.createElement = () => {
+            const silent = { readyState: 4, play: async () => {}, pause() {} };
+            made.push(Object.assign(new EventTarget(), silent));
+            return made.at(-1);
+        };
+        const clip = { layout: { width: 8, height: 8, frames: 9 }, url: '' };
+        const player = new VideoPlayer({ left: clip, right: clip }, { onTick() {} });
+        const stalls = [];
+        const tell = (kind) => {
+            made[0].currentTime = 0.004; // its clock may have moved before it tells
+            made[0].dispatchEvent(new Event(kind));
+            stalls.push(player.stalls);
+        };
+        await player.start();
+        for (const kind of ['waiting', 'playing', 'waiting', 'waiting', 'playing']) tell(kind);
+        await player.start();
+        for (const kind of ['waiting', 'playing', 'waiting']) tell(kind);
+        player.pause();
+        return stalls;
+    }""")
+
+    assert stalls == [0, 0, 1, 1, 1, 1, 1, 2]
+
+
 def test_videos_that_cannot_be_played_say_so_and_are_fetched_again(live, rater, page, rating_study):
     one = rater(live(rating_study.Recipe(trials=1, size=(640, 360), frames=14, fps=24)))
 

@@ -15,6 +15,7 @@ export class VideoPlayer {
   #request = 0;
   #last = null;
   #ended = new Set();
+  #playing = new Set(); // sides that ran since they were last asked to
   #turns = 0;
   #call = 0;
   #ready;
@@ -49,9 +50,9 @@ export class VideoPlayer {
       disablePictureInPicture: true, width: layout.width, height: layout.height, src: url,
     });
     video.addEventListener('ended', () => this.#onEnded(side));
-    video.addEventListener('waiting', () => {
-      if (video.currentTime > 0) this.stalls += 1; // at 0 it waits for its own start
-    });
+    // Every start is a wait, too, and may be told when the clock has already moved.
+    video.addEventListener('playing', () => this.#playing.add(side));
+    video.addEventListener('waiting', () => { if (this.#playing.delete(side)) this.stalls += 1; });
     if (video.requestVideoFrameCallback) {
       const count = () => { this.framesDrawn += 1; video.requestVideoFrameCallback(count); };
       video.requestVideoFrameCallback(count);
@@ -97,6 +98,7 @@ export class VideoPlayer {
   }
 
   #play(side) {
+    this.#playing.delete(side);
     // Refused where a pause comes at once; the clips then stand, as asked.
     this.#videos[side].play().catch(() => {});
   }
