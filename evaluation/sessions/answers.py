@@ -13,7 +13,7 @@ from evaluation.schema import Choice, Study
 DETAIL_KEYS = frozenset(
     {
         "frames_drawn",  # on the canvases, or shown by the players, until the answer
-        "loops",  # whole turns of the clips until the answer
+        "loops",  # passes through both clips until the answer
         "largest_gap_ms",  # longest pause between two drawn frames
         "start_offset_ms",  # between the first frames of left and right; 0 on one clock
         "early_presses",  # answers tried before they were unlocked

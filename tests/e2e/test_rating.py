@@ -181,11 +181,14 @@ def test_a_replay_starts_both_clips_again_and_is_counted(frozen, page, stored):
     page.clock.run_for(20)
 
     assert np.array_equal(painted(one.canvas("left")), one.frames("left")[0])
-    page.clock.run_for(LOOP_MS)
+    page.clock.run_for(LOOP_MS - 2 * STEP_MS)  # the pass that was broken off does not count
+    expect(page.get_by_role("button", name="Left F")).to_have_attribute("aria-disabled", "true")
+    page.clock.run_for(3 * STEP_MS)
     page.keyboard.press("f")
     run_until_pair(page, 2)
     [judgment] = judgments(stored)
     assert judgment.details["replays"] == 1
+    assert 1 <= judgment.details["loops"] < 1.2
     assert judgment.rt_ms >= 250 + LOOP_MS
 
 
@@ -275,6 +278,8 @@ def test_a_hidden_tab_pauses_and_comes_back_with_a_replay(frozen, page, stored):
     assert 5000 <= judgment.details["hidden_ms"] < 5200
     assert judgment.details["early_presses"] == 1
     assert judgment.clip_ms < 2500
+    whole = judgment.clip_ms - LOOP_MS / 2  # without the pass that was broken off
+    assert judgment.details["loops"] == pytest.approx(whole / LOOP_MS, abs=0.1)
 
 
 def test_reduced_motion_waits_for_the_rater(live, rater, page, stored):

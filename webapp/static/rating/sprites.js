@@ -11,6 +11,8 @@ export class SpritePlayer {
   #request = 0;
   #origin = null; // time stamp of frame 0 on the running clock
   #last = null;
+  #position = 0; // how long this run has lasted
+  #passes = 0; // that the runs before it completed
   #halfTick;
 
   /**
@@ -50,6 +52,9 @@ export class SpritePlayer {
   /** Play both from their first frame. */
   start() {
     this.pause();
+    this.#passes = Math.floor(this.loops); // one that is broken off does not count
+    for (const seen of Object.values(this.#seen)) seen.fill(0);
+    this.#position = 0;
     this.#origin = null;
     this.#last = null;
     this.#index = { left: -1, right: -1 };
@@ -70,12 +75,13 @@ export class SpritePlayer {
 
   dispose() { this.pause(); }
 
+  /** Passes through the longer clip: the whole ones of all runs, and of this run the last, too. */
   get loops() {
     const { layout } = this.#longer;
-    return layout.fps ? this.playedMs * layout.fps / (1000 * layout.frames) : 0;
+    return this.#passes + this.#position * layout.fps / (1000 * layout.frames);
   }
 
-  /** Whether both clips were drawn through once. Few frames may be missing: a display slower than
+  /** Whether both clips were drawn through once, in one run. Few frames may be missing: a display slower than
       the clip cannot show them all. */
   get shownOnce() {
     const enough = Object.values(this.#seen).every(
@@ -104,8 +110,6 @@ export class SpritePlayer {
     this.#draw(this.#position + this.#halfTick, now);
     this.onTick(now);
   };
-
-  #position = 0;
 
   #draw(elapsed, now) {
     for (const side of ['left', 'right']) {
