@@ -265,6 +265,7 @@ def test_a_hidden_tab_pauses_and_comes_back_with_a_replay(frozen, page, stored):
     expect(page.get_by_text("Paused while you were away.")).to_be_visible()
     page.clock.run_for(5000)
     page.keyboard.press("f")
+    expect(page.locator("#hint")).to_have_text("Paused while you were away.")
     page.evaluate("""() => {
         Object.defineProperty(document, 'hidden', { value: false, configurable: true });
         document.dispatchEvent(new Event('visibilitychange'));
@@ -293,10 +294,17 @@ def test_reduced_motion_waits_for_the_rater(live, rater, page, stored):
 
     play.click()
     one.wait_ready()
+    page.evaluate("for (const kind of ['blur', 'focus']) window.dispatchEvent(new Event(kind))")
+    page.keyboard.press("f")
+    expect(page.locator("#hint")).to_have_text(page.locator("#cover p").inner_text())
+    play.click()
+    expect(page.locator("#hint")).to_have_text("You can answer now.")
     page.keyboard.press("f")
 
     expect(page.locator("#count")).to_have_text("2 of 3")
-    assert judgments(stored)[0].details["reduced_motion"] is True
+    [judgment] = judgments(stored)
+    assert judgment.details["reduced_motion"] is True
+    assert judgment.details["early_presses"] == 0  # answers were open all the while
 
 
 def test_pause_stops_the_clips_and_play_goes_on(frozen, page):

@@ -120,8 +120,10 @@ export class TrialScreen {
     this.#open = open;
     this.root.classList.toggle('ready', open);
     for (const button of this.answers) button.setAttribute('aria-disabled', String(!open));
-    this.say(say(open ? 'trial.open' : 'trial.locked'));
+    this.#sayWhetherOpen();
   }
+
+  #sayWhetherOpen() { this.say(say(this.#open ? 'trial.open' : 'trial.locked')); }
 
   // ---- pausing ---------------------------------------------------------------------------------
 
@@ -171,6 +173,7 @@ export class TrialScreen {
     this.#uncover();
     this.#player.start();
     this.#labelPause();
+    if (!this.#busy) this.#sayWhetherOpen(); // else the answer's own words stay
   }
 
   #togglePause() {
@@ -191,9 +194,9 @@ export class TrialScreen {
 
   #choose(choice, event, input) {
     if (!this.#player || this.#busy) return;
+    if (!this.#open) this.#counts.early += 1;
     if (!this.#open || this.#cover) {
-      this.#counts.early += 1;
-      this.say(say('trial.early'));
+      this.say(this.#cover?.querySelector('p').textContent ?? say('trial.early'));
       return;
     }
     this.#busy = true;
@@ -218,7 +221,7 @@ export class TrialScreen {
     byId('question').focus({ preventScroll: true });
     this.#shownAt = performance.now();
     this.#busy = false;
-    this.say(say('trial.open'));
+    this.#sayWhetherOpen();
   }
 
   #answer(choice, event, input) {
