@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from evaluation import schema
 from evaluation.database import open_database
-from evaluation.study import Consent, SurveyQuestion
+from evaluation.study import Consent, Display, SurveyQuestion
 
 pytestmark = pytest.mark.browser
 
@@ -496,6 +496,42 @@ def test_the_trial_fits_900_by_620_without_scrolling(live, rater, page, rating_s
 
     assert room[0] <= 900
     assert room[1] <= 620
+
+
+OUTSIDE = """() => [...document.querySelectorAll('#trial *')].filter((one) => {
+  const { left, right } = one.getBoundingClientRect();
+  return left < 0 || right > innerWidth;
+}).map((one) => one.id || one.className)"""
+CENTRES = """() => [...document.querySelectorAll('.side .frame, .side .answer')].map((one) => {
+  const { left, width } = one.getBoundingClientRect();
+  return left + width / 2;
+})"""
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_small_clips_are_whole_and_stand_over_their_buttons(
+    live, rater, browser, rating_study, width
+):
+    phone = width < 600
+    page = browser.new_page(
+        viewport={"width": width, "height": 568},
+        has_touch=phone,
+        is_mobile=phone,
+        locale="de-DE",
+    )
+    recipe = rating_study.Recipe(
+        trials=1, allow_tie=True, display=Display(box=128), devices=("desktop", "phone")
+    )
+    one = rater(live(recipe), on=page)
+    one.begin()
+
+    left, left_button, right, right_button = page.evaluate(CENTRES)
+
+    assert page.evaluate(OUTSIDE) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    assert (left, right) == pytest.approx((left_button, right_button), abs=0.5)
+    assert page.locator("#trial kbd").first.is_visible() is not phone
+    page.close()
 
 
 def test_several_questions_are_asked_of_one_pair(live, rater, page, stored, rating_study):
