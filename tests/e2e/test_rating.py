@@ -476,12 +476,18 @@ def test_a_small_window_is_asked_to_grow(live, rater, browser):
     )
     one = rater(live(), on=page)
     one.open()
-    expect(page.get_by_role("button", name="Start")).to_be_disabled()
+    start = page.get_by_role("button", name="Start")
+    looks = "one => { const { cursor, color } = getComputedStyle(one); return [cursor, color]; }"
+    expect(start).to_be_disabled()
     expect(page.locator("#device-note")).to_contain_text("enlarge this window")
+    expect(page.locator("#device-note")).to_contain_text("zoom out")
+    disabled = start.evaluate(looks)
 
     page.set_viewport_size({"width": 900, "height": 620})
 
-    expect(page.get_by_role("button", name="Start")).to_be_enabled()
+    expect(start).to_be_enabled()
+    assert (disabled[0], start.evaluate(looks)[0]) == ("default", "pointer")
+    assert disabled[1] != start.evaluate(looks)[1]
     page.close()
 
 
