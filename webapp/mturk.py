@@ -164,11 +164,16 @@ def _preview(session: Session, study: Study, arrival: Arrival) -> ResponseReturn
             check_may_start(session, study, None, 0, now())
     except NothingLeft as error:
         reason = refusal(error)[0]
+    config = {
+        "layout": settings.layout,
+        "devices": settings.devices,
+        "text": settings.wording.texts,
+    }
     return render_template(
         "mturk/preview.html",
         settings=settings,
         wording=settings.wording,
+        config=config,
         reason=reason,
         sample=None if reason else sample_pair(session, study, services().store, root="../"),
-        question=settings.questions[study.questions[0].name],
     )

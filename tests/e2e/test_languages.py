@@ -141,8 +141,17 @@ def test_previews_and_notices_pass_axe(live, rater, page, stored, rating_study, 
     for path in (preview, f"/mturk/{key}?hitId=H", "/link/none?participantId=P"):
         one.open(f"{path}{'&' if '?' in path else '?'}lang={language}")
         headings.add(page.locator("h1").inner_text())
+        expect(page.locator("#unfit:visible")).to_have_count(0)
         broken[path] = violations(page)
         assert page.evaluate("document.documentElement.lang") == language
+
+    page.set_viewport_size({"width": 390, "height": 700})
+    one.open(f"{preview}&lang={language}")
+    note = page.locator("#unfit")
+    expect(note).to_contain_text(built_in(language)["mturk.decline"])
+    expect(note).to_contain_text("390 × 700")
+    expect(page.get_by_text(built_in(language)["mturk.accept"])).to_be_hidden()
+    broken["small"] = violations(page)
 
     assert {path: found for path, found in broken.items() if found} == {}
     assert len(headings) == 3

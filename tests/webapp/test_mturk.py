@@ -136,6 +136,16 @@ def test_preview_shows_the_work_and_an_example_and_writes_nothing(client, publis
     assert not SECRETS.search(reply.text)
 
 
+def test_preview_names_every_question_in_the_language_of_the_page(client, publish):
+    questions = (("realism", "Which video is more realistic?"), ("motion", "Which moves better?"))
+    app = client(questions=questions, text={"en": {}, "de": {"questions.motion": "Und besser?"}})
+
+    shown = app.get(preview(publish()), headers={"Accept-Language": "de"}).text
+
+    asked = re.findall(r"<li><strong>(.*?)</strong></li>", shown)
+    assert asked == ["Welches Video ist realistischer?", "Und besser?"]
+
+
 def test_preview_of_a_study_without_practice_has_no_example(client, publish):
     app = client(practice=0)
 

@@ -1,6 +1,7 @@
-// The example in a preview: one practice pair, playing in step; nothing is sent to the server.
+// A preview: whether this device will do, and an example, one practice pair that plays in step.
+// Nothing is sent to the server.
 
-import { reducedMotion } from '../rating/device.js';
+import { reducedMotion, refusal } from '../rating/device.js';
 import { Pairs } from '../rating/media.js';
 import { SpritePlayer } from '../rating/sprites.js';
 import { say } from '../rating/text.js';
@@ -9,13 +10,24 @@ import { VideoPlayer } from '../rating/videos.js';
 const GAP = 24;
 const REFRESH_MS = 1000 / 60; // of most screens; nothing is measured here
 
-const stage = document.getElementById('stage');
+const { layout, devices } = JSON.parse(document.getElementById('config').dataset.config);
+const stage = document.getElementById('stage'); // only where there is an example
 const button = document.getElementById('pause');
-const sample = JSON.parse(stage.dataset.sample);
+
+/** Who accepts on a device that will not do could only return the HIT. */
+function warn() {
+  const problem = refusal(layout, devices);
+  if (!problem) return;
+  const note = document.getElementById('unfit');
+  note.textContent = `${problem} ${say('mturk.decline')}`;
+  note.hidden = false;
+  document.getElementById('accept').hidden = true;
+}
 
 function label(player) { button.textContent = say(player.running ? 'trial.pause' : 'trial.play'); }
 
 async function play() {
+  const sample = JSON.parse(stage.dataset.sample);
   const pair = await new Pairs().fetch(sample);
   const Player = sample.left.layout.kind === 'video' ? VideoPlayer : SpritePlayer;
   const player = new Player(pair, { onTick: () => {}, refreshMs: REFRESH_MS });
@@ -41,5 +53,6 @@ async function play() {
   label(player);
 }
 
+warn();
 // Without the example the instructions still say it all.
-play().catch(() => { stage.hidden = true; });
+if (stage) play().catch(() => { stage.hidden = true; });
