@@ -4,6 +4,7 @@ import { Api, Refused, wait } from './api.js';
 import { describe, refreshInterval, refusal, tooSmall } from './device.js';
 import { HandIn } from './handin.js';
 import { Pairs } from './media.js';
+import { filledIn } from './survey.js';
 import { say } from './text.js';
 import { TrialScreen } from './trial.js';
 
@@ -170,16 +171,9 @@ async function feedback(correct) {
   await wait(FEEDBACK_MS);
 }
 
-async function survey() {
-  const form = byId('survey').querySelector('form');
+function survey() {
   show('survey');
-  for (;;) {
-    await new Promise((done) => {
-      form.addEventListener('submit', (event) => { event.preventDefault(); done(); }, { once: true });
-    });
-    form.querySelector('[role=alert]').hidden = form.checkValidity();
-    if (form.checkValidity()) return Object.fromEntries(new FormData(form));
-  }
+  return filledIn(byId('survey').querySelector('form'));
 }
 
 /** Point the way back to the site that pays; a session that has just ended goes there by itself. */
