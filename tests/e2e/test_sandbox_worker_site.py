@@ -239,15 +239,20 @@ def test_ineligible_worker_is_told_why_and_cannot_accept(
     expect(page.get_by_role("button", name="Accept & work")).to_be_enabled()
 
 
-def test_pages_have_no_accessibility_violations(
-    page: Page, service: str, publish: Any, framed: list[str]
+def test_pages_have_no_accessibility_violations_and_fit_a_phone(
+    page: Page, service: str, publish: Any, requester: Any, framed: list[str]
 ) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    name = "Took part in study 7ed64be720f520305e8b1c70"
+    requester.create_qualification_type(Name=name, Description=name, QualificationTypeStatus="Active")
     publish(QUESTION.format(url=framed[0]))
     _sign_in(page, service, "A1AXE")
     pages = ["", *(f"/worker/A1AXE/{p}" for p in ("hits", "history", "qualifications", "profile"))]
     for path in pages:
+        page.set_viewport_size({"width": 360, "height": 740})
         page.goto(service + path)
+        assert page.evaluate("document.documentElement.scrollWidth") == 360, path
+        page.set_viewport_size({"width": 1280, "height": 720})
         assert axe.run(page).violations_count == 0, path
     page.goto(f"{service}/worker/A1AXE/hits")
     page.get_by_role("button", name="Accept & work").click()
