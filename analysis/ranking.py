@@ -1,6 +1,7 @@
 """The leaderboard: strengths with intervals that respect workers and clips, and rank ranges."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -55,6 +56,40 @@ class Ranking:
 
 
 @dataclass(frozen=True)
+class _Clusters:
+    """Who judged, and which clips: two, or one where both sides are one item.
+
+    Args:
+        worker: (n,), the worker of each judgment.
+        clips: (n,) twice, the clip on A's side and on B's; a clip has one code on both.
+    """
+
+    worker: Codes
+    clips: tuple[Codes, Codes]
+
+    @classmethod
+    def of(cls, preferences: pd.DataFrame) -> "_Clusters":
+        n = len(preferences)
+        clips = codes_of(np.concatenate([preferences["cluster_a"], preferences["cluster_b"]]))
+        return cls(codes_of(preferences["worker"]), (clips[:n], clips[n:]))
+
+    @cached_property
+    def two(self) -> NDArray[np.int64]:
+        """The judgments of two different clips."""
+        return np.flatnonzero(self.clips[0] != self.clips[1])
+
+    @cached_property
+    def twice(self) -> NDArray[np.int64]:
+        """(n + len(two),), all judgments, and those of `two` once more: one for every clip."""
+        return np.concatenate([np.arange(len(self.worker)), self.two])
+
+    @cached_property
+    def touched(self) -> Codes:
+        """(n + len(two),), the clip that each of `twice` stands for."""
+        return np.concatenate([self.clips[0], self.clips[1][self.two]])
+
+
+@dataclass(frozen=True)
 class _Covariance:
     """Three estimates of a covariance; of a contrast, the largest variance counts."""
 
@@ -82,9 +117,11 @@ def rank(preferences: pd.DataFrame, *, level: float = LEVEL) -> Ranking:
     if len(contests.sources) < 2:
         raise AnalysisError("a ranking needs two sources or more")
     strengths = fit_strengths(contests)
-    workers = codes_of(preferences["worker"])
-    covariance = _covariance(contests, strengths, won, pair, preferences)
-    df = max(kish(workers) - 1, 1.0)
+    clusters = _Clusters.of(preferences)
+    covariance = _covariance(contests, strengths, won, pair, clusters)
+    # A covariance is known as well as its scarcest clusters let it be: five items are five, however
+    # many workers judge them.
+    df = max(min(kish(clusters.worker), kish(clusters.touched)) - 1, 1.0)
     quantile = float(stats.t.ppf(0.5 + level / 2, df))
     size = len(strengths)
     centred = np.eye(size) - 1 / size
@@ -158,7 +195,7 @@ def _covariance(
     strengths: Floats,
     won: Floats,
     pair: Codes,
-    preferences: pd.DataFrame,
+    clusters: _Clusters,
 ) -> _Covariance:
     """Covariance of the free strengths, clustered by worker and by clip on either side.
 
@@ -170,17 +207,12 @@ def _covariance(
     scores = _Scores((won - rate[pair])[:, None] * design[pair], pair, design, rate * (1 - rate))
     information = (design * (contests.games * scores.weight)[:, None]).T @ design
     inverse = np.linalg.inv(information)
-    n = len(won)
-    worker = codes_of(preferences["worker"])
-    clips = codes_of(np.concatenate([preferences["cluster_a"], preferences["cluster_b"]]))
-    # Each judgment belongs to two clips; to one where both sides are one item.
-    two = np.flatnonzero(clips[:n] != clips[n:])
-    twice = np.concatenate([np.arange(n), two])
-    touched, doubled = np.concatenate([clips[:n], clips[n:][two]]), scores.take(twice)
+    worker, touched, two = clusters.worker, clusters.touched, clusters.two
+    doubled = scores.take(clusters.twice)
     by_worker = scores.left_out(worker, information)
-    meat = -doubled.meat(intersection((worker[twice], touched)))
+    meat = -doubled.meat(intersection((worker[clusters.twice], touched)))
     if len(two):
-        once, both = scores.take(two), (clips[:n][two], clips[n:][two])
+        once, both = scores.take(two), [clip[two] for clip in clusters.clips]
         ends = (np.minimum(*both), np.maximum(*both))
         meat = meat - once.meat(intersection(ends))
         meat = meat + once.meat(intersection((worker[two], *ends)))

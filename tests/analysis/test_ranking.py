@@ -152,6 +152,17 @@ def test_clusters_widen_the_intervals(judgments_text):
     assert [s.source for s in found.standings] == ["x", "y", "z"]
 
 
+@pytest.mark.parametrize(("items", "df"), [(5, 4), (300, 49)])
+def test_the_scarcer_of_workers_and_items_gives_the_degrees_of_freedom(items, df):
+    a, b, won, _ = random_games(games=1500, sources=3)
+    frame = frame_of(a, b, won)
+    order = np.arange(len(frame))
+    frame["worker"] = order % 50
+    frame["cluster_a"] = frame["cluster_b"] = order * items // 1500
+
+    assert rank(frame).df == pytest.approx(df)
+
+
 def test_worker_bootstrap_matches_the_worker_standard_error_and_is_seeded():
     a, b, won, _ = random_games(seed=2)
     frame = frame_of(a, b, won)
