@@ -41,5 +41,5 @@ def intersection(parts: Sequence[Codes]) -> Codes:
     """Return the clustering whose clusters agree in all of `parts`."""
     joint = parts[0]
     for part in parts[1:]:
-        joint = pd.factorize(joint * (int(part.max()) + 1) + part)[0].astype(np.int64)
+        joint = pd.factorize(joint * (int(part.max(initial=-1)) + 1) + part)[0].astype(np.int64)
     return joint

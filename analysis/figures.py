@@ -115,13 +115,15 @@ def leaderboard(
         axes = made.subplots()
         axes.axvline(0, color="#aaaaaa", lw=0.8, ls=(0, (4, 3)), zorder=0)
         for i, s in enumerate(ranking.standings):
-            axes.plot([s.low, s.high], [i, i], color=ACCENT, lw=2.4)
+            if s.low is not None and s.high is not None:
+                axes.plot([s.low, s.high], [i, i], color=ACCENT, lw=2.4)
             axes.plot(s.strength, i, "o", color=ACCENT, ms=5.5)
         axes.set_yticks(
             range(len(ranking.standings)), [names.source(s.source) for s in ranking.standings]
         )
         axes.set_ylim(len(ranking.standings) - 0.5, -0.5)
-        note = "; intervals for one look only" if one_look else ""
+        scope = ranking.scope(one_look=one_look)
+        note = f"; intervals {scope}" if scope else ""
         axes.set_xlabel(f"strength (log odds against the mean of all sources{note})")
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)

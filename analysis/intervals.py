@@ -26,9 +26,16 @@ LEVEL = 0.95
 FEW_WORKERS = 20.0
 LEAST_WORKERS = 5  # with fewer there is no telling how much workers differ
 
+FEW = f"under {FEW_WORKERS:.0f} effective workers"
+ONE_RATER = "this rater: the interval is over clips, not over people"
 ONE_CLIP = "one clip of a source in a category: the interval says nothing of its other clips"
 
 Bounds = tuple[float, float]
+
+
+def too_few(workers: int) -> str:
+    """Say why there is no interval where 2 to 4 workers judged."""
+    return f"{workers} workers: too few for an interval (at least {LEAST_WORKERS}, or one)"
 
 
 def wilson(rate: float, n: float, quantile: float | None = None) -> Bounds:
@@ -189,7 +196,7 @@ def spread_of(sample: Sample, rho: Correlations) -> Spread | None:
     variance = max(pooled, jack.variance if spans_cells or flat else jack.independent)
     df = max(effective - 1, 1.0)
     if effective < FEW_WORKERS:
-        note = f"under {FEW_WORKERS:.0f} effective workers: correlations pooled over the row"
+        note = f"{FEW}: correlations pooled over the row"
     else:
         note = "all judgments of a cell agree: correlations pooled over the row"
     return Spread(variance, df, "pooled ICC", note)
@@ -204,13 +211,14 @@ def _flat(sample: Sample) -> bool:
 def _one_rater(sample: Sample) -> Spread | None:
     """One worker says nothing of other workers; the interval is over clips only."""
     jack = multiway(sample, (sample.clip_a, sample.clip_b))
-    note = "this rater: the interval is over clips, not over people"
     if len(sample) < 2:
         return None
     if _flat(sample):
         only_clips = Correlations(0.0, TYPICAL.clip_a, TYPICAL.clip_b)
-        return Spread(component_variance(sample, only_clips), len(sample) - 1, "this rater", note)
-    return Spread(jack.variance, jack.df, "this rater", note)
+        return Spread(
+            component_variance(sample, only_clips), len(sample) - 1, "this rater", ONE_RATER
+        )
+    return Spread(jack.variance, jack.df, "this rater", ONE_RATER)
 
 
 def _estimate(sample: Sample, spread: Spread | None, level: float) -> Estimate:
@@ -221,11 +229,7 @@ def _estimate(sample: Sample, spread: Spread | None, level: float) -> Estimate:
         "naive": (100 * naive[0], 100 * naive[1]),
     }
     if spread is None:
-        why = (
-            "one judgment: no interval"
-            if n < 2
-            else f"{workers} workers: too few for an interval (at least {LEAST_WORKERS}, or one)"
-        )
+        why = "one judgment: no interval" if n < 2 else too_few(workers)
         return Estimate(100 * rate, None, None, n, workers, note=why, **known)  # type: ignore[arg-type]
     notes = [spread.note] if spread.note else []
     notes += [ONE_CLIP] if _one_clip(sample) else []

@@ -181,12 +181,16 @@ def _ranking_text(ranking: Ranking | None, *, one_look: bool) -> str:
     """Say how strengths are estimated and how well they fit; empty where there are none."""
     if ranking is None:
         return ""
+    text = " Strengths are maximum-likelihood Bradley-Terry estimates [bt]"
+    if ranking.df is None:
+        return f"{text}, without intervals, rank ranges or a test of their fit ({ranking.note})."
+    text += ", their covariance clustered by "
+    if ranking.one_rater:
+        text += "any shared clip [dyadic], so that it says nothing of other people than this rater"
+    else:
+        text += "worker and by any shared clip [dyadic]"
     fit = ranking.fit
-    text = (
-        " Strengths are maximum-likelihood Bradley-Terry estimates [bt], their covariance "
-        "clustered by worker and by any shared clip [dyadic]"
-    )
-    if fit.p is not None:
+    if fit is not None and fit.p is not None:
         text += (
             f"; one strength per source fits the rows with deviance {fit.deviance:.1f} on "
             f"{fit.df} degrees of freedom, {fit.scaled:.1f} after the mean design effect of "

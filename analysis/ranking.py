@@ -1,8 +1,10 @@
 """The leaderboard: strengths with intervals that respect workers and clips, and rank ranges."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,7 +13,7 @@ from scipy import special, stats
 
 from analysis.clusters import Codes, Floats, codes_of, intersection, kish
 from analysis.errors import AnalysisError
-from analysis.intervals import LEVEL
+from analysis.intervals import FEW, FEW_WORKERS, LEAST_WORKERS, LEVEL, ONE_RATER, too_few
 from analysis.significance import holm
 from analysis.strengths import (
     Contests,
@@ -29,30 +31,124 @@ class Standing:
     Args:
         source: its name.
         strength: in log odds, relative to the mean of all sources.
-        low: lower bound.
-        high: upper bound.
         rank: 1 is the strongest.
-        best: best rank that the data do not exclude (pairwise tests, Holm).
-        worst: worst such rank.
+        low: lower bound; None where no interval can be given.
+        high: upper bound, likewise.
+        best: best rank that the data do not exclude (pairwise tests, Holm), likewise.
+        worst: worst such rank, likewise.
     """
 
     source: str
     strength: float
-    low: float
-    high: float
     rank: int
-    best: int
-    worst: int
+    low: float | None = None
+    high: float | None = None
+    best: int | None = None
+    worst: int | None = None
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Strengths, strongest first, and how well they fit."""
+    """Strengths, strongest first, and how well they fit.
+
+    Args:
+        standings: of the sources.
+        note: why there are no intervals, or a warning; empty where there is nothing to say.
+        fit: None where there are no intervals.
+        design_effect: mean over the strengths, likewise.
+        df: degrees of freedom of intervals and tests, likewise.
+        one_rater: whether one worker gave all judgments, so that intervals are over clips only.
+    """
 
     standings: tuple[Standing, ...]
-    fit: Fit
-    design_effect: float
-    df: float
+    note: str = ""
+    fit: Fit | None = None
+    design_effect: float | None = None
+    df: float | None = None
+    one_rater: bool = False
+
+    def scope(self, *, one_look: bool) -> str:
+        """Say what the intervals are limited to; empty where they are not, or there are none.
+
+        Args:
+            one_look: whether the study may be stopped early.
+        """
+        rater = ["for this rater only"] if self.one_rater else []
+        look = ["for one look only"] if one_look and self.df is not None else []
+        return ", ".join(rater + look)
+
+
+@dataclass(frozen=True)
+class _Covariance:
+    """Three estimates of a covariance; of a contrast, the largest variance counts."""
+
+    multiway: Floats
+    by_worker: Floats
+    independent: Floats
+
+    def of(self, contrast: Floats) -> float:
+        parts = (self.multiway, self.by_worker, self.independent)
+        return float(max(contrast @ part @ contrast for part in parts))
+
+
+def rank(preferences: pd.DataFrame, *, level: float = LEVEL) -> Ranking:
+    """Rank the sources of a study over all categories.
+
+    How many workers there are decides what is inferred, as in a cell (`intervals.spread_of`).
+
+    Args:
+        preferences: from `table_preferences`.
+        level: nominal coverage of the intervals.
+
+    Raises:
+        AnalysisError: there are fewer than two sources.
+        ConvergenceError: there are no finite strengths.
+    """
+    contests, pair, won = contests_of(preferences)
+    if len(contests.sources) < 2:
+        raise AnalysisError("a ranking needs two sources or more")
+    strengths = fit_strengths(contests)
+    clusters = _Clusters.of(preferences)
+    if 1 < clusters.workers < LEAST_WORKERS:
+        nothing = [(None,) * 4] * len(strengths)
+        note = f"{too_few(clusters.workers)}, and for a rank range"
+        return Ranking(_standings(contests, strengths, nothing), note)
+    covariance = _covariance(contests, strengths, won, pair, clusters)
+    df = clusters.df
+    quantile = float(stats.t.ppf(0.5 + level / 2, df))
+    size = len(strengths)
+    centred = np.eye(size) - 1 / size
+    half = np.array([quantile * covariance.of(_free(row)) ** 0.5 for row in centred])
+    low, high = (strengths - half).tolist(), (strengths + half).tolist()
+    ranges = _rank_ranges(strengths, covariance, df, 1 - level)
+    inferred = list(zip(low, high, *ranges, strict=True))
+    free = centred[:, :-1]
+    effects = [covariance.of(row) / (row @ covariance.independent @ row) for row in free]
+    deff = float(np.mean(effects))
+    return Ranking(
+        _standings(contests, strengths, inferred),
+        clusters.note,
+        goodness_of_fit(contests, strengths, deff),
+        deff,
+        df,
+        one_rater=clusters.workers == 1,
+    )
+
+
+def _standings(
+    contests: Contests, strengths: Floats, inferred: Sequence[tuple[Any, ...]]
+) -> tuple[Standing, ...]:
+    """The sources, strongest first; `inferred` are the bounds and the rank range of each."""
+    order = np.argsort(-strengths, kind="stable")
+    return tuple(
+        Standing(contests.sources[i], float(strengths[i]), place, *inferred[i])
+        for place, i in enumerate(order, 1)
+    )
+
+
+def _free(contrast: Floats) -> Floats:
+    """A contrast that sums to 0, in the free strengths (the last is minus nothing: it is 0)."""
+    return contrast[:-1]
 
 
 @dataclass(frozen=True)
@@ -88,67 +184,34 @@ class _Clusters:
         """(n + len(two),), the clip that each of `twice` stands for."""
         return np.concatenate([self.clips[0], self.clips[1][self.two]])
 
+    @property
+    def both(self) -> Codes:
+        """(len(two),), the pair of clips of each of `two`, whichever side they are on."""
+        ends = [clip[self.two] for clip in self.clips]
+        return intersection((np.minimum(*ends), np.maximum(*ends)))
 
-@dataclass(frozen=True)
-class _Covariance:
-    """Three estimates of a covariance; of a contrast, the largest variance counts."""
+    @property
+    def workers(self) -> int:
+        """How many there are."""
+        return int(self.worker.max()) + 1
 
-    multiway: Floats
-    by_worker: Floats
-    independent: Floats
+    @property
+    def df(self) -> float:
+        """Degrees of freedom: the scarcest clusters decide how well a covariance is known.
 
-    def of(self, contrast: Floats) -> float:
-        parts = (self.multiway, self.by_worker, self.independent)
-        return float(max(contrast @ part @ contrast for part in parts))
+        Five items are five, however many workers judge them.
+        """
+        clips = kish(self.touched)
+        known = clips if self.workers == 1 else min(kish(self.worker), clips)
+        return max(known - 1, 1.0)
 
-
-def rank(preferences: pd.DataFrame, *, level: float = LEVEL) -> Ranking:
-    """Rank the sources of a study over all categories.
-
-    Args:
-        preferences: from `table_preferences`.
-        level: nominal coverage of the intervals.
-
-    Raises:
-        AnalysisError: there are fewer than two sources.
-        ConvergenceError: there are no finite strengths.
-    """
-    contests, pair, won = contests_of(preferences)
-    if len(contests.sources) < 2:
-        raise AnalysisError("a ranking needs two sources or more")
-    strengths = fit_strengths(contests)
-    clusters = _Clusters.of(preferences)
-    covariance = _covariance(contests, strengths, won, pair, clusters)
-    # A covariance is known as well as its scarcest clusters let it be: five items are five, however
-    # many workers judge them.
-    df = max(min(kish(clusters.worker), kish(clusters.touched)) - 1, 1.0)
-    quantile = float(stats.t.ppf(0.5 + level / 2, df))
-    size = len(strengths)
-    centred = np.eye(size) - 1 / size
-    half = [quantile * covariance.of(_free(row)) ** 0.5 for row in centred]
-    best, worst = _rank_ranges(strengths, covariance, df, 1 - level)
-    order = np.argsort(-strengths, kind="stable")
-    standings = tuple(
-        Standing(
-            contests.sources[i],
-            float(strengths[i]),
-            float(strengths[i] - half[i]),
-            float(strengths[i] + half[i]),
-            place,
-            best[i],
-            worst[i],
-        )
-        for place, i in enumerate(order, 1)
-    )
-    free = centred[:, :-1]
-    effects = [covariance.of(row) / (row @ covariance.independent @ row) for row in free]
-    deff = float(np.mean(effects))
-    return Ranking(standings, goodness_of_fit(contests, strengths, deff), deff, df)
-
-
-def _free(contrast: Floats) -> Floats:
-    """A contrast that sums to 0, in the free strengths (the last is minus nothing: it is 0)."""
-    return contrast[:-1]
+    @property
+    def note(self) -> str:
+        """What a reader has to know of the intervals."""
+        if self.workers == 1:
+            return ONE_RATER
+        few = kish(self.worker) < FEW_WORKERS
+        return f"{FEW}: intervals and rank ranges rest on few people" if few else ""
 
 
 @dataclass(frozen=True)
@@ -206,18 +269,16 @@ def _covariance(
     rate = special.expit(design @ (strengths[:-1] - strengths[-1]))
     scores = _Scores((won - rate[pair])[:, None] * design[pair], pair, design, rate * (1 - rate))
     information = (design * (contests.games * scores.weight)[:, None]).T @ design
-    inverse = np.linalg.inv(information)
-    worker, touched, two = clusters.worker, clusters.touched, clusters.two
-    doubled = scores.take(clusters.twice)
+    inverse = np.asarray(np.linalg.inv(information))
+    worker, touched, both = clusters.worker, clusters.touched, clusters.both
+    doubled, once = scores.take(clusters.twice), scores.take(clusters.two)
+    by_clip = doubled.left_out(touched, information) - inverse @ once.meat(both) @ inverse
+    if clusters.workers == 1:  # who says nothing of others
+        return _Covariance(by_clip, inverse, inverse)
     by_worker = scores.left_out(worker, information)
-    meat = -doubled.meat(intersection((worker[clusters.twice], touched)))
-    if len(two):
-        once, both = scores.take(two), [clip[two] for clip in clusters.clips]
-        ends = (np.minimum(*both), np.maximum(*both))
-        meat = meat - once.meat(intersection(ends))
-        meat = meat + once.meat(intersection((worker[two], *ends)))
-    total = by_worker + doubled.left_out(touched, information) + inverse @ meat @ inverse
-    return _Covariance(total, by_worker, np.asarray(inverse))
+    shared = doubled.meat(intersection((worker[clusters.twice], touched)))
+    shared = shared - once.meat(intersection((worker[clusters.two], both)))
+    return _Covariance(by_worker + by_clip - inverse @ shared @ inverse, by_worker, inverse)
 
 
 def _rank_ranges(

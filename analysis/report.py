@@ -41,7 +41,7 @@ from analysis.rexport import write_r
 from analysis.sensitivity import sensitivity
 from analysis.sessions import devices, session_funnel, survey_answers
 from analysis.table import Table, build_table
-from analysis.text import BANNER, Grid, p_text
+from analysis.text import BANNER, NONE, Grid, p_text
 from evaluation.exporting.columns import JUDGMENT_COLUMNS
 from evaluation.files import write_atomic
 
@@ -101,6 +101,7 @@ def report(
         },
         tests=_grid("Tests of each Mean against 50, and effect sizes", grids["tests"]),
         ranking=_grid("Leaderboard", grids["ranking"]) if ranking else "",
+        ranking_note=ranking.note if ranking else "",
         fit=_fit_text(ranking),
         no_ranking=no_ranking,
         sensitivity=_grid("The Means under every exclusion rule", grids["sensitivity"]),
@@ -163,29 +164,34 @@ def ranking_rows(ranking: Ranking, names: Names, *, one_look: bool = False) -> G
         names: for print.
         one_look: say that the intervals hold for one look, as the study may be stopped early.
     """
-    interval = "interval, for one look only" if one_look else "interval"
+    scope = ranking.scope(one_look=one_look)
+    interval = f"interval, {scope}" if scope else "interval"
     header = ("source", "strength", interval, "rank", "rank range")
     rows: list[tuple[str, ...]] = [
         (
             names.source(s.source),
             f"{s.strength:.2f}",
-            f"{s.low:.2f} to {s.high:.2f}",
+            NONE if s.low is None else f"{s.low:.2f} to {s.high:.2f}",
             str(s.rank),
-            str(s.best) if s.best == s.worst else f"{s.best}–{s.worst}",
+            NONE if s.best is None else _range_text(s.best, s.worst),
         )
         for s in ranking.standings
     ]
     return header, rows
 
 
+def _range_text(best: int, worst: int | None) -> str:
+    return str(best) if best == worst else f"{best}–{worst}"
+
+
 def _fit_text(ranking: Ranking | None) -> str:
-    p = ranking.fit.p if ranking else None
-    if ranking is None or p is None:
+    fit = ranking.fit if ranking else None
+    if fit is None or fit.p is None:
         return ""
-    fit, says = ranking.fit, "describes the rows" if p > 0.05 else "does not describe all rows"
+    says = "describes the rows" if fit.p > 0.05 else "does not describe all rows"
     return (
         f"One strength per source {says}: deviance {fit.scaled:.1f} on {fit.df} degrees of "
-        f"freedom after the design effect, p = {p_text(p)}."
+        f"freedom after the design effect, p = {p_text(fit.p)}."
     )
 
 

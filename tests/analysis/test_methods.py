@@ -4,6 +4,8 @@ import pytest
 
 from analysis.load import load_judgments
 from analysis.methods import methods
+from analysis.preference import table_preferences
+from analysis.ranking import rank
 from analysis.table import build_table
 
 
@@ -48,3 +50,22 @@ def test_many_workers_have_the_jackknife_alone(told):
     assert "Their variance clusters judgments by worker, by clip" in intervals
     assert "pooled" not in intervals
     assert tests.startswith("Each Mean was tested")
+
+
+@pytest.mark.parametrize(
+    ("workers", "said"),
+    [
+        (1, "clustered by any shared clip [dyadic], so that it says nothing of other people"),
+        (3, "without intervals, rank ranges or a test of their fit (3 workers: too few"),
+        (30, "clustered by worker and by any shared clip [dyadic]; one strength per source fits"),
+    ],
+)
+def test_the_leaderboard_is_said_to_hold_for_as_many_as_its_workers_let_it(
+    judgments_text, write_judgments, workers, said
+):
+    rows = {("x", "y"): 0.6, ("y", "z"): 0.6, ("x", "z"): 0.6}
+    path = write_judgments(judgments_text(rows, workers=workers, per_cell=20))
+    judgments = load_judgments(file=path)
+    ranking = rank(table_preferences(judgments))
+
+    assert said in methods(build_table(judgments), ranking, 0.5)[-1]

@@ -163,6 +163,41 @@ def test_the_scarcer_of_workers_and_items_gives_the_degrees_of_freedom(items, df
     assert rank(frame).df == pytest.approx(df)
 
 
+def test_one_rater_is_judged_over_clips_alone():
+    a, b, won, _ = random_games(games=1200, sources=2)
+    frame = frame_of(a, b, won, workers=1)
+    frame["cluster_a"], frame["cluster_b"] = np.arange(1200), np.arange(1200) + 1200
+    once, twice = rank(frame), rank(pd.concat([frame, frame]))
+    p = np.where(a == 0, won, ~won).mean()
+    top = once.standings[0]
+
+    assert once.one_rater
+    assert once.note == "this rater: the interval is over clips, not over people"
+    # Half the difference of two strengths; a log odds has variance 1 / (n p (1 - p)).
+    assert top.high - top.strength == pytest.approx(0.98 / (1200 * p * (1 - p)) ** 0.5, rel=0.01)
+    # The same answers to the same pairs again tell nothing new.
+    assert (once.design_effect, twice.design_effect) == pytest.approx((1, 2), abs=0.01)
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_two_to_four_workers_have_strengths_but_neither_intervals_nor_rank_ranges(workers):
+    a, b, won, _ = random_games(games=300, sources=3)
+    found = rank(frame_of(a, b, won, workers=workers))
+
+    assert [s.source for s in found.standings] == ["s2", "s1", "s0"]
+    assert {(s.low, s.high, s.best, s.worst) for s in found.standings} == {(None,) * 4}
+    assert (found.fit, found.design_effect, found.df) == (None, None, None)
+    assert found.note.startswith(f"{workers} workers: too few for an interval")
+
+
+def test_few_workers_bring_a_warning_and_many_none():
+    a, b, won, _ = random_games(games=400, sources=3)
+    few, many = (rank(frame_of(a, b, won, workers=n)) for n in (12, 60))
+
+    assert few.note.startswith("under 20 effective workers")
+    assert many.note == ""
+
+
 def test_worker_bootstrap_matches_the_worker_standard_error_and_is_seeded():
     a, b, won, _ = random_games(seed=2)
     frame = frame_of(a, b, won)

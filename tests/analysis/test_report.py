@@ -8,9 +8,13 @@ from click.testing import CliRunner
 
 from analysis.examples import clips_in
 from analysis.exclusions import parse_rules
+from analysis.figures import leaderboard
 from analysis.load import check_judgments, load_judgments
+from analysis.names import Names
+from analysis.preference import table_preferences
 from analysis.quality import funnel_steps, quality
-from analysis.report import main, report
+from analysis.ranking import rank
+from analysis.report import main, ranking_rows, report
 from analysis.rexport import long_table, write_r
 from evaluation.cli import main as vgan_eval
 
@@ -116,6 +120,24 @@ def test_one_rater_gets_a_report_too(loaded, tmp_path):
     page = report(loaded(per_cell=20, workers=1), tmp_path).read_text()
 
     assert "this rater" in page
+
+
+@pytest.mark.parametrize(
+    ("workers", "header", "bounds"),
+    [(1, "interval, for this rater only", " to "), (3, "interval", "–")],
+)
+def test_the_leaderboard_marks_one_rater_and_gives_a_few_no_intervals(
+    judgments_text, workers, header, bounds
+):
+    frame = judgments_text({("x", "y"): 0.6, ("y", "z"): 0.6}, per_cell=20, workers=workers)
+    ranking = rank(table_preferences(check_judgments(frame)))
+    heads, rows = ranking_rows(ranking, Names(), one_look=False)
+    axes = leaderboard(ranking, Names(), simulated=False).axes[0]
+
+    assert heads[2] == header
+    assert all(bounds in row[2] for row in rows)
+    assert ("for this rater only" in axes.get_xlabel()) == (workers == 1)
+    assert len(axes.lines) == 1 + len(rows) * (2 if workers == 1 else 1)
 
 
 def test_funnel_counts_workers_rule_by_rule(judgments_text, write_judgments):
