@@ -8,7 +8,7 @@ are stated in docs/statistics.md and measured in `benchmarks/coverage.py`. Quant
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+from scipy import optimize, special
 
 from analysis.clusters import kish
 from analysis.variance import (
@@ -29,6 +29,9 @@ LEAST_WORKERS = 5  # with fewer there is no telling how much workers differ
 FEW = f"under {FEW_WORKERS:.0f} effective workers"
 ONE_RATER = "this rater: the interval is over clips, not over people"
 ONE_CLIP = "one clip of a source in a category: the interval says nothing of its other clips"
+
+# Half a p-value is sought between these; far beyond, quantiles of t are not to be had.
+_TAILS = 1e-50, 0.4999
 
 Bounds = tuple[float, float]
 
@@ -75,9 +78,36 @@ def korn_graubard(rate: float, n: int, effective: float, df: float, level: float
         Korn and Graubard, Survey Methodology 24 (1998): Clopper-Pearson at the effective sample
         size, which is shrunk by the square of the ratio of the t quantiles for n - 1 and for df.
     """
-    upper = 0.5 + level / 2
-    ratio = float(special.stdtrit(max(n - 1, 1), upper) / special.stdtrit(df, upper))
-    return clopper_pearson(rate, effective * min(ratio, 1.0) ** 2, level)
+    return clopper_pearson(rate, _shrunk(n, effective, df, (1 - level) / 2), level)
+
+
+def _shrunk(n: int, effective: float, df: float, tail: float) -> float:
+    ratio = float(special.stdtrit(max(n - 1, 1), tail) / special.stdtrit(df, tail))
+    return effective * min(ratio, 1.0) ** 2
+
+
+def korn_graubard_p(rate: float, n: int, effective: float, df: float) -> float:
+    """Return the p-value of a rate of one half: 1 minus the level whose interval touches it.
+
+    Args:
+        rate: as in `korn_graubard`, and so are the others.
+        n: likewise.
+        effective: likewise.
+        df: likewise.
+    """
+    far, (least, most) = max(rate, 1 - rate), _TAILS
+
+    def excess(log_tail: float) -> float:
+        """By how much one half's tail is above the one that a level leaves, as logarithms."""
+        size = _shrunk(n, effective, df, float(np.exp(log_tail)))
+        beyond = special.betainc(far * size, (1 - far) * size + 1, 0.5)
+        return float(np.log(max(beyond, least / 10))) - log_tail
+
+    if excess(np.log(most)) >= 0:
+        return 1.0
+    if excess(np.log(least)) <= 0:
+        return 2 * least
+    return 2 * float(np.exp(optimize.brentq(excess, np.log(least), np.log(most))))
 
 
 @dataclass(frozen=True)
@@ -117,6 +147,13 @@ class Estimate:
     def half_width(self) -> float | None:
         """Half the interval, in points; None where there is none."""
         return None if self.low is None or self.high is None else (self.high - self.low) / 2
+
+    @property
+    def effective(self) -> float | None:
+        """How many independent judgments have the same variance; None where it is not known."""
+        if self.percent is None or not self.se or self.deff is None:
+            return None
+        return _effective(self.percent / 100, self.n, (self.se / 100) ** 2, self.deff)
 
     @property
     def decided(self) -> bool:
@@ -233,7 +270,8 @@ def _estimate(sample: Sample, spread: Spread | None, level: float) -> Estimate:
         return Estimate(100 * rate, None, None, n, workers, note=why, **known)  # type: ignore[arg-type]
     notes = [spread.note] if spread.note else []
     notes += [ONE_CLIP] if _one_clip(sample) else []
-    effective, deff = _effective(sample, spread.variance)
+    deff = _design_effect(sample, spread.variance)
+    effective = _effective(rate, n, spread.variance, deff)
     low, high = korn_graubard(rate, n, effective, spread.df, level)
     return Estimate(
         100 * rate,
@@ -256,16 +294,15 @@ def _one_clip(sample: Sample) -> bool:
     return any(int(codes.max()) + 1 <= cells for codes in (sample.clip_a, sample.clip_b))
 
 
-def _effective(sample: Sample, variance: float) -> tuple[float, float]:
-    """Effective sample size and design effect.
+def _design_effect(sample: Sample, variance: float) -> float:
+    nobody = Correlations(0.0, 0.0, 0.0)
+    return max(variance / component_variance(sample, nobody), 1.0)
+
+
+def _effective(rate: float, n: int, variance: float, deff: float) -> float:
+    """How many independent judgments have this variance.
 
     Where all judgments agree, rate (1 - rate) is 0 and cannot be divided by the variance, which
     was found at a smoothed rate; the design effect at that rate carries over.
     """
-    nobody = Correlations(0.0, 0.0, 0.0)
-    independent = component_variance(sample, nobody)
-    deff = max(variance / independent, 1.0)
-    rate, n = sample.mean, len(sample)
-    if rate <= 0 or rate >= 1:
-        return n / deff, deff
-    return rate * (1 - rate) / variance, deff
+    return n / deff if rate <= 0 or rate >= 1 else rate * (1 - rate) / variance

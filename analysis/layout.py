@@ -125,7 +125,7 @@ def tests_and_effects(table: Table) -> Grid:
 
     A row that the study file does not declare primary is marked so; it is adjusted with the cells.
     """
-    header = ("row", "Mean", "t", "df", "p", "adjusted", "by", "odds", "d'", "JOD")
+    header = ("row", "Mean", "p", "adjusted", "by", "odds", "d'", "JOD")
     rows: list[tuple[str, ...]] = []
     for row in table.rows:
         test = table.tests.get((row.comparison.label, MEAN))
@@ -133,11 +133,9 @@ def tests_and_effects(table: Table) -> Grid:
             continue
         size = effect(row.mean.percent)
         shown = (
-            (NONE,) * 5
+            (NONE,) * 3
             if test is None
             else (
-                f"{test.t:.2f}",
-                f"{test.df:.0f}",
                 p_text(test.p),
                 p_text(test.adjusted),
                 "Holm" if test.primary else "BH, secondary",

@@ -152,8 +152,9 @@ def _test_text(table: Table, ranking: Ranking | None) -> str:
     others = f"the other {secondary} with the cells" if secondary else "cells"
     which = "Each Mean" if len(made) == len(tests) else "Each Mean that has an interval"
     text = (
-        f"{which} was tested against 50 % by a t test on the same variance, adjusted by Holm "
-        f"[holm] over {primary} rows, {others} by Benjamini and Hochberg [bh]; "
+        f"{which} was tested against 50 %, its p-value being 1 minus the level at which its "
+        f"interval touches 50 %, adjusted by Holm [holm] over {primary} rows, {others} by "
+        "Benjamini and Hochberg [bh]; "
         f"{len(told)} of {len(made)} rows differ from 50 % at the 5 % level"
     )
     text += f" ({'; '.join(told)})." if told else "."
@@ -172,8 +173,8 @@ def _untested_text(table: Table) -> str:
     )
     text += f" ({'; '.join(told)})" if told else ""
     return (
-        f"{text}. Cells were tested by t tests as if there were one look, adjusted by Benjamini "
-        "and Hochberg [bh]."
+        f"{text}. Cells were tested by their intervals as if there were one look, adjusted by "
+        "Benjamini and Hochberg [bh]."
     )
 
 

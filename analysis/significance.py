@@ -1,8 +1,9 @@
 """Is a preference different from 50 %, after asking many times, and how large is it?
 
-The test is a t test on the interval's own variance, so that test and interval agree. Holm guards
-the primary rows (the Means that the study file declares in [analysis] primary; all of them where it
-declares none); Benjamini and Hochberg all that is secondary: the other rows and the cells.
+The p-value is 1 minus the level at which the interval touches 50, so that test and interval agree
+at every level. Holm guards the primary rows (the Means that the study file declares in [analysis]
+primary; all of them where it declares none); Benjamini and Hochberg all that is secondary: the
+other rows and the cells.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from analysis.intervals import Estimate
+from analysis.intervals import Estimate, korn_graubard_p
 
 Floats = NDArray[np.float64]
 
@@ -22,8 +23,6 @@ class Test:
     """A two-sided test of an estimate against 50 %.
 
     Args:
-        t: the statistic.
-        df: its degrees of freedom.
         p: unadjusted.
         adjusted: by Holm among the primary rows, or by Benjamini and Hochberg among the rest.
         primary: whether it is one of the primary rows.
@@ -31,8 +30,6 @@ class Test:
 
     __test__ = False  # the name is a statistician's, not pytest's
 
-    t: float
-    df: float
     p: float
     adjusted: float
     primary: bool
@@ -70,15 +67,10 @@ def _back(stepped: Floats, order: NDArray[np.intp]) -> list[float]:
 
 def p_value(estimate: Estimate) -> float | None:
     """Return the two-sided p-value against 50 %; None where there is no standard error."""
-    if estimate.percent is None or not estimate.se or estimate.df is None:
+    effective = estimate.effective
+    if estimate.percent is None or effective is None or estimate.df is None:
         return None
-    return float(2 * special.stdtr(estimate.df, -abs(_t(estimate))))
-
-
-def _t(estimate: Estimate) -> float:
-    assert estimate.percent is not None
-    assert estimate.se
-    return (estimate.percent - 50) / estimate.se
+    return korn_graubard_p(estimate.percent / 100, estimate.n, effective, estimate.df)
 
 
 def tests_of(
@@ -105,9 +97,7 @@ def tests_of(
         if not known:
             continue
         for (key, p), adjusted in zip(known.items(), adjust(list(known.values())), strict=True):
-            df = family[key].df
-            assert df is not None
-            out[key] = Test(_t(family[key]), df, p, adjusted, family is first)
+            out[key] = Test(p, adjusted, family is first)
     return out
 
 

@@ -26,7 +26,7 @@ def test_one_rater_speaks_for_nobody_else(told):
     assert "for new clips judged by this one rater, and say nothing of other people" in intervals
     assert "new workers" not in intervals
     assert "by worker" not in intervals
-    assert "t test on the same variance" in tests
+    assert "the level at which its interval touches 50 %" in tests
 
 
 def test_without_intervals_nothing_is_claimed(told):

@@ -1,9 +1,16 @@
 import numpy as np
 import pytest
+from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from analysis import significance
-from analysis.intervals import mean_interval, row_correlations
+from analysis.intervals import (
+    cell_interval,
+    korn_graubard,
+    korn_graubard_p,
+    mean_interval,
+    row_correlations,
+)
 from analysis.significance import benjamini_hochberg, effect, holm, p_value
 from analysis.synthetic import Setting, draw_row
 
@@ -64,7 +71,43 @@ def sign_flip(y, worker, seed, draws=4999):
     return (1 + extreme.sum()) / (draws + 1)
 
 
-def test_flipping_whole_workers_agrees_with_the_t_test_where_both_apply():
+def estimates(setting, rng, level):
+    row = draw_row(setting, rng)
+    within, across = row_correlations(row)
+    cells = [cell_interval(cell, within, level) for cell in row.cells]
+    found = [*cells, mean_interval(row, across, level)]
+    return [each for each in found if each.low is not None]
+
+
+@pytest.mark.parametrize("level", [0.9, 0.95])
+@pytest.mark.parametrize(("workers", "per_cell"), [(1, 12), (9, 12), (40, 60)])
+def test_a_test_is_significant_where_the_interval_leaves_50_out_and_nowhere_else(
+    workers, per_cell, level
+):
+    rng = np.random.default_rng(8)
+    setting = Setting(rate=0.62, workers=workers, per_cell=per_cell, clips=10, activity=0.3)
+    found = [each for _ in range(20) for each in estimates(setting, rng, level)]
+
+    assert [p_value(each) < 1 - level for each in found] == [each.decided for each in found]
+    assert {each.decided for each in found} == {True, False}
+
+
+@pytest.mark.parametrize("percent", [30, 62, 99, 100])
+def test_the_interval_at_the_level_of_the_p_value_touches_50(percent):
+    p = korn_graubard_p(percent / 100, 40, 30, 12)
+    bounds = korn_graubard(percent / 100, 40, 30, 12, level=1 - p)
+
+    assert min(abs(bound - 0.5) for bound in bounds) == pytest.approx(0, abs=1e-9)
+
+
+def test_p_values_of_independent_judgments_are_the_exact_binomial_ones():
+    assert korn_graubard_p(0.75, 20, 20, 19) == pytest.approx(stats.binomtest(15, 20).pvalue)
+    assert korn_graubard_p(0.1, 20, 20, 19) == pytest.approx(stats.binomtest(2, 20).pvalue)
+    assert korn_graubard_p(0.5, 20, 20, 19) == 1
+    assert korn_graubard_p(1.0, 5000, 5000, 4999) == 2e-50  # it says no less
+
+
+def test_flipping_whole_workers_agrees_with_the_test_where_both_apply():
     clear_row, clear = estimate_of(0.6, 3)
     even_row, even = estimate_of(0.5, 6)
 
