@@ -28,7 +28,7 @@ class Agreement:
     Args:
         metric: of the scores, with a clustered interval.
         by_row: the same for each row.
-        people: of one worker by another on the same pair, or None where no pair was judged twice.
+        people: of one worker by another on the same pair, or None where no pair was judged by two.
         pairs: how many pairs were judged by two workers or more.
         alpha: Krippendorff's, of which clip of such a pair people chose; None as for `people`, or
             where everybody chose alike.
@@ -100,13 +100,14 @@ def agreement(
     chose_left = (decided["choice"] == "left").to_numpy()
     hit = np.where(chose_left, better_left, 1 - better_left)
     pair, chosen = _choices_by_pair(decided)
-    people, pairs = _between_people(decided, pair, chosen)
+    first = _first_answers(decided, pair)
+    people, pairs = _between_people(decided.iloc[first], pair[first], chosen[first])
     rows = {
         str(row): _estimate(decided[mine], hit[mine])
         for row in decided["row"].unique()
         if (mine := (decided["row"] == row).to_numpy()).any()
     }
-    alpha = krippendorff_alpha(pair, chosen)
+    alpha = krippendorff_alpha(pair[first], chosen[first])
     return Agreement(_estimate(decided, hit), rows, people, pairs, alpha)
 
 
@@ -150,8 +151,15 @@ def _choices_by_pair(frame: pd.DataFrame) -> tuple[Codes, Codes]:
     return codes_of(first + "\n" + second), frame["y"].to_numpy(dtype=np.int64)
 
 
+def _first_answers(frame: pd.DataFrame, pair: Codes) -> Codes:
+    """The places of each worker's first answer on a pair: who answers twice is no other person."""
+    asked = frame[["worker", "answered_at", "position"]].reset_index(drop=True).assign(pair=pair)
+    ordered = asked.sort_values(["answered_at", "position"], kind="stable")
+    return np.sort(ordered.drop_duplicates(["pair", "worker"]).index.to_numpy(dtype=np.int64))
+
+
 def _between_people(frame: pd.DataFrame, pair: Codes, y: Codes) -> tuple[Estimate | None, int]:
-    """For each judgment of a pair that others judged, the share of the others who agree."""
+    """For each worker's answer on a pair that others judged, the share of the others who agree."""
     n = np.bincount(pair)[pair]
     wins = np.bincount(pair, weights=y)[pair]
     shared = n > 1
@@ -181,7 +189,7 @@ def agreement_text(
     lines = [("scores, all rows", found.metric)]
     lines += [(f"  {row}", estimate) for row, estimate in found.by_row.items()]
     if found.people is not None:
-        lines.append((f"another person ({found.pairs:,} pairs judged twice)", found.people))
+        lines.append((f"another person ({found.pairs:,} pairs judged by several)", found.people))
     grid = [(name, percent_text(e.percent), interval_text(e), f"{e.n:,}") for name, e in lines]
     banner = f"{BANNER}\n" if judgments.attrs["simulated"] else ""
     title = "Percent of choices predicted (chance is 50)"

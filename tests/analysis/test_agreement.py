@@ -62,6 +62,24 @@ def test_people_agree_with_each_other_on_pairs_judged_twice(judgments_text):
     assert found.alpha == pytest.approx(1 - 0.25 / chance)
 
 
+def test_a_worker_who_answers_a_pair_again_is_not_another_person(judgments_text):
+    frame = judgments_text({("x", "y"): 0.5}, per_cell=40, categories=("all",), clips=4000)
+    again = frame.copy()
+    again["trial"], again["answered_at"] = "b" + again["trial"], "2026-02-01T00:00:00Z"
+    swapped = {"left": "right", "right": "left"}
+    again["choice"] = again["choice"].map(swapped)
+    again["label"] = again["left_clip"].where(again["choice"] == "left", again["right_clip"])
+    other = frame.copy()
+    other["trial"], other["worker"] = "c" + other["trial"], "v" + other["worker"]
+    scores = pd.Series({"x": 1.0, "y": 0.0})
+    alone = agreement(preferences_of(pd.concat([again, frame])), "source", scores)
+    both = agreement(preferences_of(pd.concat([again, frame, other])), "source", scores)
+
+    assert (alone.people, alone.pairs, alone.alpha) == (None, 0, None)
+    assert (both.people.percent, both.pairs, both.people.n) == (100, 40, 80)  # their first answers
+    assert both.alpha == pytest.approx(1)
+
+
 # Krippendorff's worked example: four people code twelve units on a scale of 5; "-" is missing.
 CODINGS = ("123321412---", "1233224125--", "-33323422513", "12332441251-")
 
