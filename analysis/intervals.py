@@ -27,7 +27,8 @@ FEW_WORKERS = 20.0
 LEAST_WORKERS = 5  # with fewer there is no telling how much workers differ
 
 FEW = f"under {FEW_WORKERS:.0f} effective workers"
-ONE_RATER = "this rater: the interval is over clips, not over people"
+THIS_RATER = "this rater"  # the method of an estimate whose interval is over clips only
+ONE_RATER = f"{THIS_RATER}: the interval is over clips, not over people"
 ONE_CLIP = "one clip of a source in a category: the interval says nothing of its other clips"
 
 # Half a p-value is sought between these; far beyond, quantiles of t are not to be had.
@@ -253,9 +254,9 @@ def _one_rater(sample: Sample) -> Spread | None:
     if _flat(sample):
         only_clips = Correlations(0.0, TYPICAL.clip_a, TYPICAL.clip_b)
         return Spread(
-            component_variance(sample, only_clips), len(sample) - 1, "this rater", ONE_RATER
+            component_variance(sample, only_clips), len(sample) - 1, THIS_RATER, ONE_RATER
         )
-    return Spread(jack.variance, jack.df, "this rater", ONE_RATER)
+    return Spread(jack.variance, jack.df, THIS_RATER, ONE_RATER)
 
 
 def _estimate(sample: Sample, spread: Spread | None, level: float) -> Estimate:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from analysis.intervals import THIS_RATER
 from analysis.preference import MEAN
 from analysis.published import arithmetic, published_percent
 from analysis.sensitivity import Sensitivity
@@ -86,7 +87,7 @@ def remarks(table: Table, *, paper: bool = False) -> list[str]:
 _METHODS = {
     "multiway": "Korn-Graubard on the multiway jackknife variance (worker, clip of A, clip of B)",
     "pooled ICC": "Korn-Graubard on correlations pooled over the row",
-    "this rater": "over clips only, for this one rater",
+    THIS_RATER: "over clips only, for this one rater",
     SEQUENCE: "Means: confidence sequences, which hold at all looks together",
 }
 

@@ -3,7 +3,7 @@
 from collections.abc import Set
 
 from analysis.exclusions import RULES
-from analysis.intervals import LEAST_WORKERS
+from analysis.intervals import LEAST_WORKERS, THIS_RATER
 from analysis.preference import MEAN
 from analysis.ranking import Ranking
 from analysis.sequential import SEQUENCE
@@ -78,7 +78,7 @@ def _interval_text(table: Table) -> str:
             "people differ, or several judgments of one to tell how much clips do."
         )
     parts = [_people_text(table.level, used)] if used & {"multiway", "pooled ICC"} else []
-    if "this rater" in used:
+    if THIS_RATER in used:
         where = "Where a single rater judged, intervals" if parts else "Intervals"
         parts.append(
             f"{where} have a nominal coverage of {100 * table.level:g} % for new clips judged by "

@@ -4,16 +4,17 @@ Workers and clips of the two studies are taken to be different, so their varianc
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from scipy import stats
 
 from analysis.errors import AnalysisError, UsageError
 from analysis.exclusions import rules_for
+from analysis.intervals import THIS_RATER
 from analysis.significance import holm
-from analysis.table import Row, Table, build_table
-from analysis.text import BANNER, p_text, percent_text, text_grid
+from analysis.table import Row, Table, build_table, interval_notes
+from analysis.text import BANNER, NONE, p_text, percent_text, text_grid
 from evaluation.study import Comparison
 
 
@@ -27,8 +28,9 @@ class Difference:
         second: percent in the second, flipped where it orders the row the other way.
         low: lower bound of second minus first, in points.
         high: upper bound.
-        p: two-sided, of no difference.
-        adjusted: `p` by Holm over the rows.
+        p: two-sided, of no difference; None where one rater judged the row in either study, as
+            the variance is then over clips only.
+        adjusted: `p` by Holm over the rows that have one.
     """
 
     comparison: Comparison
@@ -36,8 +38,8 @@ class Difference:
     second: float
     low: float
     high: float
-    p: float
-    adjusted: float
+    p: float | None
+    adjusted: float | None
 
     @property
     def points(self) -> float:
@@ -74,11 +76,9 @@ def differences(first: Table, second: Table) -> list[Difference]:
     ]
     if not found:
         raise AnalysisError("no row has an interval in both studies")
-    adjusted = holm([d.p for d in found])
-    return [
-        Difference(d.comparison, d.first, d.second, d.low, d.high, d.p, p)
-        for d, p in zip(found, adjusted, strict=True)
-    ]
+    tested = [i for i, d in enumerate(found) if d.p is not None]
+    adjusted = dict(zip(tested, holm([d.p for d in found if d.p is not None]), strict=True))
+    return [replace(d, adjusted=adjusted.get(i)) for i, d in enumerate(found)]
 
 
 def _difference(row: Row, other: Row) -> Difference | None:
@@ -95,7 +95,9 @@ def _difference(row: Row, other: Row) -> Difference | None:
     half = float(stats.t.ppf(0.975, df)) * variance**0.5
     points = second - a.percent
     p = float(2 * stats.t.sf(abs(points) / variance**0.5, df))
-    return Difference(row.comparison, a.percent, second, points - half, points + half, p, p)
+    known = None if THIS_RATER in (a.method, b.method) else p
+    low, high = points - half, points + half
+    return Difference(row.comparison, a.percent, second, low, high, known, known)
 
 
 def comparison_text(
@@ -121,6 +123,7 @@ def comparison_text(
             "them all the same, say --include-simulated"
         )
     tables = [build_table(judgments, rules_for(judgments, rules)) for judgments in studies]
+    found = differences(tables[0], tables[1])
     grid = [
         (
             d.comparison.label,
@@ -128,10 +131,10 @@ def comparison_text(
             percent_text(d.second),
             f"{d.points:+.1f}",
             f"{d.low:+.1f} to {d.high:+.1f}",
-            p_text(d.p),
-            p_text(d.adjusted),
+            NONE if d.p is None else p_text(d.p),
+            NONE if d.adjusted is None else p_text(d.adjusted),
         )
-        for d in differences(tables[0], tables[1])
+        for d in found
     ]
     marked = [
         name for name, simulated in zip(("first", "second"), made_up, strict=True) if simulated
@@ -139,6 +142,14 @@ def comparison_text(
     banner = f"{BANNER} ({' and '.join(marked)} study)\n" if marked else ""
     header = ("row", "first", "second", "points", "95 % interval", "p", "p (Holm)")
     text = text_grid("Second study minus first, percent preferring A", header, grid)
+    if any(d.p is None for d in found):
+        text += "No p where one rater judged a row in either study: other people may differ\n"
+    notes = interval_notes(
+        (f"{name} study, {row.comparison.label}", row.mean)
+        for name, table in zip(("first", "second"), tables, strict=True)
+        for row in table.rows
+    )
+    text += "".join(f"{note}\n" for note in notes)
     stopped = [table.stop_when for table in tables if table.stop_when]
     if stopped:
         text += (

@@ -1,6 +1,6 @@
 """Table 1 as a value: rows, cells, Mean, and all that has to be said under it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
@@ -295,17 +295,23 @@ def _notes(
                     f"{round_half_up(row.mean.percent, 1):.1f}, "
                     f"pooling all judgments gives {round_half_up(row.pooled, 1):.1f}"
                 )
-    return notes + _interval_notes(rows, names)
+    return notes + interval_notes(
+        (f"{names.row(row.comparison)}, {names.category(category)}", estimate)
+        for row in rows
+        for category, estimate in (*row.cells.items(), (MEAN, row.mean))
+    )
 
 
-def _interval_notes(rows: Sequence[Row], names: Names) -> list[str]:
-    """Say once what is unusual about intervals, and where."""
+def interval_notes(found: Iterable[tuple[str, Estimate]]) -> list[str]:
+    """Say once what is unusual about intervals, and where.
+
+    Args:
+        found: where each estimate stands, for print, and the estimate.
+    """
     where: dict[str, list[str]] = {}
-    for row in rows:
-        for category, cell in (*row.cells.items(), (MEAN, row.mean)):
-            if cell.note and cell.n:
-                place = f"{names.row(row.comparison)}, {names.category(category)}"
-                where.setdefault(cell.note, []).append(place)
+    for place, estimate in found:
+        if estimate.note and estimate.n:
+            where.setdefault(estimate.note, []).append(place)
     return [
         f"{note} ({places[0]}{f' and {len(places) - 1} more' if len(places) > 1 else ''})"
         for note, places in where.items()

@@ -1,11 +1,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.errors import AnalysisError, UsageError
 from analysis.load import load_judgments
-from analysis.replication import differences
+from analysis.replication import comparison_text, differences
 from analysis.table import build_table
 
 ROWS = {("x", "y"): 0.7, ("x", "real"): 0.2}
@@ -48,6 +49,30 @@ def test_the_interval_adds_the_variances(table):
     se = np.hypot(first.rows[0].mean.se, second.rows[0].mean.se)
 
     assert (found.high - found.low) / 2 == pytest.approx(1.97 * se, rel=0.02)
+
+
+def test_one_rater_is_compared_without_a_p_and_the_notes_of_means_are_printed(
+    judgments_text, write_judgments
+):
+    alone = judgments_text(ROWS, workers=1, per_cell=30)
+    some = judgments_text(ROWS, workers=12, per_cell=30, seed=2)
+    mixed = pd.concat([alone[alone["source_b"] == "real"], some[some["source_b"] != "real"]])
+    studies = [
+        load_judgments(file=write_judgments(frame, f"{i}.csv"))
+        for i, frame in enumerate((mixed, some))
+    ]
+    tested, untested = differences(*map(build_table, studies))
+    text = comparison_text(studies, ())
+
+    assert untested.comparison.label == "x over real"
+    assert (untested.p, untested.adjusted) == (None, None)
+    assert untested.low < untested.points < untested.high
+    assert tested.adjusted == tested.p  # Holm over the one row that has a p
+    assert "No p where one rater judged a row in either study" in text
+    assert (
+        "this rater: the interval is over clips, not over people (first study, x over real)" in text
+    )
+    assert "correlations pooled over the row (first study, x over y and 2 more)" in text
 
 
 def test_studies_that_cannot_be_compared_say_why(table):
