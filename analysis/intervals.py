@@ -30,6 +30,8 @@ FEW = f"under {FEW_WORKERS:.0f} effective workers"
 THIS_RATER = "this rater"  # the method of an estimate whose interval is over clips only
 ONE_RATER = f"{THIS_RATER}: the interval is over clips, not over people"
 ONE_CLIP = "one clip of a source in a category: the interval says nothing of its other clips"
+LEAST_CLIPS = 5  # of a source; with 2 a cell covers 90 of 95
+FEW_CLIPS = f"under {LEAST_CLIPS} clips of a source: the interval may be too short"
 
 # Half a p-value is sought between these; far beyond, quantiles of t are not to be had.
 _TAILS = 1e-50, 0.4999
@@ -269,8 +271,7 @@ def _estimate(sample: Sample, spread: Spread | None, level: float) -> Estimate:
     if spread is None:
         why = "one judgment: no interval" if n < 2 else too_few(workers)
         return Estimate(100 * rate, None, None, n, workers, note=why, **known)  # type: ignore[arg-type]
-    notes = [spread.note] if spread.note else []
-    notes += [ONE_CLIP] if _one_clip(sample) else []
+    notes = [note for note in (spread.note, _clips_note(sample)) if note]
     deff = _design_effect(sample, spread.variance)
     effective = _effective(rate, n, spread.variance, deff)
     low, high = korn_graubard(rate, n, effective, spread.df, level)
@@ -289,10 +290,12 @@ def _estimate(sample: Sample, spread: Spread | None, level: float) -> Estimate:
     )
 
 
-def _one_clip(sample: Sample) -> bool:
-    """Whether a source shows one clip only in every cell, so that nothing is known of others."""
-    cells = len(sample.sizes)
-    return any(int(codes.max()) + 1 <= cells for codes in (sample.clip_a, sample.clip_b))
+def _clips_note(sample: Sample) -> str:
+    """Warn of a source with few clips; a Mean has as many as its categories have together."""
+    fewest = min(int(codes.max()) + 1 for codes in (sample.clip_a, sample.clip_b))
+    if fewest <= len(sample.sizes):  # one in every cell, so that nothing is known of others
+        return ONE_CLIP
+    return FEW_CLIPS if fewest < LEAST_CLIPS else ""
 
 
 def _design_effect(sample: Sample, variance: float) -> float:

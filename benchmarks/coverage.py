@@ -54,6 +54,15 @@ STRESS = {
     "eye per category": replace(BASE, shared_eye=False),
     "40 per cell": replace(BASE, per_cell=40, workers=40, clips=30),
 }
+FEW_CLIPS = {
+    f"{clips} clips": Setting(rate=0.7, workers=100, activity=0.5, clips=clips, per_cell=200)
+    for clips in (2, 3, 4, 5, 8)
+}
+TABLES = (
+    ("truths", TRUTHS, ""),
+    ("stress", STRESS, "; p=0.82 unless said"),
+    ("clips", FEW_CLIPS, "; p=0.7"),
+)
 DRAWS = 400
 Z = float(stats.norm.ppf(0.975))
 Found = tuple[str, str, float, float]
@@ -247,8 +256,8 @@ def markdown(
 @click.option("--reps", default=400, show_default=True, help="Rows drawn per setting.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--processes", default=os.cpu_count(), show_default=True)
-@click.option("--only", type=click.Choice(("truths", "stress")), help="One of the two tables.")
-@click.option("--setting", type=click.Choice((*TRUTHS, *STRESS)), help="One column.")
+@click.option("--only", type=click.Choice([name for name, *_ in TABLES]), help="One of the tables.")
+@click.option("--setting", type=click.Choice((*TRUTHS, *STRESS, *FEW_CLIPS)), help="One column.")
 @click.option("--resample", is_flag=True, help="Add the worker and the pigeonhole bootstraps.")
 @click.option("--models", is_flag=True, help="Add statsmodels' GEE, exchangeable workers.")
 @click.option(
@@ -274,7 +283,7 @@ def main(
     extras = Extras(resample, models, min(vb, reps))
     error = 100 * (0.95 * 0.05 / reps) ** 0.5
     with Pool(processes) as pool:
-        for name, settings in (("truths", TRUTHS), ("stress", STRESS)):
+        for name, settings, at in TABLES:
             if only not in (None, name):
                 continue
             results = {}
@@ -284,7 +293,6 @@ def main(
                     results[label] = coverage(pool, column, reps, start_at, extras)
             if not results:
                 continue
-            at = "" if name == "truths" else "; p=0.82 unless said"
             text += markdown(
                 f"Cells, coverage % / width ({reps} rows, MC s.e. {error / 2:.1f}{at})",
                 results,

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.errors import AnalysisError
 from analysis.exclusions import parse_rules
-from analysis.intervals import ONE_CLIP
+from analysis.intervals import FEW_CLIPS, ONE_CLIP
 from analysis.load import check_judgments, load_judgments
 from analysis.table import build_table
 
@@ -45,6 +45,21 @@ def test_one_clip_of_a_source_is_said_to_tell_nothing_of_others(judgments_text, 
     assert any(ONE_CLIP in note for note in found.notes)
     (several,) = table(judgments_text(ONE_ROW, per_cell=60, clips=2)).rows
     assert ONE_CLIP not in several.mean.note
+
+
+def test_under_five_clips_of_a_source_are_warned_of_in_cells_and_not_in_means(
+    judgments_text, table
+):
+    found = table(judgments_text(ONE_ROW, per_cell=60, clips=4))
+    (row,) = found.rows
+    (enough,) = table(judgments_text(ONE_ROW, per_cell=60, clips=5)).rows
+
+    assert {cell.note for cell in row.cells.values()} == {FEW_CLIPS}
+    assert row.mean.note == ""  # over 16 clips of each source
+    assert [note for note in found.notes if FEW_CLIPS in note] == [
+        f"{FEW_CLIPS} (mine over Real, golf and 3 more)"
+    ]
+    assert {cell.note for cell in enough.cells.values()} == {""}
 
 
 @pytest.mark.parametrize(("rate", "answer"), [(1e-6, 0), (1 - 1e-6, 100)])
