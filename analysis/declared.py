@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.errors import JudgmentsError
 from analysis.names import Names
-from evaluation.study import Comparison
+from evaluation.study import DEFAULT_SEED, Comparison
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,9 @@ def read_declared(path: Path, study: str) -> Declared:
     tables = _tables(path, study)
     if not tables:
         return Declared()
-    found = Declared.of(tables["study"].get("seed"), tables, list(_table(tables, "sources")))
+    found = Declared.of(
+        tables["study"].get("seed", DEFAULT_SEED), tables, list(_table(tables, "sources"))
+    )
     clips = _clips_in(path.with_name("clips.csv"), study)
     compared = {source for row in found.comparisons for source in row.sources}
     judged = sorted({name for source, name in clips if source in compared})

@@ -14,6 +14,7 @@ from evaluation.study_file.stop_rule import Stops
 from evaluation.study_file.tables import SLUG_RULE, Length, Matches, OneOf, Range
 
 RESERVED = frozenset({"mean"})
+DEFAULT_SEED = 1  # of a study file that names none
 HIDDEN_SOURCES = ("gold-good", "gold-bad")
 EXCLUSIONS = (
     "gold", "side-bias", "too-fast", "repeats", "paper", "paper-as-published"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from evaluation.study import (
+    DEFAULT_SEED,
     HIDDEN_SOURCES,
     RESERVED,
     Analysis,
@@ -51,7 +52,7 @@ class _Head:
     name: Slug
     title: Annotated[str, Length(200)] = ""
     # PostgreSQL's integers end here.
-    seed: Annotated[int, Range(0, 2**31 - 1)] = 1
+    seed: Annotated[int, Range(0, 2**31 - 1)] = DEFAULT_SEED
     retention_days: Annotated[int | None, Range(1, 36_500)] = None
 
 

@@ -77,6 +77,14 @@ def test_every_format_prints_rows_without_judgments(declared, form):
     assert sensitivity(load_judgments(file=declared)).variants[0].means[0] is None
 
 
+def test_a_study_file_without_a_seed_was_planned_with_the_default_one(declared):
+    default = load_judgments(file=declared)
+    (declared.parent / "study.toml").write_text(STUDY.replace("[sources]", "seed = 7\n[sources]"))
+    named = load_judgments(file=declared)
+
+    assert [build_table(judgments).seed for judgments in (default, named)] == [1, 7]
+
+
 def test_judgments_alone_declare_nothing(declared):
     (declared.parent / "study.toml").unlink()
     table = build_table(load_judgments(file=declared))
