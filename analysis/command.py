@@ -38,11 +38,24 @@ class Command(click.Command):
             ctx.exit(error.exit_code)
 
 
+def one_file(ctx: click.Context, option: click.Parameter, files: tuple[Path, ...]) -> Path | None:
+    """Take one file at most: of several, click would silently keep the last."""
+    if len(files) > 1:
+        raise click.UsageError(
+            f"give one --judgments FILE, not {len(files)}: a table is of one study, whose export "
+            "is one file; two studies are set side by side by `vgan-eval compare A B`",
+            ctx,
+        )
+    return files[0] if files else None
+
+
 file_option = click.option(
     "--judgments",
     "file",
     metavar="FILE",
     type=Folder,
+    multiple=True,
+    callback=one_file,
     help="judgments.csv of `vgan-eval export` or `vgan-eval import`, in place of a database.",
 )
 question_option = click.option(

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from analysis.command import (
     judgment_options,
     judgments_from,
+    one_file,
     question_option,
     rules_option,
     simulated_option,
@@ -226,7 +227,15 @@ def import_(
     metavar="N",
     help="Clips per source and category, before there are folders.",
 )
-@click.option("--judgments", "file", type=Folder, metavar="FILE", help="A pilot's judgments.csv.")
+@click.option(
+    "--judgments",
+    "file",
+    type=Folder,
+    metavar="FILE",
+    multiple=True,
+    callback=one_file,
+    help="A pilot's judgments.csv.",
+)
 @click.option("--pilot-db", metavar="URL", help="The database of a pilot.")
 @click.option("--pilot-study", metavar="NAME", help="Which study is the pilot, of several.")
 @click.option("--pilot-question", metavar="ID", help="Which question of the pilot, of several.")

@@ -3,6 +3,7 @@ import re
 
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from analysis.intervals import Estimate
 from analysis.load import load_judgments
@@ -10,6 +11,7 @@ from analysis.planning import ACTIVITY, Crowd, half_width
 from analysis.preference import sample_of, table_preferences
 from analysis.sequential import mean_at_all_looks
 from analysis.table import build_table
+from analysis.table1 import main as table1
 from evaluation.cli import main
 
 PAIRS = {("mine", "yours"): 0.7, ("mine", "real"): 0.2}
@@ -255,6 +257,22 @@ def test_a_database_and_a_file_together_are_refused(run, tmp_path, recorded):
     assert code == 2
     assert "not both" in err
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize(
+    "command", [("report", "--out", "r"), ("agreement", "scores.csv"), ("plan", "study.toml"), ()]
+)
+def test_a_second_file_of_judgments_is_refused_and_never_read_in_place_of_the_first(run, command):
+    twice = (*command, "--judgments", "first.csv", "--judgments", "second.csv")
+    if command:
+        code, _, err = run(*twice)
+    else:
+        found = CliRunner().invoke(table1, twice)
+        code, err = found.exit_code, found.stderr
+
+    assert code == 2
+    assert "give one --judgments FILE, not 2" in err
+    assert "vgan-eval compare A B" in err
 
 
 def test_agreement_reads_a_database(run, tmp_path, recorded):
