@@ -244,7 +244,9 @@ def test_pages_have_no_accessibility_violations_and_fit_a_phone(
 ) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     name = "Took part in study 7ed64be720f520305e8b1c70"
-    requester.create_qualification_type(Name=name, Description=name, QualificationTypeStatus="Active")
+    requester.create_qualification_type(
+        Name=name, Description=name, QualificationTypeStatus="Active"
+    )
     publish(QUESTION.format(url=framed[0]))
     _sign_in(page, service, "A1AXE")
     pages = ["", *(f"/worker/A1AXE/{p}" for p in ("hits", "history", "qualifications", "profile"))]
