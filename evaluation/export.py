@@ -18,10 +18,11 @@ from evaluation.exporting.columns import (
     JUDGMENT_COLUMNS,
     SESSION_COLUMNS,
     Column,
+    Value,
     data_dictionary,
     names,
 )
-from evaluation.exporting.rows import Value, clip_rows, judgment_rows, session_rows
+from evaluation.exporting.rows import clip_rows, judgment_rows, session_rows
 from evaluation.files import remove_parts, written_whole
 from evaluation.privacy.pseudonyms import database_key, study_key
 

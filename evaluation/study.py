@@ -16,6 +16,7 @@ from evaluation.study_file.tables import SLUG_RULE, Length, Matches, OneOf, Rang
 RESERVED = frozenset({"mean"})
 DEFAULT_SEED = 1  # of a study file that names none
 HIDDEN_SOURCES = ("gold-good", "gold-bad")
+DEVICES = ("desktop", "tablet", "phone")
 EXCLUSIONS = (
     "gold", "side-bias", "too-fast", "repeats", "paper", "paper-as-published"
 )  # fmt: skip
@@ -141,7 +142,7 @@ class Workers:
     # How many are expected; init checks that they can fill the plan.
     workers: Annotated[int | None, Range(1, 10_000_000)] = None
     countries: Annotated[tuple[str, ...], Matches(r"[A-Z]{2}", "a country code such as US")] = ()
-    devices: Annotated[tuple[str, ...], OneOf(("desktop", "tablet", "phone"))] = ("desktop",)
+    devices: Annotated[tuple[str, ...], OneOf(DEVICES)] = ("desktop",)
 
 
 @dataclass(frozen=True)

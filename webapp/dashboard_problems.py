@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
+from evaluation.exporting.reported import number_of
 from evaluation.schema import (
     Assignment,
     CallState,
@@ -89,8 +90,7 @@ def playback(session: Session, study: Study) -> Playback:
 
 def _number(details: dict[str, Any], key: str) -> float:
     """A measured number; 0 where the page sent none or something else."""
-    value = details.get(key)
-    return float(value) if isinstance(value, int | float) else 0.0
+    return float(number_of(details.get(key)) or 0)
 
 
 def environments(session: Session, study: Study) -> list[Environment]:

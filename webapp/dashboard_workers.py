@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session, aliased
 
-from evaluation.exporting.rows import loops_of, reported_loops
+from evaluation.exporting.reported import loops_of, reported_loops
 from evaluation.privacy.pseudonyms import pseudonym
 from evaluation.schema import (
     Assignment,

@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from evaluation.errors import EvaluationError
+from evaluation.exporting.reported import LARGEST
 from evaluation.schema import Choice
 from evaluation.sessions.answers import Answer
+from evaluation.study import DEVICES
 
 _MAX_DETAILS = 16_000  # characters of JSON
 _MAX_MS = 7 * 24 * 3600 * 1000.0
@@ -55,14 +57,30 @@ def _measurements(body: dict[str, Any], key: str) -> dict[str, Any]:
     value = body.get(key, {})
     try:
         plain = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        json.loads(plain, parse_int=_whole)
     except ValueError:  # NaN and infinity are no JSON, though Python reads them
-        raise EvaluationError(f"{key}: a number in it is not finite") from None
+        raise EvaluationError(f"{key}: a number in it is not finite, or too large") from None
     except RecursionError:
         raise EvaluationError(f"{key}: it is nested too deeply") from None
     is_plain = _storable(plain) and "\\u0000" not in plain
     if not isinstance(value, dict) or len(plain) > _MAX_DETAILS or not is_plain:
         raise EvaluationError(f"{key}: must be an object of at most {_MAX_DETAILS} characters")
     return value
+
+
+def _whole(text: str) -> int:
+    """Read a whole number, wherever it stands. Raises ValueError where no page can measure it."""
+    number = int(text)
+    if abs(number) > LARGEST:
+        raise ValueError(text)
+    return number
+
+
+def _device(body: dict[str, Any]) -> dict[str, Any]:
+    measured = _measurements(body, "device")
+    if measured.get("device", DEVICES[0]) not in DEVICES:
+        raise EvaluationError(f"device: device must be one of {', '.join(DEVICES)}")
+    return measured
 
 
 def read_started(body: dict[str, Any]) -> Started:
@@ -72,7 +90,7 @@ def read_started(body: dict[str, Any]) -> Started:
         ticket=text_field(body, "ticket", 2000),
         consent=None if consent is None else text_field(body, "consent", 64),
         language=text_field(body, "language", 35) if "language" in body else "",
-        device=_measurements(body, "device"),
+        device=_device(body),
     )
 
 

@@ -6,6 +6,8 @@ the required ones and can do without the optional ones.
 
 from typing import NamedTuple
 
+Value = str | int | float | None  # of a field; bool is an int
+
 
 class Column(NamedTuple):
     """A column: its name, what kind of value it has, and what the value means."""

@@ -4,14 +4,15 @@ No value here carries a platform's id of anybody or anything.
 """
 
 import json
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session, aliased
 
+from evaluation.exporting.columns import Value
+from evaluation.exporting.reported import device_columns, loops_of, reported_loops
 from evaluation.privacy.pseudonyms import pseudonym
 from evaluation.schema import (
     Assignment,
@@ -33,7 +34,6 @@ from evaluation.schema import (
     Worker,
 )
 
-Value = str | int | float | None  # bool is an int
 _CHUNK = 1000
 _KEPT = (JudgmentStatus.COUNTED, JudgmentStatus.LATE, JudgmentStatus.RETURNED)
 
@@ -185,19 +185,6 @@ def _judgment_row(study: Study, row: Row[*tuple[Any, ...]], known: _Names) -> di
     }
 
 
-# As text, because databases refuse different things as numbers. The page is not to be trusted.
-reported_loops = Judgment.details["loops"].as_string()
-
-
-def loops_of(reported: Any) -> float | None:
-    """Return a value of `reported_loops` as a number; None where it is none."""
-    try:
-        loops = float(reported)
-    except (TypeError, ValueError):
-        return None
-    return loops if 0 <= loops < math.inf else None
-
-
 def _iso(time: datetime | None) -> str | None:
     """ISO 8601 in UTC, to the millisecond."""
     if time is None:
@@ -264,7 +251,6 @@ def _counts(study: Study, what: str) -> Any:
 def _session_row(
     study: Study, row: Row[*tuple[Any, ...]], known: _Names, *, survey: bool
 ) -> dict[str, Value]:
-    device: Mapping[str, Any] = row.environment_details
     took = (row.submitted_at - row.accepted_at).total_seconds() if row.submitted_at else None
     return {
         "study": study.name,
@@ -281,23 +267,9 @@ def _session_row(
         "judgments": row.judgments,
         "answered": row.answered,
         "counted": row.counted,
-        **{name: _measured(device.get(name)) for name in _DEVICE},
+        **device_columns(row.environment_details),
         "survey": json.dumps(row.survey, ensure_ascii=False) if survey and row.survey else None,
     }
-
-
-_DEVICE = (
-    "device", "screen", "viewport", "device_pixel_ratio", "refresh_hz", "reduced_motion",
-)  # fmt: skip
-
-
-def _measured(value: Any) -> Value:
-    """One thing that a page measured; a size as WIDTHxHEIGHT. The page is not to be trusted."""
-    if isinstance(value, list) and all(isinstance(v, int | float) for v in value):
-        return "x".join(f"{v:g}" for v in value)
-    if isinstance(value, str):
-        return value[:40]
-    return value if isinstance(value, int | float) else None
 
 
 def clip_rows(session: Session, study: Study) -> Iterator[dict[str, Value]]:

@@ -211,6 +211,27 @@ def test_sessions_have_status_times_and_device_but_no_fingerprint(database, rate
     assert "fo,gl" not in text
 
 
+@pytest.mark.parametrize(
+    ("column", "stored", "exported"),
+    [
+        ("screen", [10**400, 1], ""), ("screen", [-1, 1], ""), ("screen", [1, 2, 3], ""),
+        ("screen", "=1+1", ""), ("device", "=HYPERLINK(1)", ""), ("device", ["desktop"], ""),
+        ("device", "tablet", "tablet"), ("refresh_hz", 10**400, ""), ("refresh_hz", "@x", ""),
+        ("device_pixel_ratio", "-2+3", ""), ("reduced_motion", "+1", ""),
+    ],
+)  # fmt: skip
+def test_what_no_page_measures_is_exported_as_nothing(
+    sqlite_database, plan_study, begin, tmp_path, column, stored, exported
+):
+    study = plan_study(sqlite_database)
+    with sqlite_database.write() as unit:
+        begin(unit, study, "w", "a").environment_details = {column: stored}
+
+    export_study(sqlite_database, None, tmp_path, key=KEY)
+
+    assert _read(tmp_path / "sessions.csv")[0][column] == exported
+
+
 def test_a_trial_is_answered_when_all_its_questions_are(
     database, plan_study, begin, answer_all, tmp_path
 ):

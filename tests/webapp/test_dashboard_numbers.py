@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
 from sqlalchemy.engine import Engine
 
 from analysis.exclusions import repeat_agreement
@@ -23,6 +23,7 @@ from evaluation.simulate import simulate
 from evaluation.study import Comparison
 from webapp import dashboard_workers
 from webapp.dashboard_counts import answers_by_time, pace, response_times
+from webapp.dashboard_problems import Playback, playback
 from webapp.dashboard_snapshot import next_commands, recent, take_snapshot, time_left
 from webapp.dashboard_workers import worker_rows
 
@@ -313,6 +314,18 @@ def test_problems_name_what_went_wrong_and_the_command_that_helps(
     assert any("clock is 40 s ahead of" in text for text in texts)
     assert any("Sessions take 5.0 minutes (median), not 2" in text for text in texts)
     assert "vgan-eval publish" in [problem.command for problem in found.problems]
+
+
+def test_numbers_that_nothing_can_hold_count_as_not_measured(filled):
+    database = open_database(filled.url)
+    keys = ("client_time", "stalls", "start_offset_ms", "largest_gap_ms")
+    with database.write() as session:
+        session.execute(update(schema.Judgment).values(details=dict.fromkeys(keys, 10**400)))
+    with database.read() as session:
+        seen = playback(session, find_study(session, None))
+    database.close()
+
+    assert seen == Playback(answers=6, stalled=0, uneven=0, choppy=0, skew_s=None)
 
 
 def test_every_command_that_is_named_exists(filled, moment):

@@ -88,6 +88,27 @@ def test_what_the_page_measured_is_stored(make_client, stored):
     assert "Werkzeug" in assignment.environment_details["user_agent"]
 
 
+def test_numbers_that_no_page_can_measure_are_refused_at_any_depth(make_client, stored):
+    client = make_client()
+    _, started = start(client, device={"screen": [2**53, 1]})
+
+    for number in (2**53 + 1, -(2**53) - 1, 10**400):
+        _, refused = start(client, "bob", device={"screen": [{"width": number}, 1]})
+        body = answer(started.json, details={"viewport": [[number]]})
+        reply = client.post("/api/judgment", json=body, headers=bearer(started.json))
+        assert (refused.status_code, reply.status_code) == (400, 400)
+    assert started.status_code == 200
+    assert stored(select(schema.Judgment)) == []
+
+
+def test_a_device_of_no_known_kind_is_refused(make_client):
+    client = make_client()
+
+    for kind in ("=1+1", "television", None, ["desktop"]):
+        assert start(client, device={"device": kind})[1].status_code == 400
+    assert start(client, device={"device": "tablet"})[1].status_code == 200
+
+
 def test_opening_again_resumes_at_the_first_unanswered_pair(make_client):
     client = make_client()
     ticket, started = start(client)
