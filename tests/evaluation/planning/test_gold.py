@@ -3,20 +3,41 @@
 import tracemalloc
 
 import numpy as np
+import pytest
 
+from evaluation.media.encoding import size_step, sprite_sheet, video
 from evaluation.planning.gold import spoil
+from vgan.data.scenes import CATEGORIES, draw_clip
 
 
-def _clip(frames=40):
-    return np.random.default_rng(0).integers(0, 256, (frames, 24, 32, 3), dtype=np.uint8)
+def _clip(frames=40, height=24, width=32):
+    shape = (frames, height, width, 3)
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
 
 
-def test_noise_is_drawn_as_if_for_the_whole_clip_at_once():
-    frames = _clip()
-    noise = np.random.default_rng(7).normal(0, 80.0, frames.shape)
-    expected = np.clip(frames + noise, 0, 255).round().astype(np.uint8)
+@pytest.mark.parametrize("size", [(24, 32), (24, 18), (7, 5), (1, 3)])
+def test_noise_hides_about_half_of_the_picture_under_flat_squares_that_stay(size):
+    frames = _clip(3, *size)
 
-    assert np.array_equal(spoil(frames, "noise", np.random.default_rng(7)), expected)
+    spoilt = spoil(frames, "noise", np.random.default_rng(7))
+
+    differs = (spoilt != frames).any(axis=3)
+    assert 0.3 <= differs.mean() <= 0.7
+    hidden = differs.any(axis=0)
+    assert np.array_equal(spoilt[0][hidden], spoilt[-1][hidden])
+    side = max(2, min(size) // 4)
+    assert len(np.unique(spoilt[0, :side, :side][hidden[:side, :side]], axis=0)) <= 1
+    assert np.array_equal(spoilt, spoil(frames, "noise", np.random.default_rng(7)))
+
+
+@pytest.mark.parametrize("category", CATEGORIES)
+def test_a_clip_spoilt_by_noise_leaves_its_pair_as_large_as_its_original(category, tmp_path):
+    good = draw_clip(category, seed=1, index=0).frames
+    bad = spoil(good, "noise", np.random.default_rng(7))
+
+    for encode in (lambda f: sprite_sheet(f, 8), lambda f: video(f, 20.0, tmp_path / "clip.mp4")):
+        sizes = [len(encode(frames)) for frames in (good, bad)]
+        assert size_step(max(sizes)) == size_step(sizes[0])
 
 
 def test_noise_takes_little_more_memory_than_the_clip():
