@@ -86,6 +86,8 @@ def listen(
             threads=threads,
             connection_limit=_connection_limit(),
             channel_timeout=_IDLE_S,
+            # A little too much is refused by the application in its own words, more at the door.
+            max_request_body_size=2 * app.config["MAX_CONTENT_LENGTH"],
             asyncore_use_poll=True,  # select() ends at 1024 connections
             ident=None,
             clear_untrusted_proxy_headers=not behind_proxy,

@@ -115,7 +115,7 @@ def serve(app: Flask, host: str, port: int, title: str) -> None:
     """Serve an application until it is interrupted.
 
     Args:
-        app: of a bundled service.
+        app: of a bundled service, with its MAX_CONTENT_LENGTH.
         host: address to listen on.
         port: TCP port; 0 takes a free one.
         title: printed with the address.
@@ -124,7 +124,11 @@ def serve(app: Flask, host: str, port: int, title: str) -> None:
         EvaluationError: the address cannot be listened on.
     """
     with _listen(host, port) as listening:
-        server = create_server(app, sockets=[listening], threads=8, ident=None)
+        # A little too much is refused by the service in its own words, more at the door.
+        most = 2 * app.config["MAX_CONTENT_LENGTH"]
+        server = create_server(
+            app, sockets=[listening], threads=8, ident=None, max_request_body_size=most
+        )
         server.print_listen(f"{title} on http://{{}}:{{}}")
         server.run()
 
