@@ -9,7 +9,7 @@ from pathlib import Path
 
 from evaluation.engine import parsed_url
 from evaluation.errors import DatabaseError, UsageError
-from evaluation.files import part_of
+from evaluation.files import make_private, part_of
 from evaluation.sqlite_file import told
 
 
@@ -18,7 +18,7 @@ def back_up(url: str, out: Path) -> None:
 
     Args:
         url: as for `open_database`.
-        out: the copy; it appears when it is whole.
+        out: the copy, for its owner only; it appears when it is whole.
 
     Raises:
         UsageError: the database is no SQLite file, or `out` exists.
@@ -38,6 +38,7 @@ def back_up(url: str, out: Path) -> None:
         raise _exists(out)
     part = part_of(out)
     try:
+        make_private(part)
         _copy(file, part)
         _move(part, out)
     except (sqlite3.Error, OSError) as error:

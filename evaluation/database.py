@@ -30,6 +30,7 @@ from sqlalchemy.orm import Session
 from evaluation import schema
 from evaluation.engine import make_engine, parsed_url, shown
 from evaluation.errors import DatabaseError, DatabaseOlder, UsageError
+from evaluation.files import make_private
 from evaluation.sqlite_file import remove_unfilled, sqlite_file, told
 
 BUSY_TIMEOUT_S = 15.0
@@ -247,6 +248,7 @@ def create_database(url: str, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> Data
     try:
         with _opening(parsed):
             if file is not None and is_new:
+                make_private(file)  # SQLite gives what it makes beside it the same mode
                 _make_wal(engine)
             _upgrade(engine, shown(parsed))
     except BaseException:

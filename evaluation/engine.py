@@ -101,6 +101,8 @@ def _on_sqlite_connect(connection: SqliteConnection, _record: Any) -> None:
     connection.isolation_level = None
     connection.execute("PRAGMA synchronous = FULL")  # judgments are paid for
     connection.execute("PRAGMA foreign_keys = ON")
+    # Else what was deleted, or moved to another page, can be read from the file for long.
+    connection.execute("PRAGMA secure_delete = ON")
 
 
 def _on_sqlite_begin(connection: Connection) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import glob
+import os
 import secrets
 import time
 from collections.abc import Iterator
@@ -39,6 +40,15 @@ def written_whole(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # the first failure is the one to tell
             part.unlink(missing_ok=True)
+
+
+def make_private(path: Path) -> None:
+    """Make an empty file that only its owner may read, for what identifies people to be put into.
+
+    One that is there keeps its mode. Where none can be made, whoever opens it next says why.
+    """
+    with contextlib.suppress(OSError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def write_atomic(path: Path, data: bytes) -> None:

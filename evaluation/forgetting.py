@@ -15,7 +15,7 @@ from evaluation.clock import Clock, utc_now
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
 from evaluation.money.ledger import open_bonuses
-from evaluation.privacy.erasing import is_owed, overwrite_deleted, remember_settled, scrub
+from evaluation.privacy.erasing import is_owed, remember_settled, scrub
 from evaluation.privacy.pseudonyms import forgotten_id, is_forgotten
 from evaluation.publishing.invitations import revoke_used
 from evaluation.schema import Assignment, AssignmentStatus, Environment, Event, Study, Worker
@@ -63,7 +63,6 @@ def forget(
         UsageError: no number of days was given and no study file has one.
     """
     with db.write() as session:
-        overwrite_deleted(session)
         only = find_study(session, study_name).id if study_name else None
         keep = _retention(session, only, older_than_days)
         everything = session.begin_nested()

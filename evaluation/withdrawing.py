@@ -25,7 +25,6 @@ from evaluation.privacy.erasing import (
     erase_session,
     is_gone,
     is_owed,
-    overwrite_deleted,
     remember_settled,
     scrub,
 )
@@ -120,7 +119,6 @@ def withdraw(
         UsageError: no such study, or the same id on several crowds.
     """
     with db.write() as session:
-        overwrite_deleted(session)
         study = find_study(session, study_name) if study_name else None
         everything = session.begin_nested()
         people = find_people(session, who, key=key, study=study, crowd=crowd)

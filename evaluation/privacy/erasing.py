@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Text, cast, delete, exists, func, or_, select, text
+from sqlalchemy import Text, cast, delete, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from evaluation.allocation import SESSION_RULE
@@ -49,12 +49,6 @@ class Erased(NamedTuple):
 
     judgments: int
     trials: int
-
-
-def overwrite_deleted(session: Session) -> None:
-    """Let SQLite overwrite what this unit deletes, instead of leaving it in unused pages."""
-    if session.get_bind().dialect.name == "sqlite":
-        session.execute(text("PRAGMA secure_delete = ON"))
 
 
 def is_owed(session: Session, assignment: Assignment) -> bool:

@@ -7,7 +7,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from evaluation.database import Database, find_study
-from evaluation.files import written_whole
+from evaluation.files import make_private, written_whole
 from evaluation.links import CROWD
 from evaluation.schema import Assignment, AssignmentStatus, Environment, Study, Worker
 
@@ -65,10 +65,12 @@ def write_codes(
     """
     with db.read() as session:
         rows = code_rows(session, find_study(session, study_name), environment)
-    with written_whole(out) as part, part.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    with written_whole(out) as part:
+        make_private(part)
+        with part.open("w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
     counts: dict[str, int] = {}
     for row in rows:
         counts[str(row["status"])] = counts.get(str(row["status"]), 0) + 1

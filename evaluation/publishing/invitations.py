@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
-from evaluation.files import written_whole
+from evaluation.files import make_private, written_whole
 from evaluation.links import CROWD, link_address, published_link
 from evaluation.schema import Environment, Hit, Invitation, Worker
 
@@ -61,10 +61,12 @@ def make_invitations(
         made = [secrets.token_urlsafe(_BYTES) for _ in range(n)]
         session.add_all(Invitation(hit_id=hit.id, token=one, created_at=now) for one in made)
         session.flush()
-        with written_whole(out) as part, part.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(["number", "link"])
-            writer.writerows((i, f"{link_address(hit)}/{one}") for i, one in enumerate(made, 1))
+        with written_whole(out) as part:
+            make_private(part)
+            with part.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file, lineterminator="\n")
+                writer.writerow(["number", "link"])
+                writer.writerows((i, f"{link_address(hit)}/{one}") for i, one in enumerate(made, 1))
     return n
 
 

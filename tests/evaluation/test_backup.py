@@ -3,6 +3,7 @@
 import errno
 import os
 import sqlite3
+import stat
 
 import pytest
 from sqlalchemy import text
@@ -32,6 +33,7 @@ def test_a_copy_holds_what_was_committed_while_another_writes(sqlite_database, t
         assert main(["backup", str(copy), "--db", sqlite_database.url]) == 0
 
     assert {path.name for path in tmp_path.iterdir() if "copy" in path.name} == {"copy.db"}
+    assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     restored = open_database(str(copy))
     with restored.read() as session:
         assert session.scalar(text("PRAGMA journal_mode")) == "wal"

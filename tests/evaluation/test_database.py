@@ -2,11 +2,12 @@
 
 import shutil
 import sqlite3
+import stat
 import threading
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from evaluation import database as database_module
@@ -18,6 +19,7 @@ from evaluation.database import (
     migrations_folder,
     open_database,
 )
+from evaluation.engine import make_engine, parsed_url
 from evaluation.errors import DatabaseError, UsageError
 
 
@@ -205,6 +207,31 @@ def test_a_sqlite_database_is_durable_and_in_wal_mode(sqlite_database):
     assert pragmas == {
         "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 15000
     }  # fmt: skip
+
+
+def test_a_new_sqlite_database_is_for_its_owner_only_and_an_old_one_keeps_its_mode(tmp_path):
+    path = tmp_path / "study.db"
+    database = create_database(str(path))
+    with database.write() as session:
+        session.execute(text("CREATE TABLE noted (n INTEGER)"))
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+    database.close()
+
+    assert modes == {"study.db": 0o600, "study.db-wal": 0o600, "study.db-shm": 0o600}
+    path.chmod(0o640)
+    create_database(str(path)).close()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_sqlite_overwrites_what_is_deleted_whatever_its_own_default(tmp_path):
+    engine = make_engine(parsed_url(str(tmp_path / "study.db")), 1.0)
+    event.listen(
+        engine, "connect", lambda line, _: line.execute("PRAGMA secure_delete = OFF"), insert=True
+    )
+
+    with engine.connect() as connection:
+        assert connection.scalar(text("PRAGMA secure_delete")) == 1
+    engine.dispose()
 
 
 def test_a_locked_sqlite_database_says_so(tmp_path):
