@@ -38,6 +38,8 @@ CROWD = "mturk"
 PREVIEW = "ASSIGNMENT_ID_NOT_AVAILABLE"
 SUBMIT_PATH = "/mturk/externalSubmit"
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+# Nothing else: browsers end a host at a backslash, and read other signs in ways of their own.
+_SITE = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?", re.ASCII)
 _LONGEST_URL = 500
 
 
@@ -81,7 +83,9 @@ def _submit_url(given: str) -> str | None:
         parts = urlsplit(given)
     except ValueError:
         return None
-    if len(given) > _LONGEST_URL or parts.scheme not in ("http", "https") or not parts.netloc:
+    if len(given) > _LONGEST_URL or parts.scheme not in ("http", "https"):
+        return None
+    if not _SITE.fullmatch(parts.netloc):
         return None
     return urljoin(given, SUBMIT_PATH)
 

@@ -9,12 +9,13 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from sqlalchemy import select, update
+from werkzeug.datastructures import MultiDict
 
 from evaluation import schema
 from evaluation.database import open_database
 from evaluation.publishing.offers import study_key
 from evaluation.study import Consent
-from webapp.mturk import may_submit_to
+from webapp.mturk import may_submit_to, read_arrival
 
 SITE = "http://127.0.0.1:8900"
 HIT = "3HIT0000000000000000000000000A"
@@ -350,7 +351,7 @@ def test_ids_that_no_platform_gives_are_refused(client, publish, stored, field, 
     [
         (None, 400), ("", 400), ("javascript:alert(1)", 400), ("http://[", 400), ("//x.org", 400),
         ("http://" + "x" * 600, 400), ("https://evil.example", 403),
-        ("http://127.0.0.1:8900@evil.example", 403), ("http://user@127.0.0.1:8900", 403),
+        ("http://127.0.0.1:8900@evil.example", 400), ("http://user@127.0.0.1:8900", 400),
         ("https://127.0.0.1:8900", 403), ("http://127.0.0.1:89001", 403),
     ],
 )  # fmt: skip
@@ -363,6 +364,11 @@ def test_wildcard_stands_for_subdomains_only():
 
     assert may_submit_to("https://workersandbox.mturk.com/mturk/externalSubmit", hosts)
     assert not may_submit_to("https://mturk.com/mturk/externalSubmit", hosts)
+    for host in ("evil.example\\.mturk.com", "evil.example%23.mturk.com", "a b.mturk.com", ""):
+        query = {
+            "assignmentId": "A", "hitId": "H", "workerId": "W", "turkSubmitTo": f"https://{host}"
+        }  # fmt: skip
+        assert read_arrival(MultiDict(query)) is None
     assert not may_submit_to("https://evilmturk.com/mturk/externalSubmit", hosts)
     assert not may_submit_to("http://www.mturk.com/mturk/externalSubmit", hosts)
 
