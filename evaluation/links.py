@@ -236,31 +236,34 @@ def session_for(session: Session, study: Study, hit: Hit, participant: str, now:
             return one.external_id
     kept = [one for one in had if one.status is not AssignmentStatus.RETURNED]
     enough = len(kept) >= study.design["workers"]["sessions_per_worker"]
-    if kept and (enough or _is_revoked(session, hit, participant)):
+    if kept and (enough or not _lets_in(session, hit, participant)):
         return kept[-1].external_id
     check_place(session, hit, participant, now)
     check_may_start(session, study, had[0].worker_id if had else None, len(kept), now)
     return f"{hit.external_id}-{len(had) + 1}"
 
 
-def _is_revoked(session: Session, hit: Hit, participant: str) -> bool:
-    """Whether somebody comes by a link of their own that was taken back."""
-    query = select(Invitation.id).where(
-        Invitation.hit_id == hit.id,
-        Invitation.token == participant,
-        Invitation.revoked_at.is_not(None),
-    )
-    return session.scalar(query) is not None
+def _lets_in(session: Session, hit: Hit, participant: str) -> bool:
+    """Whether an id is that of a link of one's own that holds, or one that the site may send.
+
+    A ticket outlives the link that it was given for, so every new session asks again.
+    """
+    query = select(Invitation).where(Invitation.hit_id == hit.id, Invitation.token == participant)
+    invitation = session.scalar(query)
+    if invitation is not None:
+        return invitation.revoked_at is None
+    settings = link_settings(session.get_one(Study, hit.study_id))
+    return read_participant(settings, participant) is not None
 
 
 def check_place(session: Session, hit: Hit, participant: str, now: datetime) -> None:
-    """Refuse a new session on a link that is over, full or taken back.
+    """Refuse a new session on a link that is over, full, taken back or removed.
 
     Raises:
-        LinkOver: the link's time is over, or (LinkRevoked) it was taken back.
+        LinkOver: the link's time is over, or (LinkRevoked) it was taken back or removed.
         LinkFull: every place is taken.
     """
-    if _is_revoked(session, hit, participant):
+    if not _lets_in(session, hit, participant):
         raise LinkRevoked("this link was taken back")
     if hit.expires_at is None or hit.expires_at <= now:
         raise LinkOver("this link is over")

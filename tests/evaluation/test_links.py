@@ -2,13 +2,14 @@
 
 import csv
 import json
+import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from evaluation.allocation import finish_session, get_worker, start_session
 from evaluation.cli import main
@@ -16,6 +17,7 @@ from evaluation.errors import NothingLeft, StudyFileError, UsageError
 from evaluation.links import (
     LinkFull,
     LinkOver,
+    LinkRevoked,
     claim_place,
     completion_url,
     link_settings,
@@ -205,7 +207,8 @@ def test_every_code_is_one_sessions_own(database, linked, answer_all):
 
 @on_sqlite
 def test_the_completion_address_has_code_and_participant_set_in(database, linked, answer_all):
-    link = Link(participant="pid", completion="https://x.example/done?c={code}&p={participant}")
+    address = "https://x.example/done?c={code}&p={participant}"
+    link = Link(participant="pid", pattern=".+", completion=address)
     study = linked(link=link)
     code = finish(database, come(database, "a b&c"), answer_all)
 
@@ -230,6 +233,7 @@ def test_invitations_are_one_persons_and_can_be_revoked(database, linked, tmp_pa
 
     assert make_invitations(database, None, SANDBOX, 3, out, START) == 3
 
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
     rows = list(csv.DictReader(out.read_text().splitlines()))
     ends = [row["link"].rsplit("/", 1)[-1] for row in rows]
     assert [row["number"] for row in rows] == ["1", "2", "3"]
@@ -295,6 +299,7 @@ def test_the_commands_publish_list_review_and_expire(database, linked, answer_al
     finish(database, come(database, "a", datetime.now(UTC)), answer_all)
     code, printed = typed("codes", "--out", str(tmp_path / "codes.csv"))
     assert (code, printed.strip().split(": ")[1]) == (0, "1 submitted.")
+    assert stat.S_IMODE((tmp_path / "codes.csv").stat().st_mode) == 0o600
     assert typed("review", "--crowd", "link")[0] == 0
     with database.read() as session:
         assert [(line.kind, line.cents) for line in ledger(session, study)] == [
@@ -304,6 +309,20 @@ def test_the_commands_publish_list_review_and_expire(database, linked, answer_al
     assert typed("expire", "--crowd", "link")[0] == 0
     with pytest.raises(LinkOver):
         come(database, "b", datetime.now(UTC))
+
+
+@on_sqlite
+def test_a_ticket_of_a_removed_link_starts_nothing(database, linked, tmp_path):
+    study = linked(link=Link())
+    make_invitations(database, None, SANDBOX, 1, tmp_path / "links.csv", START)
+    with database.write() as unit:
+        hit = published_link(unit, study, SANDBOX)
+        token = unit.scalars(select(Invitation.token)).one()
+        assert session_for(unit, study, hit, token, START)
+        unit.execute(delete(Invitation))
+
+    with pytest.raises(LinkRevoked), database.write() as unit:
+        claim_place(unit, published_link(unit, study, SANDBOX), token, "wanted", START)
 
 
 @on_sqlite
