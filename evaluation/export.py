@@ -23,8 +23,9 @@ from evaluation.exporting.columns import (
     names,
 )
 from evaluation.exporting.rows import clip_rows, judgment_rows, session_rows
+from evaluation.exporting.study_text import public_text
 from evaluation.files import remove_parts, written_whole
-from evaluation.privacy.pseudonyms import database_key, study_key
+from evaluation.privacy.pseudonyms import database_key
 
 __all__ = ["ExportReport", "export_study", "judgment_rows", "session_rows"]
 
@@ -56,7 +57,7 @@ def export_study(
         study_name: None where the database holds one study only.
         out: the folder, made if needed.
         key: of the pseudonyms; None takes the installation's, made on first use.
-        unlinkable: use a key of this study's own: no pseudonym matches another study's.
+        unlinkable: give pseudonyms that match no other study's.
         all_judgments: write late and returned judgments too.
         survey: write the survey's answers.
 
@@ -72,14 +73,14 @@ def export_study(
             return together.enter_context(written_whole(out / name))
 
         study = find_study(session, study_name)
-        if unlinkable:
-            key = study_key(key, study)
-        judgments = judgment_rows(session, study, key=key, all_judgments=all_judgments)
+        judgments = judgment_rows(
+            session, study, key=key, unlinkable=unlinkable, all_judgments=all_judgments
+        )
         n_judgments = _write_csv(new("judgments.csv"), JUDGMENT_COLUMNS, judgments)
-        sessions = session_rows(session, study, key=key, survey=survey)
+        sessions = session_rows(session, study, key=key, unlinkable=unlinkable, survey=survey)
         n_sessions = _write_csv(new("sessions.csv"), SESSION_COLUMNS, sessions)
         n_clips = _write_csv(new("clips.csv"), CLIP_COLUMNS, clip_rows(session, study))
-        _write_text(new("study.toml"), study.study_file)
+        _write_text(new("study.toml"), public_text(study.study_file))
         _write_text(new("data-dictionary.md"), data_dictionary())
     return ExportReport(out, n_judgments, n_sessions, n_clips)
 

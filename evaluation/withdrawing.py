@@ -28,7 +28,7 @@ from evaluation.privacy.erasing import (
     remember_settled,
     scrub,
 )
-from evaluation.privacy.pseudonyms import pseudonym, study_key
+from evaluation.privacy.pseudonyms import pseudonym, unlinkable_pseudonym
 from evaluation.publishing.invitations import revoke_used
 from evaluation.schema import Assignment, AssignmentStatus, Event, Payment, Study, Worker
 from evaluation.sessions.arrivals import lock_worker
@@ -68,7 +68,7 @@ def find_people(
         session: of any unit.
         who: the id on the platform, or `w-` and 16 characters.
         key: of the installation's pseudonyms.
-        study: looks for pseudonyms of this study's own key only; None for those of every study.
+        study: looks for unlinkable pseudonyms of this study only; None for those of every study.
         crowd: where the same id exists on several.
 
     Raises:
@@ -80,10 +80,10 @@ def find_people(
     found = list(session.scalars(query.where(Worker.external_id == who)))
     if not found and _PSEUDONYM.fullmatch(who):
         studies = [study] if study else session.scalars(select(Study)).all()
-        keys = [key, *(study_key(key, one) for one in studies)]
         for worker in session.scalars(query):
             identity = (worker.crowd, worker.environment.value, worker.external_id)
-            if any(pseudonym(one, "worker", *identity) == who for one in keys):
+            names = {unlinkable_pseudonym(key, one, "worker", *identity) for one in studies}
+            if who in names or who == pseudonym(key, "worker", *identity):
                 found.append(worker)
     crowds = sorted({worker.crowd for worker in found})
     if len(crowds) > 1:

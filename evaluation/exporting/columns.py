@@ -165,5 +165,6 @@ One row per clip of the study.
 
 ## study.toml
 
-The study file as it was given to `vgan-eval init`.
+The study file as it was given to `vgan-eval init`, but for the address under `completion` of
+[recruit.link], which grants a participant's credit and is left out.
 """

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, aliased
 
 from evaluation.exporting.columns import Value
 from evaluation.exporting.reported import device_columns, loops_of, reported_loops
-from evaluation.privacy.pseudonyms import pseudonym
+from evaluation.privacy.pseudonyms import pseudonym, unlinkable_pseudonym
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
@@ -39,16 +39,21 @@ _KEPT = (JudgmentStatus.COUNTED, JudgmentStatus.LATE, JudgmentStatus.RETURNED)
 
 
 class _Names:
-    """Pseudonyms under one key, each computed once."""
+    """Pseudonyms under one key, each computed once; with a study, its unlinkable ones."""
 
-    def __init__(self, key: bytes | str) -> None:
+    def __init__(self, key: bytes | str, unlinkable: Study | None) -> None:
         self._key = key.encode() if isinstance(key, str) else key
+        self._study = unlinkable
         self._known: dict[tuple[str, ...], str] = {}
 
     def of(self, kind: str, *identity: str) -> str:
         full = (kind, *identity)
         if full not in self._known:
-            self._known[full] = pseudonym(self._key, *full)
+            self._known[full] = (
+                unlinkable_pseudonym(self._key, self._study, *full)
+                if self._study
+                else pseudonym(self._key, *full)
+            )
         return self._known[full]
 
     def of_session(self, row: Row[*tuple[Any, ...]]) -> dict[str, Value]:
@@ -129,7 +134,12 @@ def _judgment_query(study: Study, *, all_judgments: bool) -> Select[*tuple[Any, 
 
 
 def judgment_rows(
-    session: Session, study: Study, *, key: bytes | str, all_judgments: bool = False
+    session: Session,
+    study: Study,
+    *,
+    key: bytes | str,
+    unlinkable: bool = False,
+    all_judgments: bool = False,
 ) -> Iterator[dict[str, Value]]:
     """Yield the study's judgments in the columns of `judgments.csv`, in the order of recording.
 
@@ -137,9 +147,10 @@ def judgment_rows(
         session: may be one that can only read.
         study: whose judgments.
         key: of the pseudonyms; any key tells the same workers apart.
+        unlinkable: give pseudonyms that match no other study's.
         all_judgments: late and returned ones too, `counted` false. Withdrawn ones never.
     """
-    known = _Names(key)
+    known = _Names(key, study if unlinkable else None)
     for row in session.execute(_judgment_query(study, all_judgments=all_judgments)):
         yield _judgment_row(study, row, known)
 
@@ -193,7 +204,12 @@ def _iso(time: datetime | None) -> str | None:
 
 
 def session_rows(
-    session: Session, study: Study, *, key: bytes | str, survey: bool = False
+    session: Session,
+    study: Study,
+    *,
+    key: bytes | str,
+    unlinkable: bool = False,
+    survey: bool = False,
 ) -> Iterator[dict[str, Value]]:
     """Yield the study's sessions in the columns of `sessions.csv`, but withdrawn ones.
 
@@ -201,9 +217,10 @@ def session_rows(
         session: may be one that can only read.
         study: whose sessions.
         key: of the pseudonyms.
+        unlinkable: give pseudonyms that match no other study's.
         survey: whether to give the survey's answers, which may identify a person.
     """
-    known = _Names(key)
+    known = _Names(key, study if unlinkable else None)
     sessions = _session_columns(study)
     counts = {what: _counts(study, what) for what in ("trials", "judgments", "answered", "counted")}
     query = (

@@ -1,7 +1,8 @@
 """Pseudonyms for workers, assignments and HITs: keyed, so that nobody can guess them back.
 
 One key serves an installation, so that a lab recognises a worker across its studies without
-publishing who it is. A study exported `unlinkable` has a key of its own.
+publishing who it is. A study exported `unlinkable` has a key of its own,
+by which these pseudonyms are turned into others.
 """
 
 import base64
@@ -94,6 +95,20 @@ def pseudonym(key: bytes, kind: str, *identity: str) -> str:
     message = "".join(f"{len(part)}:{part}" for part in (kind, *identity))
     digest = hmac.digest(key, message.encode(), hashlib.sha256)
     return f"{kind[0]}-{base64.b32encode(digest).decode()[:_LENGTH].lower()}"
+
+
+def unlinkable_pseudonym(key: bytes, study: Study, kind: str, *identity: str) -> str:
+    """Return a pseudonym that matches no other study's.
+
+    Made from the installation's, which outlives the id: it is the same after the id is forgotten.
+
+    Args:
+        key: of the installation.
+        study: whose pseudonyms they are.
+        kind: see `pseudonym`.
+        identity: likewise.
+    """
+    return pseudonym(study_key(key, study), kind, pseudonym(key, kind, *identity))
 
 
 def forgotten_id(key: bytes, kind: str, *identity: str) -> str:

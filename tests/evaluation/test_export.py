@@ -18,6 +18,7 @@ from evaluation.cli import main
 from evaluation.errors import EvaluationError, UsageError
 from evaluation.export import export_study, judgment_rows
 from evaluation.exporting.columns import data_dictionary
+from evaluation.exporting.study_text import public_text
 from evaluation.judgments import Answer, record_judgment
 from evaluation.privacy.pseudonyms import (
     KEY_VARIABLE,
@@ -264,6 +265,24 @@ def test_clips_and_the_study_file_are_exported(database, rated, tmp_path):
     assert rows["vgan/golf/00003.mp4"]["origin_video"] == ""
     assert {r["hidden"] for r in rows.values()} == {"true", "false"}
     assert (tmp_path / "study.toml").read_text() == '[study]\nname = "paper"\n'
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        '[recruit.link]\ncompletion = VALUE  # SONA\nquota = 9',
+        'recruit.link.completion=VALUE',
+        '[recruit]\nlink = { quota = 9, "completion" = VALUE }\nkeywords = []',
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("value", ['"https://s.example/?t=se\\u0063ret"', "'https://secret.x'"])
+def test_the_exported_study_file_lacks_the_address_that_grants_credit(link, value):
+    text = f"note = \"completion = 'secret'\"\n# mail: ann@lab.example\n{link}\n"
+
+    public = public_text(text.replace("VALUE", value))
+
+    assert public == text.replace("VALUE", '""')
+    assert public_text(public) == public
 
 
 def test_ties_have_no_label(database, plan_study, begin, answer_all):

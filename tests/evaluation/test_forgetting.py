@@ -9,7 +9,7 @@ from evaluation.allocation import finish_session
 from evaluation.errors import UsageError
 from evaluation.export import judgment_rows, session_rows
 from evaluation.forgetting import Forgotten, forget
-from evaluation.privacy.pseudonyms import forgotten_id, is_forgotten, pseudonym, study_key
+from evaluation.privacy.pseudonyms import forgotten_id, is_forgotten, pseudonym
 from evaluation.schema import Assignment, Study, Worker
 from evaluation.withdrawing import withdraw
 
@@ -40,10 +40,10 @@ def rated(database, plan_study, begin, answer_all):
     return study
 
 
-def exported(database, study, key=KEY):
+def exported(database, study, **options):
     with database.read() as session:
-        rows = list(judgment_rows(session, study, key=key))
-        return rows + list(session_rows(session, study, key=key))
+        rows = list(judgment_rows(session, study, key=KEY, **options))
+        return rows + list(session_rows(session, study, key=KEY, **options))
 
 
 def test_ids_go_and_the_export_stays_the_same(database, rated):
@@ -64,19 +64,24 @@ def test_ids_go_and_the_export_stays_the_same(database, rated):
 
 
 @on_sqlite
-def test_an_unlinkable_export_does_not_carry_the_installations_pseudonym(database, rated):
+def test_an_unlinkable_export_stays_the_same_and_does_not_carry_the_installations_pseudonym(
+    database, rated
+):
     name = pseudonym(KEY, "worker", "local", "sandbox", WHO)
+    before = exported(database, rated, unlinkable=True)
     forget(database, key=KEY, older_than_days=30, now=days(31))
 
-    rows = exported(database, rated, study_key(KEY, rated))
+    rows = exported(database, rated, unlinkable=True)
 
+    assert rows == before
     assert len({row["worker"] for row in rows}) == 1
     assert name not in str(rows)
 
 
 @on_sqlite
-def test_a_forgotten_person_can_still_withdraw_by_pseudonym(database, rated):
-    name = pseudonym(KEY, "worker", "local", "sandbox", WHO)
+@pytest.mark.parametrize("unlinkable", [False, True])
+def test_a_forgotten_person_can_still_withdraw_by_pseudonym(database, rated, unlinkable):
+    name = exported(database, rated, unlinkable=unlinkable)[0]["worker"]
     forget(database, key=KEY, older_than_days=30, now=days(31))
 
     assert withdraw(database, name, key=KEY).judgments == 4

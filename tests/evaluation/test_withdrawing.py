@@ -15,7 +15,7 @@ from evaluation.export import judgment_rows, session_rows
 from evaluation.judgments import Answer, record_judgment
 from evaluation.money.ledger import intend_reward, ledger, settle_reward
 from evaluation.planning.progress import study_progress
-from evaluation.privacy.pseudonyms import pseudonym, study_key
+from evaluation.privacy.pseudonyms import pseudonym, unlinkable_pseudonym
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
@@ -196,8 +196,8 @@ def test_withdrawing_again_finds_nobody_and_changes_nothing(database, rated):
 @pytest.mark.parametrize("unlinkable", [False, True])
 def test_a_pseudonym_of_an_export_names_the_person(database, rated, unlinkable):
     study = rated()
-    key = study_key(KEY, study) if unlinkable else KEY
-    name = pseudonym(key, "worker", "local", "sandbox", WHO)
+    identity = ("worker", "local", "sandbox", WHO)
+    name = unlinkable_pseudonym(KEY, study, *identity) if unlinkable else pseudonym(KEY, *identity)
 
     assert withdraw(database, name, key=KEY).judgments == 14
     assert WHO not in dump(database)
