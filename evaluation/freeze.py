@@ -81,6 +81,13 @@ def _warnings(study: Study, imported: Imported) -> tuple[str, ...]:
     found = equal_files(imported.records)
     unused = [s.name for s in study.sources if s.name not in imported.clips]
     found += [f"source {name} is in no comparison; its clips were not read" for name in unused]
+    prompts = any(r.prompt for records in imported.clips.values() for r in records)
+    bare = any(not pair.good.prompt for pair in imported.gold)
+    if study.design.show_prompt and prompts and bare:
+        found.append(
+            "show_prompt is on and clips of [gold] folder have no prompt, so raters can tell gold "
+            "trials by its absence; give prompts in the manifest.jsonl of its good/"
+        )
     return tuple(found)
 
 

@@ -18,6 +18,7 @@ from sqlalchemy.orm import aliased
 
 from evaluation import freeze, schema
 from evaluation.allocation import get_worker, local_hit, start_session
+from evaluation.clips import import_source
 from evaluation.database import create_database, find_study
 from evaluation.errors import ClipError, DesignChanged, EvaluationError, UsageError
 from evaluation.export import export_study
@@ -28,7 +29,7 @@ from evaluation.planning.design import canonical_json, design_hash
 from evaluation.planning.gold import spoil
 from evaluation.schema import Environment, PlanBatch, Side, Trial, TrialKind
 from evaluation.storage import LocalStore
-from evaluation.study import load_study
+from evaluation.study import Source, load_study
 from vgan.data.manifest import read_manifest, write_manifest
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -546,6 +547,23 @@ def test_an_unused_source_is_not_read_and_a_copy_is_a_warning(
         "ours/golf/0000.mp4 and real/golf/0000.mp4 are the same file",
         "source extra is in no comparison; its clips were not read",
     )
+
+
+def test_gold_trials_without_the_prompt_that_others_show_are_a_warning(
+    sqlite_database, study_toml, clip_folder, tmp_path
+):
+    for side in ("good", "bad"):
+        clip_folder(f"../gold/{side}", {"golf": 6})
+    folder = ('auto = "noise"\nsource = "real"', 'folder = "gold"')
+    path = study_toml(folder, ("[design]\n", "[design]\nshow_prompt = true\n"))
+    assert _init_rows(sqlite_database, path).warnings == ()
+    ours = tmp_path / "clips/ours"
+    records = import_source(Source("ours", ours, "Ours"))
+    write_manifest(ours, [replace(record, prompt="a putt") for record in records])
+
+    (warning,) = _init_rows(sqlite_database, path).warnings
+
+    assert warning.startswith("show_prompt is on and clips of [gold] folder have no prompt")
 
 
 def test_progress_is_reported_to_the_end(sqlite_database, study_toml):
