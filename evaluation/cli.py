@@ -9,7 +9,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import distributions
 from pathlib import Path
 
 import click
@@ -33,10 +33,14 @@ from vgan.data.manifest import ManifestError
 # Where workers of the bundled service (`vgan-eval sandbox`) are, on this machine.
 SANDBOX_SITES = (SANDBOX_URL, f"http://localhost:{SANDBOX_PORT}")
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
+# A checkout can be run without having been installed.
+VERSION = next(
+    (found.version for found in distributions(name="vgan-eval")), "unknown (not installed)"
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("vgan-eval"), prog_name="vgan-eval")
+@click.version_option(VERSION, prog_name="vgan-eval")
 def cli() -> None:
     """Ask people which video is more realistic, and count the answers honestly."""
 

@@ -37,6 +37,19 @@ def test_help_of_every_command_exits_with_0(program, group):
         assert CliRunner().invoke(group, [name, "--help"]).exit_code == 0
 
 
+@pytest.mark.parametrize("module", ["vgan.cli", "evaluation.cli"])
+def test_a_checkout_that_is_not_installed_can_be_run(module):
+    program = f"""
+import importlib.metadata, runpy
+importlib.metadata.Distribution.discover = lambda **_: iter(())
+runpy.run_module("{module}", run_name="__main__")
+"""
+    command = [sys.executable, "-c", program, "--version"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert done.stdout.endswith("version unknown (not installed)\n"), done.stderr
+
+
 @pytest.mark.parametrize("main", [vgan.cli.main, evaluation.cli.main])
 def test_an_unknown_option_is_wrong_usage(main, capsys):
     assert main(["--no-such-option"]) == 2

@@ -8,7 +8,7 @@ and an exit code in `main`, and only there.
 import logging
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import distributions
 
 import click
 
@@ -18,10 +18,14 @@ from vgan.errors import VganError
 from vgan.signals import sigterm_as_ctrl_c
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
+# A checkout can be run without having been installed.
+VERSION = next(
+    (found.version for found in distributions(name="vgan-eval")), "unknown (not installed)"
+)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("vgan-eval"), prog_name="vgan")
+@click.version_option(VERSION, prog_name="vgan")
 def cli() -> None:
     """Train the generators of 'Generating Videos with Scene Dynamics' and generate clips."""
 
