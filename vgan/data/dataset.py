@@ -50,7 +50,8 @@ def to_uint8(clips: Tensor) -> Frames:
     Values outside the range are clipped; `to_uint8(to_model_range(x))` gives back x.
     """
     levels = ((clips.detach().to(torch.float32).clamp(-1, 1) + 1) * 127.5).round()
-    return levels.to(torch.uint8).permute(0, 2, 3, 4, 1).cpu().contiguous().numpy()
+    # Bytes are put in order where they are: a GPU does it in no time, and sends one piece.
+    return levels.to(torch.uint8).permute(0, 2, 3, 4, 1).contiguous().cpu().numpy()
 
 
 @dataclass(frozen=True)

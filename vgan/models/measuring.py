@@ -21,7 +21,8 @@ TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4, torch.bfloat16: 3e-2}
 # three more than bfloat16, so an eighth of that one's. (Forms that are matrix products are exact.)
 TF32_TOLERANCE = 4e-3
 _REPEATS = 3  # of a form that may be the fastest; the quickest counts
-_MOST_WINDOWS = 1 << 24  # numbers that a product may gather
+# Numbers that a product may gather: a GPU has the memory, and multiplies fast.
+_MOST_WINDOWS = {"cpu": 1 << 24, "cuda": 1 << 28}
 
 Operation = Callable[[Tensor, Tensor], Tensor]
 
@@ -34,7 +35,7 @@ def measure(
     Args:
         layer: measured with weights of its size, on its device.
         shape: (B, C, T, H, W).
-        dtype: of the run; a layer of a bfloat16 run may be quicker in float32.
+        dtype: of the run; on a CPU, a layer of a bfloat16 run may be quicker in float32.
         channels_last: layout of weights and maps.
     """
     b, _, *sides = shape
@@ -43,10 +44,11 @@ def measure(
     large = torch.Size([b, layer.large, *(2 * side for side in places)])
     weight = torch.Size([layer.small, layer.large, 4, 4, 4])
     gathered = 64 * layer.large * b * math.prod(places)
-    tried = [form for form in Form if form is not Form.PRODUCT or gathered <= _MOST_WINDOWS]
     device = next(layer.parameters()).device  # reading a normed layer's weight would change it
+    most = _MOST_WINDOWS[device.type]
+    tried = [form for form in Form if form is not Form.PRODUCT or gathered <= most]
     found: list[tuple[float, Forms]] = []
-    for arithmetic in dict.fromkeys((dtype, torch.promote_types(dtype, torch.float32))):
+    for arithmetic in _arithmetics(dtype, device):
         maps = [_drawn(size, device, arithmetic, channels_last) for size in (large, small, weight)]
         best = {
             "halve": _fastest(HALVE, (maps[0], maps[2]), tried),
@@ -60,12 +62,20 @@ def measure(
     return forms, seconds
 
 
+def _arithmetics(dtype: torch.dtype, device: torch.device) -> list[torch.dtype]:
+    """Return what a layer may be worked out in: tensor cores are made for the run's own."""
+    if device.type == "cuda":
+        return [dtype]
+    return list(dict.fromkeys((dtype, torch.promote_types(dtype, torch.float32))))
+
+
 def _drawn(
     size: torch.Size, device: torch.device, dtype: torch.dtype, channels_last: bool
 ) -> Tensor:
+    """Draw where the numbers are used: at the paper's size there are billions."""
     layout = torch.channels_last_3d if channels_last else torch.contiguous_format
-    numbers = torch.randn(size, generator=torch.Generator().manual_seed(0))
-    return numbers.to(device, dtype).contiguous(memory_format=layout)
+    numbers = torch.randn(size, generator=torch.Generator(device).manual_seed(0), device=device)
+    return numbers.to(dtype).contiguous(memory_format=layout)
 
 
 def _fastest(

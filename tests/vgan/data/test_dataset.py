@@ -278,3 +278,18 @@ def test_values_outside_the_range_are_clipped():
     levels = to_uint8(torch.tensor([-3.0, 0.0, 3.0]).reshape(1, 3, 1, 1, 1))
 
     assert levels.ravel().tolist() == [0, 128, 255]
+
+
+def test_frames_are_put_in_order_before_they_leave_the_device(monkeypatch):
+    left = []
+    leave = torch.Tensor.cpu
+
+    def noted(levels):
+        left.append((levels.dtype, levels.is_contiguous()))
+        return leave(levels)
+
+    monkeypatch.setattr(torch.Tensor, "cpu", noted)
+
+    to_uint8(torch.zeros(2, 3, 4, 8, 8))
+
+    assert left == [(torch.uint8, True)]

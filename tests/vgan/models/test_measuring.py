@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -70,9 +72,65 @@ def test_products_that_would_gather_too_much_are_not_tried(clock, monkeypatch):
     places = 2 * 1 * 2 * 2
     assert measure(HalvingConv3d(4, 6), SHAPE, F32, True)[0].halve is Form.PRODUCT
 
-    monkeypatch.setattr(measuring, "_MOST_WINDOWS", 64 * 4 * places - 1)
+    monkeypatch.setitem(measuring._MOST_WINDOWS, "cpu", 64 * 4 * places - 1)
 
     assert measure(HalvingConv3d(4, 6), SHAPE, F32, True)[0].halve is not Form.PRODUCT
+
+
+@pytest.mark.parametrize(
+    ("device", "dtypes", "forms"),
+    [("cpu", [BF16, F32], [Form.LIBRARY, Form.PHASES]), ("cuda", [BF16], list(Form))],
+)
+def test_a_gpu_tries_large_products_and_the_runs_own_arithmetic_alone(
+    monkeypatch, device, dtypes, forms
+):
+    drawn, tried = [], []
+
+    def draw(size, device, dtype, channels_last):
+        drawn.append((device.type, dtype))
+
+    def fastest(table, given, forms):
+        tried.append(forms)
+        return Form.LIBRARY, 1.0
+
+    layer = HalvingConv3d(4, 6)
+    weight = SimpleNamespace(device=torch.device(device))
+    monkeypatch.setattr(layer, "parameters", lambda: iter([weight]))
+    monkeypatch.setattr(measuring, "_drawn", draw)
+    monkeypatch.setattr(measuring, "_fastest", fastest)
+
+    found = measure(layer, torch.Size((64, 4, 16, 32, 32)), BF16, True)
+
+    assert found == (Forms(), 3.0)
+    assert drawn == [(device, dtype) for dtype in dtypes for _ in range(3)]
+    assert tried == [forms] * 3 * len(dtypes)
+
+
+def test_maps_are_drawn_on_the_device_that_is_measured(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch, "Generator", lambda device: SimpleNamespace(manual_seed=str))
+
+    def randn(size, *, generator, device):
+        asked.append(device)
+        return torch.zeros(size)
+
+    monkeypatch.setattr(torch, "randn", randn)
+    card = torch.device("cuda", 1)
+
+    measuring._drawn(torch.Size((2, 3, 4, 4, 4)), card, BF16, True)
+
+    assert asked == [card]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("dtype", [F32, BF16])
+def test_every_form_is_right_on_a_gpu(dtype, caplog):
+    forms, seconds = measure(DoublingConv3d(32, 16).to("cuda"), (8, 32, 4, 8, 8), dtype, True)
+
+    assert forms.dtype is None
+    assert seconds > 0
+    assert caplog.text == ""
 
 
 def test_a_real_clock_finds_some_right_form():
