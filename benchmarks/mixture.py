@@ -30,7 +30,8 @@ from sklearn.mixture import GaussianMixture as TheirMixture
 
 from vgan.models.mixture import GaussianMixture
 
-TOLERANCE, FLOOR = 1e-3, 1e-6
+TOLERANCE, FLOOR = 1e-3, 1e-6  # the floor is a share of the codes' mean variance
+THEIRS = "scikit-learn"
 Codes = NDArray[np.float64]
 
 
@@ -95,7 +96,7 @@ def fit_ours(learnt: Codes, kept: Codes, seed: int, args: argparse.Namespace) ->
     begun = time.perf_counter()
     mixture = GaussianMixture.fit(
         codes, args.components, seed=seed,
-        reg_covar=FLOOR, tolerance=TOLERANCE, most_iterations=args.iterations,
+        reg_share=FLOOR, tolerance=TOLERANCE, most_iterations=args.iterations,
     )  # fmt: skip
     seconds = time.perf_counter() - begun  # the last likelihood of the fit waits for the device
     score = float(mixture.log_prob(torch.from_numpy(kept).to(args.device)).mean())
@@ -105,8 +106,8 @@ def fit_ours(learnt: Codes, kept: Codes, seed: int, args: argparse.Namespace) ->
 def fit_theirs(learnt: Codes, kept: Codes, seed: int, args: argparse.Namespace) -> Fit:
     """Fit scikit-learn's."""
     mixture = TheirMixture(
-        args.components, tol=TOLERANCE, reg_covar=FLOOR, max_iter=args.iterations,
-        random_state=seed,
+        args.components, tol=TOLERANCE, reg_covar=FLOOR * learnt.var(axis=0).mean(),
+        max_iter=args.iterations, random_state=seed,
     )  # fmt: skip
     begun = time.perf_counter()
     with warnings.catch_warnings():
@@ -126,31 +127,37 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1, help="how many")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--ours-only", action="store_true", help="not scikit-learn's")
     args = parser.parse_args()
     print(
         f"{args.codes:,} codes of {args.numbers} numbers ({args.codes_of}), {args.components} "
         f"components, {args.device}, {os.cpu_count()} cores; torch {torch.__version__}, "
         f"scikit-learn {sklearn.__version__}, Python {platform.python_version()}"
     )
-    pairs = []
+    ways = {"ours": fit_ours} if args.ours_only else {"ours": fit_ours, THEIRS: fit_theirs}
+    fits: dict[str, list[Fit]] = {name: [] for name in ways}
     for seed in range(args.first_seed, args.first_seed + args.seeds):
         count = args.codes + args.codes // 10
         codes = KINDS[args.codes_of](count, args.numbers, seed)
         learnt, kept = codes[: args.codes], codes[args.codes :]
-        pair = fit_ours(learnt, kept, seed, args), fit_theirs(learnt, kept, seed, args)
-        print(f"seed {seed}: held out {pair[0].score:.3f} against {pair[1].score:.3f}", flush=True)
-        pairs.append(pair)
-    print_table(pairs)
+        for name, fit in ways.items():
+            fits[name].append(fit(learnt, kept, seed, args))
+        scores = " against ".join(f"{of_seed[-1].score:.3f}" for of_seed in fits.values())
+        print(f"seed {seed}: held out {scores}", flush=True)
+    print_table(fits)
 
 
-def print_table(pairs: list[tuple[Fit, Fit]]) -> None:
+def print_table(fits: dict[str, list[Fit]]) -> None:
     """Print the means over the seeds, the ratio of the times and the gain in likelihood."""
     print(f"{'':14} {'seconds':>8} {'iterations':>11} {'held-out log-likelihood':>24}")
-    for name, fits in zip(("ours", "scikit-learn"), zip(*pairs, strict=True), strict=True):
+    for name, of_seeds in fits.items():
         seconds, iterations, score = (
-            statistics.mean(figures) for figures in zip(*fits, strict=True)
+            statistics.mean(figures) for figures in zip(*of_seeds, strict=True)
         )
         print(f"{name:14} {seconds:8.1f} {iterations:11.1f} {score:24.3f}")
+    if THEIRS not in fits:
+        return
+    pairs = list(zip(fits["ours"], fits[THEIRS], strict=True))
     ratios = [theirs.seconds / ours.seconds for ours, theirs in pairs]
     gains = [ours.score - theirs.score for ours, theirs in pairs]
     print(
