@@ -27,14 +27,14 @@ from vgan.training.loop import train
 from vgan.training.run import find_run
 
 
-def make_run(folder: Path, width: int) -> Path:
+def make_run(folder: Path, width: int, device: torch.device) -> Path:
     """Train one step on a few drawn clips: a run folder with a whole network."""
     draw_scenes(folder / "clips", clips=4, seed=0, categories=["beach"])
     config = resolve_config(
         "two-stream", "small", "paper",
         category="beach", width=width, batch=2, steps=1, dtype="float32",
     )  # fmt: skip
-    return train(config, folder / "clips", folder / "run")
+    return train(config, folder / "clips", folder / "run", device=device)
 
 
 def seconds_of(run: Path, clips: int, workers: int, device: torch.device) -> float:
@@ -74,7 +74,7 @@ def main() -> None:
     device = torch.device(args.device)
     counts = (1, args.workers)
     with tempfile.TemporaryDirectory() as folder:
-        run = make_run(Path(folder), args.width)
+        run = make_run(Path(folder), args.width, device)
         taken: dict[int, list[float]] = {count: [] for count in counts}
         for _ in range(args.turns):
             for count in counts:

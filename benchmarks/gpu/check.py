@@ -4,7 +4,7 @@ For each network, logits or clips and the gradients of its weights are compared 
 bfloat16 under autocast, channels-last as in training; with --compile, between the plain and the
 compiled network too. Some releases of cuDNN were wrong without a word (docs/training.md): the exit
 code is 1 where the difference is beyond the tolerance. Then: the device's matrix-product rate, and
-each network's forward and backward pass apart as a share of it.
+each network's forward and backward pass apart as a share of it. Kernels are chosen as in training.
 
     python benchmarks/gpu/check.py                                    # the paper's size
     python benchmarks/gpu/check.py --device cpu --width 8 --batch 2   # the same checks anywhere
@@ -14,6 +14,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -23,12 +24,14 @@ from vgan.models.generator import TwoStreamGenerator
 from vgan.models.layers import lay_out
 from vgan.models.measuring import drain, exact_float32
 from vgan.training import players
+from vgan.training.process import arithmetic
 from vgan.training.steps import autocast
 
 # Relative to the float32 result's norm. bfloat16 keeps 8 bits (0.4 %), batch norm over a batch of
 # near-equal values magnifies that; a wrong kernel is off by more than half.
 TOLERANCE = {"output": 0.05, "gradient": 0.25}
 CLIP = (3, 32, 64, 64)
+WARM_UPS, CALLS = 5, 30  # the first calls choose kernels, and clocks rise
 
 
 def networks(width: int, device: torch.device) -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
@@ -92,15 +95,24 @@ def check(width: int, batch: int, device: torch.device, compiled: bool) -> bool:
     return good
 
 
-def seconds(work: Callable[[], object], device: torch.device, times: int) -> float:
+def seconds(work: Callable[[], object], device: torch.device) -> float:
     """Return seconds per call, the device's queue drained before and after."""
-    work()
-    drain(device)
-    start = time.perf_counter()
-    for _ in range(times):
+    for _ in range(WARM_UPS):
         work()
     drain(device)
-    return (time.perf_counter() - start) / times
+    start = time.perf_counter()
+    for _ in range(CALLS):
+        work()
+    drain(device)
+    return (time.perf_counter() - start) / CALLS
+
+
+def there_and_back(network: nn.Module, given: Tensor) -> None:
+    """Go forward and backward through a network as a step does, with no gradients from before."""
+    network.zero_grad()
+    with autocast(given.device, torch.bfloat16):
+        output = network(given)
+    output.float().sum().backward()
 
 
 def operations(network: nn.Module, given: Tensor) -> int:
@@ -115,17 +127,11 @@ def operations(network: nn.Module, given: Tensor) -> int:
 def measure(width: int, batch: int, device: torch.device, size: int) -> None:
     """Print the rate of a large matrix product, and each network's beside it."""
     left = torch.randn(size, size, device=device, dtype=torch.bfloat16)
-    peak = 2 * size**3 / seconds(lambda: left @ left, device, 5)
+    peak = 2 * size**3 / seconds(lambda: left @ left, device)
     print(f"matrix product, bfloat16, {size}: {peak / 1e12:.2f} TFLOP/s")
     for name, (network, shape) in networks(width, device).items():
         given = torch.randn(batch, *shape, device=device)
-
-        def both(network: nn.Module = network, given: Tensor = given) -> None:
-            with autocast(device, torch.bfloat16):
-                output = network(given)
-            output.float().sum().backward()
-
-        taken = seconds(both, device, 5)
+        taken = seconds(partial(there_and_back, network, given), device)
         rate = operations(network, given) / taken
         print(
             f"{name:14}forward and backward {1e3 * taken:8.1f} ms, {rate / 1e12:.2f} TFLOP/s, "
@@ -143,9 +149,10 @@ def main() -> None:
     parser.add_argument("--product", type=int, metavar="N", help="side of the matrix product")
     args = parser.parse_args()
     device = torch.device(args.device)
-    good = check(args.width, args.batch, device, args.compile)
-    if args.product:
-        measure(args.width, args.batch, device, args.product)
+    with arithmetic(device):
+        good = check(args.width, args.batch, device, args.compile)
+        if args.product:
+            measure(args.width, args.batch, device, args.product)
     sys.exit(0 if good else 1)
 
 

@@ -1,8 +1,11 @@
 import importlib.util
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 PATH = Path(__file__).parents[3] / "benchmarks" / "gpu" / "check.py"
 CPU = torch.device("cpu")
@@ -51,6 +54,35 @@ def test_work_is_timed_on_its_own_device(device_check, monkeypatch):
     waited = []
     monkeypatch.setattr(torch.cuda, "synchronize", lambda *given: waited.append(given))
 
-    device_check.seconds(lambda: None, torch.device("cuda", 1), 1)
+    device_check.seconds(lambda: waited.append("call"), torch.device("cuda", 1))
 
-    assert waited == 2 * [(torch.device("cuda", 1),)]
+    drained = (torch.device("cuda", 1),)
+    assert waited == [*5 * ["call"], drained, *30 * ["call"], drained]
+
+
+def test_a_timed_pass_does_not_add_to_the_gradients_of_the_one_before(device_check):
+    network, given = nn.Linear(3, 1), torch.ones(2, 3)
+
+    for _ in range(2):
+        device_check.there_and_back(network, given)
+
+    assert network.weight.grad.tolist() == [[2, 2, 2]]
+
+
+def test_a_device_is_checked_with_the_arithmetic_of_training(device_check, monkeypatch):
+    seen = []
+
+    @contextmanager
+    def arithmetic(device):
+        seen.append(device)
+        yield
+        seen.append("undone")
+
+    monkeypatch.setattr(device_check, "arithmetic", arithmetic)
+    monkeypatch.setattr(device_check, "check", lambda *_: seen.append("checked"))
+    monkeypatch.setattr(sys, "argv", ["check.py", "--device", "cpu"])
+
+    with pytest.raises(SystemExit):
+        device_check.main()
+
+    assert seen == [CPU, "checked", "undone"]
