@@ -137,6 +137,21 @@ def test_figures_and_ratio_are_read_from_the_output(run_all, monkeypatch):
     assert rows == [("speed", "7 clips/s", "plain", "2 clips/s", "3.5", "memory")]
 
 
+@pytest.mark.parametrize("only", [[], ["--ours-only"]])
+def test_the_mixture_is_set_beside_scikit_learns_unless_only_ours_is_asked_for(
+    script, monkeypatch, capsys, only
+):
+    small = ["--codes", "200", "--numbers", "2", "--components", "2"]
+    monkeypatch.setattr(sys, "argv", ["mixture.py", *small, *only])
+
+    script("mixture").main()
+
+    said = capsys.readouterr().out
+    assert re.search(r"^ours +\d", said, re.MULTILINE)
+    assert bool(re.search(r"^scikit-learn +\d", said, re.MULTILINE)) == (only == [])
+    assert ("gain held out" in said) == (only == [])
+
+
 def convolved(maps, weight, pull):
     """A convolution and the gradients of its sum, weighted by `pull`."""
     maps, weight = maps.requires_grad_(), weight.requires_grad_()
@@ -161,19 +176,22 @@ def test_rounded_convolutions_round_what_goes_in_and_out_and_nothing_between(scr
         assert not torch.equal(one.double(), other)
 
 
-# Stands in for `python` and `vgan`: notes what it is asked to run, and does next to nothing.
+# Stands in for `python`: notes what it is asked to run, and does next to nothing.
 STAND_IN = """#!{python}
-import json, os, pathlib, sys
-name, *arguments = sys.argv
+import json, os, pathlib, signal, sys
+_, *arguments = sys.argv
 if arguments[0] == "-c":
     print("no-card")
     sys.exit()
 with open(os.environ["NOTED"], "a") as noted:
-    noted.write(json.dumps([pathlib.Path(name).name, *arguments]) + "\\n")
-if arguments[0] == "train":
+    noted.write(json.dumps(arguments) + "\\n")
+print("noted", arguments[0], flush=True)
+if arguments[:3] == ["-m", "vgan.cli", "train"]:
     run = pathlib.Path(arguments[arguments.index("--out") + 1])
     run.mkdir(parents=True)
     (run / "sheet.png").touch()
+if arguments[0] == os.environ.get("HANGS"):
+    signal.pause()
 sys.exit(3 if "benchmarks/mixture.py" in arguments else 0)
 """
 
@@ -182,24 +200,26 @@ sys.exit(3 if "benchmarks/mixture.py" in arguments else 0)
 def gpu_checks(tmp_path_factory):
     """Run benchmarks/gpu/run.sh without its checks: `run(seconds)` -> (folder, code, commands)."""
     bin_ = tmp_path_factory.mktemp("bin")
-    for name in ("python", "vgan"):
-        (bin_ / name).write_text(STAND_IN.format(python=sys.executable))
-        (bin_ / name).chmod(0o755)
+    (bin_ / "python").write_text(STAND_IN.format(python=sys.executable))
+    (bin_ / "python").chmod(0o755)
 
-    def run(*arguments):
+    def run(*arguments, place="RESULTS", hangs=""):
         folder = tmp_path_factory.mktemp("results")
-        noted = folder / "noted"
+        noted = tmp_path_factory.mktemp("noted") / "noted"
         noted.touch()
-        places = {"BIN": str(bin_), "RESULTS": str(folder), "NOTED": str(noted)}
+        outside = {name: os.environ[name] for name in os.environ.keys() - {"OUT", "RESULTS"}}
+        settings = {"BIN": str(bin_), place: str(folder), "NOTED": str(noted), "HANGS": hangs}
+        settings |= {"COMMIT": "abc123", "TMPDIR": str(noted.parent)}
         done = subprocess.run(
             [FOLDER / "gpu" / "run.sh", *arguments],
-            env=os.environ | places,
+            env=outside | settings,
             capture_output=True,
             text=True,
             check=False,
         )
         (results,) = folder.glob("*-no-card")
         commands = [json.loads(line) for line in noted.read_text().splitlines()]
+        assert (results / "all.txt").read_text() == done.stdout
         return results, done.returncode, commands
 
     return run
@@ -216,39 +236,60 @@ def test_a_gpu_check_that_fails_is_noted_and_the_others_run(all_gpu_checks):
     assert code == 1
     assert (results / "failed.txt").read_text() == "mixture: exit code 3\n"
     assert not (results / "unfinished.txt").exists()
-    ran = [command[1] if command[0] == "python" else command[2] for command in commands]
-    assert ran[0] == "benchmarks/gpu/check.py"
-    assert ran[-6:] == [
+    assert [command[0] for command in commands[:3]] == [
+        f"benchmarks/{name}.py" for name in ("gpu/check", "train_step", "gpu/smoke")
+    ]
+    assert [command[2:4] for command in commands[-6:]] == [
         name
         for model in ("two-stream", "one-stream", "autoencoder")
-        for name in (model, str(results / "runs" / model))
+        for name in (["train", model], ["measure", str(results / "runs" / model)])
     ]
     assert (results / "sheet-autoencoder.png").exists()
+    assert (results / "smoke.txt").read_text() == "noted benchmarks/gpu/smoke.py\n"
+    assert (results / "all.txt").read_text().startswith("device no-card\ncommit abc123\n")
+
+
+def test_few_files_are_left_where_few_come_back(gpu_checks):
+    results, code, _ = gpu_checks("600", "7", place="OUT")
+
+    assert code == 1
+    sheets = [f"sheet-{model}.png" for model in ("autoencoder", "one-stream", "two-stream")]
+    assert sorted(os.listdir(results)) == ["all.txt", "failed.txt", *sheets]
+
+
+def test_a_gpu_check_that_hangs_does_not_take_the_others_time(gpu_checks):
+    results, _, commands = gpu_checks("8", hangs="benchmarks/generate.py")
+
+    assert "generate: ended after 1 s\n" in (results / "unfinished.txt").read_text()
+    assert commands[5][0] == "benchmarks/mixture.py"
 
 
 def test_no_gpu_check_is_begun_when_the_time_is_up(gpu_checks):
     results, code, commands = gpu_checks("0")
 
     assert (code, commands) == (0, [])
-    assert "check: not begun\n" in (results / "unfinished.txt").read_text()
+    assert "product: not begun\n" in (results / "unfinished.txt").read_text()
 
 
 def test_every_gpu_check_has_arguments_that_its_program_takes(all_gpu_checks):
     _, _, commands = all_gpu_checks
-    scripts = [rest for program, *rest in commands if program == "python" and rest[0] != "-m"]
-    for program, *rest in commands:
-        if program == "vgan":
-            context = click.Context(cli)
-            cli.get_command(context, rest[0]).make_context(rest[0], rest[1:], parent=context)
+    scripts = [command for command in commands if command[0] != "-m"]
+    for _, _, name, *rest in programs(commands):
+        context = click.Context(cli)
+        cli.get_command(context, name).make_context(name, rest, parent=context)
 
     assert len(scripts) > 12
     for script, (_, wrong) in zip(scripts, asked(scripts), strict=True):
         assert wrong == "", script
 
 
+def programs(commands):
+    return [command for command in commands if command[:2] == ["-m", "vgan.cli"]]
+
+
 def test_the_long_runs_have_clips_enough_for_their_mixture(all_gpu_checks):
     _, _, commands = all_gpu_checks
-    options = {rest[0]: dict(pairwise(rest)) for _, *rest in commands}
+    options = {rest[0]: dict(pairwise(rest)) for _, _, *rest in programs(commands)}
     drawn, training = int(options["scenes"]["--clips"]), options["train"]
     config = resolve_config("autoencoder", training["--preset"], training["--recipe"])
 
