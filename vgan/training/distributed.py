@@ -143,6 +143,10 @@ def shared(
         return run
     ids = [device] if device.type == "cuda" else None
     part = _Part(network, run)
+    # Sent before every pass, as they would be, running statistics change under a graph that is gone
+    # back through later, which torch 2.11 refuses. No step uses them; the first process saves its.
+    buffers = [name for name, _ in part.named_buffers()]
+    DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(part, buffers)  # type: ignore[no-untyped-call]
     return DistributedDataParallel(part, device_ids=ids)
 
 

@@ -26,6 +26,7 @@ from vgan.training.distributed import (
     joined,
     local_device,
     share_batch_norm,
+    shared,
 )
 from vgan.training.run import RunFolder
 
@@ -254,3 +255,19 @@ def test_shared_batch_norm_keeps_names_weights_and_evaluation():
     assert isinstance(network[1], SharedBatchNorm)
     assert list(network.state_dict()) == list(before)
     torch.testing.assert_close(network.eval()(clip), expected)
+
+
+def test_running_statistics_are_not_sent_into_a_graph_that_is_gone_back_through(monkeypatch):
+    monkeypatch.setattr(nn.parallel.DistributedDataParallel, "__init__", lambda *_, **__: None)
+    noted = []
+    monkeypatch.setattr(
+        nn.parallel.DistributedDataParallel,
+        "_set_params_and_buffers_to_ignore_for_model",
+        lambda _, names: noted.extend(names),
+    )
+
+    shared(nn.BatchNorm3d(2), lambda maps: maps, World(0, 2), torch.device("cpu"))
+
+    assert noted == [
+        f"network.{name}" for name in ("running_mean", "running_var", "num_batches_tracked")
+    ]
