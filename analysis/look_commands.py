@@ -54,9 +54,11 @@ def looks(
     type=click.IntRange(2),
     metavar="N",
     help="Ask for so many new judgments in every cell of a row that is not done (default: as many "
-    "as the rule seems to need, at most as many again).",
+    "as the rule seems to need, at most as many again). Needs a rule.",
 )
-@click.option("--plan-only", is_flag=True, help="Plan the trials, and publish nothing.")
+@click.option(
+    "--plan-only", is_flag=True, help="Plan the trials, and publish nothing. Needs a rule."
+)
 @media_options
 @url_option
 @yes_option
@@ -94,7 +96,7 @@ def top_up(
     cents = None
     if stop_when or declared_rule(db, study):
         if not plan_only:
-            checked_url(url, sandbox)
+            checked_url(url, crowd, sandbox)
         place = None if plan_only else (crowd, environment_of(sandbox))
         store = media_store(db, files, media)
         done = run(db, study, stop_when, store, per_cell=per_cell, place=place, confirm=confirm)

@@ -296,8 +296,11 @@ def completion_url(study: Study, assignment: Assignment) -> str:
     return template
 
 
-def link_instructions(session: Session, study_name: str | None, plan: LinkPlan) -> list[str]:
+def link_instructions(
+    session: Session, study_name: str | None, plan: LinkPlan, environment: Environment
+) -> list[str]:
     """Return what to paste where, in lines of text; only reads."""
+    where = " --production" if environment is Environment.PRODUCTION else ""
     settings = link_settings(find_study(session, study_name))
     lines = [f"The link: {plan.address}"]
     if settings.preset == "connect":
@@ -307,9 +310,10 @@ def link_instructions(session: Session, study_name: str | None, plan: LinkPlan) 
     elif settings.participant:
         lines.append("Paste it where the people come from; write its id of a participant for ID.")
     else:
-        lines = ["Make links for one person each: vgan-eval links --n 50 --out links.csv"]
+        lines = [f"Make links for one person each: vgan-eval links{where} --n 50 --out links.csv"]
     if settings.completion:
         lines.append(f"Whoever finishes goes on to {settings.completion}")
     else:
-        lines.append("Whoever finishes is shown a completion code: vgan-eval codes --out codes.csv")
+        command = f"vgan-eval codes{where} --out codes.csv"
+        lines.append(f"Whoever finishes is shown a completion code: {command}")
     return lines

@@ -43,12 +43,14 @@ class BonusPlan:
 
     Args:
         bonuses: how many.
+        approved: assignments that may have one, paid or not.
         cents: what workers get, all together.
         fee_cents: the platform's fees on top.
         currency: ISO 4217.
     """
 
     bonuses: int
+    approved: int
     cents: int
     fee_cents: int
     currency: str
@@ -91,20 +93,24 @@ def _approved(session: Session, study: schema.Study, crowd: Crowd) -> list[tuple
     return [(row[0], row[1]) for row in rows if not is_gone(row[0].external_id)]
 
 
-def _plan_of(study: schema.Study, crowd: Crowd, lines: Sequence[Line]) -> BonusPlan:
+def _plan_of(study: schema.Study, crowd: Crowd, lines: Sequence[Line], approved: int) -> BonusPlan:
     """Sum bonuses up, with the fees of our price list."""
     amounts = [line.cents for line in lines]
     fees = sum(crowd_fee_cents(crowd.name, amount) for amount in amounts)
     currency = str(study.settings["pay"]["currency"])
-    return BonusPlan(len(amounts), sum(amounts), fees, currency)
+    return BonusPlan(len(amounts), approved, sum(amounts), fees, currency)
 
 
 def _lacking(
-    session: Session, study: schema.Study, crowd: Crowd, cents: int, reason: str
+    session: Session,
+    study: schema.Study,
+    approved: Sequence[tuple[Assignment, str]],
+    cents: int,
+    reason: str,
 ) -> list[Line]:
     """Return the bonuses that are not ticked off."""
     lines = []
-    for assignment, _ in _approved(session, study, crowd):
+    for assignment, _ in approved:
         token = payment_token(study, PaymentKind.BONUS.value, assignment.id, reason)
         row = session.scalars(select(Payment).where(Payment.token == token)).one_or_none()
         if row is not None:
@@ -167,8 +173,9 @@ def pay_bonuses(
     _check_bonus(cents, reason)
     with db.read() as session:
         study = find_study(session, study_name)
-        lines = _lacking(session, study, crowd, cents, reason)
-        plan = _plan_of(study, crowd, lines)
+        approved = _approved(session, study, crowd)
+        lines = _lacking(session, study, approved, cents, reason)
+        plan = _plan_of(study, crowd, lines, len(approved))
     if isinstance(crowd, BulkBonuses) and lines:
         # Taxes and the account's own fee are in no price list of ours.
         plan = replace(plan, fee_cents=price(crowd, lines) - plan.cents)

@@ -1,7 +1,7 @@
 """The commands about crowds: publish, extend, expire. No logic."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from evaluation.commands.links import publish_link
 from evaluation.commands.options import (
     FiniteRange,
     agreed,
+    check_published,
     checked_url,
     crowd_options,
     dry_run_option,
@@ -38,6 +39,22 @@ def opened(db: str, crowd: str, sandbox: bool) -> Iterator[tuple["Database", "Cr
         yield database, open_crowd(crowd, environment_of(sandbox), database)
     finally:
         database.close()
+
+
+@contextmanager
+def opened_published(
+    db: str, study: str | None, crowd: str, sandbox: bool
+) -> Iterator[tuple["Database", "Crowd"]]:
+    """Yield the same, for a command about what the study has published there.
+
+    Looked at before the crowd, whose sandbox need not be up where production is meant.
+    """
+    from evaluation.database import open_database
+
+    with closing(open_database(db)) as database:
+        check_published(database, study, crowd, sandbox)
+    with opened(db, crowd, sandbox) as found:
+        yield found
 
 
 def money_text(cents: int, currency: str) -> str:
@@ -82,7 +99,7 @@ def publish_lacking(
     """
     from evaluation.publish import publish as run
 
-    url = checked_url(url, sandbox)
+    url = checked_url(url, crowd, sandbox)
     if crowd == "link":
         publish_link(db, study, sandbox, url, yes, dry_run)
         return
@@ -154,7 +171,7 @@ def extend(db: str, study: str | None, crowd: str, sandbox: bool, hours: float, 
             dry_run=False,
         )
 
-    with opened(db, crowd, sandbox) as (database, platform):
+    with opened_published(db, study, crowd, sandbox) as (database, platform):
         done = run(database, study, platform, timedelta(hours=hours), confirm=confirm)
     if done is None:
         return
@@ -171,7 +188,7 @@ def expire(db: str, study: str | None, crowd: str, sandbox: bool) -> None:
     """Stop offering the published HITs; workers who have accepted may finish and are paid."""
     from evaluation.publish import expire as run
 
-    with opened(db, crowd, sandbox) as (database, platform):
+    with opened_published(db, study, crowd, sandbox) as (database, platform):
         ended, opening = run(database, study, platform)
     click.echo(f"{ended} HITs are no longer on offer.")
     if opening:

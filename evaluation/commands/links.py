@@ -8,6 +8,7 @@ import click
 from evaluation.commands.options import (
     Folder,
     agreed,
+    check_published,
     environment_of,
     environment_option,
     study_options,
@@ -41,7 +42,7 @@ def publish_link(
         done = run(database, study, environment, url, confirm=confirm)
         if done is not None:
             with database.read() as session:
-                click.echo("\n".join(link_instructions(session, study, done)))
+                click.echo("\n".join(link_instructions(session, study, done, environment)))
     finally:
         database.close()
 
@@ -69,6 +70,7 @@ def links(
     The link itself is opened by `publish --crowd link`. Nothing is stored about who gets which.
     """
     from evaluation.database import open_database
+    from evaluation.links import CROWD
     from evaluation.publishing.invitations import make_invitations, revoke
 
     if (n is None) != (out is None):
@@ -78,6 +80,7 @@ def links(
     environment, now = environment_of(sandbox), datetime.now(UTC)
     database = open_database(db)
     try:
+        check_published(database, study, CROWD, sandbox)
         if revoked or revoke_unused:
             gone = revoke(database, study, environment, revoked, now, unused=revoke_unused)
             click.echo(f"{gone} links revoked.")
@@ -98,10 +101,12 @@ def codes(db: str, study: str | None, sandbox: bool, out: Path) -> None:
     The file has the participants' ids there: it is for approving, not for sharing.
     """
     from evaluation.database import open_database
+    from evaluation.links import CROWD
     from evaluation.publishing.codes import write_codes
 
     database = open_database(db)
     try:
+        check_published(database, study, CROWD, sandbox)
         counts = write_codes(database, study, environment_of(sandbox), out)
     finally:
         database.close()

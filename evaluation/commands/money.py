@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from evaluation.commands.crowd import money_text, opened
+from evaluation.commands.crowd import money_text, opened_published
 from evaluation.commands.options import agreed, crowd_options, dry_run_option, yes_option
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def review(
         )
 
     policy = Policy(reject_unfinished=reject_unfinished, reason=reason)
-    with opened(db, crowd, sandbox) as (database, platform):
+    with opened_published(db, study, crowd, sandbox) as (database, platform):
         plan = run(database, study, platform, policy, confirm=confirm)
     if not plan.hits:
         place = "the sandbox" if sandbox else "production"
@@ -104,7 +104,7 @@ def pay(
     from evaluation.payments import pay_bonuses as run
 
     if cancel:
-        with opened(db, crowd, sandbox) as (database, platform):
+        with opened_published(db, study, crowd, sandbox) as (database, platform):
             _cancel(database, study, platform, cents, reason, yes, dry_run)
         return
 
@@ -118,10 +118,16 @@ def pay(
             dry_run,
         )
 
-    with opened(db, crowd, sandbox) as (database, platform):
+    with opened_published(db, study, crowd, sandbox) as (database, platform):
         amount = cents or declared_bonus(database, study)
         plan = run(database, study, platform, cents=amount, reason=reason, confirm=confirm)
-    if not plan.bonuses:
+    if not plan.approved:
+        place = "the sandbox" if sandbox else "production"
+        click.echo(
+            f"Nothing to pay: no assignment that can be paid is approved on {crowd} in {place}; "
+            "`vgan-eval review` approves."
+        )
+    elif not plan.bonuses:
         click.echo("Nothing to pay: every approved assignment has had this bonus.")
 
 

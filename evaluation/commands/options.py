@@ -12,6 +12,7 @@ import click
 from evaluation.errors import UsageError
 
 if TYPE_CHECKING:
+    from evaluation.database import Database
     from evaluation.schema import Environment
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -126,6 +127,25 @@ def environment_of(sandbox: bool) -> "Environment":
     return Environment.SANDBOX if sandbox else Environment.PRODUCTION
 
 
+def check_published(database: "Database", study: str | None, crowd: str, sandbox: bool) -> None:
+    """Look whether a command is about where the study is published; say so where that is twice.
+
+    Raises:
+        UsageError: it is published in the other environment only.
+    """
+    from evaluation.database import find_study
+    from evaluation.publishing.environments import check_environment
+
+    with database.read() as session:
+        found = find_study(session, study)
+        places = check_environment(session, found, crowd, environment_of(sandbox))
+        if len(places) > 1:
+            click.echo(
+                f"Study `{found.name}` is published on {crowd} in the sandbox and in production; "
+                f"this is about {'the sandbox' if sandbox else 'production'}."
+            )
+
+
 def agreed(text: str, yes: bool, dry_run: bool) -> bool:
     """Show what is about to happen; ask unless told not to.
 
@@ -149,10 +169,15 @@ def _confirmed() -> bool:
         raise UsageError("nobody can be asked here; give --yes") from None
 
 
-def checked_url(url: str | None, sandbox: bool) -> str:
-    """Return the address of the web app; one that workers cannot reach is refused."""
+def checked_url(url: str | None, crowd: str, sandbox: bool) -> str:
+    """Return the address of the web app; one that workers cannot reach is refused.
+
+    So is a crowd without an endpoint, before an address is asked for that could not help.
+    """
+    from evaluation.crowd.open import check_endpoint
     from evaluation.publish import check_public_url
 
+    check_endpoint(crowd, environment_of(sandbox))
     if url is None and not sandbox:
         raise UsageError("--url is missing: the address at which workers reach `vgan-eval serve`")
     check_public_url(url or SERVE_URL, environment_of(sandbox))

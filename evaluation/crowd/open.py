@@ -54,6 +54,17 @@ def open_crowd(name: str, environment: Environment, database: Database | None = 
     return _open_mturk(environment)
 
 
+def check_endpoint(name: str, environment: Environment) -> None:
+    """Refuse a crowd that has no endpoint there.
+
+    Raises:
+        UsageError: MTurk's in production, which is closed.
+    """
+    production = environment is Environment.PRODUCTION
+    if name == "mturk" and production and not os.environ.get(ENDPOINT):
+        raise UsageError(_CLOSED)
+
+
 def study_crowd(database_url: str, study_name: str | None) -> str:
     """Return the crowd that a study's file names, or mturk where that is none of `CROWDS`.
 
@@ -93,10 +104,8 @@ def _open_prolific(environment: Environment) -> Crowd:
 
 
 def _open_mturk(environment: Environment) -> Crowd:
-    given = os.environ.get(ENDPOINT)
-    if environment is Environment.PRODUCTION and not given:
-        raise UsageError(_CLOSED)
-    endpoint = given or SANDBOX_URL
+    check_endpoint("mturk", environment)
+    endpoint = os.environ.get(ENDPOINT) or SANDBOX_URL
     if environment is Environment.SANDBOX:
         _require_up(endpoint, ENDPOINT, ("vgan-eval sandbox", SANDBOX_PORT))
     try:

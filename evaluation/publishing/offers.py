@@ -260,8 +260,8 @@ def check_publishable(
     )
     if environment is not Environment.PRODUCTION and session.scalar(real.limit(1)):
         raise UsageError(
-            f"study `{study.name}` is published in production; try things out on a copy of it "
-            "under another name"
+            f"study `{study.name}` is published in production; add --production, or try "
+            "things out on a copy of it under another name"
         )
 
 

@@ -11,8 +11,10 @@ from evaluation.cli import main
 from evaluation.crowd.base import CrowdUnreachable
 from evaluation.freeze import init_study
 from evaluation.planning.progress import StarvedTrial
+from evaluation.publish import publish
 from evaluation.publishing.offers import plan_publication
 from evaluation.sandbox import store
+from evaluation.schema import Environment
 from evaluation.status import Status, status_lines
 from evaluation.storage import LocalStore
 from evaluation.study import load_study
@@ -136,10 +138,13 @@ def test_production_needs_the_public_address(run):
     assert "--url is missing" in printed
 
 
-def test_production_without_an_endpoint_is_one_line_and_exit_code_2(run, crowded, monkeypatch):
+@pytest.mark.parametrize("address", [[], ["--url", "https://rate.example.org"]])
+def test_production_without_an_endpoint_is_one_line_and_exit_code_2(
+    run, crowded, monkeypatch, address
+):
     monkeypatch.delenv("AWS_ENDPOINT_URL_MTURK")
 
-    code, printed = run("publish", "--production", "--url", "https://rate.example.org", "--yes")
+    code, printed = run("publish", "--production", *address, "--yes")
 
     assert code == 2
     assert printed.startswith("vgan-eval: Amazon closed Mechanical Turk on 30 September 2026")
@@ -225,6 +230,61 @@ def test_where_nobody_can_be_asked_the_option_that_answers_is_named(run, crowded
 
 def test_review_of_what_was_never_published_says_so(run):
     assert run("review") == (0, "Nothing has been published on mturk in the sandbox.\n")
+
+
+def publish_in(crowded, environment, url="https://rate.example.org"):
+    publish(
+        crowded.database, None, crowded.crowd(environment=environment), url, now=crowded.clock
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["expire"],
+        ["extend", "--hours", "5"],
+        ["review"],
+        ["pay", "--yes"],
+        ["pay", "--cancel", "--yes"],
+    ],
+    ids=" ".join,
+)
+def test_what_is_published_in_production_is_not_looked_for_in_the_sandbox(
+    run, crowded, command, monkeypatch
+):
+    publish_in(crowded, Environment.PRODUCTION)
+    # The advice must not be to start a sandbox.
+    monkeypatch.setenv("AWS_ENDPOINT_URL_MTURK", "http://127.0.0.1:1")
+
+    code, printed = run(*command)
+
+    assert (code, printed.count("\n")) == (2, 1)
+    assert "is published on mturk in production; add --production" in printed
+
+
+def test_what_is_published_in_the_sandbox_is_not_looked_for_in_production(run, crowded):
+    publish_in(crowded, Environment.SANDBOX)
+
+    code, printed = run("expire", "--production")
+
+    assert code == 2
+    assert "is published on mturk in the sandbox; leave out --production" in printed
+
+
+def test_where_both_have_something_the_command_says_which_is_meant(run, crowded):
+    run("publish", "--yes")
+    publish_in(crowded, Environment.PRODUCTION)
+
+    printed = run("expire")[1]
+
+    assert "in the sandbox and in production; this is about the sandbox.\n3 HITs" in printed
+
+
+def test_pay_where_nobody_is_approved_does_not_say_that_all_have_been_paid(run):
+    printed = run("pay", "--yes")[1]
+
+    assert "no assignment that can be paid is approved on mturk in the sandbox" in printed
+    assert "has had this bonus" not in printed
 
 
 def test_dry_run_of_review_and_pay_changes_nothing(run, crowded):

@@ -337,6 +337,23 @@ def test_production_needs_an_https_address(linked, typed):
 
 
 @on_sqlite
+@pytest.mark.parametrize("command", [["codes"], ["links", "--n", "2"]], ids=" ".join)
+def test_codes_and_links_of_a_public_link_are_not_looked_for_on_this_machine(
+    database, linked, typed, tmp_path, command
+):
+    linked(publish=False)
+    publish_link(database, None, Environment.PRODUCTION, "https://study.example", now=now)
+    out = ["--out", str(tmp_path / "out.csv")]
+
+    code, printed = typed(*command, *out)
+
+    assert code == 2
+    assert "is published on link in production; add --production" in printed
+    assert not (tmp_path / "out.csv").exists()
+    assert typed(*command, *out, "--production")[0] == 0
+
+
+@on_sqlite
 def test_withdraw_and_forget_are_typed(database, linked, answer_all, typed, monkeypatch):
     linked()
     monkeypatch.setenv("VGAN_EVAL_PSEUDONYM_KEY", "ab" * 32)

@@ -332,7 +332,7 @@ def test_a_published_study_is_not_tried_out_in_the_sandbox(crowded):
     real = crowded.crowd(environment=Environment.PRODUCTION)
     publish(crowded.database, None, real, "https://rate.example.org", now=crowded.clock)
 
-    with pytest.raises(UsageError, match="published in production"):
+    with pytest.raises(UsageError, match="published in production; add --production"):
         crowded.publish()
 
 

@@ -1,0 +1,53 @@
+"""Where a study is published on a crowd: in the sandbox, in production, in both or in neither."""
+
+from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy.orm import Session
+
+from evaluation.crowd.open import CROWDS
+from evaluation.errors import UsageError
+from evaluation.schema import CallState, Environment, Hit, Study
+
+_OTHER = {
+    Environment.SANDBOX: (Environment.PRODUCTION, "in production; add --production"),
+    Environment.PRODUCTION: (Environment.SANDBOX, "in the sandbox; leave out --production"),
+}
+
+
+def production_address(session: Session, study: Study) -> str | None:
+    """Return the web app's address in production, None where nothing is published; only reads.
+
+    Empty where the newest HIT does not tell.
+    """
+    query = select(Hit.details).where(
+        _published(study), Hit.environment == Environment.PRODUCTION, Hit.crowd.in_(CROWDS)
+    )
+    details = session.scalar(query.order_by(Hit.id.desc()).limit(1))
+    if details is None:
+        return None
+    page = str(details.get("offer", {}).get("url", ""))  # ADDRESS/CROWD/KEY
+    return str(details.get("url") or page.rpartition("/")[0].rpartition("/")[0])
+
+
+def _published(study: Study) -> ColumnElement[bool]:
+    return and_(Hit.study_id == study.id, Hit.state != CallState.FAILED)
+
+
+def check_environment(
+    session: Session, study: Study, crowd: str, environment: Environment
+) -> set[Environment]:
+    """Refuse the environment in which nothing is published, where something is in the other one.
+
+    A command would find nothing to do there, and its success would be taken for that of the other.
+
+    Returns:
+        The environments in which something is published.
+
+    Raises:
+        UsageError: the message has the option that is lacking, or too much.
+    """
+    query = select(Hit.environment).where(_published(study), Hit.crowd == crowd)
+    found = set(session.scalars(query.distinct()))
+    other, where = _OTHER[environment]
+    if other in found and environment not in found:
+        raise UsageError(f"study `{study.name}` is published on {crowd} {where}")
+    return found
