@@ -39,12 +39,11 @@ from evaluation.publishing.pausing import set_paused
 from webapp import now, services
 from webapp.dashboard_charts import share, side_plot, speed_columns, speed_place, time_columns
 from webapp.dashboard_child import run_child
+from webapp.dashboard_commands import next_commands, whole_command
 from webapp.dashboard_refresh import Refreshed
 from webapp.dashboard_snapshot import (
     Snapshot,
-    next_commands,
     recent,
-    study_words,
     take_snapshot,
     time_left,
 )
@@ -226,7 +225,7 @@ def _shown() -> dict[str, Any]:
         "share": share,
         "time_left": time_left(found.pace),
         "commands": next_commands(found, paused=paused),
-        "which": study_words(services().database.url, found.name),
+        "whole": lambda command: whole_command(command, services().database.url, found),
         "times": time_columns(recent(found.slots)),
         "hours": recent(found.slots),
         "speeds": speed_columns(found.bars),

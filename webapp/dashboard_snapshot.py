@@ -1,6 +1,5 @@
 """Everything the dashboard shows but Table 1, read at one time."""
 
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -9,10 +8,9 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from evaluation.commands.options import DATABASE_URL
 from evaluation.database import Database, find_study
-from evaluation.engine import typed
 from evaluation.planning.progress import CellProgress, StarvedTrial, starved_trials, study_progress
+from evaluation.publishing.environments import production_address
 from evaluation.schema import Environment, Event, Study
 from evaluation.sessions.stopped import stopped_rows
 from webapp.dashboard_counts import (
@@ -53,6 +51,8 @@ class Snapshot:
         at: when it was read.
         environments: of its sessions and HITs.
         names: what the sources are called, by their names in data.
+        categories: what the categories are called, those that have a name.
+        address: of the web app in production; None where nothing is published there.
         cells: progress of each cell and question.
         slots: counted test judgments per ten minutes.
         pace: how fast they come in.
@@ -76,6 +76,8 @@ class Snapshot:
     at: datetime
     environments: list[Environment]
     names: dict[str, str]
+    categories: dict[str, str]
+    address: str | None
     cells: list[CellProgress]
     slots: list[tuple[datetime, int]]
     pace: Pace
@@ -115,6 +117,10 @@ class Snapshot:
     def row_title(self, source_a: str, source_b: str) -> str:
         """Name a comparison as the study file does."""
         return f"{self.names.get(source_a, source_a)} over {self.names.get(source_b, source_b)}"
+
+    def category(self, slug: str) -> str:
+        """Name a category as the study file does."""
+        return self.categories.get(slug) or slug
 
     @property
     def simulated(self) -> bool:
@@ -164,6 +170,8 @@ def take_snapshot(database: Database, study_name: str, key: bytes, now: datetime
             at=now,
             environments=where,
             names={source.name: source.display_name for source in study.sources},
+            categories=study.settings.get("categories") or {},
+            address=production_address(session, study),
             cells=cells,
             slots=slots,
             pace=pace(slots, _left(session, study, cells), now),
@@ -228,31 +236,6 @@ def time_left(found: Pace) -> str:
     if found.hours_left < 48:
         return f"about {found.hours_left:.0f} h"
     return f"about {found.hours_left / 24:.0f} days"
-
-
-def next_commands(found: Snapshot, *, paused: bool) -> list[tuple[str, str]]:
-    """Return what to run next, and what for."""
-    out = []
-    if any(money.owed for money in found.money) and not found.simulated:
-        out.append(("vgan-eval review", "approves who finished, which pays them"))
-    if found.pace.left and not paused and not found.simulated:
-        out.append(("vgan-eval top-up", "publishes what the plan still lacks"))
-    out.append(("vgan-eval status", "these numbers as text"))
-    out.append(("vgan-eval report --out report", "the report: figures, tables, files for R"))
-    if not found.pace.left:
-        out.append(("vgan-eval export --out out", "the data as files, under pseudonyms"))
-    return out
-
-
-def study_words(database_url: str, study: str) -> str:
-    """Return the options by which a command finds the study, wherever it is copied to.
-
-    >>> study_words("sqlite:///vgan-eval.db", "golf"), study_words("sqlite:///my study.db", "golf")
-    ('--study golf', "--db 'sqlite:///my study.db' --study golf")
-    """
-    db = typed(database_url)
-    named = f"--study {study}"
-    return named if db == DATABASE_URL else f"--db {shlex.quote(db)} {named}"
 
 
 def recent(slots: list[tuple[datetime, int]]) -> list[tuple[datetime, int]]:

@@ -12,11 +12,12 @@ from evaluation import schema
 from evaluation.cli import cli
 from evaluation.database import find_study, open_database
 from evaluation.errors import UsageError
+from evaluation.planning.progress import study_progress
 from evaluation.privacy.pseudonyms import installation_key, pseudonym
 from webapp import create_app
 from webapp.dashboard import TOKEN_VARIABLE, dashboard_token
 from webapp.dashboard_child import JOBS
-from webapp.dashboard_snapshot import study_words
+from webapp.dashboard_commands import study_words
 
 TOKEN = "a-token-of-some-length"
 HOME = f"/dashboard/{TOKEN}/"
@@ -75,6 +76,42 @@ def test_commands_to_copy_name_the_database_and_the_study(board, filled):
     assert study_words("sqlite:///vgan-eval.db", "golf") == "--study golf"
     address = "postgresql+psycopg://ann:secret@host/studies?password=secret"
     assert study_words(address, "golf") == "--db postgresql://ann@host/studies --study golf"
+
+
+@pytest.mark.parametrize(
+    ("crowd", "details"),
+    [
+        ("mturk", {"offer": {"url": "https://rate.example.org/mturk/0123"}}),
+        ("link", {"url": "https://rate.example.org"}),
+    ],
+)
+def test_commands_to_copy_are_for_production_where_the_study_is(board, filled, crowd, details):
+    database = open_database(filled.url)
+    with database.write() as session:
+        hit = session.scalars(select(schema.Hit)).one()
+        hit.environment, hit.crowd = schema.Environment.PRODUCTION, crowd
+        hit.details, hit.state = details, schema.CallState.INTENDED
+    database.close()
+    page = board.get(HOME).text
+
+    study = f"--db {filled.url} --study secret-study-name"
+    address = "--production --url https://rate.example.org"
+    assert f"<code>vgan-eval publish {study} {address}</code>" in page
+    assert f"<code>vgan-eval top-up {study} {address}</code>" in page
+    assert f"<code>vgan-eval status {study}</code>" in page
+
+
+def test_categories_have_the_names_that_the_study_file_gives_them(board, filled):
+    database = open_database(filled.url)
+    with database.write() as session:
+        study = find_study(session, None)
+        slug = study_progress(session, study)[0].category
+        study.settings = {**study.settings, "categories": {slug: "Links golf"}}
+    database.close()
+    page = board.get(HOME).text
+
+    assert '<span class="name">Links golf</span>' in page
+    assert f'<span class="name">{slug}</span>' not in page
 
 
 def test_an_error_is_logged_without_the_token(board, monkeypatch, caplog):

@@ -22,9 +22,10 @@ from evaluation.sessions.stopped import record_stopped
 from evaluation.simulate import simulate
 from evaluation.study import Comparison
 from webapp import dashboard_workers
+from webapp.dashboard_commands import next_commands
 from webapp.dashboard_counts import answers_by_time, pace, response_times
 from webapp.dashboard_problems import Playback, playback
-from webapp.dashboard_snapshot import next_commands, recent, take_snapshot, time_left
+from webapp.dashboard_snapshot import recent, take_snapshot, time_left
 from webapp.dashboard_workers import worker_rows
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
