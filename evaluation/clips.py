@@ -230,13 +230,19 @@ def shared_categories(
             f"a category is called {reserved[0]!r}, as the tables' column of Means is; rename its "
             "folder"
         )
+    advice = "add some, or list the categories to compare under [design] categories"
+    if not set.intersection(*held.values()):
+        advice = (
+            "the sources share none, so move the clips into SOURCE/CATEGORY/, folders of the same "
+            "names in every source"
+        )
     for source, categories in held.items():
         for category in chosen:
             if category not in categories:
-                has = ", ".join(sorted(categories)) or "none"
+                has = ", ".join(map(repr, sorted(categories))) or "none"
                 raise ClipError(
-                    f"source {source} has no clips of category {category} (it has {has}); add "
-                    "some, or list the categories to compare under [design] categories"
+                    f"source {source} has no clips of category {category!r} (it has {has}); "
+                    f"{advice}"
                 )
     return chosen
 

@@ -335,11 +335,21 @@ def test_a_category_absent_in_one_source_names_both(clip_folder):
 
     assert shared_categories(clips, ["golf"]) == ("golf",)
     with pytest.raises(
-        ClipError, match=r"source real has no clips of category beach \(it has golf"
+        ClipError, match=r"source real has no clips of category 'beach' \(it has 'golf'\); add some"
     ):
         shared_categories(clips, [])
-    with pytest.raises(ClipError, match="source ours has no clips of category train"):
+    with pytest.raises(ClipError, match="source ours has no clips of category 'train'"):
         shared_categories(clips, ["train"])
+
+
+def test_sources_that_share_no_category_are_told_to_move_their_clips(clip_folder):
+    clips = {
+        "flat": import_source(_source(clip_folder("flat", {"all": 1}), "flat")),
+        "sorted": import_source(_source(clip_folder("sorted", {"golf": 1}), "sorted")),
+    }
+
+    with pytest.raises(ClipError, match=r"'golf' \(it has 'all'\); .* into SOURCE/CATEGORY/"):
+        shared_categories(clips, [])
 
 
 def test_equal_bytes_in_two_sources_are_a_warning(clip_folder):
