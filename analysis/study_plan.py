@@ -46,10 +46,8 @@ def plan_text(
         pilot: from `forecast.read_pilot`.
 
     Raises:
-        UsageError: the crowd refuses the pay, or the stated workers cannot fill the plan.
+        UsageError: the stated workers cannot fill the plan.
     """
-    if crowd is not None:
-        check_pay(study.pay, crowd)
     expected = forecast(study, rows, pilot)
     parts = [
         _head(study, expected, pilot),
