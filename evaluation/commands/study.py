@@ -92,6 +92,8 @@ def simulate(
 ) -> None:
     """Fill a plan with simulated raters, labelled so in everything made from it.
 
+    A database with simulated answers takes no people afterwards: give it one of its own.
+
     Kinds: careful, noisy, side-biased, random, fast-clicker, real-looks-fake.
     Run again with the same seed, it goes on where it was stopped.
     """

@@ -116,12 +116,18 @@ def represent(
 @click.argument("run", type=Folder)
 @click.argument("clips", type=Folder)
 @option(
-    "--layer", default="layer4", metavar="NAME", help="layer1 to layer4, or an autoencoder's code."
+    "--layer",
+    default="layer4",
+    metavar="NAME",
+    help="layer1 to layer4, or code (autoencoders only).",
 )
 @option("--out", type=Folder, required=True, metavar="FILE", help=".csv, .csv.gz or .parquet.")
 @device_option
 def features(run: Path, clips: Path, layer: str, out: Path, device: str) -> None:
-    """Write what RUN's network makes of CLIPS: one row per clip, for any other program."""
+    """Write what RUN's network makes of CLIPS: one row per clip, for any other program.
+
+    RUN is a two-stream or one-stream run of --recipe paper, or an autoencoder of any recipe.
+    """
     from vgan.representation.features import write_features
 
     count = write_features(run, clips, layer, out, device=choose_device(device))
