@@ -29,6 +29,7 @@ from scipy.special import expit, logit
 from analysis.clusters import Floats, kish, sum_squares
 from analysis.intervals import (
     Bounds,
+    Estimate,
     cell_interval,
     clopper_pearson,
     korn_graubard,
@@ -199,7 +200,7 @@ def replicate(setting: Setting, seed: int, extras: Extras, *, vb: bool = False) 
         out += by_gee(cell) if extras.models and 2 <= cell.y.sum() <= len(cell) - 2 else ()
         out.append(("cell", "pooled ICC", *_pooled(cell, component_variance(cell, within))))
         ours = cell_interval(cell, within)
-        out.append(("cell", "**ours**", ours.low / 100, ours.high / 100))
+        out.append(("cell", "**ours**", *_bounds(ours)))
     if vb:
         out.append(("cell", "crossed mixed model, VB", *by_variational_bayes(row.cells[0])))
     out += naive_and_parts(row, "mean")
@@ -207,8 +208,14 @@ def replicate(setting: Setting, seed: int, extras: Extras, *, vb: bool = False) 
     out += resampled(row, "mean", chance) if extras.resample else ()
     out.append(("mean", "pooled ICC", *_pooled(row, component_variance(row, across))))
     ours = mean_interval(row, across)
-    out.append(("mean", "**ours**", ours.low / 100, ours.high / 100))
+    out.append(("mean", "**ours**", *_bounds(ours)))
     return out
+
+
+def _bounds(estimate: Estimate) -> tuple[float, float]:
+    if estimate.low is None or estimate.high is None:
+        raise ValueError(f"no interval to measure: {estimate.note}")
+    return estimate.low / 100, estimate.high / 100
 
 
 def _pooled(sample: Sample, variance: float) -> Bounds:

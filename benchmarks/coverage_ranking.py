@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from analysis.ranking import rank
+from analysis.ranking import Standing, rank
 
 SOURCES = ("a", "b", "c")
 PER_PAIR = 300
@@ -50,13 +50,19 @@ def draw(workers: int, items: int, rng: np.random.Generator) -> pd.DataFrame:
     )
 
 
+def _holds_zero(standing: Standing) -> bool:
+    if standing.low is None or standing.high is None:
+        raise ValueError("no interval to measure: take 5 workers or more")
+    return standing.low <= 0 <= standing.high
+
+
 def measure(workers: int, items: int, reps: int, seed: int) -> tuple[float, float]:
     """Return the coverage of strengths and the share of studies with a false rank, in percent."""
     rng = np.random.default_rng(seed)
     covered, false = [], []
     for _ in range(reps):
         found = rank(draw(workers, items, rng)).standings
-        covered += [s.low <= 0 <= s.high for s in found]
+        covered += [_holds_zero(s) for s in found]
         false.append(any((s.best, s.worst) != (1, len(SOURCES)) for s in found))
     return 100 * float(np.mean(covered)), 100 * float(np.mean(false))
 

@@ -61,7 +61,8 @@ class Timed:
     """A function whose last call is timed."""
 
     def __init__(self, function: Callable[[], Any]) -> None:
-        self._function, self.seconds, self.result = function, 0.0, None
+        self._function, self.seconds = function, 0.0
+        self.result: Any = None
 
     def __call__(self) -> None:
         """Call it; the result stays in `result`."""

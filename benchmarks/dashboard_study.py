@@ -50,7 +50,7 @@ class Tables:
                     self.rows[name] = []
 
 
-COLUMNS = {
+COLUMNS: dict[str, tuple[str, ...]] = {
     "trial": ("id", "study_id", "batch_id", "number", "pair_id", "kind", "a_is_left", "correct",
               "repeat_of_id", "free", "turn"),
     "worker": ("id", "crowd", "environment", "external_id", "created_at", "details"),
@@ -161,7 +161,7 @@ class Filler:
 
     def _clips_and_pairs(self, session: Any, study: schema.Study) -> None:
         ids: dict[tuple[str, str, int], int] = {}
-        clips = []
+        clips: list[dict[str, Any]] = []
         for source in study.sources:
             for category in ("golf", "beach", "train", "baby"):
                 for i in range(CLIPS):
@@ -173,7 +173,7 @@ class Filler:
                                   "fps": 16.0, "width": 64, "height": 64})  # fmt: skip
         session.execute(insert(schema.Clip), clips)
         self.pairs: dict[int, list[int]] = {}
-        pairs = []
+        pairs: list[dict[str, Any]] = []
         each = min(CLIPS * CLIPS, -(-self.planned // len(CELLS)))
         for cell, (a, b, category) in enumerate(CELLS):
             self.pairs[cell] = []

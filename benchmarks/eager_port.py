@@ -73,8 +73,10 @@ class PortedTrainer:
         as_fake = torch.ones_like(as_real)
         clip, mask = self.generator(z)
         self.of_d.zero_grad()
-        functional.cross_entropy(self.discriminator(real), as_real).backward()
-        functional.cross_entropy(self.discriminator(clip.detach()), as_fake).backward()
+        on_real = functional.cross_entropy(self.discriminator(real), as_real)
+        on_real.backward()  # type: ignore[no-untyped-call]
+        on_fake = functional.cross_entropy(self.discriminator(clip.detach()), as_fake)
+        on_fake.backward()  # type: ignore[no-untyped-call]
         self.of_d.step()
         self.of_g.zero_grad()
         loss = functional.cross_entropy(self.discriminator(clip), as_real)

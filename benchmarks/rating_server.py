@@ -81,5 +81,5 @@ def postgres(folder: Path) -> Iterator[str]:
     """Run a PostgreSQL in a folder; yield its URL."""
     import pgserver
 
-    with pgserver.get_server(folder) as server:
+    with pgserver.get_server(folder) as server:  # type: ignore[attr-defined]
         yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")

@@ -50,18 +50,19 @@ def judgments_text(n: int, workers: int, seed: int) -> pd.DataFrame:
         sample = draw_row(setting, rng)
         category = np.array(CATEGORY_ORDER)[sample.cell]
         a_left = rng.permutation(np.arange(len(sample)) % 2 == 0)
-        clip_a = _names(row.source_a, category, sample.clip_a)
-        clip_b = _names(row.source_b, category, sample.clip_b)
+        a, b = row.comparison.source_a, row.comparison.source_b
+        clip_a = _names(a, category, sample.clip_a)
+        clip_b = _names(b, category, sample.clip_b)
         won = sample.y == 1
         parts.append(
             {
                 "worker": _labels("w", sample.worker),
                 "category": category,
-                "pair_type": "__".join(sorted((row.source_a, row.source_b))),
-                "source_a": row.source_a,
-                "source_b": row.source_b,
-                "left_source": np.where(a_left, row.source_a, row.source_b),
-                "right_source": np.where(a_left, row.source_b, row.source_a),
+                "pair_type": "__".join(sorted((a, b))),
+                "source_a": a,
+                "source_b": b,
+                "left_source": np.where(a_left, a, b),
+                "right_source": np.where(a_left, b, a),
                 "left_clip": np.where(a_left, clip_a, clip_b),
                 "right_clip": np.where(a_left, clip_b, clip_a),
                 "label": np.where(won, clip_a, clip_b),

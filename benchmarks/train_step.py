@@ -86,7 +86,7 @@ def operations(args: argparse.Namespace, device: torch.device) -> float:
     )
     with FlopCounterMode(display=False) as counter:
         trainer.step(torch.zeros(2, *CLIP, device=device))
-    return counter.get_total_flops() / 2
+    return float(counter.get_total_flops()) / 2
 
 
 def take_part(args: argparse.Namespace, device: torch.device) -> None:

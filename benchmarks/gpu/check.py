@@ -56,7 +56,7 @@ def results(
     network.zero_grad()
     with autocast(given.device, dtype):
         output: Tensor = network(given).float()
-    (output * pull).sum().backward()
+    (output * pull).sum().backward()  # type: ignore[no-untyped-call]
     gradients = [weight.grad for weight in network.parameters() if weight.grad is not None]
     return {
         "output": output.detach().flatten(),
