@@ -160,7 +160,7 @@ def take_snapshot(database: Database, study_name: str, key: bytes, now: datetime
             *unfinished_calls(session, study),
             *_stuck(session, study, now, len(starved)),
             *playback_problems(played),
-            *clock_problems(slots[-1][0] if slots else None, now),
+            *clock_problems(slots[-1][0] if slots else None, where, now),
             *pay_problems(sessions.minutes, pay),
         ]
         return Snapshot(

@@ -24,7 +24,7 @@ from evaluation.study import Comparison
 from webapp import dashboard_workers
 from webapp.dashboard_commands import next_commands
 from webapp.dashboard_counts import answers_by_time, pace, response_times
-from webapp.dashboard_problems import Playback, playback
+from webapp.dashboard_problems import Playback, clock_problems, playback
 from webapp.dashboard_snapshot import recent, take_snapshot, time_left
 from webapp.dashboard_workers import worker_rows
 
@@ -219,6 +219,14 @@ def test_the_number_of_statements_does_not_depend_on_the_number_of_judgments(
 
     assert len(seen) == empty
     assert empty < 40
+
+
+@pytest.mark.parametrize(("where", "warnings"), [("production", 1), ("simulated", 0)])
+def test_judgments_of_the_future_are_a_wrong_clock_unless_they_are_simulated(where, warnings):
+    later = START + timedelta(hours=3)
+
+    assert len(list(clock_problems(later, [schema.Environment(where)], START))) == warnings
+    assert list(clock_problems(START, [schema.Environment(where)], later)) == []
 
 
 def test_workers_evidence_is_what_the_analysis_computes_from_the_same_judgments(initialised_study):
