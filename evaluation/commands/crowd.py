@@ -34,11 +34,8 @@ def opened(db: str, crowd: str, sandbox: bool) -> Iterator[tuple["Database", "Cr
     from evaluation.crowd.open import open_crowd
     from evaluation.database import open_database
 
-    database = open_database(db)
-    try:
+    with closing(open_database(db)) as database:
         yield database, open_crowd(crowd, environment_of(sandbox), database)
-    finally:
-        database.close()
 
 
 @contextmanager
@@ -49,12 +46,12 @@ def opened_published(
 
     Looked at before the crowd, whose sandbox need not be up where production is meant.
     """
+    from evaluation.crowd.open import open_crowd
     from evaluation.database import open_database
 
     with closing(open_database(db)) as database:
         check_published(database, study, crowd, sandbox)
-    with opened(db, crowd, sandbox) as found:
-        yield found
+        yield database, open_crowd(crowd, environment_of(sandbox), database)
 
 
 def money_text(cents: int, currency: str) -> str:
