@@ -21,10 +21,11 @@ import torch
 from vgan.data.dataset import to_uint8
 from vgan.data.scenes import draw_scenes
 from vgan.data.videos import encode_clip
+from vgan.generated import order_clips
 from vgan.sampling import CHUNK, generate, latents, open_run
 from vgan.training.config import resolve_config
+from vgan.training.folder import find_run
 from vgan.training.loop import train
-from vgan.training.run import find_run
 
 
 def make_run(folder: Path, width: int, device: torch.device) -> Path:
@@ -41,7 +42,7 @@ def seconds_of(run: Path, clips: int, workers: int, device: torch.device) -> flo
     """Return how long it takes to fill a folder, from the command's start to the manifest."""
     with tempfile.TemporaryDirectory() as out:
         start = time.perf_counter()
-        generate(run, Path(out), clips, 0, workers=workers, device=device)
+        generate(order_clips(run, Path(out), clips, 0), workers=workers, device=device)
         return time.perf_counter() - start
 
 

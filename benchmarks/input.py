@@ -22,8 +22,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from vgan.data.dataset import FRAMES, SIZE, ClipDataset, to_model_range
+from vgan.data.dataset import ClipDataset, to_model_range
 from vgan.data.feed import Feed
+from vgan.data.listing import FRAMES, SIZE
 from vgan.data.manifest import ClipRecord
 from vgan.models.measuring import drain
 

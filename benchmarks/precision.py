@@ -35,9 +35,10 @@ from vgan.data.files import write_atomic
 from vgan.data.scenes import draw_scenes
 from vgan.metrics.report import measure_run
 from vgan.training.config import DTYPES, RECIPES, TrainConfig, default_dtype, resolve_config
+from vgan.training.folder import RunFolder
 from vgan.training.loop import train
-from vgan.training.opening import check_data, write_settings
-from vgan.training.run import RunFolder
+from vgan.training.opening import check_data
+from vgan.training.record import write_settings
 from vgan.training.tuning import plain
 
 CATEGORY = "beach"
@@ -74,7 +75,8 @@ def begin(folder: RunFolder, config: TrainConfig, scenes: Path, device: torch.de
     if folder.config.is_file():
         return
     folder.path.mkdir(parents=True, exist_ok=True)
-    check_data(folder, config, scenes, open_dataset(scenes, CATEGORY))
+    dataset = open_dataset(scenes, CATEGORY)
+    check_data(folder, config, scenes, dataset.records, dataset.skipped)
     write_atomic(folder.forms, plain(device).to_json().encode())
     write_settings(folder, config, device)
 

@@ -10,7 +10,7 @@ from vgan.figures.nearest import write_nearest
 from vgan.metrics import prediction, tables
 from vgan.metrics.embedding import open_embedder
 from vgan.metrics.report import measure_runs
-from vgan.training.run import RunFolder
+from vgan.training.folder import RunFolder
 
 
 def report_measures(

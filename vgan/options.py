@@ -1,6 +1,7 @@
 """Click options that stand under headings in a command's help, and those that several share."""
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -80,16 +81,26 @@ def option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:
 
 
 seed_option = option("--seed", type=click.IntRange(0), default=0, help="Of everything random.")
+
+
+def _device_name(context: click.Context, parameter: click.Parameter, name: str) -> str:
+    """Check a device's name; whether it is there is seen when it is needed, and takes torch."""
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        raise click.BadParameter(f"no device called {name!r}; there are cpu and cuda")
+    return name
+
+
 device_option = option(
     "--device",
     metavar="cpu|cuda",
     default="auto",
+    callback=_device_name,
     help="Where the network runs; auto takes a GPU when there is one.",
 )
 
 
 def choose_device(name: str) -> "torch.device":
-    """Return the device of that name, `auto` being a GPU when there is one.
+    """Return the device of that name: `cpu`, `cuda` or `cuda:N`, or `auto`, a GPU if there is one.
 
     Raises:
         UsageError: there is no such device here.
@@ -98,14 +109,9 @@ def choose_device(name: str) -> "torch.device":
 
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise UsageError(f"no device called {name!r}; there are cpu and cuda") from None
+    device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: torch finds no GPU on this machine; use --device cpu")
-    if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"--device {name} is not supported; there are cpu and cuda")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise UsageError(f"--device {name}: this machine has {torch.cuda.device_count()} GPUs")
     return device

@@ -26,7 +26,7 @@ import torch
 
 from vgan.cli import EXIT_INTERRUPTED, main
 from vgan.training.config import MODELS, RECIPES
-from vgan.training.run import RunFolder
+from vgan.training.folder import RunFolder
 
 CATEGORY = "beach"
 FOREVER = 1_000_000  # steps of the run that is stopped

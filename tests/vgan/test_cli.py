@@ -42,6 +42,25 @@ assert not heavy("sklearn", "scipy.stats", "tensorboard"), "training"
     assert done.returncode == 0, done.stderr
 
 
+def test_a_finished_run_and_a_complete_folder_are_found_so_without_torch(runs, tmp_path):
+    run, clips = str(runs["two-stream"]), str(tmp_path / "clips")
+    made = ["generate", run, "--n", "1", "--out", clips]
+    assert main(made) == 0
+    program = f"""
+import sys
+from vgan.cli import main
+
+for arguments in (["train", "two-stream", "--resume", "--out", {run!r}], {made!r}):
+    assert main(arguments) == 0
+assert "torch" not in sys.modules
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("nothing to do") == 2
+
+
 def test_sigterm_in_the_middle_of_a_file_leaves_no_half_of_it(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(os, "replace", lambda *_: signal.raise_signal(signal.SIGTERM))
 
@@ -146,18 +165,18 @@ def test_errors_become_exit_codes_in_one_place(error, code, monkeypatch, capsys)
 def test_devices_that_are_not_there_are_named_with_exit_code_2(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    for device, words in (("mps", "not supported"), ("cuda:2", "has 2 GPUs")):
-        arguments = ["train", "two-stream", "--data", str(tmp_path), "--device", device]
+    for device, words in (("mps", "no device called"), ("cuda:2", "has 2 GPUs")):
+        arguments = ["train", "two-stream", "--data", str(tmp_path), "--category", "beach"]
 
-        assert main(arguments) == 2
+        assert main([*arguments, "--device", device]) == 2
         assert words in capsys.readouterr().err
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_a_missing_gpu_is_named_with_exit_code_2(capsys, tmp_path):
-    arguments = ["train", "two-stream", "--data", str(tmp_path), "--device", "cuda"]
+    arguments = ["train", "two-stream", "--data", str(tmp_path), "--category", "beach"]
 
-    assert main(arguments) == 2
+    assert main([*arguments, "--device", "cuda"]) == 2
     assert "finds no GPU" in capsys.readouterr().err
 
 

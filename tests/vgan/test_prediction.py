@@ -11,8 +11,8 @@ from vgan.cli import main
 from vgan.data.manifest import Origin, read_manifest, sha256_of
 from vgan.data.videos import read_video
 from vgan.errors import CheckpointError, DataError, UsageError
+from vgan.generated import order_clips
 from vgan.prediction import first_frame_error, predict
-from vgan.sampling import generate
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +161,6 @@ def test_the_command_prints_every_error_and_their_mean(runs, photos, predicted, 
 
 def test_generate_sends_a_future_run_to_predict(runs, tmp_path):
     with pytest.raises(UsageError, match="use `vgan predict RUN PICTURES"):
-        generate(runs["future"], tmp_path / "out", 1, 0)
+        order_clips(runs["future"], tmp_path / "out", 1, 0)
 
     assert not (tmp_path / "out").exists()

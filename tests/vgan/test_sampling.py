@@ -8,13 +8,18 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from vgan import sampling
+from vgan import generated, sampling
 from vgan.data import encoding, joining
 from vgan.data.manifest import read_manifest, sha256_of
 from vgan.data.videos import read_video
 from vgan.errors import CheckpointError, DataError, UsageError
-from vgan.sampling import CHUNK, PARAMETERS_NAME, generate
-from vgan.training.run import RunFolder, SavedRun
+from vgan.generated import PARAMETERS_NAME, order_clips
+from vgan.sampling import CHUNK
+from vgan.training.folder import RunFolder
+
+
+def generate(*asked, workers=None, **more):
+    return sampling.generate(order_clips(*asked, **more), workers=workers)
 
 
 def checksums(folder):
@@ -79,7 +84,7 @@ def test_streams_blend_to_the_clip(clips):
 
 def test_a_complete_folder_is_left_alone_and_no_network_loaded(runs, clips, monkeypatch):
     before = files_of(clips)
-    monkeypatch.delattr(SavedRun, "load")
+    monkeypatch.delattr(sampling, "load_run")
     generate(runs["two-stream"], clips, 3, 7, streams=True)
 
     assert files_of(clips) == before
@@ -131,7 +136,7 @@ def test_two_categories_made_at_once_are_both_written_down(runs, tmp_path, monke
 
         return wait_and_write
 
-    monkeypatch.setattr(sampling, "write_atomic", late(sampling.write_atomic))
+    monkeypatch.setattr(generated, "write_atomic", late(generated.write_atomic))
     monkeypatch.setattr(joining, "write_manifest", late(joining.write_manifest))
     makers = [
         threading.Thread(

@@ -104,24 +104,30 @@ def train(
     **asked: Any,
 ) -> None:
     """Train MODEL on one category of a clip folder; Ctrl-C saves, --resume goes on."""
-    from vgan.training.distributed import joined, local_device
-    from vgan.training.loop import train as train_network
-    from vgan.training.opening import only_category, resumed_config
-    from vgan.training.run import RunFolder
+    from vgan.training.folder import RunFolder
+    from vgan.training.opening import nothing_to_do, only_category, open_folder, resumed_config
 
-    place = local_device(choose_device(device))
     begun = resume and out is not None and RunFolder(out).config.is_file()
     if asked["category"] is None and data is not None and not begun:
         asked["category"] = only_category(data)
     out = out or Path("runs") / f"{model}-{asked['category'] or 'all'}"
     folder = RunFolder(out)
     config: TrainConfig
-    if resume and folder.config.is_file():
+    begun = resume and folder.config.is_file()
+    if begun:
         config = resumed_config(folder.read_config(), model=model, **asked)
+        config = open_folder(folder, config, resume)
         saved = folder.read_data()
         data = data or Path(saved.folder)
         root = root or (Path(saved.root) if saved.root else None)
-    else:
+        if nothing_to_do(folder, config, data, root):
+            return
+
+    from vgan.training.distributed import joined, local_device
+    from vgan.training.loop import train as train_network
+
+    place = local_device(choose_device(device))
+    if not begun:
         preset, recipe = asked.pop("preset") or "small", asked.pop("recipe")
         config = resolve_config(model, preset, recipe, device=str(place), **asked)
     if data is None:
@@ -155,12 +161,15 @@ def generate(
     device: str,
 ) -> None:
     """Generate clips from the trained run in folder RUN; the same seed gives the same bytes."""
+    from vgan.generated import nothing_to_do, order_clips
+
+    order = order_clips(run, out, n, seed, streams=streams, category=category)
+    if nothing_to_do(order):
+        return
+
     from vgan.sampling import generate as generate_clips
 
-    generate_clips(
-        run, out, n, seed, streams=streams, category=category, device=choose_device(device),
-        workers=workers,
-    )  # fmt: skip
+    generate_clips(order, device=choose_device(device), workers=workers)
 
 
 @click.command(cls=GroupedCommand)

@@ -22,14 +22,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from vgan.data.files import WriteError, remove_stale_parts, write_atomic
-from vgan.data.listing import Shape, check_shape, list_clips
+from vgan.data.listing import FRAMES, SIZE, Shape, check_shape, list_clips
 from vgan.data.manifest import ClipRecord, sha256_of, to_dict
 from vgan.data.stacked import STACK_SUFFIXES, read_stack
 from vgan.data.videos import Frames, Video, read_video
 from vgan.errors import DataError
 
-FRAMES = 32
-SIZE = 64
 _SHARD_VERSION = 1
 # Levels of 255: a clip whose every channel varies less than this, over all pixels and frames, shows
 # nothing but one flat colour.

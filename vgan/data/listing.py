@@ -16,6 +16,9 @@ from vgan.errors import DataError
 
 Shape = tuple[int, int, int]  # T, H, W
 
+FRAMES = 32  # of every clip that is trained on
+SIZE = 64  # pixels of its side
+
 SHARDS_NAME = ".shards"
 
 

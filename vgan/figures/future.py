@@ -19,7 +19,7 @@ from vgan.figures.figure import Figure, write_figures
 from vgan.figures.samples import ARROWS_MEAN, with_arrows
 from vgan.prediction import PICTURE_SHA256, load_future, picture_digest, predict_streams
 from vgan.sampled import run_names
-from vgan.training.run import RunFolder
+from vgan.training.folder import RunFolder
 
 logger = logging.getLogger(__name__)
 

@@ -22,7 +22,8 @@ from vgan.metrics.embedding import random_embedder
 from vgan.metrics.report import RunMeasures, measure_runs
 from vgan.metrics.tables import as_text
 from vgan.sampled import run_names
-from vgan.training.run import RunFolder, load_run
+from vgan.training.folder import RunFolder
+from vgan.training.run import load_run
 
 _QUALITY, _STILL_QUALITY = 40, 70
 _CLIPS, _STREAM_CLIPS, _PICTURES = 8, 3, 3

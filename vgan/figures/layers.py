@@ -21,8 +21,9 @@ from vgan.models.discriminator import Discriminator
 from vgan.models.small import SmallDiscriminator
 from vgan.training.checkpoint import fitting
 from vgan.training.config import TrainConfig
+from vgan.training.folder import TrainingData, find_run
 from vgan.training.networks import build_discriminator, build_network
-from vgan.training.run import TrainingData, find_run
+from vgan.training.run import read_checkpoint
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def load_looker(path: Path, device: torch.device) -> Looker:
         UsageError: the run has no such network.
     """
     saved = find_run(path)
-    config, state = saved.config, saved.read()
+    config, state = saved.config, read_checkpoint(saved)
     with fitting(saved.file), torch.random.fork_rng(devices=[]):
         if config.model == "autoencoder":
             part, network = "encoder", build_network(config)

@@ -95,7 +95,7 @@ def _parts(clips: Path) -> list[tuple[str, str]]:
 def _encoder(run: Path, device: torch.device) -> tuple[Discriminator, bool]:
     """Return the network with the paper's discriminator's layers, and whether it reads a code."""
     from vgan.representation.pretrained import load_discriminator
-    from vgan.training.run import RunFolder
+    from vgan.training.folder import RunFolder
 
     config: TrainConfig = RunFolder(run).read_config()
     if config.model != "autoencoder":

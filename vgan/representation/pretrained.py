@@ -6,7 +6,7 @@ from pathlib import Path
 from vgan.errors import CheckpointError
 from vgan.models.discriminator import Discriminator
 from vgan.training.checkpoint import load_checkpoint
-from vgan.training.run import RunFolder
+from vgan.training.folder import RunFolder
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from vgan.data.actions import ActionVideo
-from vgan.data.dataset import FRAMES, SIZE
 from vgan.data.files import WriteError, remove_stale_parts, write_atomic
 from vgan.data.framing import area_average, centre_square
+from vgan.data.listing import FRAMES, SIZE
 from vgan.data.manifest import sha256_of
 from vgan.data.videos import Frames, iter_frames, video_info
 from vgan.errors import DataError

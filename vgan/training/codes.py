@@ -11,7 +11,7 @@ from vgan.data.dataset import ClipDataset, to_model_range
 from vgan.models.mixture import GaussianMixture, components_for
 from vgan.training.checkpoint import save_checkpoint
 from vgan.training.config import TrainConfig
-from vgan.training.run import RunFolder
+from vgan.training.folder import RunFolder
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from vgan.models.released import OtherModelError, ReleasedGenerator, build_relea
 from vgan.models.torch7 import read_torch7
 from vgan.training.checkpoint import save_checkpoint
 from vgan.training.config import TrainConfig, resolve_config, to_json
+from vgan.training.folder import RunFolder, TrainingData
 from vgan.training.record import versions
-from vgan.training.run import RunFolder, TrainingData
 from vgan.training.trainers import GameTrainer, build_trainer
 
 _ITERATIONS = re.compile(r"iter(\d+)")

@@ -19,10 +19,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from vgan.data.dataset import FRAMES, SIZE, ClipDataset, open_dataset, to_model_range, to_uint8
+from vgan.data.dataset import ClipDataset, open_dataset, to_model_range, to_uint8
 from vgan.data.feed import Feed
 from vgan.data.files import write_atomic
-from vgan.data.listing import list_clips
 from vgan.errors import DataError, TrainingError, VganError
 from vgan.metrics.stillness import diversity
 from vgan.models.layers import Streams
@@ -35,11 +34,11 @@ from vgan.training.checkpoint import (
 from vgan.training.codes import components, fit_codes
 from vgan.training.config import TrainConfig
 from vgan.training.distributed import ALONE, World
+from vgan.training.folder import RunFolder
 from vgan.training.health import Health
-from vgan.training.opening import check_data, finished, open_folder, write_settings
+from vgan.training.opening import check_data, nothing_to_do, open_folder
 from vgan.training.process import arithmetic, ctrl_c
-from vgan.training.record import MetricsLog, Window
-from vgan.training.run import RunFolder
+from vgan.training.record import MetricsLog, Window, write_settings
 from vgan.training.sheets import Pixels, future_sheet, png_bytes, sheet_image
 from vgan.training.steps import Trainer
 from vgan.training.trainers import build_trainer
@@ -95,37 +94,20 @@ def train(
         world.wait()  # until the first has begun or opened the run, and decoded its clips
         resume = True
     config = open_folder(folder, config, resume)
-    if not (is_finished := finished(folder, config)):
+    if not (is_finished := nothing_to_do(folder, config, data, root)):
         world.rows(config.batch)  # before anything is written
         dataset = open_dataset(data, config.category, root=root, progress=world.is_first)
         if world.is_first:
-            check_data(folder, config, data, dataset, root)
+            check_data(folder, config, data, dataset.records, dataset.skipped, root)
             write_settings(folder, config, device)
-    elif world.is_first:
-        _check_listed(folder, config, data, root)
     if world.is_first:
         world.wait()
     if is_finished:
-        logger.info("%s: already finished at step %d; nothing to do", out, config.steps)
         return out
     with arithmetic(device):
         _Session(config, folder, dataset, device, world).run()
     logger.info("%s: finished at step %d", out, config.steps)
     return out
-
-
-def _check_listed(folder: RunFolder, config: TrainConfig, data: Path, root: Path | None) -> None:
-    """Check that a finished run was trained on these clips, by their list: none is decoded."""
-    saved = folder.read_data()
-    try:
-        listed = list_clips(data, config.category, "train", (FRAMES, SIZE, SIZE), root).records
-    except DataError:
-        if str(data.resolve()) == saved.folder:
-            return  # perhaps not asked for at all, and a finished run needs its clips no more
-        raise
-    left_out = {clip for clip, _ in saved.skipped}
-    used = [record for record in listed if record.clip not in left_out] or listed
-    check_data(folder, config, data, ClipDataset(np.empty(0, np.uint8), used, []), root)
 
 
 class _Session:

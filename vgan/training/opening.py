@@ -1,21 +1,21 @@
-"""Open a run folder: begin a run in it, or make sure that the run in it is the one asked for."""
+"""Open a run folder: begin a run in it, or make sure that the run in it is the one asked for.
+
+This module imports no torch: a run that is finished is found so at once.
+"""
 
 import hashlib
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from vgan.data.dataset import ClipDataset
-from vgan.data.files import write_atomic
-from vgan.data.listing import training_categories
-from vgan.errors import UsageError
-from vgan.training.config import TrainConfig, check_config, option_name, to_json
-from vgan.training.record import versions
-from vgan.training.run import RunFolder, TrainingData
+from vgan.data.listing import FRAMES, SIZE, list_clips, training_categories
+from vgan.data.manifest import ClipRecord
+from vgan.errors import DataError, UsageError
+from vgan.training.config import TrainConfig, check_config, option_name
+from vgan.training.folder import RunFolder, TrainingData
 
 logger = logging.getLogger(__name__)
 
@@ -96,58 +96,91 @@ def open_folder(folder: RunFolder, config: TrainConfig, resume: bool) -> TrainCo
     return config
 
 
-def finished(folder: RunFolder, config: TrainConfig) -> bool:
-    """Whether the run has nothing left to do."""
+def nothing_to_do(
+    folder: RunFolder, config: TrainConfig, data: Path, root: Path | None = None
+) -> bool:
+    """Whether the run of these settings is finished; says so, if it is.
+
+    Args:
+        folder: of the run.
+        config: as `open_folder` or `resumed_config` returned it.
+        data: the clips asked for. Those of a finished run are compared by their list, since
+            decoding takes longer; and only those named anew need to be there still.
+        root: of a list's paths.
+
+    Raises:
+        UsageError: the finished run was trained on other clips.
+        DataError: there are no such clips, and they are not those the run was started with.
+    """
     steps = folder.saved_steps()
     trained = bool(steps) and steps[-1] >= config.steps
-    return trained and (config.model != "autoencoder" or folder.mixture.is_file())
+    if not trained or (config.model == "autoencoder" and not folder.mixture.is_file()):
+        return False
+    saved = folder.read_data()
+    try:
+        listed = list_clips(data, config.category, "train", (FRAMES, SIZE, SIZE), root).records
+    except DataError:
+        if str(data.resolve()) != saved.folder:
+            raise
+    else:
+        left_out = {clip for clip, _ in saved.skipped}
+        used = [record for record in listed if record.clip not in left_out] or listed
+        _check_same_clips(saved, data, used)
+    logger.info("%s: already finished at step %d; nothing to do", folder.path, config.steps)
+    return True
 
 
 def check_data(
     folder: RunFolder,
     config: TrainConfig,
     data: Path,
-    dataset: ClipDataset,
+    records: Sequence[ClipRecord],
+    skipped: Sequence[tuple[str, str]],
     root: Path | None = None,
 ) -> None:
     """Write down what the run is trained on, or check that it is still the same.
 
+    Args:
+        folder: of the run.
+        config: its settings.
+        data: the clip folder, or the list of stacked clips.
+        records: of the clips that are trained on.
+        skipped: (clip, why) of those that are not; they are named.
+        root: of a list's paths.
+
     Raises:
         UsageError: a resumed run's clips are not those it was started with.
     """
-    for clip, why in dataset.skipped[:NAMED_SKIPPED]:
+    for clip, why in skipped[:NAMED_SKIPPED]:
         logger.warning("%s: not trained on (%s)", (root or data) / clip, why)
-    if len(dataset.skipped) > NAMED_SKIPPED:
-        logger.warning("%d clips in all are not trained on: %s", len(dataset.skipped), folder.data)
-    rates = sorted(record.fps for record in dataset.records)
-    found = TrainingData(
-        folder=str(data.resolve()),
-        category=config.category,
-        clips_sha256=_fingerprint(dataset),
-        clips=len(dataset.records),
-        fps=rates[len(rates) // 2],
-        skipped=tuple((str(clip), why) for clip, why in dataset.skipped),
-        root=None if root is None else str(root.resolve()),
-    )
+    if len(skipped) > NAMED_SKIPPED:
+        logger.warning("%d clips in all are not trained on: %s", len(skipped), folder.data)
     if folder.config.is_file():
-        saved = folder.read_data()
-        if saved.clips_sha256 != found.clips_sha256:
-            raise UsageError(
-                f"cannot resume with `data` {data}: its clips are not those of {saved.folder} "
-                "that the run was started with"
-            )
-    else:
-        folder.write_data(found)
+        _check_same_clips(folder.read_data(), data, records)
+        return
+    rates = sorted(record.fps for record in records)
+    folder.write_data(
+        TrainingData(
+            folder=str(data.resolve()),
+            category=config.category,
+            clips_sha256=_fingerprint(records),
+            clips=len(records),
+            fps=rates[len(rates) // 2],
+            skipped=tuple(skipped),
+            root=None if root is None else str(root.resolve()),
+        )
+    )
 
 
-def _fingerprint(dataset: ClipDataset) -> str:
+def _check_same_clips(saved: TrainingData, data: Path, records: Sequence[ClipRecord]) -> None:
+    if saved.clips_sha256 != _fingerprint(records):
+        raise UsageError(
+            f"cannot resume with `data` {data}: its clips are not those of {saved.folder} "
+            "that the run was started with"
+        )
+
+
+def _fingerprint(records: Sequence[ClipRecord]) -> str:
     """Return the SHA-256 of the names and checksums of the training clips, in their order."""
-    listed = json.dumps([(record.clip, record.sha256) for record in dataset.records])
+    listed = json.dumps([(record.clip, record.sha256) for record in records])
     return hashlib.sha256(listed.encode()).hexdigest()
-
-
-def write_settings(folder: RunFolder, config: TrainConfig, device: torch.device) -> None:
-    """Write `versions.json` and `config.json`."""
-    write_atomic(folder.versions, (json.dumps(versions(device), indent=2) + "\n").encode())
-    # Last: a folder with config.json has all the others.
-    write_atomic(folder.config, to_json(config).encode())

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from vgan.data.files import write_atomic
-from vgan.training.run import RunFolder
+from vgan.training.config import TrainConfig, to_json
+from vgan.training.folder import RunFolder
 
 
 class MetricsLog:
@@ -85,6 +86,13 @@ class Window:
         bad = int(self._first_bad) if self._first_bad is not None else 0
         self._sums, self._count, self._first_bad = {}, 0, None
         return means, bad
+
+
+def write_settings(folder: RunFolder, config: TrainConfig, device: torch.device) -> None:
+    """Write `versions.json` and `config.json`."""
+    write_atomic(folder.versions, (json.dumps(versions(device), indent=2) + "\n").encode())
+    # Last: a folder with config.json has all the others.
+    write_atomic(folder.config, to_json(config).encode())
 
 
 def versions(device: torch.device) -> dict[str, str | None]:

@@ -1,133 +1,19 @@
-"""A run: the files of its folder, and its network loaded from them.
+"""A trained run: its network, and an autoencoder's mixture, loaded from the run folder."""
 
-A run folder holds `config.json` (every setting), `data.json` (what it was trained on),
-`versions.json`, `forms.json` (how its layers are worked out), `metrics.jsonl`, `tensorboard/`,
-`samples/`, `sheet.png`, `checkpoints/` and, for the autoencoder, `mixture.pt`.
-"""
-
-import json
-import re
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import nn
 
-from vgan.data.files import write_atomic
 from vgan.errors import CheckpointError
+from vgan.models.mixture import GaussianMixture
 from vgan.training.checkpoint import checkpoint_config, fitting, load_checkpoint
-from vgan.training.config import TrainConfig, from_json
+from vgan.training.config import TrainConfig
+from vgan.training.folder import RunFolder, SavedRun, TrainingData, find_run
 from vgan.training.process import make_first_calls
-
-if TYPE_CHECKING:
-    from vgan.models.mixture import GaussianMixture
-
-_CHECKPOINT_NAME = re.compile(r"step-(\d+)\.pt")
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """What a run was trained on, as `data.json` keeps it.
-
-    Args:
-        folder: the clip folder, or the text list of stacked clips.
-        category: of the clips.
-        clips_sha256: of the names and checksums of its training clips; a resumed run must find the
-            same.
-        clips: number of training clips.
-        fps: frames per second of the training clips, and so of what is generated.
-        skipped: clips that were not trained on, with the reason of each.
-        root: of the list's paths, where it was given.
-    """
-
-    folder: str
-    category: str
-    clips_sha256: str
-    clips: int
-    fps: float
-    skipped: tuple[tuple[str, str], ...] = ()
-    root: str | None = None
-
-
-class RunFolder:
-    """Where the files of one run are.
-
-    Args:
-        path: the run folder; it need not exist yet.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.config = path / "config.json"
-        self.data = path / "data.json"
-        self.versions = path / "versions.json"
-        self.forms = path / "forms.json"
-        self.metrics = path / "metrics.jsonl"
-        self.tensorboard = path / "tensorboard"
-        self.samples = path / "samples"
-        self.sheet = path / "sheet.png"
-        self.mixture = path / "mixture.pt"
-        self.checkpoints = path / "checkpoints"
-
-    def checkpoint(self, step: int) -> Path:
-        """Return where the checkpoint after `step` steps is kept."""
-        return self.checkpoints / f"step-{step:07d}.pt"
-
-    def saved_steps(self) -> list[int]:
-        """Return the steps that have a checkpoint, oldest first."""
-        if not self.checkpoints.is_dir():
-            return []
-        names = (_CHECKPOINT_NAME.fullmatch(file.name) for file in self.checkpoints.iterdir())
-        return sorted(int(name[1]) for name in names if name)
-
-    def newest_checkpoint(self) -> tuple[int, Path]:
-        """Return the newest checkpoint: its step and its file.
-
-        Raises:
-            CheckpointError: there is none yet.
-        """
-        steps = self.saved_steps()
-        if not steps:
-            raise CheckpointError(
-                f"{self.path}: no checkpoint yet; continue the run with "
-                f"`vgan train {self.read_config().model} --resume --out {self.path}`"
-            )
-        return steps[-1], self.checkpoint(steps[-1])
-
-    def read_config(self) -> TrainConfig:
-        """Read the run's settings.
-
-        Raises:
-            CheckpointError: this is not a run folder, or its settings cannot be read.
-        """
-        return from_json(_read_text(self.config), str(self.config))
-
-    def read_data(self) -> TrainingData:
-        """Read what the run was trained on.
-
-        Raises:
-            CheckpointError: the file is missing or damaged.
-        """
-        try:
-            raw = json.loads(_read_text(self.data))
-            raw["skipped"] = tuple((clip, why) for clip, why in raw["skipped"])
-            return TrainingData(**raw)
-        except (ValueError, TypeError, KeyError) as error:
-            raise CheckpointError(f"{self.data}: damaged ({error})") from None
-
-    def write_data(self, data: TrainingData) -> None:
-        """Write what the run is trained on."""
-        write_atomic(self.data, (json.dumps(asdict(data), indent=2) + "\n").encode())
-
-    def prune(self, keep: set[int]) -> None:
-        """Delete the checkpoints of all other steps, and what a killed process left unfinished."""
-        for step in self.saved_steps():
-            if step not in keep:
-                self.checkpoint(step).unlink()
-        for part in self.checkpoints.glob(".*.part"):
-            part.unlink()
+from vgan.training.samplers import load_sampler
 
 
 @dataclass(frozen=True)
@@ -148,101 +34,47 @@ class Run:
     data: TrainingData
     step: int
     network: nn.Module
-    mixture: "GaussianMixture | None"
+    mixture: GaussianMixture | None
     checkpoint_sha256: str
 
 
-@dataclass(frozen=True)
-class SavedRun:
-    """A run as it lies in its folder: what is known of it before its network is loaded.
+def load_run(run: Path | SavedRun, device: torch.device | None = None) -> Run:
+    """Load the network that generates.
 
     Args:
-        folder: where its files are.
-        config: its settings.
-        data: what it was trained on.
-        step: steps trained.
-        file: its newest checkpoint.
-    """
-
-    folder: RunFolder
-    config: TrainConfig
-    data: TrainingData
-    step: int
-    file: Path
-
-    @cached_property
-    def checkpoint_sha256(self) -> str:
-        """The checksum of the checkpoint, which names the weights."""
-        from vgan.data.manifest import sha256_of
-
-        return sha256_of(self.file)
-
-    def read(self) -> dict[str, Any]:
-        """Read the checkpoint, which must be of the run's model.
-
-        Raises:
-            CheckpointError: it is damaged or of another model.
-        """
-        make_first_calls()
-        state = load_checkpoint(self.file)
-        checkpoint_config(state, self.file, self.config.model)
-        return state
-
-    def load(self, device: torch.device | None = None) -> Run:
-        """Load the network that generates.
-
-        Args:
-            device: where it goes, the CPU by default.
-
-        Raises:
-            CheckpointError: the checkpoint is damaged or of another model, or the mixture of an
-                autoencoder has not been fitted yet.
-        """
-        from vgan.training.samplers import load_sampler
-
-        state = self.read()
-        with fitting(self.file):
-            device = device or torch.device("cpu")
-            network = load_sampler(self.config, state["trainer"], device)
-        mixture = load_mixture(self.folder) if self.config.model == "autoencoder" else None
-        return Run(self.config, self.data, self.step, network, mixture, self.checkpoint_sha256)
-
-
-def find_run(path: Path) -> SavedRun:
-    """Find the newest checkpoint of a run, without loading it.
-
-    Args:
-        path: the run folder.
-
-    Raises:
-        CheckpointError: not a run folder, or no checkpoint yet.
-    """
-    folder = RunFolder(path)
-    config, data = folder.read_config(), folder.read_data()
-    return SavedRun(folder, config, data, *folder.newest_checkpoint())
-
-
-def load_run(path: Path, device: torch.device | None = None) -> Run:
-    """Load the newest checkpoint of a run for generation.
-
-    Args:
-        path: the run folder.
+        run: the run folder, whose newest checkpoint is taken; or the run found in it.
         device: where the network goes, the CPU by default.
 
     Raises:
-        CheckpointError: as `find_run` and `SavedRun.load`.
+        CheckpointError: not a run folder, or no checkpoint yet; the checkpoint is damaged or of
+            another model, or the mixture of an autoencoder has not been fitted yet.
     """
-    return find_run(path).load(device)
+    saved = find_run(run) if isinstance(run, Path) else run
+    state = read_checkpoint(saved)
+    with fitting(saved.file):
+        network = load_sampler(saved.config, state["trainer"], device or torch.device("cpu"))
+    mixture = load_mixture(saved.folder) if saved.config.model == "autoencoder" else None
+    return Run(saved.config, saved.data, saved.step, network, mixture, saved.checkpoint_sha256)
 
 
-def load_mixture(folder: RunFolder) -> "GaussianMixture":
+def read_checkpoint(saved: SavedRun) -> dict[str, Any]:
+    """Read the checkpoint of a run, which must be of the run's model.
+
+    Raises:
+        CheckpointError: it is damaged or of another model.
+    """
+    make_first_calls()
+    state = load_checkpoint(saved.file)
+    checkpoint_config(state, saved.file, saved.config.model)
+    return state
+
+
+def load_mixture(folder: RunFolder) -> GaussianMixture:
     """Read the mixture fitted to an autoencoder's codes.
 
     Raises:
         CheckpointError: it has not been fitted yet, or the file is damaged.
     """
-    from vgan.models.mixture import GaussianMixture
-
     if not folder.mixture.is_file():
         raise CheckpointError(
             f"{folder.path}: no mixture fitted to the codes yet; finish the run with "
@@ -250,12 +82,3 @@ def load_mixture(folder: RunFolder) -> "GaussianMixture":
         )
     state = load_checkpoint(folder.mixture)
     return GaussianMixture.from_state_dict(state["mixture"])
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise CheckpointError(f"{path.parent}: not a run folder (no {path.name})") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{path}: cannot be read ({error})") from None

@@ -16,6 +16,7 @@ from vgan.figures.nearest import nearest_blocks
 from vgan.figures.samples import draw_samples, samples_of
 from vgan.figures.streams import draw_streams, streams_of
 from vgan.figures.units import draw_units
+from vgan.generated import order_clips
 from vgan.metrics import rebuild
 from vgan.metrics.nearest import nearest_clips
 from vgan.metrics.report import NearestPairs, RunMeasures
@@ -35,7 +36,7 @@ def pixels(path) -> np.ndarray:
 def test_samples_in_memory_are_those_that_are_written(runs, tmp_path):
     run = runs["two-stream"]
     made = sample(load_run(run), 2, 5, CPU, streams=True)
-    generate(run, tmp_path, 2, 5)
+    generate(order_clips(run, tmp_path, 2, 5))
 
     for number in range(2):
         assert (read_video(tmp_path / f"beach/0000{number}.mp4").frames == made.clips[number]).all()

@@ -28,7 +28,7 @@ from vgan.training.distributed import (
     share_batch_norm,
     shared,
 )
-from vgan.training.run import RunFolder
+from vgan.training.folder import RunFolder
 
 SETTINGS = [
     "train", "two-stream", "--width", "1", "--batch", "4", "--category", "beach", "--steps", "4",

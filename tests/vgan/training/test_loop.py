@@ -16,9 +16,9 @@ from vgan.errors import DataError, TrainingError, UsageError
 from vgan.signals import sigterm_as_ctrl_c
 from vgan.training.checkpoint import load_checkpoint
 from vgan.training.config import from_json
+from vgan.training.folder import RunFolder
 from vgan.training.loop import TrainingInterrupted, train
 from vgan.training.process import ctrl_c
-from vgan.training.run import RunFolder
 from vgan.training.trainers import GameTrainer
 
 

@@ -11,7 +11,7 @@ import torch
 
 from vgan.cli import main
 from vgan.training.checkpoint import load_checkpoint
-from vgan.training.run import RunFolder
+from vgan.training.folder import RunFolder
 
 STEPS = 9
 SETTINGS = [

@@ -6,7 +6,8 @@ import torch
 from vgan.errors import CheckpointError
 from vgan.training.checkpoint import save_checkpoint
 from vgan.training.config import to_json
-from vgan.training.run import RunFolder, TrainingData, load_run
+from vgan.training.folder import RunFolder, TrainingData
+from vgan.training.run import load_run
 from vgan.training.trainers import build_trainer
 
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ import pytest
 
 from vgan.cli import EXIT_INTERRUPTED, cli
 from vgan.training.config import MODELS, RECIPES
-from vgan.training.run import RunFolder
+from vgan.training.folder import RunFolder
 
 PATH = Path(__file__).parents[3] / "benchmarks" / "gpu" / "smoke.py"
 

@@ -12,8 +12,8 @@ from vgan.errors import CheckpointError
 from vgan.models.forms import Form, Forms
 from vgan.models.strided import strided_layers
 from vgan.training import tuning
+from vgan.training.folder import RunFolder
 from vgan.training.loop import train
-from vgan.training.run import RunFolder
 from vgan.training.trainers import build_trainer
 from vgan.training.tuning import Choice, choose, settle
 
