@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,21 +130,28 @@ def find_videos(inputs: Sequence[Path], out: Path, category: str | None) -> list
     return [found[key] for key in sorted(found)]
 
 
-def _clip_name(video: SourceVideo, start: int) -> str:
+def _clip_name(video: SourceVideo, start: int, earlier: int) -> str:
+    """Name a clip by its first frame, and by how many `earlier` clips begin with the same one.
+
+    On a clock (`--fps`) one frame may be held for longer than a clip.
+    """
     mark = hashlib.sha256(video.id.encode()).hexdigest()[:8]
-    return f"{video.category}/{_slug(video.path.stem)[:40] or 'video'}-{mark}-{start:06d}.mp4"
+    number = f"{start:06d}" + (f"-{earlier + 1}" if earlier else "")
+    return f"{video.category}/{_slug(video.path.stem)[:40] or 'video'}-{mark}-{number}.mp4"
 
 
 def _records(video: SourceVideo, out: Path, settings: CutSettings, opened: OpenVideo,
              dropped: list[Drop], preview: bool) -> Iterator[ClipRecord]:  # fmt: skip
     """Write the clips of one video, one record each; note the windows that give none."""
+    begun: Counter[int] = Counter()
     for window in opened.windows:
         try:
             clip = make_clip(window.frames, settings)
         except ClipDroppedError as drop:
             dropped.append(Drop(window.start, drop.kind, str(drop)))
             continue
-        name = _clip_name(video, window.start)
+        name = _clip_name(video, window.start, begun[window.start])
+        begun[window.start] += 1
         sha256 = write_clip(out / name, clip.frames, opened.fps)
         if preview:
             write_preview(out, name, clip, opened.fps)
@@ -186,11 +194,12 @@ def cut_video(
     records: list[ClipRecord] = []
     dropped: list[Drop] = []
     try:
-        records.extend(_records(video, out, settings, opened, dropped, preview))
+        for record in _records(video, out, settings, opened, dropped, preview):
+            records.append(record)  # one by one, so that those before an error are known
     except WriteError:
         raise
     except DataError:
-        remove_clips(out, (_clip_name(video, w) for w in opened.starts))
+        remove_clips(out, (record.clip for record in records))
         raise
     why = None if records else _why_none(opened, dropped, settings)
     return CutVideo(records, dropped, why)

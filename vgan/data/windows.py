@@ -43,14 +43,12 @@ class OpenVideo:
     Args:
         fps: of its clips.
         windows: to iterate over, once.
-        starts: of the windows so far.
         shots: so far.
         longest: frames in the longest shot so far.
     """
 
     fps: float
     windows: Iterator[Window] = field(default_factory=lambda: iter(()))
-    starts: list[int] = field(default_factory=list)
     shots: int = 0
     longest: int = 0
 
@@ -109,7 +107,6 @@ def _windows(
 
     def window() -> Iterator[Window]:
         if len(frames) >= settings.fewest:
-            opened.starts.append(starts[0])
             yield Window(starts[0], frames.copy())
         frames.clear()
         starts.clear()

@@ -195,6 +195,21 @@ def test_given_rate_is_kept_by_dropping_and_repeating(tmp_path, video):
     assert set(np.diff(shown)) == {2}
 
 
+def test_frame_held_for_longer_than_a_clip_gives_every_clip_a_file_of_its_own(tmp_path, video):
+    path = video("golf/slides.mp4", frames=3, fps=1, size=16)  # each held for 25 ticks
+
+    report = ingest([path], tmp_path / "out", fps=25, min_motion=0, **SMALL)
+
+    records = read_manifest(tmp_path / "out")
+    numbers = {r.clip.split("-", 2)[2].removesuffix(".mp4") for r in records}
+    assert numbers == {
+        "000000", "000000-2", "000000-3", "000000-4",
+        "000001", "000001-2", "000001-3", "000002", "000002-2",
+    }  # fmt: skip
+    assert all(sha256_of(tmp_path / "out" / r.clip) == r.sha256 for r in records)
+    assert report.clips == 9
+
+
 def test_several_processes_make_the_same_folder(tmp_path, video):
     for number in range(3):
         video(f"golf/{number}.mp4", seed=number)
