@@ -41,7 +41,7 @@ from vgan.data.making import STABILIZERS, CutSettings
 from vgan.errors import DataError, UsageError
 
 # Raised when the same settings would give other clips, so that an old folder is not continued.
-_CUTTING_VERSION = 5
+_CUTTING_VERSION = 6
 _NAMED_MISSING = 5  # videos named in the report
 
 

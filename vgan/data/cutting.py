@@ -194,8 +194,8 @@ def cut_video(
     records: list[ClipRecord] = []
     dropped: list[Drop] = []
     try:
-        for record in _records(video, out, settings, opened, dropped, preview):
-            records.append(record)  # one by one, so that those before an error are known
+        # Taken one by one: those made before an error are known.
+        records.extend(_records(video, out, settings, opened, dropped, preview))
     except WriteError:
         raise
     except DataError:

@@ -17,10 +17,11 @@ from typing import Any
 import av
 import imageio.v3 as iio
 import numpy as np
-from av.video.reformatter import Colorspace
 from numpy.typing import NDArray
 
+from vgan.data.colours import check_colours, to_rgb
 from vgan.data.files import write_atomic
+from vgan.data.rates import frame_rate
 from vgan.errors import DataError
 
 Frames = NDArray[np.uint8]
@@ -32,10 +33,6 @@ _LENIENT: dict[str, Any] = {"metadata_errors": "replace"}
 _STILL_CODECS = {"gif", "apng", "png", "webp", "bmp", "tiff"}
 # Below this many pixels a frame decodes faster on one thread than threads take to start.
 _SMALL_FRAME = 256 * 256
-# From this size on players take video that does not say what its colours are as BT.709, below as
-# BT.601; FFmpeg's scaler takes all of it as BT.601.
-_HD_WIDTH, _HD_HEIGHT = 1280, 720
-_UNSPECIFIED = 2  # FFmpeg's number
 
 
 @dataclass(frozen=True)
@@ -59,6 +56,7 @@ class VideoInfo:
         width: of a frame as it is shown (after rotation), in pixels.
         height: of a frame as it is shown, in pixels.
         fps: mean frames per second; single frames may be held longer in a variable-rate video.
+            None where neither the header nor the frames' times tell.
         frames: as declared; None where the container does not say.
         pixel_aspect: width of a pixel over its height, as shown; 1 for square pixels.
         codec: FFmpeg's name.
@@ -66,7 +64,7 @@ class VideoInfo:
 
     width: int
     height: int
-    fps: float
+    fps: float | None
     frames: int | None
     pixel_aspect: float
     codec: str
@@ -128,6 +126,7 @@ def _opened(path: Path) -> Iterator[Any]:
         if codec in _STILL_CODECS or container in {"gif", "image2"} or container.endswith("_pipe"):
             kind = {"gif": "a GIF", "png": "a PNG"}.get(codec, "a still image or animation")
             raise DataError(f"{path}: is {kind}, not a video: convert it to MP4 first")
+        check_colours(path, context)
         yield reader
     finally:
         _close(reader)
@@ -201,26 +200,6 @@ def _decoded(path: Path, reader: Any) -> Iterator[Any]:
     _check_whole(path, reader, tally)
 
 
-def _to_rgb(frame: Any) -> Frames:
-    """Return the frame as it is meant to be seen: (H, W, 3) RGB, upright."""
-    if frame.format.name == "gbrp":
-        pixels: Frames = frame.to_ndarray()
-    else:
-        high_definition = frame.width >= _HD_WIDTH or frame.height >= _HD_HEIGHT
-        untagged = high_definition and frame.colorspace == _UNSPECIFIED
-        meant = Colorspace.ITU709 if untagged else None
-        pixels = frame.to_ndarray(format="rgb24", src_colorspace=meant)
-    turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(pixels, turns)) if turns else pixels
-
-
-def _fps(path: Path, reader: Any) -> float:
-    rate = reader._video_stream.average_rate
-    if not rate or rate <= 0:
-        raise DataError(f"{path}: states no frame rate")
-    return float(rate)
-
-
 def video_info(path: Path) -> VideoInfo:
     """Read a video's size, rate and length from its header and first frame.
 
@@ -235,7 +214,7 @@ def video_info(path: Path) -> VideoInfo:
         return VideoInfo(
             width=first.height if sideways else first.width,
             height=first.width if sideways else first.height,
-            fps=_fps(path, reader),
+            fps=frame_rate(path, stream),
             frames=stream.frames or None,
             pixel_aspect=1 / aspect if sideways else aspect,
             codec=stream.codec_context.name,
@@ -253,14 +232,15 @@ def iter_timed_frames(path: Path) -> Iterator[tuple[float, Frames]]:
         DataError: the file is missing, not a video, or breaks off.
     """
     with _opened(path) as reader:
-        fps = _fps(path, reader)
+        # For frames without a time, as in a bare stream, which FFmpeg takes to be of 25 a second.
+        fps = float(reader._video_stream.average_rate or 25)
         start: float | None = None
         latest = 0.0
         for index, frame in enumerate(_decoded(path, reader)):
             seconds = index / fps if frame.time is None else float(frame.time)
             start = seconds if start is None else start
             latest = max(latest, seconds - start)
-            yield latest, _to_rgb(frame)
+            yield latest, to_rgb(frame)
 
 
 def iter_frames(path: Path) -> Iterator[Frames]:
@@ -269,8 +249,9 @@ def iter_frames(path: Path) -> Iterator[Frames]:
     Raises:
         DataError: the file is missing, not a video, or breaks off.
     """
-    for _, frame in iter_timed_frames(path):
-        yield frame
+    with _opened(path) as reader:
+        for frame in _decoded(path, reader):
+            yield to_rgb(frame)
 
 
 def read_video(path: Path) -> Video:
@@ -280,8 +261,11 @@ def read_video(path: Path) -> Video:
         DataError: the file is missing, not a video, or breaks off.
     """
     with _opened(path) as reader:
-        frames = [_to_rgb(frame) for frame in _decoded(path, reader)]
-        return Video(np.stack(frames), _fps(path, reader))
+        frames = [to_rgb(frame) for frame in _decoded(path, reader)]
+        fps = frame_rate(path, reader._video_stream)
+    if fps is None:
+        raise DataError(f"{path}: states no frame rate")
+    return Video(np.stack(frames), fps)
 
 
 def encode_clip(frames: Frames, fps: float) -> bytes:

@@ -83,15 +83,18 @@ def open_video(path: Path, settings: CutSettings) -> OpenVideo:
     """Open a video for cutting.
 
     Raises:
-        DataError: the file is not a video, or is smaller than a clip; while iterating over its
-            windows, that it breaks off.
+        DataError: the file is not a video, is smaller than a clip, or tells no rate and none was
+            given; while iterating over its windows, that it breaks off.
     """
     info = video_info(path)
     shrink = _shrinker(path, info, settings)
-    opened = OpenVideo(settings.fps or info.fps)
+    fps = settings.fps or info.fps
+    if fps is None:
+        raise DataError(f"{path}: states no frame rate: give --fps")
+    opened = OpenVideo(fps)
     small = ((seconds, shrink(frame)) for seconds, frame in iter_timed_frames(path))
-    shots = label_shots(small, longest_hold(opened.fps))
-    ticks = resample(shots, opened.fps, info.fps)
+    shots = label_shots(small, longest_hold(fps))
+    ticks = resample(shots, fps, info.fps or fps)
     opened.windows = _windows(ticks, opened, settings)
     return opened
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from vgan.data.clips import ingest
 from vgan.data.manifest import read_manifest
-from vgan.data.videos import read_video
+from vgan.data.videos import read_video, video_info
 from vgan.errors import DataError
 
 SMALL = {"frames": 8, "size": 16, "workers": 1, "progress": False}
@@ -132,3 +133,66 @@ def test_an_input_is_the_same_however_it_is_spelled(tmp_path, video, monkeypatch
 
         assert report.videos == 1
         assert {r.clip.split("/")[0] for r in read_manifest(tmp_path / "out")} == {"beach"}
+
+
+def _recording(path: Path, frames, *, states: bool) -> None:
+    """Write a WebM as screen recorders do: 30 frames a second, counted in milliseconds.
+
+    Its header says 1000 a second, or nothing: the field that says it is made void.
+    """
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libvpx", rate=1000)
+        stream.height, stream.width, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for number, frame in enumerate(frames):
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            picture.pts, picture.time_base = 100 * number // 3, Fraction(1, 1000)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    if not states:
+        stated, void = re.compile(rb"\x23\xe3\x83\x83...", re.DOTALL), b"\xec\x85" + bytes(5)
+        path.write_bytes(stated.sub(void, path.read_bytes()))
+
+
+@pytest.mark.parametrize("states", [True, False])
+def test_rate_of_a_screen_recording_is_the_one_its_times_show(tmp_path, moving, states):
+    path = tmp_path / "screen.webm"
+    _recording(path, moving(31, 64, 64, 0), states=states)
+
+    report = ingest([path], tmp_path / "out", **SMALL)
+
+    assert video_info(path).fps == pytest.approx(30)
+    assert (report.clips, report.rejects) == (3, [])
+
+
+def test_video_that_tells_no_rate_is_cut_on_a_clock_that_is_given(tmp_path, moving):
+    path = tmp_path / "one.webm"
+    _recording(path, moving(1, 64, 64, 0), states=False)
+    one_frame = SMALL | {"frames": 1}
+
+    with pytest.raises(DataError, match="states no frame rate: give --fps"):
+        ingest([path], tmp_path / "own", **one_frame)
+    report = ingest([path], tmp_path / "given", fps=25, **one_frame)
+
+    assert (video_info(path).fps, report.clips) == (None, 1)
+
+
+@pytest.mark.parametrize(
+    ("transfer", "primaries", "what"),
+    [(16, 9, "HDR (PQ)"), (18, 9, "HDR (HLG)"), (1, 9, "of the wide colours of BT.2020")],
+)
+def test_hdr_is_refused_with_what_makes_sdr_of_it(tmp_path, moving, transfer, primaries, what):
+    path = tmp_path / "phone.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 64, 64, "yuv420p"
+        stream.codec_context.color_trc = transfer
+        stream.codec_context.color_primaries = primaries
+        for frame in moving(8, 64, 64, 0):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+    with pytest.raises(
+        DataError, match=re.escape(f"{path}: is {what}: convert it to SDR first (ff")
+    ):
+        read_video(path)
