@@ -28,6 +28,7 @@ from vgan.metrics.nearest import Nearest
 from vgan.metrics.rebuild import rebuild
 from vgan.metrics.spread import evenly_spaced
 from vgan.sampled import caption, run_names, sample
+from vgan.training.opening import clips_fingerprint
 from vgan.training.run import Run, load_run
 
 logger = logging.getLogger(__name__)
@@ -162,15 +163,23 @@ def _root(run: Run) -> Path | None:
 
 
 def _trained_on(run: Run) -> ClipDataset | None:
-    """Return the clips a run was trained on, None (and a warning) where they are not at hand."""
+    """Return the clips a run was trained on, None (and a warning) where they are not at hand.
+
+    They are not where the folder has grown or changed: clips that the run never saw would pass for
+    its training clips.
+    """
     folder = Path(run.data.folder)
-    if not folder.exists():
-        logger.warning(
-            "%s: the clips of the training are not here; no nearest clips, and no floor for the "
-            "Fréchet distance", folder,
-        )  # fmt: skip
-        return None
-    return open_dataset(folder, run.config.category, "train", root=_root(run))
+    why = "not here"
+    if folder.exists():
+        found = open_dataset(folder, run.config.category, "train", root=_root(run))
+        if clips_fingerprint(found.records) == run.data.clips_sha256:
+            return found
+        why = "no longer those of the training"
+    logger.warning(
+        "%s: the training clips are %s; no nearest clips, and no floor for the Fréchet distance",
+        folder, why,
+    )  # fmt: skip
+    return None
 
 
 def _against_truth(

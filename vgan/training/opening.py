@@ -163,7 +163,7 @@ def check_data(
         TrainingData(
             folder=str(data.resolve()),
             category=config.category,
-            clips_sha256=_fingerprint(records),
+            clips_sha256=clips_fingerprint(records),
             clips=len(records),
             fps=rates[len(rates) // 2],
             skipped=tuple(skipped),
@@ -173,14 +173,14 @@ def check_data(
 
 
 def _check_same_clips(saved: TrainingData, data: Path, records: Sequence[ClipRecord]) -> None:
-    if saved.clips_sha256 != _fingerprint(records):
+    if saved.clips_sha256 != clips_fingerprint(records):
         raise UsageError(
             f"cannot resume with `data` {data}: its clips are not those of {saved.folder} "
             "that the run was started with"
         )
 
 
-def _fingerprint(records: Sequence[ClipRecord]) -> str:
+def clips_fingerprint(records: Sequence[ClipRecord]) -> str:
     """Return the SHA-256 of the names and checksums of the training clips, in their order."""
     listed = json.dumps([(record.clip, record.sha256) for record in records])
     return hashlib.sha256(listed.encode()).hexdigest()

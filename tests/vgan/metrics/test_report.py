@@ -299,3 +299,14 @@ def test_rebuilding_by_an_autoencoder_is_decoding_its_code(runs, drawn):
 
     expected = network.streams(network.encode(clip)).clip
     assert torch.equal(rebuilding.rebuild(network, clip, 100).clip, expected)
+
+
+def test_a_folder_that_has_changed_does_not_pass_for_the_training_clips(runs, tmp_path, caplog):
+    shutil.copytree(runs["one-stream"], tmp_path / "run")
+    data = tmp_path / "run/data.json"
+    data.write_text(json.dumps(json.loads(data.read_text()) | {"clips_sha256": "0" * 64}))
+    found = measure_run(tmp_path / "run", n=3)
+
+    assert not any(m.name.startswith("nea") for m in found.measures)
+    assert found.generated is None
+    assert "are no longer those of the training; no nearest clips" in caplog.text
