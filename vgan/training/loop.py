@@ -51,7 +51,7 @@ KEPT_CHECKPOINTS = 2
 
 
 class TrainingInterrupted(VganError):
-    """The user stopped the run; it is saved and the message says how to go on. Exit code 130."""
+    """The user stopped the run; the message says how to go on. Exit code 130."""
 
     exit_code = 130
 
@@ -86,7 +86,8 @@ def train(
         DataError: the clips cannot be read.
         CheckpointError: the checkpoint is damaged or of another model.
         TrainingError: a loss is no longer finite, or the disk is full.
-        TrainingInterrupted: Ctrl-C; the run is saved.
+        TrainingInterrupted: Ctrl-C; the run is saved, unless that was the second one or came before
+            the first step.
     """
     device = device or torch.device("cpu")
     folder = RunFolder(out)
@@ -104,10 +105,17 @@ def train(
         world.wait()
     if is_finished:
         return out
-    with arithmetic(device):
-        _Session(config, folder, dataset, device, world).run()
+    try:
+        with arithmetic(device):
+            _Session(config, folder, dataset, device, world).run()
+    except KeyboardInterrupt:  # before the first step, or a second one, which does not wait
+        raise TrainingInterrupted(f"interrupted; {_how_to_go_on(config, folder)}") from None
     logger.info("%s: finished at step %d", out, config.steps)
     return out
+
+
+def _how_to_go_on(config: TrainConfig, folder: RunFolder) -> str:
+    return f"to go on: vgan train {config.model} --out {folder.path} --resume"
 
 
 class _Session:
@@ -188,8 +196,8 @@ class _Session:
                 # Who leaves while the first one saves would be taken for failed, and it be ended.
                 self.world.wait()
                 raise TrainingInterrupted(
-                    f"stopped at step {self.step} of {config.steps}; to go on: "
-                    f"vgan train {config.model} --out {self.folder.path} --resume"
+                    f"stopped at step {self.step} of {config.steps}; "
+                    f"{_how_to_go_on(config, self.folder)}"
                 )
 
     def _is_stopped(self, stopped: Callable[[], bool]) -> bool:

@@ -220,6 +220,19 @@ def test_sigterm_ends_training_at_once_though_a_process_waits_for_the_others():
         assert signal.getsignal(signal.SIGTERM) is signal.default_int_handler
 
 
+def test_ctrl_c_before_the_first_step_says_how_to_go_on(drawn, tiny, tmp_path, monkeypatch):
+    def pressed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vgan.training.loop.settle", pressed)
+        with pytest.raises(TrainingInterrupted, match=r"interrupted; .* two-stream --out .*--resume"):
+            train(tiny(steps=1), drawn, tmp_path / "run")
+    train(tiny(steps=1), drawn, tmp_path / "run", resume=True)
+
+    assert RunFolder(tmp_path / "run").saved_steps() == [1]
+
+
 def test_a_run_stopped_by_ctrl_c_ends_like_one_that_was_not(
     runs, drawn, tiny, tmp_path, monkeypatch
 ):
