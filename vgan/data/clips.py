@@ -36,6 +36,7 @@ from vgan.data.ledger import (
     note_place,
     write_done,
 )
+from vgan.data.listing import mixed_rates
 from vgan.data.locking import locked
 from vgan.data.making import STABILIZERS, CutSettings
 from vgan.errors import DataError, UsageError
@@ -59,6 +60,7 @@ class IngestReport:
         stability: how stabilising went; None where nothing was stabilised.
         missing: how many clips came of each video whose file is gone, by the video's id.
         forgotten: whether these clips were deleted, and not counted.
+        mixed_rates: what frame rates the clips have, where they differ; see `mixed_rates`.
     """
 
     videos: int
@@ -70,6 +72,7 @@ class IngestReport:
     stability: Stability | None
     missing: dict[str, int]
     forgotten: bool
+    mixed_rates: str | None
 
     @property
     def failed(self) -> int:
@@ -96,6 +99,8 @@ class IngestReport:
             lines.append(f"no longer there: {len(self.missing)} videos, {clips} ({named})")
         if self.stability is not None:
             lines.append(self.stability.sentence())
+        if self.mixed_rates is not None:
+            lines.append(self.mixed_rates)
         return lines
 
 
@@ -253,4 +258,5 @@ def _report(ledger: Ledger, settings: CutSettings, resumed: int, forgotten: bool
         stability=None if settings.stabilize == "none" else ledger.stability(),
         missing=ledger.missing,
         forgotten=forgotten,
+        mixed_rates=mixed_rates(ledger.records),
     )

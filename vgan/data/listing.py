@@ -1,5 +1,6 @@
 """Which clips a training takes: of a clip folder, with a manifest or without, or of a text list."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,9 @@ FRAMES = 32  # of every clip that is trained on
 SIZE = 64  # pixels of its side
 
 SHARDS_NAME = ".shards"
+# Largest frame rate of clips over the smallest from which they are of different speeds; 23.976,
+# 24 and 25 are shown as one another everywhere.
+_ONE_SPEED = 1.1
 
 
 @dataclass(frozen=True)
@@ -140,3 +144,15 @@ def _selected(folder: Path, category: str, split: str, shape: Shape) -> list[Cli
         there = ", ".join(f"{name} ({n})" for name, n in sorted(counts.items())) or "none at all"
         raise DataError(f"{folder}: no {split} clips of category {category!r}; there are: {there}")
     return [r for r in records if r.category == category and (r.split or "train") == split]
+
+
+def mixed_rates(records: Iterable[ClipRecord]) -> str | None:
+    """Say what frame rates clips have; None where they are about the same.
+
+    A network has no other clock than the frames: mixed, the same motion is of several speeds.
+    """
+    rates = [record.fps for record in records]
+    low, high = min(rates, default=1.0), max(rates, default=1.0)
+    if high <= _ONE_SPEED * low:
+        return None
+    return f"frame rates {low:.4g} to {high:.4g}; ingest with --fps 25 puts all on one clock"

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from vgan.data.listing import FRAMES, SIZE, list_clips, training_categories
+from vgan.data.listing import FRAMES, SIZE, list_clips, mixed_rates, training_categories
 from vgan.data.manifest import ClipRecord
 from vgan.errors import DataError, UsageError
 from vgan.training.config import TrainConfig, check_config, option_name
@@ -158,6 +158,8 @@ def check_data(
     if folder.config.is_file():
         _check_same_clips(folder.read_data(), data, records)
         return
+    if mixed := mixed_rates(records):
+        logger.warning("%s: %s", data, mixed)
     rates = sorted(record.fps for record in records)
     folder.write_data(
         TrainingData(

@@ -195,6 +195,17 @@ def test_given_rate_is_kept_by_dropping_and_repeating(tmp_path, video):
     assert set(np.diff(shown)) == {2}
 
 
+def test_videos_of_several_rates_are_named_at_the_end_until_a_clock_is_given(tmp_path, video):
+    video("golf/slow.mp4", fps=12.5, size=16)
+    video("golf/fast.mp4", fps=60, size=16, seed=1)
+
+    own = ingest([tmp_path / "videos"], tmp_path / "own", **SMALL)
+    on_a_clock = ingest([tmp_path / "videos"], tmp_path / "clock", fps=25, **SMALL)
+
+    said = "frame rates 12.5 to 60; ingest with --fps 25 puts all on one clock"
+    assert (own.details(), on_a_clock.details()) == ([said], [])
+
+
 def test_frame_held_for_longer_than_a_clip_gives_every_clip_a_file_of_its_own(tmp_path, video):
     path = video("golf/slides.mp4", frames=3, fps=1, size=16)  # each held for 25 ticks
 

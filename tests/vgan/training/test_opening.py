@@ -1,8 +1,10 @@
 import pytest
 
+from vgan.data.manifest import ClipRecord
 from vgan.errors import UsageError
 from vgan.training.config import resolve_config
-from vgan.training.opening import resumed_config
+from vgan.training.folder import RunFolder
+from vgan.training.opening import check_data, resumed_config
 
 
 def test_resuming_keeps_what_is_not_asked_for():
@@ -33,3 +35,15 @@ def test_resuming_may_add_steps_where_the_learning_rate_is_constant():
     saved = resolve_config("two-stream", "paper")
 
     assert resumed_config(saved, steps=70_000).steps == 70_000
+
+
+@pytest.mark.parametrize(("rates", "warned"), [((12.5, 60.0), True), ((23.976, 25.0), False)])
+def test_clips_of_several_speeds_are_trained_on_with_a_warning(tmp_path, caplog, rates, warned):
+    records = [
+        ClipRecord(f"golf/{rate}.mp4", "0" * 64, "real", "golf", 32, rate, 64, 64) for rate in rates
+    ]
+
+    check_data(RunFolder(tmp_path), resolve_config("two-stream"), tmp_path, records, [])
+
+    said = "frame rates 12.5 to 60; ingest with --fps 25 puts all on one clock"
+    assert (said in caplog.text) == warned
