@@ -71,7 +71,7 @@ def order_clips(
     Args:
         run: the run folder.
         out: the clip folder; a folder may hold several categories of one source.
-        n: number of clips, at least 1.
+        n: number of clips, at least 1; those a folder holds already may become more, not fewer.
         seed: of the latents; clip i of a seed is always the same.
         streams: also write foreground, mask and background as clips, in folders of the same
             layout under `out/streams` and outside the manifest.
@@ -175,9 +175,11 @@ def _parameters(order: Order) -> str:
                 f"{order.out} is not empty and was not made by `vgan generate`; give another --out"
             )
         known = {}
-    held = known.get(order.category)
-    if held is not None and held != asked:
-        key = next(key for key in asked if held.get(key) != asked[key])
+    held = known.get(order.category, asked)
+    different = [key for key in asked if held.get(key) != asked[key]]
+    grows = different == ["n"] and held.get("n", 0) < order.n  # those there are the first of more
+    if different and not grows:
+        key = different[0]
         raise UsageError(
             f"{order.out} already holds {order.category} clips with {key} {held.get(key)}, "
             f"not {asked[key]}; give another --out"

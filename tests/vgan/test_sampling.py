@@ -102,7 +102,7 @@ def test_an_interrupted_folder_is_continued_to_the_same_bytes(runs, clips, tmp_p
 
 @pytest.mark.parametrize(
     ("change", "named"),
-    [({"n": 4}, "with n 3, not 4"), ({"seed": 8}, "with seed 7, not 8"),
+    [({"n": 2}, "with n 3, not 2"), ({"seed": 8}, "with seed 7, not 8"),
      ({"streams": False}, "with streams True, not False")],
 )  # fmt: skip
 def test_a_folder_of_other_parameters_is_refused_by_name(runs, clips, change, named):
@@ -110,6 +110,28 @@ def test_a_folder_of_other_parameters_is_refused_by_name(runs, clips, change, na
 
     with pytest.raises(UsageError, match=named):
         generate(runs["two-stream"], clips, **asked)
+
+
+def test_a_folder_grows_to_the_bytes_of_one_made_at_once_also_with_a_break(
+    runs, clips, tmp_path, monkeypatch
+):
+    out = tmp_path / "out"
+    shutil.copytree(clips, out)
+
+    def stops(path, *_):
+        raise DataError(f"{path}: cannot be written")
+
+    with monkeypatch.context() as full:
+        full.setattr("vgan.data.encoding.write_clip", stops)
+        with pytest.raises(DataError, match=r"beach/00003\.mp4"):
+            generate(runs["two-stream"], out, 4, 7, streams=True)
+    assert checksums(out) == checksums(clips)  # what was listed stays listed
+
+    generate(runs["two-stream"], out, 4, 7, streams=True)
+
+    at_once = generate(runs["two-stream"], tmp_path / "at-once", 4, 7, streams=True)
+    assert files_of(out) == files_of(at_once)
+    assert len(checksums(out)) == 4
 
 
 def test_a_folder_holds_several_categories_of_one_source(runs, clips, tmp_path):
