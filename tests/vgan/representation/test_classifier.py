@@ -12,7 +12,7 @@ from vgan.representation.classifier import (
     count_parameters,
     train_classifier,
 )
-from vgan.representation.linear import fit_logistic
+from vgan.representation.linear import PENALTIES, fit_logistic
 
 
 @pytest.fixture
@@ -124,10 +124,20 @@ def test_the_penalty_is_chosen_on_groups_left_out():
     fitted = fit_logistic(features, labels, np.repeat(np.arange(6), 20), classes=3, seed=0)
 
     assert (fitted.probabilities(features).argmax(axis=1) == labels).all()
-    assert fitted.model[-1].C in (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+    assert fitted.model[-1].C in PENALTIES
 
 
-def test_with_one_group_of_a_class_the_middle_penalty_is_taken():
+def test_few_features_may_choose_a_weaker_penalty_than_many_would():
+    # Classes in a row along one axis: those between are told apart by large weights only.
+    chance = np.random.default_rng(0)
+    labels = np.tile(np.arange(6), 20)
+    features = labels[:, None] + chance.normal(0, 0.1, (120, 1))
+    fitted = fit_logistic(features, labels, np.repeat(np.arange(6), 20), classes=6, seed=0)
+
+    assert fitted.model[-1].C == 10
+
+
+def test_with_one_group_of_a_class_the_usual_penalty_is_taken():
     # One film of each class, as at small shares: left out, its class is not known at all.
     chance = np.random.default_rng(0)
     labels = np.repeat(np.arange(6), 5)
@@ -136,7 +146,7 @@ def test_with_one_group_of_a_class_the_middle_penalty_is_taken():
     assert fitted.model[-1].C == 1e-3
 
 
-def test_where_a_fold_would_leave_out_a_whole_class_the_middle_penalty_is_taken():
+def test_where_a_fold_would_leave_out_a_whole_class_the_usual_penalty_is_taken():
     # The two small groups, all that class 2 has, go into one fold.
     chance = np.random.default_rng(0)
     groups = np.repeat(np.arange(4), [20, 20, 10, 10])
@@ -146,7 +156,7 @@ def test_where_a_fold_would_leave_out_a_whole_class_the_middle_penalty_is_taken(
     assert fitted.model[-1].C == 1e-3
 
 
-def test_of_penalties_that_do_equally_well_the_middle_one_is_taken():
+def test_of_penalties_that_do_equally_well_the_usual_one_is_taken():
     chance = np.random.default_rng(0)
     labels = np.tile(np.arange(3), 42)
     features = features_of(labels, chance, 50.0)  # so far apart that every penalty is right
