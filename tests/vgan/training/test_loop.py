@@ -279,6 +279,7 @@ def test_a_generator_that_shows_one_clip_for_every_code_is_reported_as_collapsed
             parameter.data.zero_()
         return metrics
 
+    monkeypatch.setattr("vgan.training.health.WARM_UP_STEPS", 0)
     at_step(monkeypatch, 4, flatten)
     run = train(tiny(), drawn, tmp_path / "run")
 
@@ -288,6 +289,7 @@ def test_a_generator_that_shows_one_clip_for_every_code_is_reported_as_collapsed
 
 def test_a_checkpoint_in_good_health_outlives_a_collapse(drawn, tiny, tmp_path, monkeypatch):
     monkeypatch.setattr("vgan.training.loop.diversity", lambda _: 0.0)
+    monkeypatch.setattr("vgan.training.health.WARM_UP_STEPS", 0)
     run = train(tiny(steps=8, checkpoint_every=1, sample_every=3), drawn, tmp_path / "run")
 
     # Sheets at 3, 6 and 8 are all alike: step 2 is the last before the first of them.
