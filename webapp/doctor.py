@@ -27,6 +27,7 @@ from evaluation.judgments import Answer, record_judgment
 from evaluation.schema import Assignment, Choice, Study
 from webapp import now, services
 from webapp.refusals import refuse
+from webapp.requests import read_body
 from webapp.showings import session_state
 from webapp.tickets import LOCAL_ENVIRONMENT, Ticket, sign_ticket
 
@@ -64,8 +65,7 @@ def seen() -> ResponseReturnValue:
 @blueprint.post("/rehearsal")
 def rehearsal() -> ResponseReturnValue:
     """Start a session, answer so many pairs, finish it if those were all, and undo everything."""
-    body = request.get_json(silent=True)
-    answers = body.get("answers") if isinstance(body, dict) else None
+    answers = read_body().get("answers")
     if type(answers) is not int or not 0 <= answers <= 1000:
         raise EvaluationError("answers: must be a whole number")
     try:

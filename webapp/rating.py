@@ -36,7 +36,7 @@ from evaluation.sessions.tokens import PageToken, read_token, sign_token
 from webapp import now, services
 from webapp.receipts import receipt
 from webapp.refusals import refusal, refuse, unavailable
-from webapp.requests import read_judgment, read_started, read_survey, text_field
+from webapp.requests import read_body, read_judgment, read_started, read_survey, text_field
 from webapp.settings import (
     consent_of,
     current_study,
@@ -84,7 +84,7 @@ def page() -> ResponseReturnValue:
 @blueprint.post("/api/open")
 def open_session() -> ResponseReturnValue:
     """Tell the page where its session stands; `new` when it has not been started."""
-    body = _body()
+    body = read_body()
     with services().database.read() as session:
         study = current_study(session)
         ticket = read_ticket(study.secret, text_field(body, "ticket", 2000))
@@ -117,7 +117,7 @@ def _check_may_start(session: Session, study: Study, ticket: Ticket, worker_id: 
 @blueprint.post("/api/start")
 def start() -> ResponseReturnValue:
     """Lease the session's trials, note the consent and the device; again returns what exists."""
-    started = read_started(_body())
+    started = read_started(read_body())
     with services().database.write() as session:
         study = current_study(session)
         consent = consent_of(study, page_wording(study, started.language))
@@ -178,7 +178,7 @@ def state() -> ResponseReturnValue:
 @blueprint.post("/api/judgment")
 def judge() -> ResponseReturnValue:
     """Record one answer and return where the session stands after it."""
-    position, answer = read_judgment(_body(), now())
+    position, answer = read_judgment(read_body(), now())
     study, token = _frozen_and_token()
     with services().database.write() as session:
         recorded = record_judgment_at(session, study, token.assignment, position, answer)
@@ -189,7 +189,7 @@ def judge() -> ResponseReturnValue:
 @blueprint.post("/api/finish")
 def finish() -> ResponseReturnValue:
     """Store the survey, close the session and return its completion code."""
-    body = _body()
+    body = read_body()
     with services().database.write() as session:
         study = current_study(session)
         # Locked, so that of two posts at once only one is the first and stores its survey.
@@ -203,16 +203,6 @@ def finish() -> ResponseReturnValue:
         if first and answers:
             assignment.survey = answers
         return {"stage": "done", "code": code, **_ending(session, study, assignment)}
-
-
-def _body() -> dict[str, Any]:
-    try:
-        body = request.get_json(silent=True)
-    except RecursionError:
-        raise EvaluationError("the request is nested too deeply") from None
-    if not isinstance(body, dict):
-        raise EvaluationError("the request is not a JSON object")
-    return body
 
 
 def _token(study: Study) -> PageToken:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from flask import request
+
 from evaluation.errors import EvaluationError
 from evaluation.exporting.reported import LARGEST
 from evaluation.schema import Choice
@@ -25,6 +27,21 @@ class Started:
     consent: str | None
     language: str
     device: dict[str, Any]
+
+
+def read_body() -> dict[str, Any]:
+    """Return the JSON object that the request brings.
+
+    Raises:
+        EvaluationError: it brings none, or one nested too deeply to read.
+    """
+    try:
+        body = request.get_json(silent=True)
+    except RecursionError:
+        raise EvaluationError("the request is nested too deeply") from None
+    if not isinstance(body, dict):
+        raise EvaluationError("the request is not a JSON object")
+    return body
 
 
 def text_field(body: dict[str, Any], key: str, longest: int) -> str:

@@ -1,18 +1,26 @@
-"""Ten thousand requests that no page would send: none breaks the application, none is stored."""
+"""Thousands of requests that no page would send: none breaks the application, none is stored."""
 
 import json
 import random
+import re
 import string
 import urllib.parse
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from flask import request, request_started
 from sqlalchemy import MetaData, create_engine, select
+from werkzeug.routing import Map
 
+from evaluation.database import find_study, open_database
+from evaluation.publishing.offers import study_key
 from evaluation.sessions.tokens import PageToken, sign_token
 
-PATHS = ("/api/open", "/api/start", "/api/state", "/api/judgment", "/api/finish")
-PAGES = ("/", "/local", "/rate", "/join/{}", "/media/{}", "/mturk", "/health", "/{}", "/static/{}")
+NOWHERE = "/<nowhere>"
+PARAMETERS = (
+    "ticket", "rater", "assignmentId", "hitId", "workerId", "turkSubmitTo", "PROLIFIC_PID",
+    "STUDY_ID", "SESSION_ID", "participant", "lang",
+)  # fmt: skip
 DEEP = json.loads('{"a":' + "[" * 900 + "]" * 900 + "}")
 ODD = (
     None, True, -1, 0, 10**40, 10**400, 0.5, 1e308, float("nan"), float("inf"), "", " ", "\x00",
@@ -51,12 +59,17 @@ class Attacker:
     """Makes requests; each has at least one thing wrong that must stop it.
 
     Args:
+        urls: every address of the application.
+        key: that a crowd's addresses carry.
         ticket: a good ticket of a rater who has not started.
         token: a good token of a session that was started.
     """
 
-    def __init__(self, ticket: str, token: str, seed: int) -> None:
-        self.ticket, self.token = ticket, token
+    def __init__(self, urls: Map, key: str, ticket: str, token: str, seed: int) -> None:
+        rules = list(urls.iter_rules())
+        self.pages = [rule.rule for rule in rules] + [NOWHERE]
+        self.posts = [rule.rule for rule in rules if "POST" in rule.methods]
+        self.key, self.ticket, self.token = key, ticket, token
         self.chance = random.Random(seed)
 
     def request(self) -> dict:
@@ -67,22 +80,28 @@ class Attacker:
     def _noise(self, longest: int = 40) -> str:
         return "".join(self.chance.choices(string.printable, k=self.chance.randrange(1, longest)))
 
+    def _address(self, rule: str) -> str:
+        """Return an address of the rule, its variables filled with noise or the crowd's key."""
+        return re.sub("<[^>]+>", lambda _: self._segment(), rule)
+
+    def _segment(self) -> str:
+        return urllib.parse.quote(self.chance.choice((self._noise(), self.key)), safe="")
+
     def _page(self) -> dict:
-        path = self.chance.choice(PAGES).format(urllib.parse.quote(self._noise(), safe=""))
-        key = self.chance.choice(("ticket", "rater", "assignmentId", "hitId", "lang"))
-        query = urllib.parse.urlencode({key: self._noise() + "!"})
+        path = self._address(self.chance.choice(self.pages))
+        query = {key: self._noise() + "!" for key in self.chance.sample(PARAMETERS, 3)}
         method = self.chance.choice(("GET", "HEAD", "PUT", "DELETE", "OPTIONS"))
-        return {"method": method, "path": path, "query_string": query}
+        return {"method": method, "path": path, "query_string": urllib.parse.urlencode(query)}
 
     def _raw_body(self) -> dict:
         noise = (self._noise(400).encode(), self.chance.randbytes(60))
         body = self.chance.choice((*noise, b"", b"{", b"[1]", b"null", b"[" * 9999))
         kind = self.chance.choice(("application/json", "text/plain", "multipart/form-data", ""))
-        request = {"method": "POST", "data": body, "content_type": kind}
-        if self.chance.random() < 0.5:
-            return request | {"path": self.chance.choice(PATHS[:4])}
-        headers = {"Authorization": f"Bearer {self.token}"}
-        return request | {"path": self.chance.choice(PATHS), "headers": headers}
+        path = self._address(self.chance.choice(self.posts))
+        headers = self.chance.choice(({}, {"Authorization": f"Bearer {self.token}"}))
+        return {
+            "method": "POST", "path": path, "data": body, "content_type": kind, "headers": headers,
+        }  # fmt: skip
 
     def _wrong_token(self) -> dict:
         token = self.chance.choice((spoilt(self.chance, self.token), self._noise().strip(), ""))
@@ -132,7 +151,7 @@ class Attacker:
 @pytest.fixture
 def attacked(make_client, rating_study):
     """An application with one session under way, and what an attacker knows of it."""
-    client = make_client(rating_study.Recipe(trials=3, raters=3))
+    client = make_client(rating_study.Recipe(trials=3, raters=3), dashboard_token="t" * 32)
 
     def ticket_of(rater):
         location = client.get(f"/local?rater={rater}").headers["Location"]
@@ -140,26 +159,38 @@ def attacked(make_client, rating_study):
 
     device = {"screen": [1920, 1080]}
     started = client.post("/api/start", json={"ticket": ticket_of("ann"), "device": device}).json
-    return client, Attacker(ticket_of("bob"), started["token"], seed=20161205)
+    database = open_database(client.built.url)
+    with database.read() as session:
+        key = study_key(find_study(session, None))
+    database.close()
+    urls = client.application.url_map
+    return client, Attacker(urls, key, ticket_of("bob"), started["token"], seed=20161205)
 
 
 @pytest.mark.slow
-def test_ten_thousand_malformed_requests_break_nothing_and_store_nothing(attacked):
+def test_malformed_requests_to_every_address_break_nothing_and_store_nothing(attacked):
     client, attacker = attacked
+    reached = set()
     # An error inside a view must become a response, as it would for a stranger.
     client.application.testing = False
     client.application.config["PROPAGATE_EXCEPTIONS"] = False
     before = dump(client.built.url)
     answers: dict[int, int] = {}
-    for _ in range(10_000):
-        request = attacker.request()
-        status = client.open(**request).status_code
-        answers[status] = answers.get(status, 0) + 1
-        assert status < 500, request
+
+    def note(*_, **__):
+        reached.add(str(request.url_rule))
+
+    with request_started.connected_to(note, client.application):
+        for _ in range(2500):
+            asked = attacker.request()
+            status = client.open(**asked).status_code
+            answers[status] = answers.get(status, 0) + 1
+            assert status < 500, asked
 
     assert dump(client.built.url) == before
-    assert answers.get(400, 0) > 1000
-    assert answers.get(401, 0) > 1000
+    assert answers.get(400, 0) > 250
+    assert answers.get(401, 0) > 250
+    assert reached == {"None", *map(str, client.application.url_map.iter_rules())}
 
 
 def test_the_same_requests_put_right_are_stored(attacked):
