@@ -74,6 +74,8 @@ def report(
     """
     table = build_table(judgments, rules)
     kept, _ = exclude(judgments, rules)
+    # First: a folder that cannot be written is known before anything is drawn.
+    write_r(kept, out / "r")
     preferences = table_preferences(kept)
     ranking, no_ranking = _ranking(preferences)
     found = sensitivity(judgments, rules)
@@ -118,7 +120,6 @@ def report(
         write_atomic(out / "figures" / f"{name}.svg", svgs[name].encode())
         write_atomic(out / "figures" / f"{name}.pdf", figures.to_pdf(made))
     _write_tables(out, table, grids, paper=paper)
-    write_r(kept, out / "r")
     write_atomic(out / "report.html", page.encode())
     return out / "report.html"
 

@@ -1,11 +1,15 @@
 """`make bench`: the registry fits the scripts, and a benchmark that fails is not overlooked."""
 
+import argparse
 import importlib
+import io
 import json
 import os
 import re
+import runpy
 import subprocess
 import sys
+from contextlib import contextmanager, redirect_stdout
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,15 +28,23 @@ SCRIPTS = sorted(
 )
 
 
+@contextmanager
+def beside_the_scripts():
+    """Let a script import those beside it, which are forgotten afterwards."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "path", [str(FOLDER), *sys.path])
+        before = set(sys.modules)
+        yield patch
+        beside = {path.stem for path in FOLDER.glob("*.py")}
+        for name in beside & (set(sys.modules) - before):
+            del sys.modules[name]
+
+
 @pytest.fixture
-def script(monkeypatch):
+def script():
     """Import a benchmark as a module, for one test."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    before = set(sys.modules)
-    yield importlib.import_module
-    beside = {path.stem for path in FOLDER.glob("*.py")}
-    for name in beside & (set(sys.modules) - before):
-        del sys.modules[name]
+    with beside_the_scripts():
+        yield importlib.import_module
 
 
 @pytest.fixture
@@ -40,46 +52,31 @@ def run_all(script):
     return script("run_all")
 
 
-# One process for all: each would import torch anew, which takes longer than its help.
-ASK = """
-import argparse, contextlib, io, json, runpy, sys, traceback
-parse = argparse.ArgumentParser.parse_args
-def only_parse(*arguments):
-    parse(*arguments)
-    sys.exit()
-argparse.ArgumentParser.parse_args = only_parse
-def ask(command):
-    sys.argv = command
-    with contextlib.redirect_stdout(io.StringIO()) as said:
+# Here, rather than in a process of its own, which would import torch anew.
+def asked(command):
+    """What a script prints while it reads its arguments, and what went wrong."""
+    parse = argparse.ArgumentParser.parse_args
+
+    def only_parse(*arguments):
+        parse(*arguments)
+        sys.exit()
+
+    with beside_the_scripts() as patch, redirect_stdout(io.StringIO()) as said:
+        patch.chdir(FOLDER.parent)
+        patch.setattr(os, "environ", dict(os.environ))  # some set how many threads there are
+        patch.setattr(sys, "argv", command)
+        patch.setattr(argparse.ArgumentParser, "parse_args", only_parse)
         try:
             runpy.run_path(command[0], run_name="__main__")
         except SystemExit as ended:
             return said.getvalue(), str(ended.code or "")
-        except BaseException:
-            return said.getvalue(), traceback.format_exc()
     return said.getvalue(), "ran on after its arguments"
-print(json.dumps([ask(command) for command in json.loads(sys.argv[1])]))
-"""
-
-
-def asked(commands):
-    """What each script prints while it reads its arguments, and what went wrong."""
-    done = subprocess.run(
-        [sys.executable, "-c", ASK, json.dumps(commands)],
-        cwd=FOLDER.parent,
-        env={**os.environ, "PYTHONPATH": str(FOLDER)},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
 
 
 @pytest.fixture(scope="module")
 def helps():
     """What each benchmark answers to --help, and what went wrong."""
-    answers = asked([[str(FOLDER / f"{name}.py"), "--help"] for name in SCRIPTS])
-    return dict(zip(SCRIPTS, answers, strict=True))
+    return {name: asked([str(FOLDER / f"{name}.py"), "--help"]) for name in SCRIPTS}
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -279,7 +276,8 @@ def test_every_gpu_check_has_arguments_that_its_program_takes(all_gpu_checks):
         cli.get_command(context, name).make_context(name, rest, parent=context)
 
     assert len(scripts) > 12
-    for script, (_, wrong) in zip(scripts, asked(scripts), strict=True):
+    for script in scripts:
+        _, wrong = asked(script)
         assert wrong == "", script
 
 

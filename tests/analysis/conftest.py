@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from sqlalchemy.orm import Session
 
+from analysis import figures
 from evaluation import schema as s
 from evaluation.database import create_database
 
@@ -120,6 +121,12 @@ def write_judgments(tmp_path: Path) -> Callable[[pd.DataFrame], Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def no_pdf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the figures' PDFs empty, which take half of a report's time."""
+    monkeypatch.setattr(figures, "to_pdf", lambda _: b"")
 
 
 @pytest.fixture

@@ -416,6 +416,7 @@ def test_import_takes_loops_for_the_rule_too_fast(run, tmp_path):
 
 
 @pytest.mark.filterwarnings("error")
+@pytest.mark.usefixtures("no_pdf")
 def test_an_imported_study_has_a_table_and_a_report(run, tmp_path):
     out_file = tmp_path / "judgments.csv"
     table = pairwise_table(

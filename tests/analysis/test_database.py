@@ -46,6 +46,7 @@ def test_missing_database_and_unknown_study_are_clear(recorded, tmp_path):
         load_judgments(db=recorded(), study="other")
 
 
+@pytest.mark.usefixtures("no_pdf")
 def test_report_from_a_database_shows_example_pairs(recorded, tmp_path):
     url = recorded()
     for i in range(12):

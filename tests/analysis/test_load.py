@@ -195,14 +195,13 @@ def test_what_a_study_declares_follows_its_judgments_uncopied(judgments_text, wr
     assert declared_of(frame[frame["counted"]].copy()) is declared_of(frame)
 
 
-@pytest.mark.slow
-def test_a_million_rows_are_checked_in_seconds(judgments_text):
+def test_two_hundred_thousand_rows_are_checked_in_seconds(judgments_text):
     small = judgments_text(per_cell=417)
-    frame = pd.concat([small] * 100, ignore_index=True)
+    frame = pd.concat([small] * 20, ignore_index=True)
     frame["trial"] = [f"t{i}" for i in range(len(frame))]
     start = time.process_time()
 
     checked = check_judgments(frame)
 
-    assert len(checked) > 1_000_000
-    assert time.process_time() - start < 30
+    assert len(checked) > 200_000
+    assert time.process_time() - start < 6

@@ -6,19 +6,18 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from analysis import figures
 from analysis.examples import clips_in
 from analysis.exclusions import parse_rules
-from analysis.figures import leaderboard
 from analysis.load import check_judgments, load_judgments
 from analysis.names import Names
 from analysis.preference import table_preferences
 from analysis.quality import funnel_steps, quality
 from analysis.ranking import rank
-from analysis.report import main, ranking_rows, report
+from analysis.report import _facts, main, ranking_rows, report
 from analysis.rexport import long_table, write_r
+from analysis.table import build_table
 from evaluation.cli import main as vgan_eval
-
-FIGURES = ("side_bias", "response_times")
 
 
 @pytest.fixture
@@ -63,11 +62,11 @@ def test_the_page_stands_alone_and_its_folder_is_complete(written):
 
 
 def test_figures_are_well_formed_and_hold_their_words(written):
-    figures = written.parent / "figures"
-    words = "".join(ET.parse(figures / "forest.svg").getroot().itertext())
+    folder = written.parent / "figures"
+    words = "".join(ET.parse(folder / "forest.svg").getroot().itertext())
 
     assert "VGAN Two Stream over Autoencoder" in words
-    assert (figures / "forest.pdf").read_bytes().startswith(b"%PDF")
+    assert (folder / "forest.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_methods_give_the_numbers(written):
@@ -87,6 +86,7 @@ def announcements(written):
     yield from (p.read_text() for p in (written.parent / "figures").glob("*.svg"))
 
 
+@pytest.mark.usefixtures("no_pdf")
 def test_simulated_raters_are_announced_in_page_figures_and_tables(
     written, judgments_text, write_judgments, tmp_path, capsys
 ):
@@ -107,6 +107,7 @@ def test_equal_data_give_equal_bytes(written, write_report):
         assert path.read_bytes() == (again.parent / path.relative_to(written.parent)).read_bytes()
 
 
+@pytest.mark.usefixtures("no_pdf")
 def test_without_a_finite_ranking_the_page_says_why(judgments_text, write_judgments, tmp_path):
     frame = judgments_text({("x", "y"): 0.5}, per_cell=12, categories=("all",))
     frame["choice"] = np.where(frame["left_source"] == "x", "left", "right")
@@ -116,6 +117,7 @@ def test_without_a_finite_ranking_the_page_says_why(judgments_text, write_judgme
     assert "No ranking: no finite strengths" in page
 
 
+@pytest.mark.usefixtures("no_pdf")
 def test_one_rater_gets_a_report_too(loaded, tmp_path):
     page = report(loaded(per_cell=20, workers=1), tmp_path).read_text()
 
@@ -132,7 +134,7 @@ def test_the_leaderboard_marks_one_rater_and_gives_a_few_no_intervals(
     frame = judgments_text({("x", "y"): 0.6, ("y", "z"): 0.6}, per_cell=20, workers=workers)
     ranking = rank(table_preferences(check_judgments(frame)))
     heads, rows = ranking_rows(ranking, Names(), one_look=False)
-    axes = leaderboard(ranking, Names(), simulated=False).axes[0]
+    axes = figures.leaderboard(ranking, Names(), simulated=False).axes[0]
 
     assert heads[2] == header
     assert all(bounds in row[2] for row in rows)
@@ -174,27 +176,23 @@ def test_judgments_that_do_not_count_change_neither_funnel_nor_sentences(judgmen
     assert quality(everything) == quality(plain)
 
 
-def test_judgments_that_do_not_count_are_in_no_date_crowd_or_figure(judgments_text, tmp_path):
+def test_judgments_that_do_not_count_are_in_no_date_crowd_or_figure(
+    judgments_text, write_judgments
+):
     frame = judgments_text({("x", "y"): 0.6}, per_cell=40, categories=("all",))
     late = frame.iloc[:20].assign(
         counted="false", assignment="late", worker="only-late", crowd="elsewhere", rt_ms="90000",
         answered_at="2031-01-01T00:00:00Z",
     )  # fmt: skip
-    pages = []
-    for name, rows in (("plain", [frame]), ("all", [frame, late])):
-        (tmp_path / name).mkdir()
-        path = tmp_path / name / "judgments.csv"
-        pd.concat(rows).to_csv(path, index=False)
-        report(load_judgments(file=path), tmp_path / name)
-        pages.append((tmp_path / name / "report.html").read_text())
     plain, everything = (
-        [(tmp_path / name / "figures" / f"{figure}.svg").read_text() for figure in FIGURES]
-        for name in ("plain", "all")
+        load_judgments(file=write_judgments(rows)) for rows in (frame, pd.concat([frame, late]))
     )
+    facts = _facts(everything, build_table(everything, ()))
 
-    assert "2026-01-01 to 2026-01-01" in pages[1]
-    assert "elsewhere" not in pages[1]
-    assert everything == plain
+    assert "2026-01-01 to 2026-01-01" in facts
+    assert facts == _facts(plain, build_table(plain, ()))
+    for draw in (figures.side_bias, figures.response_times):
+        assert figures.to_svg(draw(everything, False)) == figures.to_svg(draw(plain, False))
 
 
 def test_gold_repeats_and_identical_pairs_are_summed_up(judgments_text):
@@ -266,6 +264,7 @@ def test_a_source_may_be_a_link_to_another_folder(tmp_path):
     assert find(str(tmp_path / "elsewhere" / "1.mp4")) is None
 
 
+@pytest.mark.usefixtures("no_pdf")
 def test_clips_that_are_missing_are_said(judgments_text, write_judgments, tmp_path):
     path = write_judgments(judgments_text({("x", "y"): 0.6}, per_cell=20, categories=("all",)))
     (tmp_path / "clips").mkdir()

@@ -109,6 +109,7 @@ def test_a_survey_that_is_no_object_names_its_line():
         survey_answers(sessions(survey=["", "[1]", "", ""]))
 
 
+@pytest.mark.usefixtures("no_pdf")
 def test_sessions_beside_the_judgments_are_in_the_report(judgments_text, write_judgments, tmp_path):
     path = write_judgments(judgments_text(per_cell=10))
     assert read_sessions(None, path, "paper") is None

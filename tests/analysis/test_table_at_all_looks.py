@@ -163,6 +163,7 @@ def test_every_format_prints_it(judged, form):
         assert "hold at all looks together" in result.stdout
 
 
+@pytest.mark.usefixtures("no_pdf")
 def test_the_report_prints_it(judged, tmp_path):
     arguments = ["--judgments", str(judged()), "--out", str(tmp_path / "report")]
     result = CliRunner().invoke(report_main, arguments, catch_exceptions=False)

@@ -117,13 +117,13 @@ def _looping(database_url, running, rating_study, study_template, tmp_path, monk
 
 @pytest.fixture
 def loop(start_loop, database_url) -> Loop:
-    """The whole, on each database in turn."""
+    """The whole, on the database of the test."""
     return start_loop(database_url)
 
 
 @pytest.fixture
 def published(start_loop, tmp_path) -> Loop:
-    """The whole on SQLite, with its HIT published: the page is the same on every database."""
+    """The whole on SQLite, with its HIT published."""
     found = start_loop(f"sqlite:///{tmp_path / 'study.db'}")
     found.command("publish-hits", "--url", found.pages, "--yes")
     return found
@@ -168,6 +168,9 @@ def _last_answer(task, name: str) -> None:
     task.locator(f"button.answer[data-choice={name}]").click()
 
 
+# On SQLite, browsers do the sessions below, and the commands have tests of their own.
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_from_publishing_to_table_1(page: Page, loop: Loop, errors, tmp_path: Path, capsys) -> None:
     loop.command("publish-hits", "--url", loop.pages, "--yes")
     assert "In all 0.60 USD" in capsys.readouterr().out  # two sessions of 25 cents and a fee of 5
