@@ -40,8 +40,6 @@ from evaluation.study import Study
 from evaluation.threads import Progress, silent
 from vgan.data.manifest import sha256_of
 
-Prepare = Callable[[Session, schema.Study, Any, MediaStore, Progress], None]
-
 
 @dataclass(frozen=True)
 class InitReport:
@@ -211,8 +209,6 @@ def init_study(
     store: MediaStore,
     assets: Path,
     progress: Progress = silent,
-    *,
-    prepare: Prepare | None = None,
 ) -> InitReport:
     """Import, freeze and plan a study; the same file again changes nothing.
 
@@ -222,8 +218,6 @@ def init_study(
         store: where the encoded clips go.
         assets: a folder for files made for the study (spoilt gold clips); it must stay.
         progress: called with the stage, how many are done, and of how many.
-        prepare: puts the stimuli into the store; `stimuli.prepare_stimuli` unless a test gives its
-            own, without encoding anything.
 
     Raises:
         ClipError: a folder or clip cannot be used.
@@ -272,13 +266,8 @@ def init_study(
     check_display(study, imported)  # here, as the pools are made of the same clips
     pools = make_pools(study, imported, assets, progress)
     rows = StudyRows(study, imported.clips, pools.gold, plan, pools.pairs)
-    if prepare is None:
-        from evaluation.stimuli import prepare_stimuli
-
-        prepare = prepare_stimuli
-        rows.encode(store.scratch(), progress)
-    media = store, prepare, progress
-    action = _write(db, study, rows, (design, digest, settings), media, update)
+    rows.encode(store.scratch(), progress)
+    action = _write(db, study, rows, (design, digest, settings), (store, progress), update)
     for folder in (assets, store.scratch()):
         remove_stale_parts(folder)
     return replace(report, action=action)
@@ -289,15 +278,16 @@ def _write(
     study: Study,
     rows: StudyRows,
     frozen: tuple[dict[str, Any], str, dict[str, Any]],
-    media: tuple[MediaStore, Prepare, Progress],
+    media: tuple[MediaStore, Progress],
     update: Callable[[Session], str],
 ) -> str:
     """Write the whole study in one transaction, over an unseen plan if there is one.
 
     Where another program has written the same design meanwhile, `update` does what is left.
     """
+    from evaluation.stimuli import prepare_stimuli
+
     design, digest, settings = frozen
-    store, prepare, progress = media
     with db.write() as session:
         lock_name(session, study.name)
         row = _existing(session, study.name)
@@ -319,6 +309,6 @@ def _write(
         rows.add(session, row, datetime.now(UTC))
         session.flush()
         order_trials(session, row)  # once here, rather than in the first worker's start
-        prepare(session, row, study.display, store, progress)
+        prepare_stimuli(session, row, study.display, *media)
         _log(session, row, "init", {"design_hash": digest, "trials": rows.n_trials})
     return action

@@ -9,7 +9,6 @@ are stopped.
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import func, select, update
@@ -18,7 +17,6 @@ from sqlalchemy.orm import Session
 from evaluation import schema
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
-from evaluation.freeze import Prepare
 from evaluation.plan import CellSteps, Clips, Plan, PlannedClip, plan_more
 from evaluation.planning.plan_rows import insert_rows
 from evaluation.planning.progress import study_progress
@@ -108,7 +106,6 @@ def top_up(
     now: datetime,
     *,
     progress: Progress = silent,
-    prepare: Prepare | None = None,
 ) -> TopUp:
     """Plan the trials that are lacking as one more batch, and stop the rows that are done.
 
@@ -119,18 +116,14 @@ def top_up(
         store: where the clips of new pairs go.
         now: aware.
         progress: called with the stage, how many are done, and of how many.
-        prepare: puts the stimuli into the store; `stimuli.prepare_stimuli` unless a test gives its
-            own.
 
     Raises:
         UsageError: a cell is not one of the study's.
         ClipError: a clip cannot be decoded or has changed since it was imported.
     """
-    if prepare is None:
-        from evaluation.stimuli import prepare_stimuli
+    from evaluation.stimuli import prepare_stimuli
 
-        need, stored = _store_ahead(db, study_name, need, store, progress)
-        prepare = partial(prepare_stimuli, stored=stored)
+    need, stored = _store_ahead(db, study_name, need, store, progress)
     with db.write() as session:
         study = find_study(session, study_name)
         lock_study(session, study)
@@ -138,7 +131,8 @@ def top_up(
         number = _write(session, study, need, now)
         if number is None:
             return found
-        prepare(session, study, Display(**study.design["display"]), store, progress)
+        display = Display(**study.design["display"])
+        prepare_stimuli(session, study, display, store, progress, stored=stored)
         order_trials(session, study)
         return replace(found, batch=number)
 

@@ -30,6 +30,7 @@ from evaluation.planning.gold import spoil
 from evaluation.schema import Environment, PlanBatch, Side, Trial, TrialKind
 from evaluation.storage import LocalStore
 from evaluation.study import Source, load_study
+from freezing import without_media
 from vgan.data.manifest import read_manifest, write_manifest
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -43,7 +44,8 @@ def _init(database, path, **kwargs):
 
 def _init_rows(database, path):
     """Init without encoding anything: only the rows are looked at."""
-    return _init(database, path, prepare=lambda *args: None)
+    with without_media():
+        return _init(database, path)
 
 
 def _start(database, worker="w1"):
@@ -330,7 +332,8 @@ def test_spoilt_clips_are_found_from_any_folder(sqlite_database, study_toml, tmp
     path = study_toml()
     monkeypatch.chdir(tmp_path)
     store = LocalStore(tmp_path / "media")
-    init_study(sqlite_database, load_study(path), store, Path("assets"), prepare=lambda *args: None)
+    with without_media():
+        init_study(sqlite_database, load_study(path), store, Path("assets"))
 
     places = _paths(sqlite_database)
     assert all(place.is_absolute() for place in places.values())
@@ -385,8 +388,8 @@ def test_of_two_inits_at_once_the_second_finds_the_study(database, study_toml, m
         return pools
 
     monkeypatch.setattr(freeze, "make_pools", together)
-    with ThreadPoolExecutor(2) as pool:
-        reports = list(pool.map(lambda _: _init_rows(database, path), range(2)))
+    with without_media(), ThreadPoolExecutor(2) as pool:
+        reports = list(pool.map(lambda _: _init(database, path), range(2)))
 
     assert sorted(report.action for report in reports) == ["created", "unchanged"]
     with database.read() as session:
@@ -401,12 +404,13 @@ def test_two_studies_share_a_database(sqlite_database, study_toml):
         assert session.scalar(select(func.count()).select_from(schema.Study)) == 2
 
 
-def test_a_failure_half_way_leaves_nothing_in_the_database(database, study_toml):
+def test_a_failure_half_way_leaves_nothing_in_the_database(database, study_toml, monkeypatch):
     def full_disk(*args):
         raise EvaluationError("the disk is full")
 
+    monkeypatch.setattr(LocalStore, "put", full_disk)
     with pytest.raises(EvaluationError, match="the disk is full"):
-        _init(database, study_toml(), prepare=full_disk)
+        _init(database, study_toml())
     assert set(_counts(database).values()) == {0}
 
 

@@ -9,7 +9,7 @@ from threading import Lock
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from evaluation import schema, stimuli
+from evaluation import schema, stimuli, topup
 from evaluation.allocation import has_free_trial, return_session
 from evaluation.database import open_database
 from evaluation.errors import NothingLeft, UsageError
@@ -198,7 +198,7 @@ def test_clips_are_stored_while_others_can_write_and_asked_for_no_more_then(
     assert not list(store.scratch().glob("*"))
 
 
-def test_a_crash_on_the_way_leaves_nothing_behind(initialised_study):
+def test_a_crash_on_the_way_leaves_nothing_behind(initialised_study, monkeypatch):
     database, store, *_ = initialised_study
     wanted = need({(OURS_REAL, "golf"): 12}, stop=[OURS_THEIRS])
 
@@ -207,8 +207,10 @@ def test_a_crash_on_the_way_leaves_nothing_behind(initialised_study):
 
     with database.read() as unit:
         before = rows_of(unit)
-    with pytest.raises(KeyboardInterrupt):
-        top_up(database, None, wanted, store, NOW, prepare=crash)
+    with monkeypatch.context() as patch:
+        patch.setattr(topup, "order_trials", crash)  # after all else was written
+        with pytest.raises(KeyboardInterrupt):
+            top_up(database, None, wanted, store, NOW)
 
     with database.read() as unit:
         assert rows_of(unit) == before

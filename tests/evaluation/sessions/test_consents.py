@@ -11,6 +11,7 @@ from evaluation.schema import Consent, Study
 from evaluation.sessions.consents import note_consent, text_digest
 from evaluation.storage import LocalStore
 from evaluation.study import load_study
+from freezing import without_media
 
 START = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
 
@@ -22,9 +23,8 @@ def init(sqlite_database, study_toml, tmp_path):
     def run(extra):
         path = study_toml(extra=extra)
         store = LocalStore(tmp_path / "media")
-        return init_study(
-            sqlite_database, load_study(path), store, tmp_path / "assets", prepare=lambda *_: None
-        ).action
+        with without_media():
+            return init_study(sqlite_database, load_study(path), store, tmp_path / "assets").action
 
     return run
 
