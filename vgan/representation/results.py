@@ -1,13 +1,12 @@
 """What was measured, one line of `results.jsonl` for each task, added as soon as it is done."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from vgan.data.files import WriteError
+from vgan.data.journal import Journal
 from vgan.errors import DataError, UsageError
 
 NAME = "results.jsonl"
@@ -68,13 +67,15 @@ class Results:
 
     Raises:
         DataError: the file is damaged.
+        WriteError: half a line, which a killed run left, cannot be cut off.
         UsageError: it holds results of other videos, labels or splits.
     """
 
     def __init__(self, folder: Path, data: str) -> None:
         self.path = folder / NAME
         self.data = data
-        self.records = {record.key: record for record in read_results(self.path)}
+        self._journal = Journal(self.path)
+        self.records = {record.key: record for record in read_records(self._journal)}
         other = next((r for r in self.records.values() if r.data != data), None)
         if other is not None:
             raise UsageError(
@@ -110,47 +111,21 @@ class Results:
         Raises:
             WriteError: the disk is full or the folder cannot be written.
         """
-        line = (json.dumps(asdict(record), allow_nan=False) + "\n").encode()
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            _mend(self.path)
-            with self.path.open("ab") as file:
-                file.write(line)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise WriteError(f"{self.path}: cannot be written ({error.strerror})") from None
+        self._journal.add([asdict(record)])
         self.records[record.key] = record
 
 
-def _mend(path: Path) -> None:
-    """Cut off what a killed process left of a line."""
-    if not path.exists():
-        return
-    data = path.read_bytes()
-    if data and not data.endswith(b"\n"):
-        with path.open("r+b") as file:
-            file.truncate(data.rfind(b"\n") + 1)
-
-
-def read_results(path: Path) -> list[Record]:
-    """Read a results file; none is an empty one, and an unfinished last line is left out.
+def read_records(journal: Journal) -> list[Record]:
+    """Return the records that a results file held when it was opened.
 
     Raises:
         DataError: a line is not a record; the message names it.
     """
-    if not path.is_file():
-        return []
-    text = path.read_text(encoding="utf-8")
-    lines = text.splitlines()
-    if text and not text.endswith("\n"):
-        lines.pop()
     names = {field.name for field in fields(Record)}
     records = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(journal.lines, 1):
         try:
-            raw = json.loads(line)
-            records.append(Record(**{name: raw[name] for name in names}))
-        except (ValueError, KeyError, TypeError) as error:
-            raise DataError(f"{path}:{number}: not a result ({error})") from None
+            records.append(Record(**{name: line[name] for name in names}))
+        except KeyError as error:
+            raise DataError(f"{journal.path}:{number}: not a result ({error})") from None
     return records

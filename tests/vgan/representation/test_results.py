@@ -3,8 +3,9 @@ from dataclasses import replace
 
 import pytest
 
+from vgan.data.journal import Journal
 from vgan.errors import DataError, UsageError
-from vgan.representation.results import Record, Results, read_results
+from vgan.representation.results import Record, Results, read_records
 
 RECORD = Record(
     method="stip",
@@ -29,7 +30,7 @@ RECORD = Record(
 def test_what_is_added_is_read_back(tmp_path):
     Results(tmp_path, "abc").add(RECORD)
 
-    assert read_results(tmp_path / "results.jsonl") == [RECORD]
+    assert read_records(Journal(tmp_path / "results.jsonl")) == [RECORD]
     assert Results(tmp_path, "abc").done("stip", "1", 1.0, 0, {"words": 4}) == RECORD
 
 
@@ -41,7 +42,7 @@ def test_a_line_that_a_killed_process_left_is_cut_off(tmp_path):
     again = Results(tmp_path, "abc")
     again.add(replace(RECORD, split="2"))
 
-    assert [record.split for record in read_results(results.path)] == ["1", "2"]
+    assert [record.split for record in read_records(Journal(results.path))] == ["1", "2"]
 
 
 def test_a_task_not_done_has_no_record(tmp_path):
@@ -67,4 +68,4 @@ def test_a_damaged_line_is_named(tmp_path):
     path.write_text(json.dumps({"method": "stip"}) + "\n")
 
     with pytest.raises(DataError, match=r"results\.jsonl:1: not a result"):
-        read_results(path)
+        read_records(Journal(path))

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from vgan.cli import main
+from vgan.data.journal import Journal
 from vgan.errors import CheckpointError, UsageError
 from vgan.models.discriminator import Discriminator
 from vgan.models.resnet import ResNet
@@ -13,7 +14,7 @@ from vgan.representation import rows
 from vgan.representation.classifier import Schedule
 from vgan.representation.frame_methods import Pretraining
 from vgan.representation.pretrained import load_discriminator
-from vgan.representation.results import read_results
+from vgan.representation.results import read_records
 from vgan.representation.stip import BagOfWords
 from vgan.representation.vgan_methods import layer4_features
 
@@ -58,7 +59,7 @@ def test_every_method_writes_a_result_and_a_second_run_has_nothing_to_do(
     more = ["all", "--run", str(paper_run), "--imagenet", str(weights)]
 
     assert represent(action_folder, tmp_path / "out", *more) == 0
-    found = read_results(tmp_path / "out" / "results.jsonl")
+    found = read_records(Journal(tmp_path / "out" / "results.jsonl"))
     assert [record.method for record in found] == list(rows.METHODS)
     assert all(record.test_videos == 4 for record in found)
     by_name = {record.method: record for record in found}
@@ -74,7 +75,7 @@ def test_shares_and_folds_are_tasks_of_their_own(action_folder, tmp_path, second
     more = ["stip", "--folds", "2", "--fraction", "0.5", "--fraction", "1", "--seed", "3"]
 
     assert represent(action_folder, tmp_path, *more) == 0
-    found = read_results(tmp_path / "results.jsonl")
+    found = read_records(Journal(tmp_path / "results.jsonl"))
     assert [(r.split, r.fraction, r.train_videos) for r in found] == [
         ("fold-1", 0.5, 2), ("fold-1", 1.0, 4), ("fold-2", 0.5, 2), ("fold-2", 1.0, 4),
     ]  # fmt: skip
@@ -99,7 +100,7 @@ def test_a_vgan_is_trained_where_only_unlabelled_clips_are_given(
 
     assert represent(action_folder, tmp_path, *more) == 0
     assert (tmp_path / "vgan" / "config.json").is_file()
-    (record,) = read_results(tmp_path / "results.jsonl")
+    (record,) = read_records(Journal(tmp_path / "results.jsonl"))
     assert record.settings["weights"] == load_discriminator(tmp_path / "vgan").sha256
 
 
