@@ -11,8 +11,8 @@ from PIL import Image
 
 from analysis.names import Names
 from analysis.preference import comparisons_in
-from evaluation.clips import read_frames
 from evaluation.errors import EvaluationError
+from evaluation.media.frames import read_frames
 
 LARGEST_SIDE = 192  # pixels; larger clips are shrunk for the page
 MOST_FRAMES = 48

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.clips import write_frames
+from evaluation.media.frames import write_frames
 
 TRIALS = 30  # a session's; long enough that nobody finishes within a minute
 CLIPS = 60  # of each source

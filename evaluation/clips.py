@@ -17,8 +17,6 @@ from evaluation.media.frames import (
     ClipInfo,
     check_name,
     clip_info,
-    read_frames,
-    write_frames,
 )
 from evaluation.study import RESERVED, Source
 from evaluation.study_file.tables import SLUG_RULE
@@ -31,8 +29,6 @@ from vgan.data.manifest import (
     sha256_of,
     unfinished,
 )
-
-__all__ = ["clip_name", "import_source", "list_source", "read_frames", "write_frames"]
 
 ONE_CATEGORY = "all"
 _LONGEST_NAME = 400  # of a clip id, in the database

@@ -34,11 +34,11 @@ from evaluation.publishing.growing import (
 )
 from evaluation.publishing.offers import (
     Publication,
+    check_publishable,
     make_offer,
     plan_publication,
     study_key,
 )
-from evaluation.publishing.offers import check_publishable as check_publishable
 from evaluation.publishing.places import (
     Extension,
     extendable,
@@ -94,7 +94,7 @@ def publish(
     with db.write() as session:
         study = find_study(session, study_name)
         check_publishable(session, study, crowd.name, crowd.environment)
-    close_returned(db, study_name, crowd, now)
+    close_returned(db, study_name, crowd)
     expire_again(db, study_name, crowd, now)
     unbooked = unbooked_places(db, study_name, crowd, now())
     with db.write() as session:

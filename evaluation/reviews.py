@@ -122,15 +122,15 @@ def review(
         plan, due = _planned(session, study, crowd, hits, collected, policy)
     if not confirm(plan):
         return plan
-    if close_returned(db, study_name, crowd, now):
+    if close_returned(db, study_name, crowd):
         with db.read() as session:
             unlisted = _unlisted(session, study, crowd, [theirs for _, theirs in collected])
         plan = replace(plan, unlisted=unlisted)
     for one in due:
         _settle(db, study.id, crowd, one, now)
     expire_again(db, study_name, crowd, now)
-    for hit_id, theirs in collected:
-        _bar(db, study.id, crowd, hit_id, theirs)
+    for _, theirs in collected:
+        _bar(db, study.id, crowd, theirs)
     if not isinstance(crowd, Growing):  # there, who ran out of time may still be paid by hand
         _note_all_listed(db, hits, asked)
     return plan
@@ -228,9 +228,7 @@ def _settle(db: Database, study_id: int, crowd: Crowd, due: Due, now: Clock) -> 
         tick_off(session, session.get_one(Review, review_id), now())
 
 
-def _bar(
-    db: Database, study_id: int, crowd: Crowd, hit_id: int, theirs: PlatformAssignment
-) -> None:
+def _bar(db: Database, study_id: int, crowd: Crowd, theirs: PlatformAssignment) -> None:
     """Bar a worker who has had all their sessions from the study's next HITs, once."""
     with db.read() as session:
         study = session.get_one(schema.Study, study_id)

@@ -17,7 +17,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
 from evaluation import schema
-from evaluation.clips import read_frames
 from evaluation.errors import ClipError
 from evaluation.files import part_of, write_atomic
 from evaluation.media import encoding
@@ -28,6 +27,7 @@ from evaluation.media.formats import (
     common_format,
     resampled_length,
 )
+from evaluation.media.frames import read_frames
 from evaluation.storage import MediaStore
 from evaluation.study import Display
 from evaluation.threads import Progress, in_threads, silent

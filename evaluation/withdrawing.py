@@ -152,7 +152,7 @@ def _remove(session: Session, worker: Worker, study: Study | None, now: datetime
         for assignment in mine:
             if assignment.study_id == study_id:
                 new = assignment.status is not AssignmentStatus.WITHDRAWN
-                erased = erase_session(session, assignment, now)
+                erased = erase_session(session, assignment)
                 lost.update(sessions=new, judgments=erased.judgments, trials=erased.trials)
         if lost["sessions"]:
             details = dict(lost)

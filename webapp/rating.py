@@ -156,7 +156,7 @@ def _hit(session: Session, study: Study, ticket: Ticket) -> Hit:
     if earlier:
         lock_worker(session, earlier[0].worker_id)  # in this order, as who withdraws them does
     for one in earlier:
-        return_session(session, one, now())
+        return_session(session, one)
     return hit
 
 

@@ -11,6 +11,7 @@ JUDGED = {
     AssignmentStatus.REJECTED: ReviewDecision.REJECT,
 }
 BY_OTHERS = "decided on the platform"
+THANKS = "Thank you."  # what an approved worker reads
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,10 @@ class Policy:
     Args:
         reject_unfinished: reject those who submitted without answering every trial.
         reason: what a rejected worker reads; required when rejecting.
-        thanks: what an approved worker reads.
     """
 
     reject_unfinished: bool = False
     reason: str = ""
-    thanks: str = "Thank you."
 
     def __post_init__(self) -> None:
         if self.reject_unfinished and not self.reason.strip():
@@ -42,7 +41,7 @@ def decide(
         # An interrupted run decided; a policy that changed since changes nothing.
         return latest.decision, latest.reason
     if ours is not None and ours.submitted_at is not None:  # finished here
-        return ReviewDecision.APPROVE, policy.thanks
+        return ReviewDecision.APPROVE, THANKS
     if policy.reject_unfinished:
         return ReviewDecision.REJECT, policy.reason
     return None

@@ -167,7 +167,7 @@ def is_gone(external_id: str) -> bool:
     return external_id.startswith(f"{GONE}-") or is_forgotten(external_id)
 
 
-def erase_session(session: Session, assignment: Assignment, now: datetime) -> Erased:
+def erase_session(session: Session, assignment: Assignment) -> Erased:
     """Delete what a worker did and said in a session, and free its trials.
 
     Judgments, showings, the session's own trials, consents, survey, device and times go. Review
@@ -175,7 +175,7 @@ def erase_session(session: Session, assignment: Assignment, now: datetime) -> Er
     """
     study = session.get_one(Study, assignment.study_id)
     # Before the session is closed: a rater who is answering now is waited for, then shut out.
-    withdraw_session(session, assignment, now)
+    withdraw_session(session, assignment)
     shown = session.execute(
         select(Showing.id, Showing.trial_id)
         .where(Showing.assignment_id == assignment.id)

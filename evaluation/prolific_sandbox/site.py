@@ -210,7 +210,7 @@ def enter_code(submission_id: str) -> BaseResponse:
 def give_back(submission_id: str) -> BaseResponse:
     """Return a submission."""
     with current_sandbox().begin() as unit:
-        submissions.give_back(unit, _own(unit, submission_id))
+        submissions.give_back(_own(unit, submission_id))
     return redirect(url_for("prolific_site.home"), 303)
 
 

@@ -273,7 +273,7 @@ def cost(unit: Unit, study: Study) -> dict[str, Any]:
     """Return what a study has cost so far."""
 
     def line(kind: str) -> dict[str, Any]:
-        amount = sum(_paid(unit, s, kind) for s in study.submissions)
+        amount = sum(_paid(s, kind) for s in study.submissions)
         fee = money.fee_of(unit, amount)
         money_of = {"rewards": amount, "fees": fee, "tax": 0}
         return {
@@ -284,7 +284,7 @@ def cost(unit: Unit, study: Study) -> dict[str, Any]:
     return {"rewards": line("reward"), "bonuses": line("bonus")}
 
 
-def _paid(unit: Unit, submission: Submission, kind: str) -> int:
+def _paid(submission: Submission, kind: str) -> int:
     if kind == "bonus":
         return sum(bonus.cents for bonus in submission.bonuses)
     return submission.study.reward if submission.status is SubmissionStatus.APPROVED else 0

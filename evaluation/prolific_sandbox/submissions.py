@@ -74,7 +74,7 @@ def _approve(unit: Unit, submission: Submission) -> None:
     money.book(unit, submission, "reward", submission.study.reward)
 
 
-def of_participant(unit: Unit, participant: Participant, study: Study) -> list[Submission]:
+def of_participant(participant: Participant, study: Study) -> list[Submission]:
     """Return a participant's submissions of a study, oldest first."""
     return [s for s in study.submissions if s.participant_id == participant.id]
 
@@ -83,7 +83,7 @@ def why_not(unit: Unit, participant: Participant, study: Study) -> str | None:
     """Say why somebody cannot take part, or None. Filters on people's lives are not looked at."""
     if study.status is not StudyStatus.ACTIVE or studies.places_taken(study) >= study.places:
         return "This study has no free places."
-    had = of_participant(unit, participant, study)
+    had = of_participant(participant, study)
     config = study.body.get("submissions_config") or {}
     most = int(config.get("max_submissions_per_participant", 1))
     if most >= 0 and len(had) >= most:
@@ -112,7 +112,7 @@ def reserve(unit: Unit, participant: Participant, study: Study) -> Submission:
     Raises:
         Refusal: nothing free, done before, or shut out.
     """
-    for held in of_participant(unit, participant, study):
+    for held in of_participant(participant, study):
         if held.status in _WORKING:
             return held
     reason = why_not(unit, participant, study)
@@ -152,7 +152,7 @@ def start(unit: Unit, submission: Submission) -> str:
     return url
 
 
-def give_back(unit: Unit, submission: Submission) -> None:
+def give_back(submission: Submission) -> None:
     """Return a submission, before or after handing it in.
 
     Raises:

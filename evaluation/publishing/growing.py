@@ -172,7 +172,7 @@ def forget_growth(db: Database, crowd: Growing, row: Hit) -> None:
         hit.max_assignments, hit.state = places, CallState.DONE
 
 
-def close_returned(db: Database, study_name: str | None, crowd: Crowd, now: Clock) -> int:
+def close_returned(db: Database, study_name: str | None, crowd: Crowd) -> int:
     """End the sessions that workers gave back on the platform, and free their trials.
 
     Who gives back a session that was finished here takes their answers back. Who only ran out of
@@ -194,7 +194,7 @@ def close_returned(db: Database, study_name: str | None, crowd: Crowd, now: Cloc
     for theirs in given_back:
         with db.write() as session:
             study = find_study(session, study_name)
-            closed += _close(session, study, crowd, theirs, now())
+            closed += _close(session, study, crowd, theirs)
     return closed
 
 
@@ -214,24 +214,18 @@ def expire_again(db: Database, study_name: str | None, crowd: Crowd, now: Clock)
             crowd.expire(str(hit.external_id))
 
 
-def _close(
-    session: Session,
-    study: schema.Study,
-    crowd: Crowd,
-    theirs: PlatformAssignment,
-    now: datetime,
-) -> int:
+def _close(session: Session, study: schema.Study, crowd: Crowd, theirs: PlatformAssignment) -> int:
     ours = our_assignment(session, study.id, crowd, theirs)
     if ours is None:
         return 0
     if ours.status is AssignmentStatus.ACCEPTED:
-        return_session(session, ours, now)
+        return_session(session, ours)
         return 1
     if theirs.status is not AssignmentStatus.WITHDRAWN:
         return 0
     closed = 0
     if ours.status is AssignmentStatus.SUBMITTED:
-        withdraw_session(session, ours, now)
+        withdraw_session(session, ours)
         ours.status = AssignmentStatus.RETURNED  # its place on the platform is free again
         closed = 1
     if ours.status in (AssignmentStatus.RETURNED, AssignmentStatus.WITHDRAWN):

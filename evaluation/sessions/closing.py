@@ -63,7 +63,7 @@ def _missing_answers(session: Session, assignment: Assignment) -> list[tuple[int
     return [(row.position, row.name) for row in rows]
 
 
-def return_session(session: Session, assignment: Assignment, now: datetime) -> None:
+def return_session(session: Session, assignment: Assignment) -> None:
     """Give a session back: its judgments count no more and its trials are free again.
 
     Raises:
@@ -79,7 +79,7 @@ def return_session(session: Session, assignment: Assignment, now: datetime) -> N
     session.flush()
 
 
-def withdraw_session(session: Session, assignment: Assignment, now: datetime) -> None:
+def withdraw_session(session: Session, assignment: Assignment) -> None:
     """Take a worker's session out of the study at their wish, whatever its state, and free it.
 
     What is owed for it stays owed: payments look at reviews, not at judgments.

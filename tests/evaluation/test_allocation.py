@@ -146,7 +146,7 @@ def test_a_worker_never_sees_a_pair_twice_even_after_returning(database, plan_st
         for i in range(4):
             assignment = begin(unit, study, "w", f"s{i}")
             if i % 2:
-                return_session(unit, assignment, START)
+                return_session(unit, assignment)
         pairs = unit.scalars(select(Showing.pair_id)).all()
 
     assert len(pairs) == 4 * 13
@@ -236,7 +236,7 @@ def test_sessions_per_worker_is_a_limit_that_returned_sessions_do_not_use_up(
     study = plan_study(database, cells=CELLS, sessions_per_worker=2)
 
     with database.write() as unit:
-        return_session(unit, begin(unit, study, "w", "s0"), START)
+        return_session(unit, begin(unit, study, "w", "s0"))
         begin(unit, study, "w", "s1")
         begin(unit, study, "w", "s2")
         with pytest.raises(SessionLimit, match="2 of 2 allowed sessions"):
@@ -402,8 +402,8 @@ def test_returning_frees_every_trial_and_uncounts_its_judgments(
     with database.write() as unit:
         assignment = begin(unit, study, "w")
         answer_all(unit, assignment, showings=3)
-        return_session(unit, assignment, START)
-        return_session(unit, assignment, START)
+        return_session(unit, assignment)
+        return_session(unit, assignment)
         assert _free(unit, study) == 16
         assert set(unit.scalars(select(Judgment.status))) == {JudgmentStatus.RETURNED}
         assert set(unit.scalars(select(Showing.status))) == {ShowingStatus.RETURNED}
@@ -421,7 +421,7 @@ def test_returning_keeps_a_trial_that_another_worker_was_counted_for(
     with database.write() as unit:
         other = begin(unit, study, "other", now=AFTER_LEASE)
         answer_all(unit, other, showings=2, now=AFTER_LEASE)
-        return_session(unit, unit.merge(late), AFTER_LEASE)
+        return_session(unit, unit.merge(late))
         assert _free(unit, study) == 0  # two are counted, two under the other's lease
 
 
@@ -434,10 +434,10 @@ def test_a_submitted_session_cannot_be_returned_but_can_be_withdrawn(
         answer_all(unit, assignment)
         finish_session(unit, assignment, START)
         with pytest.raises(SessionClosed, match="submitted"):
-            return_session(unit, assignment, START)
+            return_session(unit, assignment)
 
-        withdraw_session(unit, assignment, START)
-        withdraw_session(unit, assignment, START)
+        withdraw_session(unit, assignment)
+        withdraw_session(unit, assignment)
         assert assignment.status is AssignmentStatus.WITHDRAWN
         assert set(unit.scalars(select(Judgment.status))) == {JudgmentStatus.WITHDRAWN}
         assert _free(unit, study) == 16
@@ -458,7 +458,7 @@ def test_a_study_counts_exactly_its_plan_whoever_drops_out(database, plan_study,
                 if fate < 0.5:
                     finish_session(unit, assignment, now)
                 elif fate < 0.7:
-                    return_session(unit, assignment, now)
+                    return_session(unit, assignment)
         except NothingLeft:
             now += timedelta(hours=1)
             with database.read() as unit:

@@ -193,7 +193,7 @@ def test_only_counted_judgments_unless_all_are_asked_for_and_never_withdrawn_one
     assert flags() == [True] * 4
     assert flags(all_judgments=True) == [False] * 4 + [True] * 4
     with database.write() as unit:
-        withdraw_session(unit, unit.merge(late), AFTER_LEASE)
+        withdraw_session(unit, unit.merge(late))
     assert flags(all_judgments=True) == [True] * 4
 
 

@@ -162,7 +162,7 @@ def test_session_given_back_here_and_handed_in_there_is_left_for_a_person_to_loo
     assignment = crowded.accept(ANN, hit)
     crowded.start(ANN, hit, assignment, showings=1)
     with crowded.database.write() as session:
-        return_session(session, session.scalars(select(schema.Assignment)).one(), crowded.clock())
+        return_session(session, session.scalars(select(schema.Assignment)).one())
     crowded.submit(assignment)
 
     done = reviewed(crowded)

@@ -140,7 +140,7 @@ def test_a_showing_of_somebody_else_is_refused(unit, begin):
 def test_a_returned_session_takes_no_new_answer_but_knows_its_old_ones(unit):
     _record(unit)
     other = unit.scalars(select(Showing.id).where(Showing.position == 2)).one()
-    return_session(unit, unit.assignment, NOW)
+    return_session(unit, unit.assignment)
 
     assert _record(unit).duplicate is True
     with pytest.raises(SessionClosed, match="was returned"):
@@ -180,7 +180,7 @@ def test_a_page_is_told_what_is_wrong(unit, changes, kind, message):
 
 def test_a_withdrawn_session_takes_no_answer_not_even_one_that_it_has(unit):
     _answer(unit)
-    withdraw_session(unit, unit.assignment, NOW)
+    withdraw_session(unit, unit.assignment)
 
     for position in (1, 2, 99):
         with pytest.raises(SessionClosed, match="was withdrawn"):

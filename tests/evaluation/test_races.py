@@ -127,7 +127,7 @@ def test_trials_leased_while_an_expired_session_is_returned_stay_leased(
     _overlapping(
         database,
         lambda unit: begin(unit, study, "new", now=AFTER_LEASE),
-        lambda unit: return_session(unit, unit.get_one(Assignment, old.id), AFTER_LEASE),
+        lambda unit: return_session(unit, unit.get_one(Assignment, old.id)),
     )
 
     with database.write() as unit:
@@ -298,7 +298,7 @@ def test_returning_while_answering_leaves_no_counted_judgment(database, plan_stu
             with database.write() as unit:
                 mine = unit.get_one(Assignment, assignment.id)
                 if i == N - 1:
-                    return_session(unit, mine, START)
+                    return_session(unit, mine)
                 else:
                     record_judgment(unit, mine, ids[i], Answer("realism", "left", 1, 1, START))
         except SessionClosed:

@@ -176,7 +176,7 @@ def test_approval_that_a_person_forestalled_by_a_rejection_is_not_booked(submitt
 def test_a_withdrawn_session_is_paid_and_stays_withdrawn(submitted):
     with submitted.database.write() as session:
         first = session.scalars(select(schema.Assignment).order_by(schema.Assignment.id)).first()
-        withdraw_session(session, first, submitted.clock())
+        withdraw_session(session, first)
 
     done = reviewed(submitted)
 

@@ -9,9 +9,9 @@ from PIL import Image
 from sqlalchemy import select
 
 from evaluation import schema
-from evaluation.clips import write_frames
 from evaluation.errors import ClipError, UsageError
 from evaluation.media.formats import as_video, common_format
+from evaluation.media.frames import write_frames
 from evaluation.stimuli import encode_clips, layout_of, media_key, prepare_stimuli
 from evaluation.storage import LocalStore
 from evaluation.study import Display

@@ -243,7 +243,7 @@ def test_a_stopped_row_is_handed_out_no_longer_and_can_be_opened_again(initialis
     assert (seen.stopped, done.stopped, done.trials) == (28, 28, 0)
     with database.write() as unit:
         study = unit.scalars(select(schema.Study)).one()
-        return_session(unit, unit.get_one(schema.Assignment, held), NOW)
+        return_session(unit, unit.get_one(schema.Assignment, held))
         assert free_rows(unit) == {OURS_REAL: 16}  # what was given back of stopped rows stays
         plan = plan_publication(unit, study, "mturk", Environment.SANDBOX, NOW)
         assert plan.trials == 16

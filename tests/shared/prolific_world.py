@@ -120,7 +120,7 @@ class World:
 
     def give_back(self, submission):
         with self.sandbox.begin() as unit:
-            submissions.give_back(unit, submissions.find(unit, submission))
+            submissions.give_back(submissions.find(unit, submission))
 
     def work(self, name):
         """Take part, rate everything, hand in; return the submission's id."""
@@ -134,7 +134,7 @@ class World:
         self.review()
         with self.database.write() as session:
             query = select(schema.Assignment).where(schema.Assignment.external_id == submission)
-            withdraw_session(session, session.scalars(query).one(), self.clock())
+            withdraw_session(session, session.scalars(query).one())
 
     def statuses(self):
         """The fake's submissions by participant's name."""

@@ -8,7 +8,7 @@ import numpy as np
 from sqlalchemy import select
 
 from evaluation import schema
-from evaluation.clips import write_frames
+from evaluation.media.frames import write_frames
 from evaluation.stimuli import prepare_stimuli
 from evaluation.storage import LocalStore
 from evaluation.study import Consent, Design, Display, Session, SurveyQuestion, Workers

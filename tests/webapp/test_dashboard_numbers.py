@@ -104,7 +104,7 @@ def test_a_session_that_was_given_back_keeps_its_steps(filled, moment):
         bob = session.scalars(
             select(schema.Assignment).where(schema.Assignment.external_id == "A1BOB")
         ).one()
-        return_session(session, bob, moment)
+        return_session(session, bob)
     found = take_snapshot(database, "secret-study-name", b"k" * 32, moment)
     database.close()
 
@@ -170,7 +170,7 @@ def test_who_withdrew_is_not_among_the_workers(filled, moment):
     database = open_database(filled.url)
     with database.write() as session:
         query = select(schema.Assignment).where(schema.Assignment.external_id == "A1BOB")
-        withdraw_session(session, session.scalars(query).one(), moment)
+        withdraw_session(session, session.scalars(query).one())
     found = take_snapshot(database, "secret-study-name", b"k" * 32, moment)
     database.close()
 

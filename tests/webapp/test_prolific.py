@@ -245,7 +245,7 @@ def test_after_the_deadline_the_page_says_that_the_session_is_closed(opened):
     begin(client)
     with client.database.write() as session:  # as `review` does when the submission timed out
         ours = session.scalars(select(schema.Assignment)).one()
-        return_session(session, ours, ours.lease_until)
+        return_session(session, ours)
 
     reply = come(client)
     ticket = reply.location.partition("ticket=")[2].partition("&")[0]

@@ -18,6 +18,7 @@ from vgan.data.videos import Frames
 FRAMES, SIZE = 8, 16  # of the pictures compared
 SEARCHED = 8192  # training clips looked at, at most: evenly spread over them
 _CHUNK = 64
+_HARDLY_EVER = 0.05  # share of real clips that are nearer
 
 Small = NDArray[np.float32]
 Values = NDArray[np.float64]
@@ -90,18 +91,17 @@ def reduced(clips: Frames) -> Small:
     return means.reshape(n, -1)
 
 
-def near_copies(ratios: Values, held_out: Values, share: float = 0.05) -> Values:
+def near_copies(ratios: Values, held_out: Values) -> Values:
     """Return which clips (1 or 0) are nearer to one training clip than real ones hardly ever are.
 
     Args:
         ratios: (N,), of the clips in question; see `Nearest`.
         held_out: (M,), of real clips that were not trained on.
-        share: of the held-out clips whose ratio is under the bound.
     """
     known = held_out[np.isfinite(held_out)]
     if not len(known):
         return np.full(len(ratios), np.nan)
-    near = (ratios < np.quantile(known, share)).astype(float)
+    near = (ratios < np.quantile(known, _HARDLY_EVER)).astype(float)
     near[~np.isfinite(ratios)] = np.nan
     return near
 

@@ -6,7 +6,7 @@ Source:
     of the scales from the description of UCF101's baseline.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 
@@ -19,6 +19,7 @@ K = 0.005
 INTEGRATION = 2.0  # integration scale over local scale, both as variances
 SPACE_SCALES = (4.0, 8.0, 16.0)  # variances, pixels squared
 TIME_SCALES = (2.0, 4.0)  # variances, frames squared
+_MOST = 200  # points for each 32 frames
 _MARGIN = 2  # pixels and frames at the border where no point is looked for
 # Far above what the noise of an 8-bit picture gives (smoothed, a gradient of a tenth of a level:
 # about 1e-20), far below a faint hand in motion.
@@ -85,27 +86,18 @@ def _blur(volume: Volume, sigma_t: float, sigma_s: float) -> Volume:
     return np.asarray(mixed, np.float32)
 
 
-def interest_points(
-    volume: Volume,
-    *,
-    spaces: Sequence[float] = SPACE_SCALES,
-    times: Sequence[float] = TIME_SCALES,
-    most: int = 200,
-) -> list[Point]:
+def interest_points(volume: Volume) -> list[Point]:
     """Return the local maxima of H over all scales, strongest first.
 
     Args:
         volume: grey levels (T, H, W) in 0..1.
-        spaces: variances of the spatial scales.
-        times: variances of the temporal scales.
-        most: points for each 32 frames of the volume.
     """
     found: list[Point] = []
-    for space in spaces:
-        for time in times:
+    for space in SPACE_SCALES:
+        for time in TIME_SCALES:
             found += _maxima(harris_response(volume, space, time), space, time)
     found.sort(key=lambda point: (-point.strength, point.t, point.y, point.x))
-    return found[: max(1, most * len(volume) // 32)]
+    return found[: max(1, _MOST * len(volume) // 32)]
 
 
 def _maxima(response: Volume, space: float, time: float) -> Iterator[Point]:

@@ -40,7 +40,7 @@ def test_a_trial_that_is_always_given_back_is_starved(database, plan_study, begi
             if i == 2:
                 answer_all(unit, assignment, showings=1)
             else:
-                return_session(unit, assignment, START)
+                return_session(unit, assignment)
         assert starved_trials(unit, study) == []  # under a live lease, there is still hope
     with database.write() as unit:
         begin(unit, study, "w3", now=AFTER_LEASE)
