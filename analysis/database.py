@@ -9,11 +9,13 @@ import pandas as pd
 from sqlalchemy import select
 
 from analysis.declared import Declared
-from analysis.load import COLUMNS
 from evaluation.database import find_study, open_database
 from evaluation.export import judgment_rows
+from evaluation.exporting.columns import JUDGMENT_COLUMNS, names
 from evaluation.planning.progress import first_plan
 from evaluation.schema import Clip
+
+_COLUMNS = names(JUDGMENT_COLUMNS)
 
 
 def read_database(url: str, study: str | None) -> pd.DataFrame:
@@ -33,10 +35,10 @@ def read_database(url: str, study: str | None) -> pd.DataFrame:
             found = find_study(session, study)
             # Any key gives the same numbers: pseudonyms only tell workers apart.
             rows = [
-                [text_of(row[column]) for column in COLUMNS]
+                [text_of(row[column]) for column in _COLUMNS]
                 for row in judgment_rows(session, found, key=found.secret)
             ]
-            frame = pd.DataFrame(rows, columns=list(COLUMNS), dtype=str)
+            frame = pd.DataFrame(rows, columns=list(_COLUMNS), dtype=str)
             declared = Declared.of(found.seed, {**found.design, **found.settings})
             planned = first_plan(session, found)
             frame.attrs["declared"] = replace(declared, planned=planned)

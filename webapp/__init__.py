@@ -7,54 +7,20 @@ signed token, and the database.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from flask import Flask, Response, abort, current_app, request
+from flask import Flask, Response, abort, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from evaluation import schema
-from evaluation.database import Database, find_study, open_database
+from evaluation.database import find_study, open_database
 from evaluation.errors import DatabaseError, UsageError
 from evaluation.planning.progress import has_simulated
 from evaluation.storage import IMMUTABLE, MediaStore
+from webapp import doctor, health, link, local, media, mturk, prolific, rating, refusals
+from webapp.services import Services
 
 _MAX_BODY = 64 * 1024  # a judgment has about 2 kB
 _STATIC = Path(__file__).with_name("static")
-
-
-@dataclass
-class Services:
-    """What the views work with.
-
-    Args:
-        database: of the study.
-        store: of its encoded clips.
-        study: its name.
-        open_door: whether anyone who reaches `/` may rate; else only by the join link.
-        frozen: the study with its questions, as it was last found: for what changes only where
-            the study is frozen again, which `webapp.rating` notices.
-        form_hosts: sites that a finished session may be submitted to.
-    """
-
-    database: Database
-    store: MediaStore
-    study: str
-    open_door: bool
-    frozen: schema.Study
-    form_hosts: tuple[str, ...] = ()
-
-
-def services() -> Services:
-    """Return the running application's services."""
-    found: Services = current_app.extensions["vgan_eval"]
-    return found
-
-
-def now() -> datetime:
-    """Return the time, aware; the one clock of the views."""
-    return datetime.now(UTC)
 
 
 def create_app(
@@ -89,9 +55,6 @@ def create_app(
         UsageError: no study of that name, several and no name, simulated judgments and no
             dashboard to show them, or the token is none.
     """
-    # The views import `services` from here.
-    from webapp import doctor, health, link, local, media, mturk, prolific, rating, refusals
-
     database = open_database(database_url)
     with database.read() as session:
         found = find_study(session, study)

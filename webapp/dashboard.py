@@ -36,7 +36,6 @@ from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
 from evaluation.privacy.pseudonyms import database_key
 from evaluation.publishing.pausing import set_paused
-from webapp import now, services
 from webapp.dashboard_charts import share, side_plot, speed_columns, speed_place, time_columns
 from webapp.dashboard_child import run_child
 from webapp.dashboard_commands import next_commands, whole_command
@@ -48,6 +47,7 @@ from webapp.dashboard_snapshot import (
     time_left,
 )
 from webapp.dashboard_workers import SORTS, worker_page
+from webapp.services import now, services
 
 blueprint = Blueprint("dashboard", __name__, url_prefix="/dashboard")
 

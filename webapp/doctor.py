@@ -25,9 +25,9 @@ from evaluation.doctor.notes import read_note
 from evaluation.errors import EvaluationError
 from evaluation.judgments import Answer, record_judgment
 from evaluation.schema import Assignment, Choice, Study
-from webapp import now, services
 from webapp.refusals import refuse
 from webapp.requests import read_body
+from webapp.services import now, services
 from webapp.showings import session_state
 from webapp.tickets import LOCAL_ENVIRONMENT, Ticket, sign_ticket
 

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from evaluation.errors import DatabaseError
-from webapp import now, services
+from webapp.services import now, services
 
 blueprint = Blueprint("health", __name__)
 

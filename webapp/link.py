@@ -16,9 +16,9 @@ from evaluation.errors import NothingLeft
 from evaluation.links import CROWD, link_settings, read_participant, session_for
 from evaluation.publishing.invitations import find_invitation
 from evaluation.schema import Hit, Study
-from webapp import now, services
 from webapp.local import closed
 from webapp.refusals import refusal
+from webapp.services import now, services
 from webapp.settings import page_wording
 from webapp.tickets import Ticket, to_page
 

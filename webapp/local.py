@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from evaluation.database import find_study
 from evaluation.schema import Assignment, AssignmentStatus, Study, Worker
-from webapp import services
+from webapp.services import services
 from webapp.settings import current_study, page_wording
 from webapp.tickets import LOCAL_ENVIRONMENT, Ticket, to_page
 

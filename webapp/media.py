@@ -14,7 +14,7 @@ from evaluation import schema
 from evaluation.database import Database
 from evaluation.errors import EvaluationError
 from evaluation.storage import IMMUTABLE
-from webapp import services
+from webapp.services import services
 
 blueprint = Blueprint("media", __name__)
 

@@ -25,9 +25,9 @@ from evaluation.sessions.arrivals import (
     check_may_start,
     published_hit,
 )
-from webapp import now, services
 from webapp.local import closed
 from webapp.refusals import refusal
+from webapp.services import now, services
 from webapp.settings import page_wording, rating_settings
 from webapp.showings import sample_pair
 from webapp.tickets import Ticket, to_page

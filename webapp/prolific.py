@@ -21,9 +21,9 @@ from evaluation.errors import NothingLeft
 from evaluation.publishing.offers import study_key
 from evaluation.schema import Assignment, Hit, Study, Worker
 from evaluation.sessions.arrivals import being_published, check_arrival, published_hit
-from webapp import now, services
 from webapp.local import closed
 from webapp.refusals import refusal
+from webapp.services import now, services
 from webapp.settings import page_wording
 from webapp.tickets import Ticket, to_page
 

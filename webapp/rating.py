@@ -33,10 +33,10 @@ from evaluation.sessions.arrivals import (
 from evaluation.sessions.closing import return_session
 from evaluation.sessions.consents import note_consent
 from evaluation.sessions.tokens import PageToken, read_token, sign_token
-from webapp import now, services
 from webapp.receipts import receipt
 from webapp.refusals import refusal, refuse, unavailable
 from webapp.requests import read_body, read_judgment, read_started, read_survey, text_field
+from webapp.services import now, services
 from webapp.settings import (
     consent_of,
     current_study,

@@ -13,7 +13,7 @@ from evaluation.errors import (
     TokenError,
 )
 from evaluation.links import LinkFull, LinkOver, LinkRevoked
-from webapp import services
+from webapp.services import services
 from webapp.settings import page_wording
 
 # The first that fits: special kinds stand before the general one.

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session, joinedload
 from evaluation import schema
 from evaluation.languages import Texts, Wording, choose
 from evaluation.study import Question
-from webapp import services
+from webapp.services import services
 
 # Made once: making a statement takes longer than sending it.
 _STUDY = (

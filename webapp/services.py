@@ -1,0 +1,43 @@
+"""What every view works with: the study, its database and clips, and the one clock."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from flask import current_app
+
+from evaluation import schema
+from evaluation.database import Database
+from evaluation.storage import MediaStore
+
+
+@dataclass
+class Services:
+    """What the views work with.
+
+    Args:
+        database: of the study.
+        store: of its encoded clips.
+        study: its name.
+        open_door: whether anyone who reaches `/` may rate; else only by the join link.
+        frozen: the study with its questions, as it was last found: for what changes only where
+            the study is frozen again, which `webapp.rating` notices.
+        form_hosts: sites that a finished session may be submitted to.
+    """
+
+    database: Database
+    store: MediaStore
+    study: str
+    open_door: bool
+    frozen: schema.Study
+    form_hosts: tuple[str, ...] = ()
+
+
+def services() -> Services:
+    """Return the running application's services."""
+    found: Services = current_app.extensions["vgan_eval"]
+    return found
+
+
+def now() -> datetime:
+    """Return the time, aware; the one clock of the views."""
+    return datetime.now(UTC)
