@@ -190,22 +190,25 @@ def update_expiration_for_hit(call: Call) -> dict[str, Any]:
         tokens.remember(call, "UpdateExpirationForHIT", hit.external_id, token)
     was_open = hit.status is HitStatus.ASSIGNABLE
     hit.expires_at = max(wanted, now)
-    lifecycle.refresh(call.unit, hit)
+    lifecycle.require_funds(call.unit, hit)
     if was_open and hit.expires_at <= now:
         emit(call.unit, "HITExpired", hit, now)
     elif hit.expires_at > now:
         emit(call.unit, "HITExtended", hit, now)
+    lifecycle.refresh(call.unit, hit)
     return {}
 
 
 @operation(
     "UpdateHITTypeOfHIT",
-    note="Accepted and submitted work keeps the reward and the approval delay of its acceptance.",
+    note="Accepted and submitted work keeps the reward and the approval delay of its acceptance. "
+    "Work in hand holds the dearer of both, as its place may come back.",
 )
 def update_hit_type_of_hit(call: Call) -> dict[str, Any]:
     """Give a HIT the properties of another HIT type; accepted work keeps its terms."""
     hit = _living(call)
     hit.type = hit_types.find(call, call.params["HITTypeId"])
+    lifecycle.require_funds(call.unit, hit)
     lifecycle.refresh(call.unit, hit)
     return {}
 
@@ -226,6 +229,7 @@ def create_additional_assignments_for_hit(call: Call) -> dict[str, Any]:
             f"to {total}.",
         )
     hit.max_assignments = total
+    lifecycle.require_funds(call.unit, hit)
     lifecycle.refresh(call.unit, hit)
     tokens.remember(call, "CreateAdditionalAssignmentsForHIT", call.request_id)
     emit(call.unit, "HITExtended", hit, call.unit.now)
@@ -240,5 +244,5 @@ def delete_hit(call: Call) -> dict[str, Any]:
         raise wrong_hit_state(hit.status, "only a Reviewable HIT can be deleted")
     if hit.n_submitted:
         raise wrong_hit_state(hit.status, f"{hit.n_submitted} submitted assignments wait")
-    lifecycle.dispose(call.unit, hit)
+    lifecycle.dispose(call.unit, hit, call.unit.now)
     return {}

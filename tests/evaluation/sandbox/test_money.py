@@ -171,6 +171,28 @@ def test_accepted_work_keeps_the_terms_it_was_accepted_under(
     assert "<dt>Rewards</dt><dd>$1.00</dd>" in hand.site.get("/worker/A1/history").text
 
 
+def test_work_in_hand_holds_what_its_place_would_cost_if_it_came_back(
+    live, connect, mturk, make_hit, hit_properties, hand, sandbox, error_of, balance
+):
+    sandbox.configure(opening_balance_cents=70)
+    hit = make_hit(MaxAssignments=1)
+    keys = ("Title", "Description", "AssignmentDurationInSeconds")
+    kind = {k: hit_properties[k] for k in keys}
+    beyond, dearer = (mturk.create_hit_type(Reward=r, **kind) for r in ("5.00", "0.50"))
+    first = hand.accept("A1", hit["HITId"])
+    change = {"HITId": hit["HITId"], "HITTypeId": beyond["HITTypeId"]}
+    assert error_of(mturk.update_hit_type_of_hit, **change)[0] == "InsufficientFunds"
+
+    mturk.update_hit_type_of_hit(HITId=hit["HITId"], HITTypeId=dearer["HITTypeId"])
+    assert balance() == ("0.10", "0.60")
+    assert hand.site.post(f"/worker/A1/assignments/{first}/return").status_code == 303
+    hand.accept("A2", hit["HITId"])
+    sandbox.move_clock(timedelta(minutes=11))
+
+    assert balance() == ("0.10", "0.60")
+    assert connect(live, key="AKIDOTHER").get_account_balance()["OnHoldBalance"] == "0.00"
+
+
 def test_masters_requirement_costs_five_percent_more(make_hit, balance):
     masters = {
         "QualificationTypeId": "2ARFPLSP75KLA8M8DH1HTEQVJT3SY6",

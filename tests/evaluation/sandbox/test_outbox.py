@@ -57,11 +57,11 @@ def test_notifications_stand_in_the_outbox_in_order(hand, make_hit, mturk, site,
     events = [message["message"]["Events"][0] for message in sent]
     assert [event["EventType"] for event in events] == [
         "AssignmentAccepted",
-        "HITReviewable",
         "AssignmentSubmitted",
+        "HITReviewable",
         "Ping",
     ]
-    assert events[2] == {
+    assert events[1] == {
         "EventType": "AssignmentSubmitted",
         "EventTimestamp": "2030-01-01T12:00:00Z",
         "HITTypeId": hit["HITTypeId"],
@@ -69,6 +69,40 @@ def test_notifications_stand_in_the_outbox_in_order(hand, make_hit, mturk, site,
         "AssignmentId": assignment,
     }
     assert sent[0]["destination"] == spec["Destination"]
+
+
+def test_a_leap_of_the_clock_tells_what_happened_in_order_of_time(
+    hand, make_hit, mturk, sandbox, site
+):
+    hours = {"LifetimeInSeconds": 3600, "AssignmentDurationInSeconds": 7200}
+    hit = make_hit(MaxAssignments=3, AutoApprovalDelayInSeconds=1800, **hours)
+    spec = {
+        "Destination": "https://sqs.us-east-1.amazonaws.com/1/q",
+        "Transport": "SQS",
+        "Version": "2006-05-05",
+        "EventTypes": [
+            "AssignmentApproved",
+            "HITExpired",
+            "AssignmentAbandoned",
+            "HITReviewable",
+            "HITDisposed",
+        ],
+    }
+    mturk.update_notification_settings(Notification=spec, HITTypeId=hit["HITTypeId"])
+    hand.do("A1", hit["HITId"])
+    hand.accept("A2", hit["HITId"])
+
+    sandbox.move_clock(timedelta(days=200))
+
+    sent = site.get("/_sandbox/notifications").json["notifications"]
+    events = [message["message"]["Events"][0] for message in sent]
+    assert [(event["EventType"], event["EventTimestamp"]) for event in events] == [
+        ("AssignmentApproved", "2030-01-01T12:30:00Z"),
+        ("HITExpired", "2030-01-01T13:00:00Z"),
+        ("AssignmentAbandoned", "2030-01-01T14:00:00Z"),
+        ("HITReviewable", "2030-01-01T14:00:00Z"),
+        ("HITDisposed", "2030-05-01T13:00:00Z"),
+    ]
 
 
 def test_clock_moves_forward_over_http_and_not_back(site, sandbox):
