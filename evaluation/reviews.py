@@ -20,6 +20,7 @@ from evaluation.database import Database, find_study
 from evaluation.money.decisions import (
     STATUS,
     Due,
+    count_answers,
     intend_review,
     latest_review,
     note_reversal,
@@ -219,11 +220,12 @@ def _settle(db: Database, study_id: int, crowd: Crowd, due: Due, now: Clock) -> 
         ours = our_assignment(session, study_id, crowd, theirs)
         ours = ours or note_unknown(session, study, due, now())
         review_id = intend_review(session, study, ours, due, now()).id
+        answers = count_answers(session, ours)
     if theirs.status not in JUDGED:
         if due.decision is ReviewDecision.APPROVE:
             crowd.approve(theirs.external_id, due.text)
         else:
-            crowd.reject(theirs.external_id, due.text)
+            crowd.reject(theirs.external_id, due.text, answers)
     with db.write() as session:
         tick_off(session, session.get_one(Review, review_id), now())
 

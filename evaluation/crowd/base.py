@@ -146,8 +146,8 @@ class Crowd(Protocol):
     def approve(self, assignment: str, message: str) -> None:
         """Approve, which pays the reward; again is harmless."""
 
-    def reject(self, assignment: str, reason: str) -> None:
-        """Reject, with the reason that the worker reads; again is harmless."""
+    def reject(self, assignment: str, reason: str, answers: int) -> None:
+        """Reject a session with so many answers, for a reason to read; again is harmless."""
 
     def bar(self, group: str, worker: str) -> None:
         """Put a worker into the group that may not take the next HITs; again is harmless."""

@@ -78,7 +78,7 @@ class LinkCrowd:
     def approve(self, assignment: str, message: str) -> None:
         """Do nothing: the site approves by the code."""
 
-    def reject(self, assignment: str, reason: str) -> None:
+    def reject(self, assignment: str, reason: str, answers: int) -> None:
         """Do nothing: the site rejects."""
 
     def bar(self, group: str, worker: str) -> None:

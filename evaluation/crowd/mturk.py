@@ -236,7 +236,7 @@ class MTurk:
         """Approve unless it is approved already (auto-approval may have been first)."""
         self._decide("approve_assignment", assignment, message, "Approved")
 
-    def reject(self, assignment: str, reason: str) -> None:
+    def reject(self, assignment: str, reason: str, answers: int) -> None:
         """Reject unless it is rejected already."""
         self._decide("reject_assignment", assignment, reason, "Rejected")
 

@@ -208,13 +208,14 @@ class Prolific:
         """Approve unless it is approved already; Prolific shows no message."""
         self._decide(assignment, {"action": "APPROVE"}, "APPROVED")
 
-    def reject(self, assignment: str, reason: str) -> None:
-        """Reject unless it is rejected already, in the category that its code stands for."""
+    def reject(self, assignment: str, reason: str, answers: int) -> None:
+        """Reject unless it is rejected already, in the category that is true of it."""
         self.check_rejection(reason)
-        found = self._submission(assignment)
-        # Only sessions without answers are ever rejected, see `evaluation.money.policy`.
-        code = str(found.get("entered_code") or "")
-        category = "NO_CODE" if code in _NO_CODE else "NO_DATA"
+        code = str(self._submission(assignment).get("entered_code") or "")
+        # Only unfinished sessions are ever rejected, see `evaluation.money.policy`. For one with
+        # some of its answers Prolific has no category; the reason says what was missing.
+        empty = "NO_CODE" if code in _NO_CODE else "NO_DATA"
+        category = "OTHER" if answers else empty
         body = {"action": "REJECT", "message": reason, "rejection_category": category}
         self._decide(assignment, body, "REJECTED")
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
@@ -16,10 +16,13 @@ from evaluation.schema import (
     AssignmentStatus,
     CallState,
     Hit,
+    Judgment,
     Review,
     ReviewDecision,
+    Showing,
 )
 from evaluation.sessions.arrivals import get_worker
+from evaluation.sessions.closing import end_leases
 
 STATUS = {decision: status for status, decision in JUDGED.items()}
 
@@ -47,6 +50,12 @@ def latest_review(session: Session, assignment: Assignment) -> Review | None:
     """Return the last decision about a session, whatever became of it."""
     query = select(Review).where(Review.assignment_id == assignment.id)
     return session.scalars(query.order_by(Review.number.desc()).limit(1)).first()
+
+
+def count_answers(session: Session, assignment: Assignment) -> int:
+    """Return how many answers a session gave, whatever became of them."""
+    query = select(func.count(Judgment.id)).join(Showing, Judgment.showing_id == Showing.id)
+    return int(session.scalar(query.where(Showing.assignment_id == assignment.id)) or 0)
 
 
 def note_unknown(session: Session, study: schema.Study, due: Due, now: datetime) -> Assignment:
@@ -97,9 +106,14 @@ def intend_review(
 
 
 def tick_off(session: Session, review: Review, now: datetime) -> None:
-    """Note that the platform knows a decision: the session's status, and the ledger."""
+    """Note that the platform knows a decision: the session's status, and the ledger.
+
+    Who was at work by our books has left on the platform: what they still hold is free again.
+    """
     review.state, review.done_at = CallState.DONE, now
     assignment = session.get_one(Assignment, review.assignment_id)
+    if assignment.status is AssignmentStatus.ACCEPTED:
+        end_leases(session, assignment)
     if assignment.status is not AssignmentStatus.WITHDRAWN:  # paid all the same
         assignment.status = STATUS[review.decision]
     settle_reward(session, assignment, now, paid=review.decision is ReviewDecision.APPROVE)

@@ -63,6 +63,20 @@ def _missing_answers(session: Session, assignment: Assignment) -> list[tuple[int
     return [(row.position, row.name) for row in rows]
 
 
+def end_leases(session: Session, assignment: Assignment) -> None:
+    """Free the trials that a session still holds; the answers that it gave stay."""
+    leased = session.execute(
+        select(Showing.id, Showing.trial_id)
+        .where(Showing.assignment_id == assignment.id, Showing.status == ShowingStatus.LEASED)
+        .order_by(Showing.id)
+        .with_for_update()
+    ).all()
+    if leased:
+        set_status(session, [row.id for row in leased], ShowingStatus.EXPIRED)
+        study = session.get_one(Study, assignment.study_id)
+        free_trials(session, study, [row.trial_id for row in leased])
+
+
 def return_session(session: Session, assignment: Assignment) -> None:
     """Give a session back: its judgments count no more and its trials are free again.
 

@@ -14,7 +14,14 @@ from evaluation.money.ledger import ledger
 from evaluation.money.policy import Policy
 from evaluation.publish import extend
 from evaluation.reviews import review
-from evaluation.schema import AssignmentStatus, CallState, PaymentKind, ReviewDecision
+from evaluation.schema import (
+    AssignmentStatus,
+    CallState,
+    JudgmentStatus,
+    PaymentKind,
+    ReviewDecision,
+    ShowingStatus,
+)
 
 REJECT = Policy(reject_unfinished=True, reason="You did not answer every pair.")
 
@@ -122,6 +129,23 @@ def test_rejection_by_an_explicit_rule_shows_its_reason_to_the_worker(submitted)
     assert {a.feedback for a in rejected.values()} == {"You did not answer every pair."}
     assert (PaymentKind.REWARD, CallState.INTENDED) not in books(submitted)
     assert submitted.balance() == 1_000_000 - 24
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_who_handed_in_too_soon_keeps_the_answers_and_holds_no_trial_any_longer(submitted, by_hand):
+    (half,) = [row for row in submitted.rows(schema.Assignment) if row.submitted_at is None]
+    if by_hand:
+        submitted.crowd().approve(half.external_id, "Thank you.")
+
+    reviewed(submitted, None if by_hand else REJECT)
+
+    shown = [row for row in submitted.rows(schema.Showing) if row.assignment_id == half.id]
+    left = {row.trial_id for row in shown if row.status is ShowingStatus.EXPIRED}
+    assert [row.status for row in shown].count(ShowingStatus.ANSWERED) == 2
+    assert len(left) == len(shown) - 2 > 0
+    assert all(row.free for row in submitted.rows(schema.Trial) if row.id in left)
+    given = [row for row in submitted.rows(schema.Judgment) if row.trial_id not in left]
+    assert {row.status for row in given} == {JudgmentStatus.COUNTED}
 
 
 def test_a_rejection_without_a_reason_is_refused():

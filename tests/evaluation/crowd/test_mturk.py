@@ -207,12 +207,16 @@ def test_deciding_again_is_harmless_and_deciding_otherwise_is_refused(crowded, f
     crowded.publish()
     assignment = crowded.work("A1", crowded.hits()[0])
     crowd = crowded.crowd()
-    getattr(crowd, first)(assignment, "text")
+    calls = {
+        "approve": lambda: crowd.approve(assignment, "text"),
+        "reject": lambda: crowd.reject(assignment, "text", answers=1),
+    }
+    calls[first]()
 
-    getattr(crowd, first)(assignment, "text")
+    calls[first]()
 
     with pytest.raises(CrowdError, match=f"{second}_assignment was refused"):
-        getattr(crowd, second)(assignment, "text")
+        calls[second]()
 
 
 def test_approving_without_words_sends_none(crowded):

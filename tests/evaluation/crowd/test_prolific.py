@@ -335,8 +335,9 @@ def test_no_call_killed_anywhere_approves_or_rejects_twice(prolific, prolific_wa
 
 def test_rejection_has_its_category_and_a_reason_long_enough(prolific):
     prolific.publish()
-    for name, code in (("ann", ""), ("ben", "WRONG")):
-        _, submission = prolific.begin(name)
+    for name, code, showings in (("ann", "", 0), ("ben", "WRONG", 0), ("cat", "", 2)):
+        participant, submission = prolific.begin(name)
+        prolific.rate(participant, submission, showings=showings)
         prolific.hand_in(submission, code)
 
     with pytest.raises(
@@ -347,7 +348,7 @@ def test_rejection_has_its_category_and_a_reason_long_enough(prolific):
     prolific.review(policy=Policy(reject_unfinished=True, reason=LONG))
 
     rejected = {s.category: s.message for s in prolific.fake_rows(store.Submission)}
-    assert rejected == {"NO_CODE": LONG, "NO_DATA": LONG}
+    assert rejected == {"NO_CODE": LONG, "NO_DATA": LONG, "OTHER": LONG}
 
 
 def test_place_of_a_rejected_worker_is_on_offer_again_by_itself(prolific):
@@ -355,7 +356,6 @@ def test_place_of_a_rejected_worker_is_on_offer_again_by_itself(prolific):
     participant, idle = prolific.begin("ben")
     prolific.rate(participant, idle, showings=0)
     prolific.hand_in(idle, "NOCODE")
-    prolific.clock.time += timedelta(hours=1)  # ben's lease is over
     prolific.review(policy=Policy(reject_unfinished=True, reason=LONG))
 
     assert prolific.publish().is_empty
