@@ -158,6 +158,15 @@ def plan_cost(use: PairUse, session: Session, workers: Workers, pay: Pay, crowd:
     )
 
 
+def prolific_minutes(minutes: float) -> int:
+    """Return how long a session is expected to take as Prolific is told: in whole minutes.
+
+    >>> prolific_minutes(5), prolific_minutes(5.2), prolific_minutes(0.4)
+    (5, 6, 1)
+    """
+    return max(1, ceil(minutes))
+
+
 def check_pay(pay: Pay, crowd: str) -> None:
     """Refuse pay that the crowd would not accept.
 
@@ -174,11 +183,12 @@ def check_pay(pay: Pay, crowd: str) -> None:
     if (crowd, pay.currency) not in _HOURLY_MINIMUM:
         raise UsageError(f"[pay] currency is {pay.currency}, but prolific pays in USD or GBP")
     least = _HOURLY_MINIMUM[crowd, pay.currency]
-    if pay.reward_cents * 60 < least * pay.expected_minutes:
-        needed = ceil(least * pay.expected_minutes / 60)
+    minutes = prolific_minutes(pay.expected_minutes)
+    if pay.reward_cents * 60 < least * minutes:
         raise UsageError(
-            f"[pay] reward_cents = {pay.reward_cents} for {pay.expected_minutes:g} minutes is "
-            f"under prolific's {least / 100:.2f} {pay.currency} an hour; write at least {needed}"
+            f"[pay] reward_cents = {pay.reward_cents} for {minutes} whole minutes is under "
+            f"prolific's {least / 100:.2f} {pay.currency} an hour; write at least "
+            f"{ceil(least * minutes / 60)}"
         )
 
 

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from evaluation.budget import prolific_minutes
 from evaluation.crowd.base import (
     CrowdError,
     CrowdUnreachable,
@@ -101,11 +102,12 @@ class Prolific:
         if not rows:
             return
         least = float(rows[0]["min_reward_per_hour"])
-        if offer.reward_cents * 60 < least * offer.minutes:
+        minutes = prolific_minutes(offer.minutes)
+        if offer.reward_cents * 60 < least * minutes:
             raise CrowdError(
-                f"[pay] reward_cents = {offer.reward_cents} for {offer.minutes:g} minutes is under "
+                f"[pay] reward_cents = {offer.reward_cents} for {minutes} whole minutes is under "
                 f"Prolific's {least / 100:.2f} {offer.currency} an hour; write at least "
-                f"{math.ceil(least * offer.minutes / 60)}"
+                f"{math.ceil(least * minutes / 60)}"
             )
 
     def create(self, offer: Offer) -> str:

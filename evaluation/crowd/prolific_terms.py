@@ -4,6 +4,7 @@ import math
 import re
 from typing import Any
 
+from evaluation.budget import prolific_minutes
 from evaluation.crowd.base import CrowdError, Offer
 from evaluation.errors import UsageError
 
@@ -31,7 +32,7 @@ def check_rejection_text(reason: str) -> None:
         )
 
 
-def minimum_time(minutes: float) -> int:
+def minimum_time(minutes: int) -> int:
     """Return the shortest time that Prolific allows for a session, in minutes.
 
     >>> minimum_time(4), minimum_time(10)
@@ -96,6 +97,7 @@ def study_body(offer: Offer, group: str) -> dict[str, Any]:
         offer: checked by `check_offer`.
         group: id of the participant group that may not take it; empty is none.
     """
+    minutes = prolific_minutes(offer.minutes)
     body: dict[str, Any] = {
         "name": offer.title,
         "internal_name": f"{offer.title[:60]} [{offer.token}]",
@@ -104,9 +106,9 @@ def study_body(offer: Offer, group: str) -> dict[str, Any]:
         "prolific_id_option": "url_parameters",
         "completion_codes": _codes(offer),
         "total_available_places": offer.max_assignments,
-        "estimated_completion_time": max(1, math.ceil(offer.minutes)),
+        "estimated_completion_time": minutes,
         "maximum_allowed_time": max(
-            minimum_time(offer.minutes), math.ceil(offer.duration.total_seconds() / 60)
+            minimum_time(minutes), math.ceil(offer.duration.total_seconds() / 60)
         ),
         "reward": offer.reward_cents,
         "device_compatibility": [_DEVICES[device] for device in offer.devices],

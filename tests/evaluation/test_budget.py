@@ -68,6 +68,12 @@ def test_pay_under_prolifics_minimum_says_what_to_write():
     check_pay(Pay(reward_cents=67, expected_minutes=5), "prolific")
 
 
+def test_prolific_counts_the_minutes_that_a_session_takes_as_whole_ones():
+    with pytest.raises(UsageError, match=r"79 for 6 whole minutes is .* write at least 80"):
+        check_pay(Pay(reward_cents=79, expected_minutes=5.2), "prolific")
+    check_pay(Pay(reward_cents=80, expected_minutes=5.2), "prolific")
+
+
 @pytest.mark.parametrize(
     ("pay", "crowd", "message"),
     [

@@ -108,11 +108,12 @@ def test_what_prolific_would_refuse_is_refused_before_any_call(prolific_study, r
     assert world.rows(schema.Hit) == []
 
 
-def test_todays_minimum_wage_is_asked_for(prolific, monkeypatch):
+def test_todays_minimum_wage_is_asked_for_whole_minutes(prolific_study, monkeypatch):
     monkeypatch.setitem(studies.LEAST_PER_HOUR, "USD", 1200)
+    world = prolific_study(reward=99, minutes=4.2)  # 5, as Prolific is told
 
     with pytest.raises(CrowdError, match=r"under Prolific's 12\.00 USD an hour; .* at least 100"):
-        prolific.publish()
+        world.publish()
 
 
 def test_no_call_killed_anywhere_publishes_a_study_twice(prolific, prolific_walk):

@@ -288,7 +288,7 @@ def test_draft_says_what_the_study_file_says():
     assert body["internal_name"] == f"Which? [{'ab12' * 10}]"
     assert body["description"] == "<p>Watch &lt;b&gt;</p>"
     assert body["estimated_completion_time"] == 10
-    assert body["maximum_allowed_time"] == 28  # Prolific's own least, longer than the session's 20
+    assert body["maximum_allowed_time"] == 29  # Prolific's own least, longer than the session's 20
     assert body["device_compatibility"] == ["desktop", "mobile"]
     assert body["filters"] == [
         {"filter_id": "fluent-languages", "selected_values": ["19", "4"]},
