@@ -6,7 +6,8 @@ platform which tokens were paid before it pays one. Rewards are paid by approvin
 """
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -47,6 +48,7 @@ class BonusPlan:
         cents: what workers get, all together.
         fee_cents: the platform's fees on top.
         currency: ISO 4217.
+        others: how many have had another amount under this reason, by the amount in cents.
     """
 
     bonuses: int
@@ -54,6 +56,7 @@ class BonusPlan:
     cents: int
     fee_cents: int
     currency: str
+    others: Mapping[int, int]
 
     @property
     def total_cents(self) -> int:
@@ -93,12 +96,17 @@ def _approved(session: Session, study: schema.Study, crowd: Crowd) -> list[tuple
     return [(row[0], row[1]) for row in rows if not is_gone(row[0].external_id)]
 
 
-def _plan_of(study: schema.Study, crowd: Crowd, lines: Sequence[Line], approved: int) -> BonusPlan:
-    """Sum bonuses up, with the fees of our price list."""
+def _plan(
+    session: Session, study: schema.Study, crowd: Crowd, cents: int, reason: str
+) -> tuple[BonusPlan, list[Line]]:
+    """Return what is to be paid, with the fees of our price list, and each bonus of it."""
+    approved = _approved(session, study, crowd)
+    lines, others = _lacking(session, study, approved, cents, reason)
     amounts = [line.cents for line in lines]
     fees = sum(crowd_fee_cents(crowd.name, amount) for amount in amounts)
     currency = str(study.settings["pay"]["currency"])
-    return BonusPlan(len(amounts), approved, sum(amounts), fees, currency)
+    plan = BonusPlan(len(amounts), len(approved), sum(amounts), fees, currency, others)
+    return plan, lines
 
 
 def _lacking(
@@ -107,9 +115,10 @@ def _lacking(
     approved: Sequence[tuple[Assignment, str]],
     cents: int,
     reason: str,
-) -> list[Line]:
-    """Return the bonuses that are not ticked off."""
-    lines = []
+) -> tuple[list[Line], Counter[int]]:
+    """Return the bonuses that are not ticked off; and of another amount, how many are."""
+    lines: list[Line] = []
+    others: Counter[int] = Counter()
     for assignment, _ in approved:
         token = payment_token(study, PaymentKind.BONUS.value, assignment.id, reason)
         row = session.scalars(select(Payment).where(Payment.token == token)).one_or_none()
@@ -117,7 +126,9 @@ def _lacking(
             _check_amount(row, cents)
         if row is None or row.state is not CallState.DONE:
             lines.append(Line(_hit_id(session, assignment), assignment.external_id, cents))
-    return lines
+        elif row.cents != cents:
+            others[row.cents] += 1
+    return lines, others
 
 
 def _check_amount(row: Payment, cents: int) -> None:
@@ -173,9 +184,7 @@ def pay_bonuses(
     _check_bonus(cents, reason)
     with db.read() as session:
         study = find_study(session, study_name)
-        approved = _approved(session, study, crowd)
-        lines = _lacking(session, study, approved, cents, reason)
-        plan = _plan_of(study, crowd, lines, len(approved))
+        plan, lines = _plan(session, study, crowd, cents, reason)
     if isinstance(crowd, BulkBonuses) and lines:
         # Taxes and the account's own fee are in no price list of ours.
         plan = replace(plan, fee_cents=price(crowd, lines) - plan.cents)

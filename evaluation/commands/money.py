@@ -10,6 +10,7 @@ from evaluation.commands.options import agreed, crowd_options, dry_run_option, y
 if TYPE_CHECKING:
     from evaluation.crowd.base import Crowd
     from evaluation.database import Database
+    from evaluation.payments import BonusPlan
 
 
 @click.command()
@@ -100,7 +101,7 @@ def pay(
     dry_run: bool,
 ) -> None:
     """Pay a bonus for every approved assignment, once; run again, it pays nobody twice."""
-    from evaluation.payments import BonusPlan, declared_bonus
+    from evaluation.payments import declared_bonus
     from evaluation.payments import pay_bonuses as run
 
     if cancel:
@@ -108,12 +109,12 @@ def pay(
             _cancel(database, study, platform, cents, reason, yes, dry_run)
         return
 
-    def confirm(plan: BonusPlan) -> bool:
+    def confirm(plan: "BonusPlan") -> bool:
         return agreed(
             f"{plan.bonuses} bonuses of {money_text(plan.cents, plan.currency)} together and "
             f"{money_text(plan.fee_cents, plan.currency)} in fees: "
             f"{money_text(plan.total_cents, plan.currency)} on {crowd}, "
-            f"{'sandbox' if sandbox else 'PRODUCTION'}.",
+            f"{'sandbox' if sandbox else 'PRODUCTION'}.{_others_text(plan)}",
             yes,
             dry_run,
         )
@@ -128,7 +129,18 @@ def pay(
             "`vgan-eval review` approves."
         )
     elif not plan.bonuses:
-        click.echo("Nothing to pay: every approved assignment has had this bonus.")
+        had = _others_text(plan) or " Every approved assignment has had this bonus."
+        click.echo(f"Nothing to pay.{had}")
+
+
+def _others_text(plan: "BonusPlan") -> str:
+    """Say who has had another amount under the same reason, and how they can have this one too."""
+    if not plan.others:
+        return ""
+    had = " and ".join(
+        f"{n} have had {money_text(cents, plan.currency)}" for cents, n in plan.others.items()
+    )
+    return f" {had} under this reason; for a further bonus give another --reason."
 
 
 def _cancel(

@@ -287,6 +287,22 @@ def test_pay_where_nobody_is_approved_does_not_say_that_all_have_been_paid(run):
     assert "has had this bonus" not in printed
 
 
+def test_pay_of_another_amount_under_a_reason_that_was_paid_asks_for_another_reason(run, crowded):
+    run("publish", "--yes")
+    crowded.work("A1", crowded.hits()[0])
+    run("review")
+    run("pay", "--cents", "3", "--yes")
+
+    again = run("pay", "--cents", "3", "--yes")[1]
+    more = run("pay", "--cents", "5", "--yes")[1]
+
+    assert again.endswith("Nothing to pay. Every approved assignment has had this bonus.\n")
+    assert more.endswith(
+        "Nothing to pay. 1 have had 0.03 USD under this reason; for a further bonus give another "
+        "--reason.\n"
+    )
+
+
 def test_dry_run_of_review_and_pay_changes_nothing(run, crowded):
     run("publish", "--yes")
     crowded.work("A1", crowded.hits()[0])

@@ -68,6 +68,15 @@ def test_paying_again_pays_nobody(approved):
     assert len(approved.bonuses()) == 3
 
 
+def test_another_amount_under_the_same_reason_says_who_has_had_what(approved):
+    pay(approved)
+
+    again = pay(approved, cents=5)
+
+    assert (again.bonuses, again.approved, again.others) == (0, 3, {3: 3})
+    assert len(approved.bonuses()) == 3
+
+
 def test_another_reason_is_another_bonus(approved):
     pay(approved)
 
