@@ -226,7 +226,7 @@ def extend(
         crowd: the platform.
         time: from now.
         now: the clock.
-        confirm: asked where places that are not on offer would be again; False stops.
+        confirm: asked with what it would do; False stops.
 
     Returns:
         What was done. None when `confirm` said no.
@@ -240,7 +240,7 @@ def extend(
         study = find_study(session, study_name)
         plan = plan_extension(session, study, crowd, now(), unbooked)
         hits = extendable(session, study, crowd)
-    if plan.again and not confirm(plan):
+    if not confirm(plan):
         return None
     until, gone = now() + (NO_END if isinstance(crowd, Growing) else time), 0
     for hit in hits:

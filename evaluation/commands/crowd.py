@@ -151,7 +151,16 @@ def publish_hits(**options: Any) -> None:
     help="Offer every HIT for so long from now.",
 )
 @yes_option
-def extend(db: str, study: str | None, crowd: str, sandbox: bool, hours: float, yes: bool) -> None:
+@dry_run_option
+def extend(
+    db: str,
+    study: str | None,
+    crowd: str,
+    sandbox: bool,
+    hours: float,
+    yes: bool,
+    dry_run: bool,
+) -> None:
     """Offer the published HITs for longer, those that are over too.
 
     Where that puts places on offer again, what they cost is shown and confirmed first.
@@ -160,12 +169,14 @@ def extend(db: str, study: str | None, crowd: str, sandbox: bool, hours: float, 
     from evaluation.publishing.places import Extension
 
     def confirm(plan: Extension) -> bool:
+        if not (plan.again or dry_run):
+            return True
         return agreed(
             f"The plan lacks {plan.lacking:,} sessions; up to {plan.on_offer:,} would be on offer, "
             f"{plan.again:,} again, for at most {money_text(plan.cents, plan.currency)} with fees, "
             f"on {crowd}, {'sandbox' if sandbox else 'PRODUCTION'}.",
             yes,
-            dry_run=False,
+            dry_run,
         )
 
     with opened_published(db, study, crowd, sandbox) as (database, platform):

@@ -161,7 +161,11 @@ def test_plain_http_is_refused_in_production(run):
 def test_extend_and_expire_say_how_many(run):
     run("publish", "--yes")
 
-    assert "3 HITs are on offer for 5 hours" in run("extend", "--hours", "5")[1]
+    extended = run("extend", "--hours", "5")[1]
+    assert extended.endswith(
+        "3 HITs are on offer for 5 hours from now, as far as they are not taken.\n"
+    )
+    assert "The plan lacks" not in extended  # nothing is offered again, so nothing is asked
     assert "3 HITs are no longer on offer" in run("expire")[1]
 
 
@@ -301,6 +305,23 @@ def test_pay_of_another_amount_under_a_reason_that_was_paid_asks_for_another_rea
         "Nothing to pay. 1 have had 0.03 USD under this reason; for a further bonus give another "
         "--reason.\n"
     )
+
+
+def test_dry_run_of_extend_changes_nothing(run, crowded):
+    run("publish", "--yes")
+    before, until = crowded.books(), [hit.expires_at for hit in crowded.rows(schema.Hit)]
+
+    printed = run("extend", "--hours", "5", "--dry-run")[1]
+
+    assert "0 again, for at most 0.00 USD with fees, on mturk, sandbox.\nNothing was" in printed
+    assert (crowded.books(), [hit.expires_at for hit in crowded.rows(schema.Hit)]) == (
+        before,
+        until,
+    )
+    run("expire")
+    ended = crowded.books()
+    assert "22 again, for at most 2.64 USD" in run("extend", "--hours", "5", "--dry-run")[1]
+    assert crowded.books() == ended
 
 
 def test_dry_run_of_review_and_pay_changes_nothing(run, crowded):

@@ -143,12 +143,13 @@ def test_offering_more_than_the_plan_lacks_is_asked_for_with_its_cost(crowded):
     assert _held(crowded) == 264 + plan.cents
 
 
-def test_hits_that_are_on_offer_are_extended_without_a_question(crowded):
+def test_hits_that_are_on_offer_are_extended_and_offer_nothing_again(crowded):
     crowded.publish()
+    asked = []
 
-    done = _extend(crowded, confirm=lambda plan: pytest.fail("nothing new is offered"))
+    done = _extend(crowded, confirm=lambda plan: not asked.append(plan))
 
-    assert (done.hits, done.again) == (3, 0)
+    assert [(plan.hits, plan.again, plan.cents) for plan in (*asked, done)] == [(3, 0, 0)] * 2
 
 
 def test_extend_shows_what_it_puts_on_offer_and_goes_on_when_told_so(
