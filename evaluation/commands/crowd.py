@@ -65,6 +65,8 @@ def publication_text(plan: "Publication", crowd: str, sandbox: bool) -> str:
     if plan.grown:
         hits = f"the published HIT, which gets {plan.places:,} places"
     reward, fee = (money_text(c, plan.currency) for c in (plan.reward_cents, plan.fee_cents))
+    if plan.sessions_cents != plan.sessions * (plan.reward_cents + plan.fee_cents):
+        fee = f"up to {fee}"  # no whole cents
     left = f" {plan.unfinished} HITs are left of an interrupted run." if plan.unfinished else ""
     if plan.kept_cents:
         kept = money_text(plan.kept_cents, plan.currency)

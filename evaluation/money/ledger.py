@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from evaluation import schema
 from evaluation.budget import crowd_fee_cents
+from evaluation.publishing.offers import quotes
 from evaluation.schema import Assignment, CallState, Hit, Payment, PaymentKind
 
 
@@ -113,9 +114,30 @@ def _reward_rows(session: Session, assignment: Assignment) -> list[Payment]:
 
 
 def session_fee_cents(hit: Hit) -> int:
-    """Return the crowd's fee on the reward of one session of a HIT."""
+    """Return the crowd's fee on the reward of one session of a HIT, rounded up."""
     # What the platform said when it was asked goes before our price list.
     return int(hit.details.get("fee_cents", crowd_fee_cents(hit.crowd, hit.reward_cents)))
+
+
+def _fee_share(session: Session, hit: Hit) -> int:
+    """Return the fee of one more session of a HIT: its share of what the platform named."""
+    quoted = quotes(hit)
+    if not quoted:
+        return session_fee_cents(hit)
+    cents, places = sum(one.cents for one in quoted), sum(one.places for one in quoted)
+    booked = select(func.count(), func.coalesce(func.sum(Payment.cents), 0)).join(
+        Assignment, Payment.assignment_id == Assignment.id
+    )
+    n, so_far = session.execute(
+        booked.where(
+            Assignment.hit_id == hit.id,
+            Payment.kind == PaymentKind.FEE,
+            Payment.reason == "",
+            Payment.state != CallState.FAILED,
+        )
+    ).one()
+    # What was booked is taken off the sum that is reached, so that the shares add up to the whole.
+    return max(0, (cents - places * hit.reward_cents) * (n + 1) // places - int(so_far))
 
 
 def intend_reward(
@@ -124,7 +146,7 @@ def intend_reward(
     """Write down the reward of an assignment, and the crowd's fee on it."""
     hit = session.get_one(Hit, assignment.hit_id)
     intend_payment(session, study, assignment, PaymentKind.REWARD, hit.reward_cents, now)
-    intend_payment(session, study, assignment, PaymentKind.FEE, session_fee_cents(hit), now)
+    intend_payment(session, study, assignment, PaymentKind.FEE, _fee_share(session, hit), now)
 
 
 def settle_reward(session: Session, assignment: Assignment, now: datetime, *, paid: bool) -> None:

@@ -19,7 +19,7 @@ from evaluation import schema
 from evaluation.clock import Clock
 from evaluation.crowd.base import Crowd, Growing, Offer, PlatformAssignment
 from evaluation.database import Database, find_study
-from evaluation.publishing.offers import Publication, taken_places
+from evaluation.publishing.offers import QUOTED, Publication, Quote, quotes, taken_places
 from evaluation.schema import AssignmentStatus, CallState, Environment, Hit
 from evaluation.sessions.arrivals import our_assignment, published_hits
 from evaluation.sessions.closing import return_session, withdraw_session
@@ -94,13 +94,12 @@ def quoted(crowd: Growing, publication: Publication, offer: Offer) -> Publicatio
     """
     if not publication.sessions:
         return publication
-    cents = crowd.quote(offer)
-    each = math.ceil(cents / publication.sessions)
+    quote, kept = Quote(crowd.quote(offer), publication.sessions), 0
     if offer.screen_out_cents and not publication.grown:
         # Asked for too: fee and taxes are rounded for each amount.
-        cents += crowd.cost(offer.screen_out_cents, offer.screen_out_places)
-    fee = max(0, each - publication.reward_cents)
-    return replace(publication, fee_cents=fee, quoted_cents=cents)
+        kept = crowd.cost(offer.screen_out_cents, offer.screen_out_places)
+    fee = max(0, math.ceil(quote.cents / quote.places) - publication.reward_cents)
+    return replace(publication, fee_cents=fee, quote=quote, kept_cents=kept)
 
 
 def with_codes(study: schema.Study, offer: Offer) -> Offer:
@@ -130,6 +129,7 @@ def growing_details(crowd: Growing, offer: Offer, publication: Publication) -> d
         "offer": offer.to_json(),
         "cost_cents": publication.new_cents,
         "fee_cents": publication.fee_cents,
+        QUOTED: [Quote(publication.sessions_cents, publication.sessions)],
         "completion_url": crowd.completion_url(offer.completion_code),
     }
     if offer.screen_out_cents:
@@ -141,7 +141,8 @@ def no_more_than(confirmed: Publication, again: Publication) -> Publication:
     """Return what to publish after the numbers were looked at again: never more than confirmed."""
     surplus = again.sessions - confirmed.sessions
     if surplus > 0 and again.grown:
-        return replace(confirmed, hits=(), grown=again.grown, places=again.places - surplus)
+        places = again.places - surplus
+        return replace(confirmed, hits=(), grown=again.grown, places=places, kept_cents=0)
     if surplus > 0:
         return confirmed
     return replace(
@@ -150,7 +151,7 @@ def no_more_than(confirmed: Publication, again: Publication) -> Publication:
         hits=again.hits,
         grown=again.grown,
         places=again.places,
-        quoted_cents=None if surplus else confirmed.quoted_cents,
+        kept_cents=confirmed.kept_cents if again.hits else 0,
     )
 
 
@@ -159,6 +160,9 @@ def intend_growth(session: Session, publication: Publication, now: datetime) -> 
     hit = session.get_one(Hit, publication.grown)
     cost = publication.new_cents
     hit.details = {**hit.details, "places_before": hit.max_assignments, "cost_cents": cost}
+    if QUOTED in hit.details and publication.sessions:
+        grown = Quote(publication.sessions_cents, publication.sessions)
+        hit.details = {**hit.details, QUOTED: [*quotes(hit), grown]}
     hit.max_assignments = publication.places
     hit.expires_at = now + NO_END
     hit.state = CallState.INTENDED

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
@@ -30,9 +30,17 @@ from evaluation.study import Pay
 LONGEST_TITLE = 128
 LONGEST_KEYWORDS = 1000
 PROLIFIC = "prolific"
+QUOTED = "quoted"
 _NONE: Mapping[int, int] = MappingProxyType({})
 _UNTITLED = "Compare short video clips"
 _DESCRIPTION = "Watch pairs of short video clips and choose one clip of each pair."
+
+
+class Quote(NamedTuple):
+    """What a platform says that so many places cost in all, rewards, fees and taxes."""
+
+    cents: int
+    places: int
 
 
 @dataclass(frozen=True)
@@ -44,13 +52,14 @@ class Publication:
         hits: assignments of each new HIT; on MTurk at most nine each.
         trials: test trials that the plan still lacks and no open HIT covers.
         reward_cents: for one session.
-        fee_cents: the platform's, for one session.
+        fee_cents: the platform's, for one session, rounded up.
         currency: ISO 4217.
         unfinished: HITs that an interrupted run wrote down, and may have created or not.
         unfinished_cents: what those cost, rewards and fees.
         grown: our id of the published HIT that takes the new sessions; 0 where new HITs do.
         places: how many that one is to have then.
-        quoted_cents: what the platform itself says that the new sessions cost, where it does.
+        quote: what the platform itself says that the new sessions cost, where it does.
+        kept_cents: what the platform keeps beside them, for people who find nothing left.
         declared_cents: the reward in the study file, where the published HIT keeps another one.
     """
 
@@ -64,20 +73,20 @@ class Publication:
     unfinished_cents: int = 0
     grown: int = 0
     places: int = 0
-    quoted_cents: int | None = None
+    quote: Quote | None = None
+    kept_cents: int = 0
     declared_cents: int | None = None
 
     @property
-    def new_cents(self) -> int:
-        """Rewards and fees of the new sessions."""
-        if self.quoted_cents is not None:
-            return self.quoted_cents
-        return self.sessions * (self.reward_cents + self.fee_cents)
+    def sessions_cents(self) -> int:
+        """Rewards and fees of the new sessions, which may be fewer than a quote was asked for."""
+        quote = self.quote or Quote(self.reward_cents + self.fee_cents, 1)
+        return -(-quote.cents * self.sessions // quote.places)
 
     @property
-    def kept_cents(self) -> int:
-        """What the platform keeps beside the sessions, for people who find nothing left."""
-        return max(0, self.new_cents - self.sessions * (self.reward_cents + self.fee_cents))
+    def new_cents(self) -> int:
+        """Rewards and fees of the new sessions, and what is kept beside them."""
+        return self.sessions_cents + self.kept_cents
 
     @property
     def total_cents(self) -> int:
@@ -88,6 +97,18 @@ class Publication:
     def is_empty(self) -> bool:
         """Whether there is nothing to create or enlarge."""
         return not (self.hits or self.unfinished or self.grown)
+
+
+def quotes(hit: Hit) -> list[Quote]:
+    """Return what the platform named for a HIT's places: when it was published, when it grew.
+
+    Growth that was refused or given up is not among them, nor any price that is of our list.
+    """
+    found: list[Quote] = []
+    for cents, places in hit.details.get(QUOTED, []):
+        if sum(quote.places for quote in found) + places <= hit.max_assignments:
+            found.append(Quote(cents, places))
+    return found
 
 
 def split_sessions(sessions: int) -> tuple[int, ...]:

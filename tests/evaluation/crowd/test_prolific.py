@@ -14,6 +14,7 @@ from evaluation.payments import pay_bonuses
 from evaluation.prolific_sandbox import store, studies
 from evaluation.publish import expire, extend
 from evaluation.publishing.creating import CLAIM
+from evaluation.publishing.offers import quotes
 from evaluation.withdrawing import withdraw
 
 SHORT = "You handed in without answering."
@@ -181,7 +182,8 @@ def test_top_up_enlarges_the_one_study(prolific):
     assert (plan.sessions, plan.places) == (1, 6)
     (study,) = prolific.fake_rows(store.Study)
     assert study.places == 6
-    assert [hit.max_assignments for hit in prolific.rows(schema.Hit)] == [6]
+    (hit,) = prolific.rows(schema.Hit)
+    assert (hit.max_assignments, quotes(hit)) == (6, [(5 * 107, 5), (107, 1)])
     assert prolific.publish().is_empty
 
 
