@@ -6,6 +6,7 @@ of a `Database.write` unit unless it says that it only reads.
 """
 
 import random
+import secrets
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -55,6 +56,7 @@ __all__ = [
 POOL_RULE = "pool"
 SESSION_RULE = "session"
 _NUMBERS_PER_SESSION = 1000  # session trials are numbered by assignment, so that none ever waits
+_NONCE_BYTES = 16
 
 # What every start sends is made once: making a statement takes longer than sending it.
 _SESSIONS = select(
@@ -165,6 +167,7 @@ def start_session(
         accepted_at=now,
         lease_until=now + timedelta(minutes=minutes),
         environment_details=dict(device or {}),
+        nonce=secrets.token_hex(_NONCE_BYTES),
     )
     session.add(assignment)
     session.flush()

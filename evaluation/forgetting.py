@@ -138,7 +138,7 @@ def _forget(
         one.external_id = forgotten_id(
             key, "assignment", *place, one.external_id, worker.external_id
         )
-        one.completion_code = ""
+        one.completion_code, one.nonce = "", None  # from which the code could be made again
         device = one.environment_details
         one.environment_details = {k: v for k, v in device.items() if k not in _IDENTIFYING}
     worker.external_id, worker.details = forgotten_id(key, "worker", *place, worker.external_id), {}

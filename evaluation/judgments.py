@@ -29,6 +29,7 @@ from evaluation.schema import (
 )
 from evaluation.sessions.answers import DETAIL_KEYS, Answer, check_answers
 from evaluation.sessions.leases import counted_for_all
+from evaluation.sessions.tokens import check_page
 
 __all__ = [
     "DETAIL_KEYS",
@@ -49,6 +50,7 @@ _SHOWN = (
         Trial.kind,
         Trial.correct,
         Assignment.status.label("session"),
+        Assignment.nonce,
     )
     .join(Trial, Showing.trial_id == Trial.id)
     .join(Assignment, Showing.assignment_id == Assignment.id)
@@ -101,6 +103,7 @@ class _Shown(NamedTuple):
     kind: TrialKind
     correct: Side | None
     session: AssignmentStatus
+    nonce: str | None
 
 
 def record_judgment(
@@ -144,7 +147,13 @@ def record_judgments(
 
 
 def record_judgment_at(
-    session: Session, study: Study, assignment_id: int, position: int, answer: Answer
+    session: Session,
+    study: Study,
+    assignment_id: int,
+    position: int,
+    answer: Answer,
+    *,
+    nonce: str | None,
 ) -> Recorded:
     """Record one answer as `record_judgment` does, by what a page knows of its session.
 
@@ -154,6 +163,7 @@ def record_judgment_at(
         assignment_id: of the session.
         position: of the showing in it.
         answer: to one of the study's questions.
+        nonce: of the session, as the page has it.
 
     Raises:
         TokenError: there is no such session.
@@ -162,7 +172,8 @@ def record_judgment_at(
     """
     shown = _locked(session, _SHOWN_AT, {"assignment": assignment_id, "position": position})
     showing = next(iter(shown.values()), None)
-    state = showing.session if showing else _state(session, assignment_id)
+    state, theirs = (showing.session, showing.nonce) if showing else _state(session, assignment_id)
+    check_page(nonce, theirs, state)
     if state is AssignmentStatus.WITHDRAWN:
         raise SessionClosed("this session was withdrawn; it takes no more judgments")
     if showing is None:
@@ -171,11 +182,11 @@ def record_judgment_at(
     return _recorded(session, study, shown, [(showing.id, answer)])[0]
 
 
-def _state(session: Session, assignment_id: int) -> AssignmentStatus:
+def _state(session: Session, assignment_id: int) -> tuple[AssignmentStatus, str | None]:
     assignment = session.get(Assignment, assignment_id)
     if assignment is None:
         raise TokenError("the page's session does not exist")
-    return assignment.status
+    return assignment.status, assignment.nonce
 
 
 def _locked(session: Session, showings: Select[*tuple[Any, ...]], of: Any) -> dict[int, _Shown]:

@@ -397,6 +397,9 @@ class Assignment(Base):
     completion_code: Mapped[str] = mapped_column(String(64), default="")
     environment_details: Mapped[dict[str, Any]] = mapped_column(default=dict)  # screen, browser
     survey: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    # Drawn at the start, because a restored database gives ids out again; the page's token and the
+    # completion code stand on it. Of no other use; None: begun before there was one, or forgotten.
+    nonce: Mapped[str | None] = mapped_column(String(32))
 
     hit: Mapped[Hit] = relationship()
     worker: Mapped[Worker] = relationship()

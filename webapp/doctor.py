@@ -3,7 +3,7 @@
 Both need a note signed with the study's secret. The rehearsal really starts a session, judges and
 finishes it, in one transaction that is rolled back before the answer is sent: nobody else ever
 sees it, and no crash can leave a part of it behind. The answer holds no completion code and no
-token, because the next real session may get the same id.
+token: both would be of a session that nobody had.
 """
 
 from typing import Any
@@ -99,7 +99,9 @@ def _rehearse(session: Session, answers: int) -> dict[str, Any]:
     assignment = start_session(session, study, hit=hit, worker=worker, external_id=CROWD, now=now())
     session.flush()
     _answer(session, assignment, answers)
-    following = session_state(session, study, assignment.id, services().store)
+    following = session_state(
+        session, study, assignment.id, services().store, nonce=assignment.nonce
+    )
     if following["stage"] not in ("survey", "finish"):
         return following
     code = finish_session(session, assignment, now())

@@ -32,7 +32,7 @@ from evaluation.sessions.arrivals import (
 )
 from evaluation.sessions.closing import return_session
 from evaluation.sessions.consents import note_consent
-from evaluation.sessions.tokens import PageToken, read_token, sign_token
+from evaluation.sessions.tokens import PageToken, check_page, read_token, sign_token
 from webapp.receipts import receipt
 from webapp.refusals import refusal, refuse, unavailable
 from webapp.requests import read_body, read_judgment, read_started, read_survey, text_field
@@ -172,7 +172,7 @@ def state() -> ResponseReturnValue:
     """Return where the session stands."""
     study, token = _frozen_and_token()
     with services().database.read() as session:
-        return _stands(session, study, token.assignment)
+        return _stands(session, study, token)
 
 
 @blueprint.post("/api/judgment")
@@ -181,8 +181,10 @@ def judge() -> ResponseReturnValue:
     position, answer = read_judgment(read_body(), now())
     study, token = _frozen_and_token()
     with services().database.write() as session:
-        recorded = record_judgment_at(session, study, token.assignment, position, answer)
-        following = _stands(session, study, token.assignment)
+        recorded = record_judgment_at(
+            session, study, token.assignment, position, answer, nonce=token.nonce
+        )
+        following = _stands(session, study, token)
     return {"correct": recorded.correct, "state": following}
 
 
@@ -193,10 +195,11 @@ def finish() -> ResponseReturnValue:
     with services().database.write() as session:
         study = current_study(session)
         # Locked, so that of two posts at once only one is the first and stores its survey.
-        key = _token(study).assignment
-        assignment = session.get(Assignment, key, with_for_update={"key_share": True})
+        token = _token(study)
+        assignment = session.get(Assignment, token.assignment, with_for_update={"key_share": True})
         if assignment is None:
             raise TokenError("the page's session does not exist")
+        check_page(token.nonce, assignment.nonce, assignment.status)
         answers = read_survey(body, survey_questions(study))
         first = assignment.status is AssignmentStatus.ACCEPTED
         code = finish_session(session, assignment, now())
@@ -232,15 +235,17 @@ def _frozen_and_token() -> tuple[Study, PageToken]:
 
 
 def _with_token(session: Session, study: Study, assignment: Assignment) -> dict[str, Any]:
-    token = PageToken(study.id, assignment.id, assignment.worker_id, now() + _TOKEN_LIFE)
-    return {**_stands(session, study, assignment.id), "token": sign_token(study.secret, token)}
+    token = PageToken(
+        study.id, assignment.id, assignment.worker_id, now() + _TOKEN_LIFE, assignment.nonce
+    )
+    return {**_stands(session, study, token), "token": sign_token(study.secret, token)}
 
 
-def _stands(session: Session, study: Study, assignment_id: int) -> dict[str, Any]:
+def _stands(session: Session, study: Study, token: PageToken) -> dict[str, Any]:
     """Return where a session stands, with all that a finished one ends with."""
-    state = session_state(session, study, assignment_id, services().store)
+    state = session_state(session, study, token.assignment, services().store, nonce=token.nonce)
     if state["stage"] == "done":
-        state |= _ending(session, study, session.get_one(Assignment, assignment_id))
+        state |= _ending(session, study, session.get_one(Assignment, token.assignment))
     return state
 
 

@@ -26,6 +26,7 @@ from evaluation.schema import (
     Trial,
     TrialKind,
 )
+from evaluation.sessions.tokens import check_page
 from evaluation.storage import MediaStore
 from webapp.settings import shows_prompt, survey_questions
 
@@ -85,6 +86,7 @@ def _following() -> Select[*tuple[Any, ...]]:
         select(
             Assignment.status.label("session"),
             Assignment.completion_code,
+            Assignment.nonce,
             shown.id,
             shown.position,
             shown.practice,
@@ -104,7 +106,7 @@ _FOLLOWING = _following()
 
 
 def session_state(
-    session: Session, study: Study, assignment_id: int, store: MediaStore
+    session: Session, study: Study, assignment_id: int, store: MediaStore, *, nonce: str | None
 ) -> dict[str, Any]:
     """Return where a session stands; as much work for a session of ten pairs as of a thousand.
 
@@ -113,6 +115,7 @@ def session_state(
         study: of the assignment, with its questions; may be one that no session holds.
         assignment_id: of the session.
         store: of the study's clips.
+        nonce: of the session, as who asks has it.
 
     Returns:
         `stage` (`trials`, `survey`, `finish`, `done` or `closed`), and for `trials` the `progress`,
@@ -125,6 +128,7 @@ def session_state(
     if not rows:
         raise TokenError("the page's session does not exist")
     current = rows[0]
+    check_page(nonce, current.nonce, current.session)
     if current.session in _DONE:
         return {"stage": "done", "code": current.completion_code}
     if current.session is not AssignmentStatus.ACCEPTED:

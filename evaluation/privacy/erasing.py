@@ -203,6 +203,7 @@ def erase_session(session: Session, assignment: Assignment) -> Erased:
         assignment.submitted_at = study.created_at  # that it was, not when
     else:
         assignment.submitted_at, assignment.completion_code = None, ""
+        assignment.nonce = None
         assignment.external_id = f"{GONE}-{assignment.id}"
     assert assignment.status is AssignmentStatus.WITHDRAWN
     session.flush()

@@ -43,7 +43,7 @@ def finish_session(session: Session, assignment: Assignment, now: datetime) -> s
     study = session.get_one(Study, assignment.study_id)
     assignment.status = AssignmentStatus.SUBMITTED
     assignment.submitted_at = now
-    assignment.completion_code = completion_code(study.secret, assignment.id)
+    assignment.completion_code = completion_code(study.secret, assignment.id, assignment.nonce)
     session.flush()
     return assignment.completion_code
 

@@ -59,6 +59,7 @@ def test_ids_go_and_the_export_stays_the_same(database, rated):
         assert session.scalars(select(Assignment.environment_details)).one() == {
             "device": "desktop"
         }
+        assert session.scalars(select(Assignment.nonce)).one() is None  # it gave the code
     assert WHO not in everything
     assert "Browser 9" not in everything
 

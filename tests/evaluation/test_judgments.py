@@ -152,7 +152,8 @@ def _answer(unit, **changes):
     study = unit.get_one(Study, unit.assignment.study_id)
     values = {"assignment_id": unit.assignment.id, "position": 1} | GOOD | changes
     place = values.pop("assignment_id"), values.pop("position")
-    return record_judgment_at(unit, study, *place, Answer(**values))
+    nonce = values.pop("nonce", unit.assignment.nonce)
+    return record_judgment_at(unit, study, *place, Answer(**values), nonce=nonce)
 
 
 def test_a_page_answers_by_the_place_of_a_showing(unit):
@@ -169,6 +170,8 @@ def test_a_page_answers_by_the_place_of_a_showing(unit):
     [
         ({"position": 99}, UsageError, "the session has no showing 99"),
         ({"assignment_id": 99}, TokenError, "the page's session does not exist"),
+        ({"nonce": "5e" * 16}, TokenError, "the page's session does not exist"),
+        ({"nonce": None, "position": 99}, TokenError, "the page's session does not exist"),
         ({"choice": "tie"}, UsageError, "choice 'tie' is not offered"),
         ({"question": "motion"}, UsageError, "no question 'motion' in this study"),
     ],

@@ -154,6 +154,7 @@ def test_no_times_of_theirs_are_left(database, rated):
         ).one()
         assert {stone.accepted_at, stone.lease_until} == {study.created_at}
         assert (stone.submitted_at, stone.completion_code, stone.survey) == (None, "", {})
+        assert stone.nonce is None
         assert (
             session.scalars(select(Showing).where(Showing.worker_id == stone.worker_id)).all() == []
         )

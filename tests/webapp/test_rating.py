@@ -3,12 +3,15 @@
 import concurrent.futures
 import hashlib
 import re
+import sqlite3
 import urllib.parse
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
 from evaluation import schema
+from evaluation.sessions.tokens import PageToken, sign_token
 from evaluation.study import Consent, SurveyQuestion
 
 DEVICE = {"screen": [1920, 1080]}
@@ -325,6 +328,49 @@ def test_a_study_frozen_again_while_it_is_served_is_rated_as_it_is_now(make_clie
     assert reply.status_code == 200
     assert reply.json["state"]["showing"]["questions"][0]["name"] == "motion"
     assert client.get("/api/state", headers=bearer(started.json)).status_code == 200
+
+
+def test_the_page_of_a_session_that_a_restore_lost_writes_into_no_others(
+    make_client, stored, tmp_path
+):
+    client = make_client()
+    live, backup = sqlite3.connect(tmp_path / "study.db"), sqlite3.connect(":memory:")
+    live.backup(backup)
+    ticket, lost = start(client, "ann")
+    ids = stored(select(schema.Assignment.id))
+    backup.backup(live)
+    live.close()
+    _, bob = start(client, "bob")
+    assert stored(select(schema.Assignment.id)) == ids
+
+    replies = [
+        client.post("/api/judgment", json=answer(lost.json), headers=bearer(lost.json)),
+        client.get("/api/state", headers=bearer(lost.json)),
+        client.post("/api/finish", json={}, headers=bearer(lost.json)),
+    ]
+
+    assert [(r.status_code, r.json) for r in replies] == [(401, {"error": "token"})] * 3
+    assert stored(select(schema.Judgment)) == []
+    assert client.post("/api/open", json={"ticket": ticket}).json == {"stage": "new"}
+    rate_all(client, bob.json)
+
+
+def test_a_session_from_before_sessions_had_nonces_goes_on_to_its_code(make_client):
+    client = make_client()
+    ticket, _ = start(client)
+    with client.application.extensions["vgan_eval"].database.write() as session:
+        one = session.scalars(select(schema.Assignment)).one()
+        one.nonce = None
+        study = session.scalars(select(schema.Study)).one()
+    until = one.accepted_at + timedelta(days=14)
+    old = sign_token(study.secret, PageToken(study.id, one.id, one.worker_id, until))
+
+    state = client.post("/api/open", json={"ticket": ticket}).json
+    _, headers = rate_all(client, state | {"token": old})
+    done = client.post("/api/finish", json={}, headers=headers)
+
+    assert done.json["code"] == "6A5MYJDYRS"
+    assert client.get("/api/state", headers=bearer(state)).json == done.json
 
 
 def test_one_session_cannot_answer_for_another(make_client):

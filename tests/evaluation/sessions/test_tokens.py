@@ -9,13 +9,22 @@ from evaluation.errors import TokenError
 from evaluation.sessions.tokens import PageToken, completion_code, read_token, sign_token
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
-TOKEN = PageToken(study=3, assignment=17, worker=5, expires_at=NOW + timedelta(hours=1))
+TOKEN = PageToken(3, 17, 5, expires_at=NOW + timedelta(hours=1), nonce="5e" * 16)
 
 
 def test_a_signed_token_reads_back_as_it_was():
     text = sign_token("secret", TOKEN)
 
     assert read_token("secret", text, NOW) == TOKEN
+
+
+def test_a_token_of_a_session_from_before_there_were_nonces_reads_back_without_one():
+    old = URLSafeSerializer("secret", salt="worker-page").dumps([3, 17, 5, 2_000_000_000])
+
+    token = read_token("secret", old, NOW)
+
+    assert (token.assignment, token.nonce) == (17, None)
+    assert sign_token("secret", token) == old
 
 
 def test_a_token_is_safe_in_a_url():
@@ -53,15 +62,31 @@ def test_nonsense_is_a_token_error(text):
 
 
 def test_completion_codes_repeat_and_differ_between_assignments_and_studies():
-    codes = {completion_code(secret, n) for secret in ("a", "b") for n in range(500)}
+    codes = {completion_code(secret, n, None) for secret in ("a", "b") for n in range(500)}
 
-    assert completion_code("a", 7) == completion_code("a", 7)
+    assert completion_code("a", 7, None) == "OCHNBR6WEF"
     assert len(codes) == 1000
     assert all(len(code) == 10 and not set(code) & set("018") for code in codes)
 
 
+def test_two_sessions_that_have_one_id_in_turn_have_different_completion_codes():
+    codes = {completion_code("a", 7, nonce) for nonce in (None, "5e" * 16, "5f" * 16)}
+
+    assert len(codes) == 3
+    assert completion_code("a", 8, "5e" * 16) in codes
+
+
 @pytest.mark.parametrize(
-    "payload", [[3, 17, 5, 10**20], [3, 17, 5], [3, 17, 5, True], [3, 17, "5", 9], {"study": 3}]
+    "payload",
+    [
+        [3, 17, 5, 10**20],
+        [3, 17, 5],
+        [3, 17, 5, True],
+        [3, 17, "5", 9],
+        [3, 17, 5, 9, 6],
+        [3, 17, 5, 9, "5e", "5e"],
+        {"study": 3},
+    ],
 )
 def test_a_signed_payload_that_is_no_page_token_is_refused(payload):
     text = URLSafeSerializer("secret", salt="worker-page").dumps(payload)
