@@ -15,6 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
+from evaluation.addresses import check_own_host
 from evaluation.clock import Clock, utc_now
 from evaluation.crowd.base import Crowd, CrowdError, CrowdGone, Growing, Offer
 from evaluation.database import Database, find_study
@@ -54,11 +55,12 @@ def check_public_url(url: str, environment: Environment) -> None:
     """Refuse a page that workers could not open.
 
     Raises:
-        UsageError: not a URL, or not HTTPS in production.
+        UsageError: not a URL, not one of a host of its own, or not HTTPS in production.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment:
         raise UsageError(f"--url {url}: write the web app's public address, https://HOST")
+    check_own_host(url, parts)
     if environment is Environment.PRODUCTION and parts.scheme != "https":
         raise UsageError(f"--url {url}: workers' browsers need https:// in production")
 

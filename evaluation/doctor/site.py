@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from evaluation.addresses import check_own_host
 from evaluation.errors import EvaluationError, UsageError
 
 _AGENT = "vgan-eval-doctor"
@@ -203,8 +204,7 @@ def open_site(url: str, *, ca_file: Path | None = None, timeout_s: float = 10.0)
         parts, port = urlsplit(""), None
     if parts.scheme not in ("http", "https") or not parts.hostname or not _is_host(parts.hostname):
         raise UsageError(f"--url {url}: write https://HOST")
-    if parts.path not in ("", "/") or parts.query or parts.username:
-        raise UsageError(f"--url {url}: the pages need a host of their own; write https://HOST")
+    check_own_host(url, parts)
     site = Site(
         parts.scheme,
         parts.hostname,

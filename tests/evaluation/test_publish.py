@@ -293,6 +293,12 @@ def test_page_must_be_an_address(url):
         check_public_url(url, Environment.SANDBOX)
 
 
+@pytest.mark.parametrize("url", ["https://x.org/study", "https://x.org/study/", "https://a@x.org"])
+def test_pages_that_share_their_host_are_not_published(url):
+    with pytest.raises(UsageError, match="a host of their own; write https://HOST"):
+        check_public_url(url, Environment.PRODUCTION)
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "message"),
     [
