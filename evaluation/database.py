@@ -24,13 +24,14 @@ from sqlalchemy import (
     select,
     text,
 )
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from evaluation import schema
 from evaluation.engine import make_engine, parsed_url, shown
 from evaluation.errors import DatabaseError, DatabaseOlder, UsageError
 from evaluation.files import make_private
+from evaluation.outages import Writes, is_locked, is_outage
 from evaluation.sqlite_file import remove_unfilled, sqlite_file, told
 
 BUSY_TIMEOUT_S = 15.0
@@ -46,6 +47,7 @@ class Database:
         self._busy_timeout_s = busy_timeout_s
         self._turn = threading.Lock()
         self.dialect: str = engine.dialect.name
+        self.writes = Writes(self.dialect)
         self.url: str = engine.url.render_as_string(hide_password=False)
         self._writer = engine.execution_options(unit="write")
         self._reader = engine.execution_options(unit="read")
@@ -83,11 +85,12 @@ class Database:
 
         Raises:
             DatabaseError: another program kept the SQLite file locked for the whole busy timeout,
-                the disk is full, or the database went away.
+                the disk is full, or the database went away or can only be read.
         """
         with (
             self._in_turn(),
             self._explained(),
+            self.writes.noted(),
             Session(self._writer, expire_on_commit=False) as session,
             session.begin(),
         ):
@@ -98,8 +101,10 @@ class Database:
         """Turn a failure that is not the statement's fault into one line."""
         try:
             yield
-        except (OperationalError, InterfaceError) as error:
-            if self.dialect == "sqlite" and "locked" in str(error.orig):
+        except DBAPIError as error:
+            if not is_outage(error):
+                raise
+            if is_locked(error, self.dialect):
                 raise self._locked() from error
             raise DatabaseError(  # without the statement and its values
                 f"{shown(self._engine.url)}: the database failed ({told(error.orig)}); "

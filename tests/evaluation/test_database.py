@@ -119,6 +119,21 @@ def test_a_full_disk_is_told_in_one_line(sqlite_database):
     assert "A1WORKER" not in str(full.value)
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_server_that_can_only_be_read_is_told_in_one_line(database):
+    def write_there(name):
+        with database.write() as session:
+            session.execute(text("SET TRANSACTION READ ONLY"))
+            session.add(_study(name))
+
+    with pytest.raises(DatabaseError, match=r"read-only transaction\); .*try again") as refused:
+        write_there("A1WORKER")
+
+    assert "A1WORKER" not in str(refused.value)
+    assert database.writes.fail
+
+
 @pytest.mark.parametrize(
     "words",
     ["attempt to write a readonly database", "unable to open database file", "disk I/O error"],
