@@ -116,6 +116,9 @@ def publish(
         again = _planned(session, study_name, crowd, now(), unbooked)
         publication = no_more_than(publication, again)
         _intend(session, study, crowd, publication, public_url, now())
+    if not isinstance(crowd, Growing):  # whose `create` looks by itself
+        # The platform may have them already: the database that knew was lost, another restored.
+        recover(db, study_name, crowd, now())
     create_intended(db, study_name, crowd, now)
     return publication
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from evaluation import schema
 from evaluation.crowd.base import CrowdError, CrowdUnreachable, Offer
@@ -136,7 +136,8 @@ def test_no_call_killed_anywhere_makes_a_hit_twice(sqlite_database, recruit, cro
 
     calls = walk(crowded, lambda world, crowd: world.publish(crowd))
 
-    assert len(calls) == 6  # the balance, two for the qualification, the HIT type, two HITs
+    # The balance, a look for what is there, two for the qualification, the HIT type, two HITs.
+    assert len(calls) == 7
 
 
 @pytest.mark.parametrize("form", ["documented", "field"])
@@ -153,16 +154,24 @@ def test_a_lost_reply_is_found_again_under_both_forms_of_the_duplicate_error(
     assert crowded.hits() == made
 
 
-def test_a_hit_lost_for_longer_than_its_token_lives_is_not_made_again(crowded):
+def test_hits_lost_for_longer_than_their_tokens_live_are_found_and_not_made_again(crowded):
     with pytest.raises(CrowdUnreachable):
-        crowded.publish(crowded.crowd(5, "lost"))
+        crowded.publish(crowded.crowd(6, "lost"))
     crowded.clock.time += timedelta(hours=30)
 
     finished = crowded.publish()
 
     assert (finished.unfinished, finished.sessions) == (3, 0)
     assert sorted(h.max_assignments for h in crowded.service_rows(ServiceHit)) == [7, 7, 8]
-    assert len(crowded.hits()) == 3
+    published = crowded.hits()
+    assert len(published) == 3
+
+    with crowded.database.write() as session:  # as a backup from before is restored
+        session.execute(delete(schema.Hit))
+    crowded.publish()
+
+    assert crowded.hits() == published
+    assert len(crowded.service_rows(ServiceHit)) == 3
 
 
 def test_what_was_written_down_and_never_made_is_planned_anew_when_its_time_is_over(crowded):
@@ -274,7 +283,7 @@ def test_moving_the_expiry_twice_is_harmless_where_the_service_refuses_it(crowde
 
 def test_expire_gives_up_what_was_not_made(crowded):
     with pytest.raises(CrowdUnreachable):
-        crowded.publish(crowded.crowd(5, "lost"))
+        crowded.publish(crowded.crowd(6, "lost"))
 
     assert expire(crowded.database, None, crowded.crowd(), crowded.clock) == (1, 0)
     assert [hit.state for hit in crowded.rows(schema.Hit)] == ["done", "failed", "failed"]
