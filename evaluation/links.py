@@ -66,6 +66,7 @@ class LinkPlan:
         reward_cents: that [pay] promises for a session; the site or the lab pays it.
         currency: ISO 4217.
         until: when the link stops letting people in.
+        is_empty: whether nothing is lacking and an open link would stay as it is.
     """
 
     address: str
@@ -75,6 +76,7 @@ class LinkPlan:
     reward_cents: int
     currency: str
     until: datetime
+    is_empty: bool
 
     @property
     def open(self) -> int:
@@ -137,7 +139,7 @@ def publish_link(
         now: the clock.
 
     Returns:
-        What was published, or None when `confirm` said no.
+        What was published, or None when `confirm` said no. Nothing is written where it is empty.
 
     Raises:
         UsageError: the address or the study will not do.
@@ -146,6 +148,8 @@ def publish_link(
     with db.write() as session:
         study = find_study(session, study_name)
         plan = _planned(session, study, environment, url, now())
+    if plan.is_empty:
+        return plan
     if not confirm(plan):
         return None
     with db.write() as session:
@@ -180,18 +184,24 @@ def _planned(
     settings = link_settings(study)
     hit = published_link(session, study, environment)
     taken = taken_places(session, hit, now) if hit else 0
-    is_open = hit is not None and hit.expires_at is not None and hit.expires_at > now
-    places = (max(hit.max_assignments, taken) if hit and is_open else taken) + lacking.sessions
+    ends = (hit.expires_at if hit else None) or now
+    places = (max(hit.max_assignments, taken) if hit and ends > now else taken) + lacking.sessions
+    places = min(places, settings.quota) if settings.quota else places
     hours = float(study.settings["recruit"]["lifetime_hours"])
     shown = Hit(external_id=link_key(study, environment), details={"url": url.rstrip("/")})
+    wanted = (places, lacking.reward_cents, lacking.currency, shown.details)
+    changes = hit is not None and wanted != (
+        hit.max_assignments, hit.reward_cents, hit.currency, hit.details
+    )  # fmt: skip
     return LinkPlan(
         address=link_address(shown, settings),
-        places=min(places, settings.quota) if settings.quota else places,
+        places=places,
         taken=taken,
         trials=lacking.trials,
         reward_cents=lacking.reward_cents,
         currency=lacking.currency,
-        until=now + timedelta(hours=hours),
+        until=max(ends, now + timedelta(hours=hours)),  # `extend` may have given it longer
+        is_empty=not lacking.sessions and not (changes and ends > now),
     )
 
 

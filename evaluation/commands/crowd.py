@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from evaluation.commands.links import publish_link
+from evaluation.commands.links import NOTHING_LACKING, publish_link
 from evaluation.commands.options import (
     FiniteRange,
     agreed,
@@ -114,7 +114,7 @@ def publish_lacking(
     if done is None:
         return
     if done.is_empty:
-        click.echo("Nothing to publish: every planned judgment is given, being given or on offer.")
+        click.echo(NOTHING_LACKING)
     else:
         click.echo(f"Published. Serve the pages with `vgan-eval serve` at {url}.")
 

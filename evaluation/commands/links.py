@@ -15,6 +15,8 @@ from evaluation.commands.options import (
 )
 from evaluation.errors import UsageError
 
+NOTHING_LACKING = "Nothing to publish: every planned judgment is given, being given or on offer."
+
 
 def publish_link(
     db: str, study: str | None, sandbox: bool, url: str, yes: bool, dry_run: bool
@@ -27,12 +29,12 @@ def publish_link(
     environment = environment_of(sandbox)
 
     def confirm(plan: LinkPlan) -> bool:
-        cost = plan.open * plan.reward_cents
-        owed = f"{cost / 100:,.2f} {plan.currency} for you to pay where they come from"
+        cost = f"{plan.open * plan.reward_cents / 100:,.2f} {plan.currency}"
+        owed = f"{cost} for you to pay where they come from"
         return agreed(
             f"{plan.trials:,} trials lack a worker. The link lets in {plan.open:,} more people "
             f"until {plan.until:%Y-%m-%d %H:%M} UTC ({environment}). "
-            f"Cost here: 0; {owed if cost else 'no reward is promised'}.",
+            f"Cost here: 0; {owed if plan.reward_cents else 'no reward is promised'}.",
             yes or (sandbox and not dry_run),
             dry_run,
         )
@@ -40,7 +42,9 @@ def publish_link(
     database = open_database(db)
     try:
         done = run(database, study, environment, url, confirm=confirm)
-        if done is not None:
+        if done is not None and done.is_empty:
+            click.echo(NOTHING_LACKING)
+        if done is not None and done.places:
             with database.read() as session:
                 click.echo("\n".join(link_instructions(session, study, done, environment)))
     finally:

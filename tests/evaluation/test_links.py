@@ -9,10 +9,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from evaluation.allocation import finish_session, get_worker, start_session
 from evaluation.cli import main
+from evaluation.crowd.link import LinkCrowd
 from evaluation.errors import NothingLeft, StudyFileError, UsageError
 from evaluation.links import (
     LinkFull,
@@ -28,9 +29,10 @@ from evaluation.links import (
 )
 from evaluation.money.ledger import ledger
 from evaluation.planning.design import settings_of
+from evaluation.publish import extend
 from evaluation.publishing.codes import code_rows
 from evaluation.publishing.invitations import find_invitation, make_invitations, revoke
-from evaluation.schema import Assignment, Environment, Hit, Invitation, Study
+from evaluation.schema import Assignment, Environment, Event, Hit, Invitation, Study, Trial
 from evaluation.study import Link, Pay, Recruit, load_study
 from evaluation.withdrawing import withdraw
 
@@ -43,6 +45,10 @@ URL = "http://localhost:8000"
 
 def now():
     return START
+
+
+def refused(plan):
+    raise AssertionError("nobody is to be asked")
 
 
 @pytest.fixture
@@ -94,6 +100,51 @@ def test_a_link_has_the_places_that_the_plan_lacks(database, linked):
     assert plan.address.endswith("?pid=ID")
     again = publish_link(database, None, SANDBOX, URL, now=now)
     assert (again.places, again.trials, again.address) == (4, 0, plan.address)
+
+
+def link_row(database):
+    with database.read() as session:
+        hit = session.scalars(select(Hit)).one()
+        published = session.scalars(select(Event).where(Event.kind == "publish")).all()
+        return hit.max_assignments, hit.expires_at, hit.details["url"], len(published)
+
+
+@on_sqlite
+def test_publishing_a_link_again_never_ends_it_sooner(database, linked, answer_all):
+    linked(reward=25)
+    extend(database, None, LinkCrowd(database, SANDBOX), timedelta(days=30), now)
+    extended = START + timedelta(days=30)
+
+    again = publish_link(database, None, SANDBOX, URL, confirm=refused, now=now)
+    assert again.is_empty
+    assert link_row(database) == (4, extended, URL, 1)  # nothing lacks
+    with database.write() as unit:
+        unit.scalars(select(Hit)).one().max_assignments = 3
+
+    assert not publish_link(database, None, SANDBOX, URL, now=now).is_empty  # one place lacks
+    assert link_row(database) == (4, extended, URL, 2)
+
+
+@on_sqlite
+def test_a_link_that_lacks_nothing_can_still_be_moved_to_another_host(database, linked):
+    linked()
+
+    moved = publish_link(database, None, SANDBOX, "http://localhost:9000", now=now)
+
+    assert not moved.is_empty
+    assert link_row(database)[2:] == ("http://localhost:9000", 2)
+
+
+@on_sqlite
+def test_a_link_that_is_over_is_not_opened_again_for_nobody(database, linked):
+    linked(link=Link(participant="pid", quota=4))
+    with database.write() as unit:
+        unit.execute(update(Trial).values(free=False))
+    later = START + timedelta(days=60)
+
+    assert publish_link(database, None, SANDBOX, URL, now=lambda: later).is_empty
+
+    assert link_row(database)[1] < later
 
 
 @on_sqlite
@@ -296,6 +347,9 @@ def test_the_commands_publish_list_review_and_expire(database, linked, answer_al
     assert "lets in 4 more people" in printed
     assert "1.00 USD for you to pay" in printed
     assert "?pid=ID" in printed
+    code, again = typed("publish", "--crowd", "link")
+    assert again.startswith("Nothing to publish: ")
+    assert "?pid=ID" in again
     finish(database, come(database, "a", datetime.now(UTC)), answer_all)
     code, printed = typed("codes", "--out", str(tmp_path / "codes.csv"))
     assert (code, printed.strip().split(": ")[1]) == (0, "1 submitted.")
@@ -309,6 +363,19 @@ def test_the_commands_publish_list_review_and_expire(database, linked, answer_al
     assert typed("expire", "--crowd", "link")[0] == 0
     with pytest.raises(LinkOver):
         come(database, "b", datetime.now(UTC))
+
+
+@on_sqlite
+def test_a_reward_is_told_where_no_place_is_added(database, linked, typed):
+    linked(reward=25, link=Link(participant="pid", quota=1), publish=False)
+    typed("publish", "--crowd", "link")
+    come(database, "a", datetime.now(UTC))
+
+    code, printed = typed("publish", "--crowd", "link", "--dry-run")
+
+    assert (code, "lets in 0 more people" in printed) == (0, True)
+    assert "0.00 USD for you to pay" in printed
+    assert "no reward" not in printed
 
 
 @on_sqlite
