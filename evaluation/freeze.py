@@ -33,6 +33,7 @@ from evaluation.planning.materials import (
     planned_clips,
 )
 from evaluation.planning.plan_rows import StudyRows
+from evaluation.planning.progress import planned_use
 from evaluation.sessions.consents import check_version
 from evaluation.sessions.leases import order_trials
 from evaluation.storage import MediaStore
@@ -53,7 +54,7 @@ class InitReport:
         categories: of the study, in order.
         clips: how many were imported.
         pairs: how many the test trials show.
-        trials: planned test trials.
+        trials: planned test trials, those of later batches included.
         cost: of filling the plan on the crowd of [recruit]; see `Cost`.
         warnings: what the user should know, one line each.
     """
@@ -242,6 +243,7 @@ def init_study(
     )
     use = PairUse.of(Counter(t.pair for t in plan.trials).values())
     check_workers(use, study.session, study.workers)
+    terms = (study.session, study.workers, study.pay, study.recruit.crowd)
     report = InitReport(
         study=study.name,
         action="created",
@@ -251,7 +253,7 @@ def init_study(
         clips=len(imported.records),
         pairs=len(plan.pairs),
         trials=len(plan.trials),
-        cost=plan_cost(use, study.session, study.workers, study.pay, study.recruit.crowd),
+        cost=plan_cost(use, *terms),
         warnings=_warnings(study, imported) + short_sessions(use, study.session, study.workers),
     )
     # Absolute, because the database may be opened from any folder.
@@ -262,7 +264,9 @@ def init_study(
 
     if row is not None and row.design_hash == digest:
         with db.write() as session:
-            return replace(report, action=update(session))
+            use, action = planned_use(session, row), update(session)
+        cost = plan_cost(use, *terms)  # with the batches that were added since
+        return replace(report, action=action, trials=use.trials, pairs=use.pairs, cost=cost)
     check_display(study, imported)  # here, as the pools are made of the same clips
     pools = make_pools(study, imported, assets, progress)
     rows = StudyRows(study, imported.clips, pools.gold, plan, pools.pairs)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from evaluation.budget import PairUse
 from evaluation.schema import (
     Assignment,
     Environment,
@@ -74,6 +75,16 @@ def has_simulated(session: Session, study: Study) -> bool:
         Assignment.study_id == study.id, Assignment.environment == Environment.SIMULATED
     )
     return session.scalar(found.limit(1)) is not None
+
+
+def planned_use(session: Session, study: Study) -> PairUse:
+    """Return how many test trials the plan has, later batches included; only reads."""
+    of_pairs = (
+        select(func.count())
+        .where(Trial.study_id == study.id, Trial.kind == TrialKind.TEST)
+        .group_by(Trial.pair_id)
+    )
+    return PairUse.of(session.scalars(of_pairs))
 
 
 def _cell() -> tuple[Any, ...]:

@@ -13,11 +13,12 @@ from evaluation import schema, stimuli, topup
 from evaluation.allocation import has_free_trial, return_session
 from evaluation.database import open_database
 from evaluation.errors import NothingLeft, UsageError
+from evaluation.freeze import init_study
 from evaluation.plan import CellSteps, PlannedClip, plan_more, plan_trials
 from evaluation.publishing.offers import plan_publication
 from evaluation.schema import Environment, Pair, PlanBatch, Trial, TrialKind
 from evaluation.sessions.stopped import STOPPING, stopped_rows
-from evaluation.study import Comparison, Design
+from evaluation.study import Comparison, Design, load_study
 from evaluation.topup import Need, preview, rehearse, top_up
 
 NOW = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
@@ -119,6 +120,17 @@ def test_the_same_need_again_adds_nothing(initialised_study):
     assert (first.trials, again.trials, again.batch) == (4, 0, None)
     with database.read() as unit:
         assert len(planned(unit)) == 48 + 4
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_init_again_tells_the_size_and_the_cost_of_the_plan_with_its_batches(initialised_study):
+    database, store, path, first = initialised_study
+    top_up(database, None, need({(OURS_REAL, "golf"): 14}), store, NOW)
+
+    again = init_study(database, load_study(path), store, path.parent / "assets")
+
+    assert (first.trials, again.trials, again.action) == (48, 48 + 6, "unchanged")
+    assert again.cost.sessions > first.cost.sessions
 
 
 def test_answers_that_come_after_the_preview_add_nothing(initialised_study, begin, answer_all):
