@@ -15,7 +15,13 @@ def check_health(health: Reply) -> list[Finding]:
     told = health.json()
     if health.status != 200 or told.get("status") != "ok":
         said = told.get("status") or f"the answer is {health.status}"
-        return [fail("database", str(said), "look at the app's log, and whether PostgreSQL is up")]
+        return [
+            fail(
+                "database",
+                str(said),
+                "look at the app's log, and whether PostgreSQL is up and can store",
+            )
+        ]
     revision, ours = told.get("revision"), newest_revision()
     if revision != ours:
         mend = "install the same version in both places, then run `vgan-eval upgrade`"
