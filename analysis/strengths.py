@@ -4,6 +4,7 @@ The log odds that A is preferred over B are the strength of A minus that of B. S
 The fit needs only the table of wins, so that a refit costs microseconds (`bootstrap_strengths`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -70,7 +71,8 @@ def check_connected(contests: Contests) -> None:
     """Refuse a table without a finite maximum of the likelihood.
 
     Raises:
-        ConvergenceError: some sources never won, or never lost, against all the others.
+        ConvergenceError: some sources never met the others, or never won, or never lost, against
+            all of them.
 
     Source:
         Ford, American Mathematical Monthly 64 (1957): every set of sources must win and lose.
@@ -80,14 +82,26 @@ def check_connected(contests: Contests) -> None:
     arcs = (np.concatenate([i, j])[beaten], np.concatenate([j, i])[beaten])
     size = len(contests.sources)
     graph = csr_array((np.ones(beaten.sum()), arcs), shape=(size, size))
+    met, group = connected_components(graph, directed=False)
+    if met > 1:
+        some, others = _apart(contests.sources, group)
+        raise ConvergenceError(
+            f"no strengths on one scale: {some} were never compared with {others}; a study that "
+            "compares one of these with one of those has a ranking"
+        )
     count, group = connected_components(graph, directed=True, connection="strong")
     if count > 1:
-        smallest = int(np.argmin(np.bincount(group)))
-        names = [s for s, g in zip(contests.sources, group, strict=True) if g == smallest]
+        some, _ = _apart(contests.sources, group)
         raise ConvergenceError(
-            f"no finite strengths: {', '.join(names)} won all, or lost all, "
-            "judgments against the other sources"
+            f"no finite strengths: {some} won all, or lost all, judgments against the other sources"
         )
+
+
+def _apart(sources: Sequence[str], group: NDArray[np.int32]) -> tuple[str, str]:
+    """The names of the smallest group, and those of all the others."""
+    mine = group == np.argmin(np.bincount(group))
+    some = [name for name, inside in zip(sources, mine, strict=True) if inside]
+    return ", ".join(some), ", ".join(name for name in sources if name not in some)
 
 
 def fit_strengths(contests: Contests) -> Floats:

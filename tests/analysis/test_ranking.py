@@ -116,6 +116,11 @@ def test_a_source_that_never_lost_is_named():
         fit_strengths(contests({(0, 1): (5, 5), (0, 2): (0, 9)}, "abc"))
 
 
+def test_sources_that_never_met_are_named_even_where_each_won_and_lost():
+    with pytest.raises(ConvergenceError, match="a, b were never compared with c, d, e; a study"):
+        fit_strengths(contests({(0, 1): (5, 5), (2, 3): (4, 6), (3, 4): (3, 3)}, "abcde"))
+
+
 def test_planted_strengths_come_back_inside_their_intervals():
     a, b, won, truth = random_games(seed=4)
     found = rank(frame_of(a, b, won))
