@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from analysis.clusters import Codes, codes_of
+from analysis.clusters import Codes, Floats, codes_of
 from analysis.errors import AnalysisError, JudgmentsError
 from analysis.exclusions import exclude, rules_for
-from analysis.intervals import Estimate, cell_interval, row_correlations
+from analysis.intervals import Estimate, estimate_of
 from analysis.preference import table_preferences
+from analysis.shared_clips import Clusters, spread_over_rows
 from analysis.text import BANNER, interval_text, percent_text, text_grid
 from analysis.variance import Sample
 
@@ -30,8 +31,8 @@ class Agreement:
         by_row: the same for each row.
         people: of one worker by another on the same pair, or None where no pair was judged by two.
         pairs: how many pairs were judged by two workers or more.
-        alpha: Krippendorff's, of which clip of such a pair people chose; None as for `people`, or
-            where everybody chose alike.
+        alpha: Krippendorff's, of which clip of such a pair people chose, chance being that of the
+            row; None as for `people`, or where everybody chose alike in every row.
     """
 
     metric: Estimate
@@ -107,16 +108,21 @@ def agreement(
         for row in decided["row"].unique()
         if (mine := (decided["row"] == row).to_numpy()).any()
     }
-    alpha = krippendorff_alpha(pair[first], chosen[first])
+    row_of = decided["row"].to_numpy()
+    alpha = krippendorff_alpha(pair[first], chosen[first], row_of[first])
     return Agreement(_estimate(decided, hit), rows, people, pairs, alpha)
 
 
 def _estimate(frame: pd.DataFrame, hit: np.ndarray) -> Estimate:
-    sample = Sample.of(hit, frame["worker"], frame["cluster_a"], frame["cluster_b"])
-    return cell_interval(sample, row_correlations(sample)[0])
+    """The mean of `hit`, whichever source of a row the study names first."""
+    a, b = frame["cluster_a"], frame["cluster_b"]
+    sample = Sample.of(hit, frame["worker"], a.where(a < b, b), b.where(a < b, a))
+    return estimate_of(sample, spread_over_rows(sample.y, Clusters.of(frame)))
 
 
-def krippendorff_alpha(unit: ArrayLike, value: ArrayLike) -> float | None:
+def krippendorff_alpha(
+    unit: ArrayLike, value: ArrayLike, row: ArrayLike | None = None
+) -> float | None:
     """Return Krippendorff's alpha of values of no order: agreement beyond that of chance.
 
     Where nearly all values are alike, it is low however well people agree.
@@ -124,23 +130,34 @@ def krippendorff_alpha(unit: ArrayLike, value: ArrayLike) -> float | None:
     Args:
         unit: what each value is about, (n,).
         value: what somebody said of it, (n,).
+        row: to which row the unit belongs, (n,); None: there is one row. Chance disagreement is
+            that of values of one row, as the same value says something else in another.
 
     Returns:
-        At most 1; None where no unit has two values, or all values of such units are alike.
+        At most 1; None where no unit has two values, or all such values of every row are alike.
 
     Source:
-        Krippendorff, Content Analysis, 2013, chapter 12.
+        Krippendorff, Content Analysis, 2013, chapter 12, for one row; over several, observed and
+        expected disagreements are summed.
     """
     units, values = codes_of(unit), codes_of(value)
+    rows = np.zeros_like(units) if row is None else codes_of(row)
     counts = np.zeros((units.max(initial=-1) + 1, values.max(initial=-1) + 1))
     np.add.at(counts, (units, values), 1)
-    counts = counts[counts.sum(axis=1) > 1]
-    size, total = counts.sum(axis=1), counts.sum()
-    expected = total**2 - np.sum(counts.sum(axis=0) ** 2)
-    if not expected:
-        return None
+    row_of = np.zeros(len(counts), dtype=np.int64)
+    row_of[units] = rows
+    twice = counts.sum(axis=1) > 1
+    counts, row_of = counts[twice], row_of[twice]
+    size = counts.sum(axis=1)
     observed = np.sum((size**2 - np.sum(counts**2, axis=1)) / (size - 1))
-    return float(1 - (total - 1) * observed / expected)
+    expected = sum(_by_chance(counts[row_of == r].sum(axis=0)) for r in np.unique(row_of))
+    return float(1 - observed / expected) if expected else None
+
+
+def _by_chance(counts: Floats) -> float:
+    """The disagreement of values that come in such numbers, paired at random."""
+    total = counts.sum()
+    return float((total**2 - np.sum(counts**2)) / (total - 1))
 
 
 def _choices_by_pair(frame: pd.DataFrame) -> tuple[Codes, Codes]:

@@ -192,7 +192,7 @@ def cell_interval(cell: Sample, rho: Correlations, level: float = LEVEL) -> Esti
         rho: the correlations pooled over the row, `row_correlations(row)[0]`.
         level: nominal coverage.
     """
-    return _estimate(cell, spread_of(cell, rho), level)
+    return estimate_of(cell, spread_of(cell, rho), level)
 
 
 def mean_interval(row: Sample, rho: Correlations, level: float = LEVEL) -> Estimate:
@@ -206,7 +206,7 @@ def mean_interval(row: Sample, rho: Correlations, level: float = LEVEL) -> Estim
         rho: the correlations across categories, `row_correlations(row)[1]`.
         level: nominal coverage.
     """
-    return _estimate(row, spread_of(row, rho), level)
+    return estimate_of(row, spread_of(row, rho), level)
 
 
 def spread_of(sample: Sample, rho: Correlations) -> Spread | None:
@@ -261,7 +261,14 @@ def _one_rater(sample: Sample) -> Spread | None:
     return Spread(jack.variance, jack.df, THIS_RATER, ONE_RATER)
 
 
-def _estimate(sample: Sample, spread: Spread | None, level: float) -> Estimate:
+def estimate_of(sample: Sample, spread: Spread | None, level: float = LEVEL) -> Estimate:
+    """Return the estimate of a mean whose variance is known.
+
+    Args:
+        sample: the judgments.
+        spread: from `spread_of`, or another that suits them; None: there is no interval.
+        level: nominal coverage.
+    """
     n, workers, rate = len(sample), int(sample.worker.max()) + 1, sample.mean
     naive = wilson(rate, n, float(special.ndtri(0.5 + level / 2)))
     known = {

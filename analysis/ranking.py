@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -11,9 +10,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from analysis.clusters import Codes, Floats, codes_of, intersection, kish
+from analysis.clusters import Codes, Floats, intersection, kish
 from analysis.errors import AnalysisError
 from analysis.intervals import FEW, FEW_WORKERS, LEAST_WORKERS, LEVEL, ONE_RATER, too_few
+from analysis.shared_clips import Clusters
 from analysis.significance import holm
 from analysis.strengths import (
     Contests,
@@ -108,7 +108,7 @@ def rank(preferences: pd.DataFrame, *, level: float = LEVEL) -> Ranking:
     if len(contests.sources) < 2:
         raise AnalysisError("a ranking needs two sources or more")
     strengths = fit_strengths(contests)
-    clusters = _Clusters.of(preferences)
+    clusters = Clusters.of(preferences)
     if 1 < clusters.workers < LEAST_WORKERS:
         nothing = [(None,) * 4] * len(strengths)
         note = f"{too_few(clusters.workers)}, and for a rank range"
@@ -127,12 +127,20 @@ def rank(preferences: pd.DataFrame, *, level: float = LEVEL) -> Ranking:
     deff = float(np.mean(effects))
     return Ranking(
         _standings(contests, strengths, inferred),
-        clusters.note,
+        _note(clusters),
         goodness_of_fit(contests, strengths, deff),
         deff,
         df,
         one_rater=clusters.workers == 1,
     )
+
+
+def _note(clusters: Clusters) -> str:
+    """What a reader has to know of the intervals."""
+    if clusters.workers == 1:
+        return ONE_RATER
+    few = kish(clusters.worker) < FEW_WORKERS
+    return f"{FEW}: intervals and rank ranges rest on few people" if few else ""
 
 
 def _standings(
@@ -149,69 +157,6 @@ def _standings(
 def _free(contrast: Floats) -> Floats:
     """A contrast that sums to 0, in the free strengths (the last is minus nothing: it is 0)."""
     return contrast[:-1]
-
-
-@dataclass(frozen=True)
-class _Clusters:
-    """Who judged, and which clips: two, or one where both sides are one item.
-
-    Args:
-        worker: (n,), the worker of each judgment.
-        clips: (n,) twice, the clip on A's side and on B's; a clip has one code on both.
-    """
-
-    worker: Codes
-    clips: tuple[Codes, Codes]
-
-    @classmethod
-    def of(cls, preferences: pd.DataFrame) -> "_Clusters":
-        n = len(preferences)
-        clips = codes_of(np.concatenate([preferences["cluster_a"], preferences["cluster_b"]]))
-        return cls(codes_of(preferences["worker"]), (clips[:n], clips[n:]))
-
-    @cached_property
-    def two(self) -> NDArray[np.int64]:
-        """The judgments of two different clips."""
-        return np.flatnonzero(self.clips[0] != self.clips[1])
-
-    @cached_property
-    def twice(self) -> NDArray[np.int64]:
-        """(n + len(two),), all judgments, and those of `two` once more: one for every clip."""
-        return np.concatenate([np.arange(len(self.worker)), self.two])
-
-    @cached_property
-    def touched(self) -> Codes:
-        """(n + len(two),), the clip that each of `twice` stands for."""
-        return np.concatenate([self.clips[0], self.clips[1][self.two]])
-
-    @property
-    def both(self) -> Codes:
-        """(len(two),), the pair of clips of each of `two`, whichever side they are on."""
-        ends = [clip[self.two] for clip in self.clips]
-        return intersection((np.minimum(*ends), np.maximum(*ends)))
-
-    @property
-    def workers(self) -> int:
-        """How many there are."""
-        return int(self.worker.max()) + 1
-
-    @property
-    def df(self) -> float:
-        """Degrees of freedom: the scarcest clusters decide how well a covariance is known.
-
-        Five items are five, however many workers judge them.
-        """
-        clips = kish(self.touched)
-        known = clips if self.workers == 1 else min(kish(self.worker), clips)
-        return max(known - 1, 1.0)
-
-    @property
-    def note(self) -> str:
-        """What a reader has to know of the intervals."""
-        if self.workers == 1:
-            return ONE_RATER
-        few = kish(self.worker) < FEW_WORKERS
-        return f"{FEW}: intervals and rank ranges rest on few people" if few else ""
 
 
 @dataclass(frozen=True)
@@ -258,7 +203,7 @@ def _covariance(
     strengths: Floats,
     won: Floats,
     pair: Codes,
-    clusters: _Clusters,
+    clusters: Clusters,
 ) -> _Covariance:
     """Covariance of the free strengths, clustered by worker and by clip on either side.
 

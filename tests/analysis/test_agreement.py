@@ -9,7 +9,8 @@ from analysis.agreement import agreement, krippendorff_alpha, read_scores
 from analysis.commands import agreement as command
 from analysis.errors import AnalysisError, JudgmentsError
 from analysis.load import check_judgments
-from analysis.preference import table_preferences
+from analysis.preference import sample_of, table_preferences
+from analysis.shared_clips import Clusters, spread_over_rows
 
 
 def preferences_of(frame):
@@ -78,6 +79,67 @@ def test_a_worker_who_answers_a_pair_again_is_not_another_person(judgments_text)
     assert (alone.people, alone.pairs, alone.alpha) == (None, 0, None)
     assert (both.people.percent, both.pairs, both.people.n) == (100, 40, 80)  # their first answers
     assert both.alpha == pytest.approx(1)
+
+
+def test_a_row_written_the_other_way_round_gives_the_same_numbers(judgments_text):
+    rows = {("x", "real"): 0.2, ("y", "real"): 0.2, ("x", "y"): 0.5}
+    frame = judgments_text(rows, per_cell=300, categories=("all",), clips=6, sd=1.0)
+    turned, mine = frame.copy(), frame["pair_type"] == "real__y"
+    turned.loc[mine, ["source_a", "source_b"]] = "real", "y"
+    scores = pd.Series({"x": 1.0, "y": 0.0, "real": 2.0})
+    found, other = (agreement(preferences_of(f), "source", scores) for f in (frame, turned))
+
+    for ours, theirs in ((found.metric, other.metric), (found.people, other.people)):
+        assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=1e-9)
+    turned_row, as_it_was = other.by_row["real over y"], found.by_row["y over real"]
+    assert turned_row.low == pytest.approx(as_it_was.low, abs=1e-9)
+    assert found.alpha == pytest.approx(other.alpha)
+
+
+def test_the_spread_of_one_row_is_the_multiway_one_and_rows_that_share_clips_have_more(
+    judgments_text,
+):
+    rows = {("x", "real"): 0.2, ("y", "real"): 0.2}
+    text = judgments_text(rows, per_cell=900, categories=("all",), clips=60, sd=1.0)
+    both = preferences_of(text)
+    alone = both[both["row"] == "x over real"]
+    apart = both.assign(cluster_b=both["row"] + both["cluster_b"])
+    one, shared, less = (
+        spread_over_rows(frame["y"].to_numpy(), Clusters.of(frame)).variance
+        for frame in (alone, both, apart)
+    )
+
+    # The jackknife's (G - 1) / G is of the 120 clips together, not of 60 and 60.
+    assert one == pytest.approx(sample_of(alone).multiway.variance, rel=0.01)
+    assert shared > less
+
+
+def test_alpha_over_rows_sums_what_is_observed_and_expected_in_each():
+    # Row 1: two units agree on 0, one is split. Row 2: three units agree, on 1, 1 and 0.
+    unit, row = np.repeat(np.arange(6), 2), np.repeat([1, 2], 6)
+    value = [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0]
+
+    observed, expected = 2, (36 - 25 - 1) / 5 + (36 - 16 - 4) / 5
+    assert krippendorff_alpha(unit, value, row) == pytest.approx(1 - observed / expected)
+    turned = [*value[:6], *(1 - v for v in value[6:])]
+    assert krippendorff_alpha(unit, turned, row) == pytest.approx(1 - observed / expected)
+
+
+@pytest.mark.parametrize(("workers", "given"), [(1, True), (3, False), (12, True)])
+def test_unanimous_answers_have_an_interval_where_their_workers_allow_one(
+    judgments_text, workers, given
+):
+    frame = judgments_text({("x", "y"): 0.5}, per_cell=60, workers=workers, categories=("all",))
+    found = preferences_of(frame)
+    clips = pd.unique(found[["left_clip", "right_clip"]].to_numpy().ravel())
+    one_worker_a_pair = found[~found.duplicated(["cluster_a"]) & ~found.duplicated(["cluster_b"])]
+    knowing = pd.Series(0.0, index=clips)
+    knowing[one_worker_a_pair["label"]] = 1.0
+    result = agreement(one_worker_a_pair, "clip", knowing).metric
+
+    assert result.percent == 100
+    assert (result.low is not None) == given
+    assert not given or result.low < result.naive[0] < result.high == 100
 
 
 # Krippendorff's worked example: four people code twelve units on a scale of 5; "-" is missing.
