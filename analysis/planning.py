@@ -5,16 +5,17 @@ judgments cost nothing more (`curve`). Money is counted in `evaluation/budget.py
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from analysis.errors import AnalysisError
-from analysis.intervals import LEVEL
+from analysis.intervals import FEW_WORKERS, LEVEL
 from analysis.preference import sample_of
+from analysis.sequential import known, radius
 from analysis.variance import TYPICAL, Correlations, correlations
 
 ACTIVITY = 1.2  # spread of workers' log activity in public crowd data
@@ -42,7 +43,7 @@ class Crowd:
     def effective_workers(self) -> float:
         """Kish's effective number of workers that this unequal activity leaves."""
         places = (np.arange(self.workers) + 0.5) / self.workers
-        shares = np.exp(self.activity * stats.norm.ppf(places))
+        shares = np.exp(self.activity * special.ndtri(places))
         if self.cap is not None:
             shares = _capped(shares / shares.mean(), max(self.cap, 1.0))
         return float(shares.sum() ** 2 / np.sum(shares**2))
@@ -71,40 +72,83 @@ def design_effect(n: float, crowd: Crowd, rho: Correlations = TYPICAL) -> float:
 
 
 def half_width(
-    rate: float, n: float, crowd: Crowd, rho: Correlations = TYPICAL, level: float = LEVEL
+    rate: float,
+    n: float,
+    crowd: Crowd | None,
+    rho: Correlations = TYPICAL,
+    level: float = LEVEL,
 ) -> float:
     """Return the expected half-width of a row's interval, in points.
 
     Args:
         rate: expected preference, in (0, 1).
         n: judgments of the row.
-        crowd: who gives them.
+        crowd: who gives them; None: independent judgments.
         rho: correlations; re-estimate them from a pilot by `pilot_correlations`.
         level: nominal coverage.
     """
-    df = max(crowd.effective_workers - 1, 1)
-    quantile = float(
-        stats.t.ppf(0.5 + level / 2, df) if df < 20 else stats.norm.ppf(0.5 + level / 2)
-    )
-    return 100 * quantile * math.sqrt(rate * (1 - rate) / n * design_effect(n, crowd, rho))
+    upper, df = 0.5 + level / 2, _df(crowd)
+    quantile = special.stdtrit(df, upper) if df < FEW_WORKERS else special.ndtri(upper)
+    return 100 * float(quantile) * math.sqrt(rate * (1 - rate) / _effective(n, crowd, rho))
+
+
+def half_width_at_all_looks(
+    rate: float,
+    n: float,
+    crowd: Crowd | None,
+    rho: Correlations = TYPICAL,
+    level: float = LEVEL,
+) -> float:
+    """Return the same where the study may be stopped early: of its confidence sequence.
+
+    Args:
+        rate: as in `half_width`, and so are the others.
+        n: judgments of the row, all that the study plans; earlier looks have wider intervals.
+        crowd: likewise.
+        rho: likewise.
+        level: likewise.
+    """
+    time = known(_effective(n, crowd, rho), _df(crowd), level)
+    return 100 * math.sqrt(rate * (1 - rate)) * radius(time, n, level)
+
+
+def _df(crowd: Crowd | None) -> float:
+    """Degrees of freedom of the variance: one per effective worker."""
+    return math.inf if crowd is None else max(crowd.effective_workers - 1, 1)
+
+
+def _effective(n: float, crowd: Crowd | None, rho: Correlations) -> float:
+    """How many independent judgments have the same variance."""
+    return n if crowd is None else n / design_effect(n, crowd, rho)
+
+
+Width = Callable[[float, float, Crowd | None, Correlations, float], float]
 
 
 def power(
-    rate: float, n: float, crowd: Crowd | None, rho: Correlations = TYPICAL, alpha: float = 0.05
+    rate: float,
+    n: float,
+    crowd: Crowd | None,
+    rho: Correlations = TYPICAL,
+    alpha: float = 0.05,
+    width: Width = half_width,
 ) -> float:
-    """Return the chance that a two-sided test tells a true preference from 50 %.
+    """Return the chance that the interval of a true preference excludes 50 % on its side.
+
+    The interval is that of `width`, so few workers leave few degrees of freedom here too;
+    docs/planning.md has the power of simulated studies beside it.
 
     Args:
         rate: the true preference.
         n: judgments of the row.
         crowd: who gives them; None: independent judgments.
         rho: correlations.
-        alpha: level of the test.
+        alpha: level of the test; 1 minus the coverage of the interval.
+        width: of the interval: `half_width` or `half_width_at_all_looks`.
     """
-    deff = 1.0 if crowd is None else design_effect(n, crowd, rho)
-    z = float(stats.norm.ppf(1 - alpha / 2))
-    shift = abs(rate - 0.5) * math.sqrt(n / deff) - z * 0.5
-    return float(stats.norm.cdf(shift / math.sqrt(rate * (1 - rate))))
+    beyond = abs(rate - 0.5) - width(0.5, n, crowd, rho, 1 - alpha) / 100
+    sd = math.sqrt(rate * (1 - rate) / _effective(n, crowd, rho))
+    return float(special.ndtr(beyond / sd))
 
 
 def judgments_for_power(
@@ -114,6 +158,7 @@ def judgments_for_power(
     *,
     wanted: float = 0.8,
     alpha: float = 0.05,
+    width: Width = half_width,
 ) -> int:
     """Return the fewest judgments of a row that reach a power.
 
@@ -122,7 +167,7 @@ def judgments_for_power(
     """
 
     def enough(n: int) -> bool:
-        return power(rate, n, crowd, rho, alpha) >= wanted
+        return power(rate, n, crowd, rho, alpha, width) >= wanted
 
     high = 1
     while not enough(high):
@@ -156,6 +201,7 @@ def curve(
     rate: float = 0.5,
     *,
     planned: int,
+    width: Width = half_width,
 ) -> list[Point]:
     """Return half-widths over a grid: more judgments from the same workers soon stop helping.
 
@@ -166,10 +212,11 @@ def curve(
         rho: correlations.
         rate: expected preference.
         planned: judgments of the row in the plan.
+        width: as in `power`.
     """
     budgets = list(judgments)
     return [
-        Point(w, n, half_width(rate, n, _resized(crowd, w, n / planned), rho))
+        Point(w, n, width(rate, n, _resized(crowd, w, n / planned), rho, LEVEL))
         for w in workers
         for n in budgets
     ]

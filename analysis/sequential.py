@@ -68,14 +68,36 @@ def _sequence_spread(sample: Sample) -> Spread | None:
     return replace(spread, variance=variance, df=df)
 
 
-def _bounds(sample: Sample, spread: Spread, planned: int, level: float) -> tuple[float, float]:
-    alpha, rate = 1 - level, sample.mean
-    deviation = math.sqrt(max(rate * (1 - rate), 1 / (4 * len(sample))))
+def known(effective: float, df: float, level: float = LEVEL) -> float:
+    """Return what so many independent judgments count for where few workers tell the variance.
+
+    Args:
+        effective: independent judgments with the same variance.
+        df: degrees of freedom of that variance.
+        level: nominal coverage.
+    """
     upper = 0.5 + level / 2
-    doubt = float(special.ndtri(upper) / special.stdtrit(spread.df, upper)) ** 2
-    time = min(deviation**2 / spread.variance * doubt, len(sample))
-    radius = deviation * mixture_bound(time, alpha, mixture_parameter(planned / 2, alpha)) / time
-    return max(rate - radius, 0.0), min(rate + radius, 1.0)
+    return effective * float(special.ndtri(upper) / special.stdtrit(df, upper)) ** 2
+
+
+def radius(time: float, planned: float, level: float = LEVEL) -> float:
+    """Return half the interval that holds at all looks, in standard deviations of a judgment.
+
+    Args:
+        time: what the judgments count for, from `known`.
+        planned: judgments in the first plan; the bound is tightest at half of them.
+        level: nominal coverage.
+    """
+    alpha = 1 - level
+    return mixture_bound(time, alpha, mixture_parameter(planned / 2, alpha)) / time
+
+
+def _bounds(sample: Sample, spread: Spread, planned: int, level: float) -> tuple[float, float]:
+    rate, n = sample.mean, len(sample)
+    deviation = math.sqrt(max(rate * (1 - rate), 1 / (4 * n)))
+    time = min(known(deviation**2 / spread.variance, spread.df, level), n)
+    half = deviation * radius(time, planned, level)
+    return max(rate - half, 0.0), min(rate + half, 1.0)
 
 
 def mean_at_all_looks(

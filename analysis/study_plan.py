@@ -4,11 +4,15 @@ from collections.abc import Sequence
 
 from analysis.errors import AnalysisError, UsageError
 from analysis.forecast import Forecast, Pilot, PlannedRow, forecast, pair_use
+from analysis.intervals import LEAST_WORKERS, LEVEL, too_few
 from analysis.planning import (
+    Crowd,
+    Width,
     allocate,
     curve,
     design_effect,
     half_width,
+    half_width_at_all_looks,
     judgments_for_power,
     power,
 )
@@ -52,10 +56,10 @@ def plan_text(
     parts = [
         _head(study, expected, pilot),
         _cost_table(study, expected.pair_use, (crowd,) if crowd else CROWDS),
-        _precision_table(expected),
-        _power_table(expected, difference),
+        _precision_table(study, expected),
+        _power_table(study, expected, difference),
         _curve_table(study, expected, crowd or study.recruit.crowd),
-        _allocation_table(expected, pilot),
+        _allocation_table(study, expected, pilot),
     ]
     if pilot and pilot.simulated:
         parts = [f"{BANNER} (the pilot)\n", *parts, f"{BANNER} (the pilot)\n"]
@@ -117,7 +121,32 @@ def _cost(study: Study, use: PairUse, crowd: str) -> Cost:
     return plan_cost(use, study.session, study.workers, study.pay, crowd)
 
 
-def _precision_table(expected: Forecast) -> str:
+def _width(study: Study) -> Width:
+    """The half-width of the intervals that Means will have."""
+    return half_width_at_all_looks if study.analysis.stop_when else half_width
+
+
+def _at_all_looks(study: Study) -> str:
+    return " at all looks together" if study.analysis.stop_when else ""
+
+
+def _points(width: Width, rate: float, n: int, crowd: Crowd, expected: Forecast) -> str:
+    """A half-width, or a dash where the table will have no interval over people."""
+    if expected.workers < LEAST_WORKERS:
+        return NONE
+    return f"{width(rate, n, crowd, expected.rho, LEVEL):.1f}"
+
+
+def _unknown(workers: int) -> str:
+    """Why there are dashes; empty where there are none."""
+    if workers >= LEAST_WORKERS:
+        return ""
+    if workers == 1:
+        return f"{NONE} 1 worker: the interval will be over clips, not over people\n"
+    return f"{NONE} {too_few(workers)}\n"
+
+
+def _precision_table(study: Study, expected: Forecast) -> str:
     header = ("row", "expected", "judgments", "design effect", "Mean", "a cell", "cell")
     grid = []
     for row in expected.rows:
@@ -125,41 +154,51 @@ def _precision_table(expected: Forecast) -> str:
         widths = [
             half_width(rate, c.judgments, expected.crowd((c,)), expected.rho) for c in row.cells
         ]
-        widest = max(range(len(widths)), key=widths.__getitem__)
+        widest = row.cells[max(range(len(widths)), key=widths.__getitem__)]
         grid.append(
             (
                 row.comparison.label,
                 f"{100 * rate:.1f}",
                 f"{row.judgments:,}",
                 f"{design_effect(row.judgments, crowd, expected.rho):.2f}",
-                f"{half_width(rate, row.judgments, crowd, expected.rho):.1f}",
-                f"{row.cells[widest].judgments:,}",
-                f"{widths[widest]:.1f}",
+                _points(_width(study), rate, row.judgments, crowd, expected),
+                f"{widest.judgments:,}",
+                _points(half_width, rate, widest.judgments, expected.crowd((widest,)), expected),
             )
         )
-    return text_grid("Expected half-widths of 95 % intervals, in points", header, grid)
+    title = "Expected half-widths of 95 % intervals, in points"
+    if study.analysis.stop_when:
+        title += f" (of Means{_at_all_looks(study)}, of cells for one look)"
+    return text_grid(title, header, grid) + _unknown(expected.workers)
 
 
-def _power_table(expected: Forecast, difference: float) -> str:
-    rate = 0.5 + difference / 100
-    header = ("row", "power", "if independent", "judgments for 80 %")
-    grid = []
-    for row in expected.rows:
-        crowd = expected.crowd(row.cells)
-        try:
-            needed = f"{judgments_for_power(rate, crowd, expected.rho):,}"
-        except AnalysisError:
-            needed = "not with so few workers and clips"
-        grid.append(
-            (
-                row.comparison.label,
-                f"{100 * power(rate, row.judgments, crowd, expected.rho):.0f} %",
-                f"{100 * power(rate, row.judgments, None):.0f} %",
-                needed,
-            )
-        )
+def _power_table(study: Study, expected: Forecast, difference: float) -> str:
+    """Whether 50 % will be told from the truth, at the look that has all planned judgments."""
+    rate, stop_when = 0.5 + difference / 100, study.analysis.stop_when
+    header = ("row", "decided" if stop_when else "power", "if independent", "judgments for 80 %")
+    grid = [
+        (row.comparison.label, *_power_line(row, expected, rate, _width(study)))
+        for row in expected.rows
+    ]
     title = f"Power of one test at 5 % to tell {100 * rate:g} % from 50 %"
-    return text_grid(title, header, grid)
+    if stop_when:
+        title = (
+            f"Chance that a row of {100 * rate:g} % is decided at its planned judgments: 50 % is "
+            "outside the interval at all looks"
+        )
+    return text_grid(title, header, grid) + _unknown(expected.workers)
+
+
+def _power_line(row: PlannedRow, expected: Forecast, rate: float, width: Width) -> list[str]:
+    if expected.workers < LEAST_WORKERS:
+        return [NONE] * 3
+    crowd, rho = expected.crowd(row.cells), expected.rho
+    try:
+        needed = f"{judgments_for_power(rate, crowd, rho, width=width):,}"
+    except AnalysisError:
+        needed = "not with so few workers and clips"
+    chances = [power(rate, row.judgments, people, rho, width=width) for people in (crowd, None)]
+    return [*(f"{100 * chance:.0f} %" for chance in chances), needed]
 
 
 def _curve_table(study: Study, expected: Forecast, crowd: str) -> str:
@@ -168,23 +207,33 @@ def _curve_table(study: Study, expected: Forecast, crowd: str) -> str:
     workers = [expected.workers * step for step in _STEPS]
     budgets = [row.judgments * step for step in _STEPS]
     people = expected.crowd(row.cells)
-    points = curve(workers, budgets, people, expected.rho, planned=row.judgments)
-    found = {(p.workers, p.judgments): f"{p.half_width:.2f}" for p in points}
+    points = curve(
+        workers, budgets, people, expected.rho, planned=row.judgments, width=_width(study)
+    )
+    found = {
+        (p.workers, p.judgments): f"{p.half_width:.2f}" if p.workers >= LEAST_WORKERS else NONE
+        for p in points
+    }
     grid = [(f"{w:,} workers", *(found[w, n] for n in budgets)) for w in workers]
     totals = [_cost(study, pair_use(expected.rows, step), crowd).total_cents for step in _STEPS]
     if any(totals):
         grid.append((f"the study costs ({crowd})", *map(_money, totals)))
-    title = f"Half-width of {row.comparison.label} at 50 %: workers against judgments of the row"
+    title = (
+        f"Half-width of {row.comparison.label} at 50 %{_at_all_looks(study)}: workers against "
+        "judgments of the row"
+    )
     text = text_grid(title, ("", *(f"{n:,}" for n in budgets)), grid)
     more_workers, more_judgments = found[workers[-1], budgets[0]], found[workers[0], budgets[-1]]
     times = _STEPS[-1]
+    if NONE in (more_workers, more_judgments):
+        return text + _unknown(expected.workers)
     return text + (
         f"{times} times the workers, same judgments and money: {more_workers} points. "
         f"{times} times the judgments and money, same workers: {more_judgments} points.\n"
     )
 
 
-def _allocation_table(expected: Forecast, pilot: Pilot | None) -> str:
+def _allocation_table(study: Study, expected: Forecast, pilot: Pilot | None) -> str:
     if pilot is None or not pilot.rates:
         return (
             "Allocation by p (1 - p), which evens the half-widths out, needs a pilot "
@@ -195,8 +244,8 @@ def _allocation_table(expected: Forecast, pilot: Pilot | None) -> str:
     grid = []
     for row, rate, n in zip(expected.rows, rates, split, strict=True):
         crowd = expected.crowd(row.cells)
-        now, then = (half_width(rate, k, crowd, expected.rho) for k in (row.judgments, n))
+        now, then = (_points(_width(study), rate, k, crowd, expected) for k in (row.judgments, n))
         label, planned = row.comparison.label, f"{row.judgments:,}"
-        grid.append((label, f"{100 * rate:.1f}", planned, f"{now:.1f}", f"{n:,}", f"{then:.1f}"))
+        grid.append((label, f"{100 * rate:.1f}", planned, now, f"{n:,}", then))
     header = ("row", "pilot", "planned", "half-width", "by p (1 - p)", "half-width")
     return text_grid("The same judgments, split in proportion to p (1 - p)", header, grid)

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from analysis.intervals import Estimate
 from analysis.load import load_judgments
-from analysis.planning import ACTIVITY, Crowd, half_width
+from analysis.planning import ACTIVITY, Crowd, half_width, half_width_at_all_looks, power
 from analysis.preference import sample_of, table_preferences
 from analysis.sequential import mean_at_all_looks
 from analysis.table import build_table
@@ -185,6 +185,44 @@ def test_a_larger_difference_has_more_power(run, study_file):
 
     assert power(1) < power(3) < power(8)
     assert power(20) == 100
+
+
+def test_plan_of_a_study_that_may_be_stopped_early_has_intervals_at_all_looks(run, study_file):
+    rule = study_file(("[pay]", '[analysis]\nstop_when = "half-width 5"\n[pay]'))
+    out = run("plan", rule, "--clips", 50)[1]
+    precision, chance = (
+        numbers_of(out[out.index(start) :], "mine over real")
+        for start in ("Expected half-widths", "Chance that a row of 55 % is decided")
+    )
+    people = Crowd(100, 100, 100, ACTIVITY, 1.0)
+    curve = numbers_of(out[out.index("at 50 % at all looks together") :], "100 workers")
+
+    assert "(of Means at all looks together, of cells for one look)" in out
+    assert precision[4] == f"{half_width_at_all_looks(0.5, 1000, people):.1f}"
+    assert precision[6] == f"{half_width(0.5, 500, Crowd(100, 50, 50, ACTIVITY, 1.0)):.1f}"
+    expected = power(0.55, 1000, people, width=half_width_at_all_looks)
+    assert chance[1] == f"{100 * expected:.0f} %"
+    assert curve[1] == f"{half_width_at_all_looks(0.5, 1000, people):.2f}"
+    assert "Power of one test" not in out
+
+
+@pytest.mark.parametrize(
+    ("workers", "why"),
+    [(4, "4 workers: too few for an interval"), (1, "1 worker: the interval will be over clips")],
+)
+def test_plan_for_too_few_workers_promises_nothing_and_says_why(run, study_file, workers, why):
+    few = study_file(("workers = 100", f"workers = {workers}\nsessions_per_worker = 100"))
+    out = run("plan", few, "--clips", 50)[1]
+    precision, power = (
+        numbers_of(out[out.index(start) :], "mine over real")
+        for start in ("Expected half-widths", "Power of one test")
+    )
+
+    assert (precision[4], precision[6]) == ("–", "–")
+    assert power[1:] == ["–"] * 3
+    assert out.count(f"– {why}") == 3
+    curve = out[out.index("workers against judgments") :]
+    assert numbers_of(curve, f"{workers} worker")[1:] == ["–"] * 3
 
 
 def test_plan_shows_that_more_workers_beat_more_judgments(run, study_file):

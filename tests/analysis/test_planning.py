@@ -9,11 +9,13 @@ from analysis.planning import (
     curve,
     design_effect,
     half_width,
+    half_width_at_all_looks,
     judgments_for_power,
     pilot_correlations,
     power,
 )
 from analysis.preference import table_preferences
+from analysis.sequential import mixture_bound, mixture_parameter
 from analysis.synthetic import Setting, draw_row
 from analysis.variance import Correlations
 
@@ -24,6 +26,28 @@ def test_independent_judgments_need_the_textbook_number():
     # (1.96 * 0.5 + 0.8416 * sqrt(0.53 * 0.47))^2 / 0.03^2
     assert judgments_for_power(0.53, None) == 2178
     assert power(0.53, 2178, None) == pytest.approx(0.8, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("workers", "each", "seen"),
+    [(6, 40, 26), (8, 20, 26), (12, 40, 54), (20, 20, 65), (20, 10, 57), (40, 20, 89)],
+)
+def test_power_is_that_of_simulated_studies_however_few_the_workers(workers, each, seen):
+    # Of 400 drawn rows at 60 %, pairs by 60 items, how many intervals were above 50 (s.e. 2.5).
+    assert 100 * power(0.6, workers * each, Crowd(workers, 60, 60, cap=1)) == pytest.approx(
+        seen, abs=7.5
+    )
+
+
+def test_an_interval_at_all_looks_is_the_published_bound_and_is_seldomer_above_50():
+    bound = mixture_bound(800, 0.05, mixture_parameter(400, 0.05))
+    crowd = Crowd(40, 60, 60, cap=1)
+
+    assert half_width_at_all_looks(0.5, 800, None) == pytest.approx(50 * bound / 800)
+    assert half_width(0.5, 800, crowd) == pytest.approx(6.2, abs=0.05)
+    # 150 drawn rows had 9.5 on average, and 63 % (s.e. 4) were decided, where one look decided 91.
+    assert half_width_at_all_looks(0.5, 800, crowd) == pytest.approx(9.5, rel=0.06)
+    assert 0.4 < power(0.6, 800, crowd, width=half_width_at_all_looks) < 0.65
 
 
 def test_half_widths_of_a_row_like_the_papers():
