@@ -14,6 +14,7 @@ from evaluation.export import judgment_rows
 from evaluation.exporting.columns import JUDGMENT_COLUMNS, names
 from evaluation.planning.progress import first_plan
 from evaluation.schema import Clip
+from evaluation.sessions.stopped import cut_short
 
 _COLUMNS = names(JUDGMENT_COLUMNS)
 
@@ -42,6 +43,7 @@ def read_database(url: str, study: str | None) -> pd.DataFrame:
             declared = Declared.of(found.seed, {**found.design, **found.settings})
             planned = first_plan(session, found)
             frame.attrs["declared"] = replace(declared, planned=planned)
+            frame.attrs["stopped"] = cut_short(session, found)
     finally:
         database.close()
     return frame

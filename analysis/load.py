@@ -3,8 +3,8 @@
 `load_judgments` is the one door: whatever comes out of it has every column of the contract, no
 duplicate, no naive time, no label that is in neither clip, and one study and question. What is to
 be said of all of them is in `frame.attrs`: `study`, `study_hash`, `question` and `simulated`;
-`notes` about what was ignored and `absent`, the columns that were not there; and `declared`, a
-`Declared`.
+`notes` about what was ignored and `absent`, the columns that were not there; `declared`, a
+`Declared`; and, from a database, `stopped`, the rows that lack judgments as a look stopped them.
 """
 
 from pathlib import Path

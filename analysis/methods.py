@@ -160,6 +160,8 @@ def _test_text(table: Table, ranking: Ranking | None) -> str:
     text += f" ({'; '.join(told)})." if told else "."
     if not made:
         text = "No Mean was tested against 50 %, as none has an interval."
+    if table.undeclared:
+        text += f" {table.undeclared}."
     return text + _ranking_text(ranking, one_look=False)
 
 

@@ -29,6 +29,7 @@ from analysis.preference import (
 from analysis.published import round_half_up
 from analysis.sequential import mean_at_all_looks, without_interval
 from analysis.significance import Test, tests_of
+from analysis.unplanned import undeclared_looks
 from analysis.variance import Correlations
 from evaluation.study import Comparison
 
@@ -84,6 +85,7 @@ class Table:
         stop_when: the stopping rule that the study declares, or None. With one, the intervals of
             Means hold at all looks together.
         names: of sources and categories, for print.
+        undeclared: what looks decided without a stopping rule, as a sentence; empty: nothing.
     """
 
     study: str
@@ -101,6 +103,7 @@ class Table:
     tests: dict[tuple[str, str], Test] = field(default_factory=dict)
     stop_when: str | None = None
     names: Names = field(default_factory=Names)
+    undeclared: str = ""
 
 
 def build_table(
@@ -148,7 +151,11 @@ def build_table(
         rows = [
             _at_all_looks(row, groups.get(row.comparison.label), planned, level) for row in rows
         ]
+    undeclared = ""
+    if not stop_when:
+        undeclared = undeclared_looks(everything, attrs.get("stopped", ()), names)
     notes = _notes(preferences, rows, attrs["notes"], names)
+    notes += [undeclared] if undeclared else []
     return Table(
         attrs["study"],
         attrs["question"],
@@ -165,6 +172,7 @@ def build_table(
         _tests(rows, declared.primary, means=not stop_when),
         stop_when,
         names,
+        undeclared=undeclared,
     )
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, exists, false, or_, select
 from sqlalchemy.orm import Session
 
+from evaluation.planning.progress import study_progress
 from evaluation.schema import Event, Pair, Study, Trial
 from evaluation.study import Comparison
 
@@ -26,6 +27,15 @@ def stopped_rows(session: Session, study: Study) -> frozenset[Comparison]:
     )
     rows = latest.details["rows"] if latest else []
     return frozenset(Comparison(str(a), str(b)) for a, b in rows)
+
+
+def cut_short(session: Session, study: Study) -> list[Comparison]:
+    """Return the stopped rows that lack answers, in the study file's order; only reads."""
+    stopped = stopped_rows(session, study)
+    if not stopped:
+        return []
+    lacking = (c.comparison for c in study_progress(session, study) if c.counted < c.planned)
+    return [row for row in dict.fromkeys(lacking) if row in stopped]
 
 
 def record_stopped(
