@@ -14,10 +14,12 @@ import click
 
 from vgan.commands import authors, clips, collect, figures, future, represent, runs
 from vgan.data.manifest import ManifestError
-from vgan.errors import VganError
+from vgan.errors import UsageError, VganError
 from vgan.signals import sigterm_as_ctrl_c
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
+# Modules of the extra `train`; `dask` and `flickr` are asked for, and named, by options.
+_OF_TRAIN = ("torch", "cv2", "sklearn", "tensorboard")
 # A checkout can be run without having been installed.
 VERSION = next(
     (found.version for found in distributions(name="vgan-eval")), "unknown (not installed)"
@@ -64,6 +66,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), error.exit_code)
     except (ManifestError, OSError) as error:
         return _fail(str(error), VganError.exit_code)
+    except ModuleNotFoundError as error:
+        if error.name not in _OF_TRAIN:
+            raise
+        needed = f"needs {error.name}: python -m pip install 'vgan-eval[train]'"
+        return _fail(needed, UsageError.exit_code)
     finally:
         logger.removeHandler(handler)
     return 0

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from importlib import import_module
 from importlib.metadata import version
 
 import click
@@ -160,6 +161,27 @@ def test_errors_become_exit_codes_in_one_place(error, code, monkeypatch, capsys)
 
     assert main(["scenes", "--out", "x", "--clips", "1"]) == code
     assert capsys.readouterr().err.strip().splitlines()[-1].startswith("vgan: ")
+
+
+@pytest.mark.parametrize("module", ["torch", "cv2", "sklearn", "tensorboard"])
+def test_what_a_plain_install_lacks_is_named_with_the_extra_that_brings_it(
+    module, monkeypatch, capsys
+):
+    monkeypatch.setitem(sys.modules, module, None)  # its import fails as where it is missing
+    needy = click.Command("needy", callback=lambda: import_module(module))
+    monkeypatch.setitem(cli.commands, "needy", needy)
+
+    assert main(["needy"]) == 2
+    said = capsys.readouterr().err
+    assert said == f"vgan: needs {module}: python -m pip install 'vgan-eval[train]'\n"
+
+
+def test_any_other_module_that_is_missing_is_a_fault_of_ours(monkeypatch):
+    needy = click.Command("needy", callback=lambda: import_module("vgan.no_such_module"))
+    monkeypatch.setitem(cli.commands, "needy", needy)
+
+    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
+        main(["needy"])
 
 
 def test_devices_that_are_not_there_are_named_with_exit_code_2(capsys, tmp_path, monkeypatch):
