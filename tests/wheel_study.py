@@ -89,8 +89,23 @@ def rate_one_session() -> None:
         server.wait()
 
 
+def name_what_is_lacking() -> None:
+    """Commands that need an extra say which, and that they were used wrongly."""
+    train = ("train", "two-stream", "--data", "none", "--category", "none", "--out", "run")
+    for extra, command in (
+        ("aws", ("vgan-eval", "sandbox")),
+        ("aws", ("vgan-eval", "publish-hits", "--db", "sqlite:///people.db", "--yes")),
+        ("train", ("vgan", *train)),
+    ):
+        program, *arguments = command
+        full = [str(SCRIPTS / program), *arguments]
+        done = subprocess.run(full, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 2, f"{command} exited with {done.returncode}"
+        assert f"python -m pip install 'vgan-eval[{extra}]'\n" in done.stderr, done.stderr
+
+
 def main() -> None:
-    """Init, rate, simulate, export, Table 1."""
+    """Init, rate, simulate, export, Table 1; what needs more than the base install says so."""
     for heavy in ("torch", "cv2", "sklearn", "boto3"):
         assert importlib.util.find_spec(heavy) is None, f"the base install brings {heavy}"
     draw_clips()
@@ -98,6 +113,7 @@ def main() -> None:
     vgan_eval = str(SCRIPTS / "vgan-eval")
     for name in ("people", "simulated"):
         sys.stdout.write(run(vgan_eval, "init", "study.toml", "--db", f"sqlite:///{name}.db"))
+    name_what_is_lacking()
     rate_one_session()
     run(vgan_eval, "simulate", "--db", "sqlite:///simulated.db", "--seed", "1")
     for name, judgments in (("people", 10), ("simulated", 60)):

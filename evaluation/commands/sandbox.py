@@ -8,6 +8,7 @@ from evaluation.crowd.addresses import (
     SANDBOX_PORT,
     SANDBOX_URL,
 )
+from evaluation.errors import UsageError
 
 _HELP = f"""Run a bundled service: its API, and a site where people work.
 
@@ -49,8 +50,12 @@ def sandbox(
         click.echo(f"Participants and the API: http://{host}:{port}\nPress Ctrl-C to stop.")
         serve_prolific_sandbox(host, port, db or "sqlite:///vgan-eval-prolific.db")
         return
-    from evaluation.sandbox.service import serve_sandbox
-
+    try:
+        from evaluation.sandbox.service import serve_sandbox
+    except ImportError:
+        raise UsageError(
+            "the MTurk API's model comes with boto3: python -m pip install 'vgan-eval[aws]'"
+        ) from None
     port = port or SANDBOX_PORT
     click.echo(f"Workers and the requester API: http://{host}:{port}\nPress Ctrl-C to stop.")
     serve_sandbox(host, port, db or "sqlite:///vgan-eval-sandbox.db", public_url=public_url)

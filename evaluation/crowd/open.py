@@ -37,7 +37,7 @@ def open_crowd(name: str, environment: Environment, database: Database | None = 
         database: of the study; the crowd `link` has no other books.
 
     Raises:
-        UsageError: no such crowd, or no production endpoint.
+        UsageError: no such crowd, no production endpoint, or no boto3 for mturk.
         CrowdUnreachable: the service of the sandbox is not up.
     """
     if name not in CROWDS:
@@ -105,13 +105,13 @@ def _open_prolific(environment: Environment) -> Crowd:
 
 def _open_mturk(environment: Environment) -> Crowd:
     check_endpoint("mturk", environment)
-    endpoint = os.environ.get(ENDPOINT) or SANDBOX_URL
-    if environment is Environment.SANDBOX:
-        _require_up(endpoint, ENDPOINT, ("vgan-eval sandbox", SANDBOX_PORT))
-    try:
+    try:  # before the service is asked for, which needs boto3 itself
         from evaluation.crowd.mturk import MTurk, connect
     except ImportError:
         raise UsageError("mturk needs boto3: python -m pip install 'vgan-eval[aws]'") from None
+    endpoint = os.environ.get(ENDPOINT) or SANDBOX_URL
+    if environment is Environment.SANDBOX:
+        _require_up(endpoint, ENDPOINT, ("vgan-eval sandbox", SANDBOX_PORT))
     # The bundled service takes any key. Credentials of one's own, which boto3 finds, stay here
     # wherever the sandbox is said to be: with them a service for money would take the call.
     key = SANDBOX_KEY if environment is Environment.SANDBOX else None

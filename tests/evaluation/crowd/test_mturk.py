@@ -2,11 +2,13 @@
 
 import os
 import socket
+import sys
 from datetime import timedelta
 
 import pytest
 from flask import Flask
 
+from evaluation.cli import main
 from evaluation.crowd.addresses import SANDBOX_KEY
 from evaluation.crowd.base import CrowdError, CrowdUnreachable
 from evaluation.crowd.mturk import MTurk, connect
@@ -94,6 +96,21 @@ def test_a_sandbox_that_is_not_up_gives_the_command_to_start_it(monkeypatch, fre
 
     with pytest.raises(CrowdUnreachable, match=f"vgan-eval sandbox --port {free_port}"):
         open_crowd("mturk", SANDBOX)
+
+
+def test_without_boto3_its_package_is_named_before_a_service_is_asked_for(monkeypatch, free_port):
+    monkeypatch.setattr("evaluation.crowd.open.SANDBOX_URL", f"http://127.0.0.1:{free_port}")
+    monkeypatch.setitem(sys.modules, "evaluation.crowd.mturk", None)  # as where boto3 is missing
+
+    with pytest.raises(UsageError, match=r"python -m pip install 'vgan-eval\[aws\]'"):
+        open_crowd("mturk", SANDBOX)
+
+
+def test_the_bundled_service_names_the_package_that_it_lacks(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "evaluation.sandbox.service", None)
+
+    assert main(["sandbox"]) == 2
+    assert "python -m pip install 'vgan-eval[aws]'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8900", "http://", "http://x:port", "ftp://x"])
