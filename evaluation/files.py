@@ -4,8 +4,9 @@ import contextlib
 import glob
 import os
 import secrets
+import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from evaluation.errors import EvaluationError
@@ -55,6 +56,28 @@ def write_atomic(path: Path, data: bytes) -> None:
     """Write a file whole or not at all; folder and errors are those of `written_whole`."""
     with written_whole(path) as part:
         part.write_bytes(data)
+
+
+@contextlib.contextmanager
+def taken_back(folder: Path, is_used: Callable[[], bool]) -> Iterator[None]:
+    """Remove a folder that the block has made, and its new parents, where the block fails.
+
+    What was there before stays, and so does a parent that something else lies in.
+
+    Args:
+        folder: that the block may make.
+        is_used: says whether somebody else has come to use the folder meanwhile.
+    """
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    try:
+        yield
+    except BaseException:
+        if folder in made and not is_used():
+            shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                for parent in made[1:]:
+                    parent.rmdir()
+        raise
 
 
 def remove_parts(path: Path) -> None:

@@ -20,7 +20,7 @@ from evaluation.budget import Cost, PairUse, check_pay, check_workers, plan_cost
 from evaluation.clips import equal_files
 from evaluation.database import Database, lock_name
 from evaluation.errors import DesignChanged
-from evaluation.files import remove_stale_parts
+from evaluation.files import remove_stale_parts, taken_back
 from evaluation.media.frames import ClipInfo
 from evaluation.plan import plan_trials
 from evaluation.planning.design import FORMAT, changed_keys, design_hash, design_of, settings_of
@@ -88,6 +88,11 @@ def _warnings(study: Study, imported: Imported) -> tuple[str, ...]:
             "trials by its absence; give prompts in the manifest.jsonl of its good/"
         )
     return tuple(found)
+def _is_there(db: Database, name: str) -> bool:
+    with db.read() as session:
+        return _existing(session, name) is not None
+
+
 
 
 def _existing(session: Session, name: str) -> schema.Study | None:
@@ -221,6 +226,7 @@ def init_study(
         progress: called with the stage, how many are done, and of how many.
 
     Raises:
+        EvaluationError: the store cannot be used.
         ClipError: a folder or clip cannot be used.
         UsageError: the plan cannot be made or filled, or the pay is refused.
         DesignChanged: the design differs from the frozen one, and there are data already.
@@ -228,6 +234,8 @@ def init_study(
     check_pay(study.pay, study.recruit.crowd)
     with db.read() as session:
         imported_before = _known_clips(session, study.name)
+    if not imported_before:  # else there is most likely nothing to put
+        store.probe()
     imported = import_clips(study, progress, imported_before)
     design = design_of(study, imported.categories, imported.records)
     settings = settings_of(study)
@@ -268,10 +276,11 @@ def init_study(
         cost = plan_cost(use, *terms)  # with the batches that were added since
         return replace(report, action=action, trials=use.trials, pairs=use.pairs, cost=cost)
     check_display(study, imported)  # here, as the pools are made of the same clips
-    pools = make_pools(study, imported, assets, progress)
-    rows = StudyRows(study, imported.clips, pools.gold, plan, pools.pairs)
-    rows.encode(store.scratch(), progress)
-    action = _write(db, study, rows, (design, digest, settings), (store, progress), update)
+    with taken_back(assets, lambda: _is_there(db, study.name)):
+        pools = make_pools(study, imported, assets, progress)
+        rows = StudyRows(study, imported.clips, pools.gold, plan, pools.pairs)
+        rows.encode(store.scratch(), progress)
+        action = _write(db, study, rows, (design, digest, settings), (store, progress), update)
     for folder in (assets, store.scratch()):
         remove_stale_parts(folder)
     return replace(report, action=action)

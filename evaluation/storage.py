@@ -23,6 +23,9 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 class MediaStore(Protocol):
     """Holds encoded clips under opaque keys."""
 
+    def probe(self) -> None:
+        """Refuse a store that takes nothing, before work is done for it: EvaluationError."""
+
     def put(self, key: str, data: bytes, mime: str) -> None:
         """Store a file whole or not at all; the same key again replaces it."""
 
@@ -64,6 +67,9 @@ class LocalStore:
 
     def _path(self, key: str) -> Path:
         return self.folder / _checked(key)
+
+    def probe(self) -> None:
+        """Do nothing: the folder is made when the first file is stored."""
 
     def put(self, key: str, data: bytes, mime: str) -> None:
         """Store a file atomically. The mime type is in the database, beside the key."""
@@ -167,6 +173,17 @@ class S3Store:
             raise EvaluationError(f"s3://{self.bucket}: {operation} was refused ({code})") from None
         except BotoCoreError as error:
             raise EvaluationError(f"s3://{self.bucket}: {operation} failed: {error}") from None
+
+    def probe(self) -> None:
+        """Ask for the bucket.
+
+        Raises:
+            EvaluationError: there is none, there are no credentials, or S3 refuses them.
+        """
+        try:
+            self._call("head_bucket")
+        except FileNotFoundError:
+            raise EvaluationError(f"s3://{self.bucket}: no such bucket; make it first") from None
 
     def put(self, key: str, data: bytes, mime: str) -> None:
         """Store an object with its mime type and an immutable cache rule."""

@@ -618,3 +618,69 @@ def test_pay_under_a_crowds_minimum_is_refused_before_anything_is_read(
 
     with pytest.raises(UsageError, match="under prolific's"):
         init_study(sqlite_database, study, LocalStore(tmp_path / "m"), tmp_path / "a")
+
+
+class _Shut(LocalStore):
+    """A store that nothing can be put into."""
+
+    def probe(self):
+        raise EvaluationError("the bucket is shut")
+
+
+def test_a_store_that_cannot_be_used_is_refused_before_any_clip_is_read(
+    sqlite_database, study_toml, tmp_path
+):
+    path = study_toml(clips=False)
+
+    with pytest.raises(EvaluationError, match="the bucket is shut"):
+        init_study(sqlite_database, load_study(path), _Shut(tmp_path / "m"), tmp_path / "a")
+
+
+def test_new_settings_of_a_study_that_is_there_ask_nothing_of_the_store(
+    sqlite_database, study_toml, tmp_path
+):
+    _init_rows(sqlite_database, study_toml())
+    study = load_study(study_toml(('name = "Our Model"', 'name = "Theirs"')))
+
+    report = init_study(sqlite_database, study, _Shut(tmp_path / "m"), tmp_path / "assets")
+
+    assert report.action == "settings changed"
+
+
+def _fail(*_args):
+    raise EvaluationError("the disk is full")
+
+
+@pytest.mark.parametrize("there", [(), ("new.files",), ("new.files/clips/small",)])
+def test_a_run_that_fails_leaves_the_folders_that_were_there_and_no_other(
+    sqlite_database, study_toml, tmp_path, there
+):
+    study = load_study(study_toml())
+    for name in there:
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "kept").touch()
+    assets = tmp_path / "new.files" / "clips"
+
+    with pytest.raises(EvaluationError, match="the disk is full"):
+        init_study(sqlite_database, study, LocalStore(tmp_path / "m"), assets, prepare=_fail)
+
+    assert (tmp_path / "new.files").exists() == bool(there)
+    assert [file for name in there for file in (tmp_path / name).glob("kept")] == [
+        tmp_path / name / "kept" for name in there
+    ]
+    assert (assets / "small" / "gold-bad").exists() == ("new.files/clips/small" in there)
+
+
+def test_a_run_that_fails_leaves_the_folder_of_a_study_that_another_run_has_made(
+    sqlite_database, study_toml, plan_study, tmp_path
+):
+    others = iter([lambda: plan_study(sqlite_database, name="small", cells={})])
+
+    def meanwhile(stage, *_):
+        if stage == "Spoiling clips for gold trials" and (make := next(others, None)):
+            make()
+
+    with pytest.raises(EvaluationError, match="the disk is full"):
+        _init(sqlite_database, study_toml(), progress=meanwhile, prepare=_fail)
+
+    assert (tmp_path / "assets" / "small" / "gold-bad").exists()

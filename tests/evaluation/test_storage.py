@@ -116,6 +116,13 @@ def test_a_refused_call_names_bucket_and_reason(s3):
         store.put(KEY, b"", "image/png")
 
 
+def test_a_bucket_is_asked_for_before_there_is_anything_to_put(s3):
+    s3.probe()
+
+    with pytest.raises(EvaluationError, match="s3://no-such-bucket: no such bucket"):
+        S3Store("no-such-bucket").probe()
+
+
 def test_the_cors_rule_lets_only_the_page_read(s3):
     [rule] = s3.cors_rule("https://study.example.org")["CORSRules"]
 
