@@ -15,6 +15,7 @@ from analysis.variance import TYPICAL, Correlations
 from evaluation.budget import PairUse, check_workers, least_workers, worker_trials
 from evaluation.clips import item_of, list_source, shared_categories
 from evaluation.plan import PlannedClip, partners
+from evaluation.planning.prompts import check_prompts
 from evaluation.study import Comparison, Design, Study
 
 
@@ -108,7 +109,8 @@ def planned_rows(study: Study, clips: int | None = None) -> tuple[PlannedRow, ..
 
     Raises:
         ClipError: a folder is empty, or lacks a category.
-        UsageError: a folder is missing; or, with `clips`, the categories are.
+        UsageError: a folder is missing; or, with `clips`, the categories are; or a file of prompts
+            cannot be used, or there is no prompt to show.
     """
     design = study.design
     if clips is not None:
@@ -126,6 +128,7 @@ def planned_rows(study: Study, clips: int | None = None) -> tuple[PlannedRow, ..
         )
     held = {s.name: list_source(s)[0] for s in folders}
     categories = shared_categories(held, design.categories)
+    check_prompts(design, held)
     found: dict[tuple[str, str], list[PlannedClip]] = {}
     for source, records in held.items():
         for r in records:

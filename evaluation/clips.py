@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
-from evaluation.errors import ClipError
+from evaluation.errors import ClipError, UsageError
 from evaluation.media.frames import (
     SUFFIXES,
     ClipInfo,
@@ -19,6 +19,7 @@ from evaluation.media.frames import (
     clip_info,
 )
 from evaluation.study import RESERVED, Source
+from evaluation.study_file.prompts import read_prompts
 from evaluation.study_file.tables import SLUG_RULE
 from evaluation.threads import Progress, in_threads, silent
 from vgan.data.manifest import (
@@ -60,6 +61,7 @@ def import_source(
     Raises:
         ClipError: the folder is missing, empty or not finished, a file is missing, damaged or not
             what the manifest says, or no clip is of the split; the message names the file.
+        UsageError: see `list_source`.
     """
     folder = source.path
     found, manifests = list_source(source)
@@ -76,11 +78,12 @@ def list_source(source: Source) -> tuple[list[ClipRecord], bool]:
     """List the clips of a source folder without opening any.
 
     Returns:
-        Records in no order, and whether they come from manifests: else only `clip` and
-        `category` are known.
+        Records in no order, and whether they come from manifests: else only `clip`, `category`
+        and `prompt` are known.
 
     Raises:
         ClipError: the folder is missing, empty or not finished, or no clip is of the split.
+        UsageError: the file of prompts cannot be used, or names a clip or item that is not there.
     """
     folder = source.path
     if not folder.is_dir():
@@ -89,7 +92,6 @@ def list_source(source: Source) -> tuple[list[ClipRecord], bool]:
     manifests = _manifest_folders(folder)
     if manifests:
         found = [r for sub in manifests for r in _of_manifest(folder, sub)]
-        found = _of_split(found, source)
     elif source.split is not None:
         raise ClipError(
             f"{folder}: split = {source.split!r} needs a {MANIFEST_NAME}, which is not there"
@@ -98,7 +100,7 @@ def list_source(source: Source) -> tuple[list[ClipRecord], bool]:
         found = _of_layout(folder)
     if not found:
         raise ClipError(f"{folder}: no clips in it (source {source.name})")
-    return found, bool(manifests)
+    return _of_split(_with_prompts(found, source), source), bool(manifests)
 
 
 def _manifest_folders(folder: Path) -> list[Path]:
@@ -123,6 +125,23 @@ def _of_manifest(folder: Path, sub: Path) -> list[ClipRecord]:
         raise ClipError(str(error)) from error
     prefix = "" if sub == folder else f"{sub.relative_to(folder).as_posix()}/"
     return [replace(r, clip=prefix + r.clip) for r in records]
+
+
+def _with_prompts(records: list[ClipRecord], source: Source) -> list[ClipRecord]:
+    """Give clips the prompts of the source's file; those without a row keep the manifest's."""
+    if source.prompts is None:
+        return records
+    key, rows = read_prompts(source.prompts)
+    names = [r.clip if key == "clip" else item_of(r) for r in records]
+    known = set(names)
+    for row in rows:
+        if row.name not in known:
+            raise UsageError(
+                f"{source.prompts}:{row.line}: {source.path} (source {source.name}) has no {key} "
+                f"{row.name!r}; the first that it has is {min(known)!r}"
+            )
+    texts = {row.name: row.text for row in rows}
+    return [replace(r, prompt=texts.get(n, r.prompt)) for n, r in zip(names, records, strict=True)]
 
 
 def _of_split(records: list[ClipRecord], source: Source) -> list[ClipRecord]:

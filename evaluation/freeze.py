@@ -34,6 +34,7 @@ from evaluation.planning.materials import (
 )
 from evaluation.planning.plan_rows import StudyRows
 from evaluation.planning.progress import planned_use
+from evaluation.planning.prompts import check_prompts, prompt_warnings
 from evaluation.sessions.consents import check_version
 from evaluation.sessions.leases import order_trials
 from evaluation.storage import MediaStore
@@ -80,23 +81,16 @@ def _warnings(study: Study, imported: Imported) -> tuple[str, ...]:
     found = equal_files(imported.records)
     unused = [s.name for s in study.sources if s.name not in imported.clips]
     found += [f"source {name} is in no comparison; its clips were not read" for name in unused]
-    prompts = any(r.prompt for records in imported.clips.values() for r in records)
-    bare = any(not pair.good.prompt for pair in imported.gold)
-    if study.design.show_prompt and prompts and bare:
-        found.append(
-            "show_prompt is on and clips of [gold] folder have no prompt, so raters can tell gold "
-            "trials by its absence; give prompts in the manifest.jsonl of its good/"
-        )
-    return tuple(found)
-def _is_there(db: Database, name: str) -> bool:
-    with db.read() as session:
-        return _existing(session, name) is not None
-
-
+    return tuple(found + prompt_warnings(study, imported.clips, imported.gold))
 
 
 def _existing(session: Session, name: str) -> schema.Study | None:
     return session.scalar(select(schema.Study).where(schema.Study.name == name))
+
+
+def _is_there(db: Database, name: str) -> bool:
+    with db.read() as session:
+        return _existing(session, name) is not None
 
 
 def _known_clips(session: Session, name: str) -> dict[str, ClipInfo]:
@@ -275,6 +269,7 @@ def init_study(
             use, action = planned_use(session, row), update(session)
         cost = plan_cost(use, *terms)  # with the batches that were added since
         return replace(report, action=action, trials=use.trials, pairs=use.pairs, cost=cost)
+    check_prompts(study.design, imported.clips)
     check_display(study, imported)  # here, as the pools are made of the same clips
     with taken_back(assets, lambda: _is_there(db, study.name)):
         pools = make_pools(study, imported, assets, progress)

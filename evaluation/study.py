@@ -41,6 +41,7 @@ class Source:
     path: Path
     display_name: Annotated[str, Length(100)]
     split: str | None = None  # take only clips of this split from the manifest
+    prompts: Path | None = None  # a CSV of its clips' prompts, beside or in place of the manifest's
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class Gold:
     folder: Path | None = None
     auto: Annotated[str | None, OneOf(("frame-shuffle", "freeze", "noise"))] = None
     source: str | None = None  # whose clips are spoilt
+    prompts: Path | None = None  # a CSV of the prompts of the folder's good clips
 
 
 @dataclass(frozen=True)

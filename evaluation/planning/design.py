@@ -63,6 +63,7 @@ def design_of(
     design["comparisons"] = [[c.source_a, c.source_b] for c in study.design.comparisons]
     gold = asdict(study.gold)
     gold["folder"] = study.gold.folder is not None  # its clips are in the digest, by content
+    del gold["prompts"]  # likewise
     workers = asdict(study.workers)
     del workers["workers"]
     frozen: dict[str, Any] = _plain(

@@ -146,15 +146,23 @@ def _spread(records: Sequence[ClipRecord], n: int, seed: int) -> list[ClipRecord
     return drawn[:n]
 
 
-def folder_pairs(folder: Path, progress: Progress = silent) -> list[GoldPair]:
+def folder_pairs(
+    folder: Path, progress: Progress = silent, *, prompts: Path | None = None
+) -> list[GoldPair]:
     """Pair the clips of `good/` and `bad/` that have equal names.
+
+    Args:
+        folder: holds both.
+        progress: called with the stage, how many are done, and of how many.
+        prompts: a CSV of the prompts of the clips in `good/`, whose are shown.
 
     Raises:
         ClipError: a folder is missing, or a clip has no partner; the message names it.
+        UsageError: the file of prompts cannot be used.
     """
     sides = {}
-    for name, sub in ((GOOD, "good"), (BAD, "bad")):
-        source = Source(name=name, path=folder / sub, display_name=name)
+    for name, sub, file in ((GOOD, "good", prompts), (BAD, "bad", None)):
+        source = Source(name=name, path=folder / sub, display_name=name, prompts=file)
         records = import_source(source, progress=progress)
         sides[sub] = {str(Path(r.clip).with_suffix("")): r for r in records}
     good, bad = sides["good"], sides["bad"]

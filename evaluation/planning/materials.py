@@ -56,6 +56,7 @@ def import_clips(
 
     Raises:
         ClipError: see `import_source`, `shared_categories` and `folder_pairs`.
+        UsageError: a file of prompts cannot be used.
     """
     compared = study.design.compared
     wanted = compared | {study.gold.source}
@@ -71,7 +72,9 @@ def import_clips(
     )
     if study.design.pairing == "item":
         clips = {n: [replace(r, item=item_of(r)) for r in held] for n, held in clips.items()}
-    gold = folder_pairs(study.gold.folder, progress) if study.gold.folder else []
+    gold = []
+    if study.gold.folder:
+        gold = folder_pairs(study.gold.folder, progress, prompts=study.gold.prompts)
     return Imported(clips, categories, gold)
 
 

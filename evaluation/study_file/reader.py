@@ -53,6 +53,7 @@ class _Head:
     title: Annotated[str, Length(200)] = ""
     # PostgreSQL's integers end here.
     seed: Annotated[int, Range(0, 2**31 - 1)] = DEFAULT_SEED
+    prompts: Path | None = None  # of every source that names none itself
     retention_days: Annotated[int | None, Range(1, 36_500)] = None
 
 
@@ -63,7 +64,7 @@ def read_study(path: Path) -> Study:
     head = read_table(file, "study", _required(file, "study"), _Head)
     if head.name in RESERVED:
         raise file.error("study", "name", f"{head.name!r} is reserved; take another name")
-    sources = _sources(file)
+    sources = _sources(file, head.prompts)
     session = read_table(file, "session", file.table("session") or {}, Session)
     if session.repeats > session.trials:
         raise file.error(
@@ -110,7 +111,7 @@ def _check_slug(file: TomlFile, table: str, key: str) -> None:
         raise file.error(table, key, f"{key!r} is reserved; take another name")
 
 
-def _sources(file: TomlFile) -> tuple[Source, ...]:
+def _sources(file: TomlFile, prompts: Path | None) -> tuple[Source, ...]:
     sources = []
     for key, value in _required(file, "sources").items():
         _check_slug(file, "sources", key)
@@ -119,12 +120,14 @@ def _sources(file: TomlFile) -> tuple[Source, ...]:
             raise file.error(
                 "sources", key, f'must be a folder such as {key} = "clips/{key}", got {value!r}'
             )
-        known = {"path": raw.get("path"), "split": raw.get("split"), "name": raw.get("name", key)}
+        known = {name: raw.get(name) for name in ("path", "split", "prompts")}
+        known["name"] = raw.get("name", key)
         for unknown in set(raw) - set(known):
             raise file.error("sources", key, f"unknown key {unknown}{did_you_mean(unknown, known)}")
         table = {"display_name": known.pop("name")} | known
         table = {k: v for k, v in table.items() if v is not None}
-        sources.append(_source(file, key, table))
+        source = _source(file, key, table)
+        sources.append(replace(source, prompts=source.prompts or prompts))
     if len(sources) < 2:
         raise file.error(
             "sources", None, "names fewer than two sources; there is nothing to compare"
@@ -135,7 +138,7 @@ def _sources(file: TomlFile) -> tuple[Source, ...]:
 def _source(file: TomlFile, key: str, table: dict[str, Any]) -> Source:
     if "path" not in table:
         raise file.error("sources", key, f'path is missing; write {key} = {{ path = "folder" }}')
-    for name in ("path", "split", "display_name"):
+    for name in ("path", "split", "prompts", "display_name"):
         if name in table and (not isinstance(table[name], str) or not table[name].strip()):
             shown = "name" if name == "display_name" else name
             raise file.error("sources", key, f"{shown} must be text in quotes, got {table[name]!r}")
@@ -255,6 +258,8 @@ def _gold(file: TomlFile, design: Design, sources: tuple[Source, ...], session: 
         raise file.error("gold", "source", "is missing; name the source whose clips are spoilt")
     if gold.source is not None and gold.auto is None:
         raise file.error("gold", "source", "goes with auto; a folder brings its own clips")
+    if gold.prompts is not None and gold.folder is None:
+        raise file.error("gold", "prompts", "goes with folder; spoilt clips have their source's")
     if gold.source is not None and gold.source not in names:
         raise file.error(
             "gold", "source", f"no source {gold.source!r}{did_you_mean(gold.source, names)}"

@@ -227,11 +227,11 @@ def _as_text(value: Any, folder: Path) -> str:
 
 def _as_path(value: Any, folder: Path) -> Path:
     if not isinstance(value, str) or not value:
-        raise _Mismatch("a folder's path in quotes")
+        raise _Mismatch("a path in quotes")
     try:
         return (folder / Path(value).expanduser()).resolve()
     except RuntimeError:  # ~name without such a user, or links in a circle
-        raise _Mismatch("a folder's path that leads somewhere") from None
+        raise _Mismatch("a path that leads somewhere") from None
 
 
 def _as_bool(value: Any, folder: Path) -> bool:

@@ -135,6 +135,18 @@ def test_plan_counts_the_clips_in_the_folders(run, study_file, clip_folder):
     assert out == same
 
 
+def test_plan_refuses_to_show_prompts_where_there_are_none(run, study_file, tmp_path):
+    for source in ("mine", "yours", "real"):
+        for category in ("golf", "beach"):
+            (tmp_path / "clips" / source / category).mkdir(parents=True)
+            (tmp_path / "clips" / source / category / "1.mp4").touch()
+
+    code, _, err = run("plan", study_file(("[design]\n", "[design]\nshow_prompt = true\n")))
+
+    assert code == 2
+    assert "there is no prompt to show" in err
+
+
 def test_plan_with_fewer_pairs_than_a_session_has_trials_counts_short_sessions(run, study_file):
     few = study_file(
         ("judgments_per_cell = 500", 'judgments_per_cell = 80\npairing = "item"'),

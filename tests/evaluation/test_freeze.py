@@ -560,14 +560,16 @@ def test_gold_trials_without_the_prompt_that_others_show_are_a_warning(
         clip_folder(f"../gold/{side}", {"golf": 6})
     folder = ('auto = "noise"\nsource = "real"', 'folder = "gold"')
     path = study_toml(folder, ("[design]\n", "[design]\nshow_prompt = true\n"))
-    assert _init_rows(sqlite_database, path).warnings == ()
+    with pytest.raises(UsageError, match="there is no prompt to show"):
+        _init_rows(sqlite_database, path)
     ours = tmp_path / "clips/ours"
     records = import_source(Source("ours", ours, "Ours"))
     write_manifest(ours, [replace(record, prompt="a putt") for record in records])
 
-    (warning,) = _init_rows(sqlite_database, path).warnings
+    bare, gold = _init_rows(sqlite_database, path).warnings
 
-    assert warning.startswith("show_prompt is on and clips of [gold] folder have no prompt")
+    assert bare.endswith("theirs/beach/0000.mp4, theirs/beach/0001.mp4, theirs/beach/0002.mp4, ...")
+    assert gold.startswith("show_prompt is on and clips of [gold] folder have no prompt")
 
 
 def test_progress_is_reported_to_the_end(sqlite_database, study_toml):
