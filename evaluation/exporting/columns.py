@@ -49,7 +49,14 @@ REQUIRED_JUDGMENT_COLUMNS = (
 )
 OPTIONAL_JUDGMENT_COLUMNS = (
     Column("study_hash", "hexadecimal", "Hash of the frozen design; equal hash, equal study."),
-    Column("batch", "integer", "Number of the plan batch the trial belongs to."),
+    Column(
+        "batch",
+        "integer",
+        "Number of the plan batch the trial belongs to, in the order they were made: 1 is the "
+        "study file's plan; gold, practice, repeat and identical trials of all sessions have one, "
+        "made at the first start (2, unless a top-up came before); each top-up has the next. 0, "
+        "the pool that sessions draw from, is never shown itself.",
+    ),
     Column("session", "integer", "Which session of this worker in this study it was, from 1."),
     Column("position", "integer", "Place of the trial in its session, from 1."),
     Column("question", "slug", "Which question was answered."),
