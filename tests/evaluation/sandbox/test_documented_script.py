@@ -3,9 +3,13 @@
 The script knows nothing of this service: it takes its endpoint from the environment.
 """
 
+import re
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
+
+import boto3  # noqa: TID251 (the script under test opens it)
 
 SCRIPT = """
 import datetime, sys, xml.etree.ElementTree as ET
@@ -67,6 +71,24 @@ for hit_id in created:
 print("left", mturk.list_hits()["NumResults"])
 print("balance", mturk.get_account_balance()["AvailableBalance"])
 """
+
+
+def test_the_script_that_keeps_earlier_workers_out_runs_as_documented(mturk, monkeypatch):
+    text = (Path(__file__).parents[3] / "docs" / "hits.md").read_text(encoding="utf-8")
+    (script,) = re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    first, second = (
+        mturk.create_qualification_type(
+            Name=f"Took part in study {name}", Description=name, QualificationTypeStatus="Active"
+        )["QualificationType"]["QualificationTypeId"]
+        for name in ("one", "two")
+    )
+    mturk.associate_qualification_with_worker(QualificationTypeId=first, WorkerId="A1EARLIER")
+    monkeypatch.setattr(boto3, "client", lambda *_args, **_options: mturk)
+
+    exec(script, {})
+
+    held = mturk.list_workers_with_qualification_type(QualificationTypeId=second)
+    assert [one["WorkerId"] for one in held["Qualifications"]] == ["A1EARLIER"]
 
 
 def test_script_written_from_the_documentation_works(
