@@ -8,15 +8,20 @@ from webapp.dashboard_snapshot import Snapshot
 
 _PUBLISHING = ("publish", "top-up")
 _ON_A_CROWD = (*_PUBLISHING, "review", "pay")
+_SEND_ROUND = (
+    "For what the plan still lacks, send round the link that vgan-eval serve printed; or name a "
+    "crowd under [recruit] in the study file, run vgan-eval init again, then vgan-eval publish."
+)
 
 
 def next_commands(found: Snapshot, *, paused: bool) -> list[tuple[str, str]]:
-    """Return what to run next, and what for."""
+    """Return what to run next, and what for; a command may be empty, then nothing is to be run."""
     out = []
     if any(money.owed for money in found.money) and not found.simulated:
         out.append(("vgan-eval review", "approves who finished, which pays them"))
     if found.pace.left and not paused and not found.simulated:
-        out.append(("vgan-eval top-up", "publishes what the plan still lacks"))
+        top_up = ("vgan-eval top-up", "publishes what the plan still lacks")
+        out.append(top_up if found.for_a_crowd else ("", _SEND_ROUND))
     out.append(("vgan-eval status", "these numbers as text"))
     out.append(("vgan-eval report --out report", "the report: figures, tables, files for R"))
     if not found.pace.left:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from evaluation.database import Database, find_study
 from evaluation.planning.progress import CellProgress, StarvedTrial, starved_trials, study_progress
-from evaluation.publishing.environments import production_address
+from evaluation.publishing.environments import is_for_a_crowd, production_address
 from evaluation.schema import Environment, Event, Study
 from evaluation.sessions.stopped import stopped_rows
 from webapp.dashboard_counts import (
@@ -53,6 +53,7 @@ class Snapshot:
         names: what the sources are called, by their names in data.
         categories: what the categories are called, those that have a name.
         address: of the web app in production; None where nothing is published there.
+        for_a_crowd: whether it is published on a crowd, or its file names one.
         cells: progress of each cell and question.
         slots: counted test judgments per ten minutes.
         pace: how fast they come in.
@@ -78,6 +79,7 @@ class Snapshot:
     names: dict[str, str]
     categories: dict[str, str]
     address: str | None
+    for_a_crowd: bool
     cells: list[CellProgress]
     slots: list[tuple[datetime, int]]
     pace: Pace
@@ -155,10 +157,11 @@ def take_snapshot(database: Database, study_name: str, key: bytes, now: datetime
         played = playback(session, study)
         where = environments(session, study)
         pay = study.settings.get("pay") or {}
+        for_a_crowd = is_for_a_crowd(session, study)
         problems = [
             *mixture_problems(where),
             *unfinished_calls(session, study),
-            *_stuck(session, study, now, len(starved)),
+            *_stuck(session, study, now, len(starved), for_a_crowd),
             *playback_problems(played),
             *clock_problems(slots[-1][0] if slots else None, where, now),
             *pay_problems(sessions.minutes, pay),
@@ -172,6 +175,7 @@ def take_snapshot(database: Database, study_name: str, key: bytes, now: datetime
             names={source.name: source.display_name for source in study.sources},
             categories=study.settings.get("categories") or {},
             address=production_address(session, study),
+            for_a_crowd=for_a_crowd,
             cells=cells,
             slots=slots,
             pace=pace(slots, _left(session, study, cells), now),
@@ -196,18 +200,23 @@ def _left(session: Session, study: Study, cells: list[CellProgress]) -> int:
     return sum(cell.planned - cell.counted for cell in cells if cell.comparison not in stopped)
 
 
-def _stuck(session: Session, study: Study, now: datetime, starved: int) -> Iterator[Problem]:
+def _stuck(
+    session: Session, study: Study, now: datetime, starved: int, for_a_crowd: bool
+) -> Iterator[Problem]:
     if starved:
         yield Problem(
             f"{starved:,} trials were handed out three times or more and have no answer.",
             "vgan-eval status",
         )
     if lapsed := lapsed_leases(session, study, now):
-        yield Problem(
+        text = (
             f"{lapsed:,} pairs are under leases that have run out; the next worker who starts "
-            "sets them free. Where nobody is on the way, publish again.",
-            "vgan-eval top-up",
+            "sets them free."
         )
+        if for_a_crowd:
+            yield Problem(f"{text} Where nobody is on the way, publish again.", "vgan-eval top-up")
+        else:
+            yield Problem(text)
 
 
 def _events(session: Session, study: Study) -> list[tuple[datetime, str]]:

@@ -1,6 +1,6 @@
 """Where a study is published on a crowd: in the sandbox, in production, in both or in neither."""
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, and_, exists, select
 from sqlalchemy.orm import Session
 
 from evaluation.crowd.open import CROWDS
@@ -26,6 +26,14 @@ def production_address(session: Session, study: Study) -> str | None:
         return None
     page = str(details.get("offer", {}).get("url", ""))  # ADDRESS/CROWD/KEY
     return str(details.get("url") or page.rpartition("/")[0].rpartition("/")[0])
+
+
+def is_for_a_crowd(session: Session, study: Study) -> bool:
+    """Tell whether the study file names a crowd, or the study is published on one; only reads."""
+    if (study.settings.get("recruit") or {}).get("crowd") in CROWDS:
+        return True
+    query = select(exists().where(_published(study), Hit.crowd.in_(CROWDS)))
+    return bool(session.scalar(query))
 
 
 def _published(study: Study) -> ColumnElement[bool]:

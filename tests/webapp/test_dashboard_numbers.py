@@ -80,6 +80,26 @@ def test_stopped_rows_lack_nothing(filled, snapshot, moment):
     assert not any("top-up" in command for command in commands)
 
 
+def test_a_study_without_a_crowd_is_told_to_send_its_link_round(filled, snapshot, moment):
+    database = open_database(filled.url)
+    with database.write() as session:
+        session.execute(update(schema.Hit).values(crowd="local"))
+    found = take_snapshot(database, "secret-study-name", b"k" * 32, moment)
+    late = take_snapshot(database, "secret-study-name", b"k" * 32, moment + timedelta(days=9))
+    with database.write() as session:
+        find_study(session, None).settings = {"recruit": {"crowd": "link"}}
+    named = take_snapshot(database, "secret-study-name", b"k" * 32, moment)
+    database.close()
+
+    assert (snapshot.for_a_crowd, found.for_a_crowd, named.for_a_crowd) == (True, False, True)
+    command, words = next_commands(found, paused=False)[0]
+    assert command == ""
+    assert "send round the link" in words
+    assert "vgan-eval top-up" in dict(next_commands(named, paused=False))
+    lapsed = [problem for problem in late.problems if "leases" in problem.text]
+    assert [problem.command for problem in lapsed] == [""]
+
+
 def test_response_times_fall_into_their_bars_with_the_exact_median(snapshot):
     bobs = snapshot.counted - 3
 
