@@ -1,6 +1,7 @@
 // Keeps the page fresh: asks for its changing part, and puts it in where it has changed.
 
 const EVERY_MS = 10_000;
+const PATIENCE_MS = 20_000; // a connection can die without a word
 const live = document.getElementById('live');
 const lost = document.getElementById('lost');
 let etag = '';
@@ -22,7 +23,8 @@ async function refresh() {
   busy = true;
   try {
     const headers = etag ? { 'If-None-Match': etag } : {};
-    const reply = await fetch(live.dataset.url, { headers, cache: 'no-store' });
+    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const reply = await fetch(live.dataset.url, { headers, signal, cache: 'no-store' });
     if (reply.status !== 304) {
       if (!reply.ok) throw new Error(String(reply.status));
       const html = await reply.text();
