@@ -50,6 +50,11 @@ export function tooSmall(layout) {
   });
 }
 
+/** The middle number, undefined where there is none. */
+export const median = (numbers) => (
+  [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]
+);
+
 /** Median time between two animation frames, in ms. */
 export async function refreshInterval(frames = 12) {
   const times = [];
@@ -61,8 +66,7 @@ export async function refreshInterval(frames = 12) {
     };
     requestAnimationFrame(tick);
   });
-  const gaps = times.slice(1).map((time, i) => time - times[i]).sort((a, b) => a - b);
-  return gaps[Math.floor(gaps.length / 2)];
+  return median(times.slice(1).map((time, i) => time - times[i]));
 }
 
 /** What is stored once per session. */

@@ -1,6 +1,9 @@
 // Two canvases under one clock: both frames change in the same animation tick, always.
 
+import { median } from './device.js';
+
 const PAUSE_GAP_MS = 400; // a longer silence of the clock means that nothing was on screen
+const RECENT = 120; // gaps that tell how often the display draws
 
 /** Plays a pair of sprite sheets (or two still images). */
 export class SpritePlayer {
@@ -13,6 +16,7 @@ export class SpritePlayer {
   #last = null;
   #position = 0; // how long this run has lasted
   #passes = 0; // that the runs before it completed
+  #gaps = []; // the recent ones of this run
   #halfTick;
 
   /**
@@ -55,6 +59,7 @@ export class SpritePlayer {
     this.#passes = Math.floor(this.loops); // one that is broken off does not count
     for (const seen of Object.values(this.#seen)) seen.fill(0);
     this.#position = 0;
+    this.#gaps = [];
     this.#origin = null;
     this.#last = null;
     this.#index = { left: -1, right: -1 };
@@ -81,13 +86,15 @@ export class SpritePlayer {
     return this.#passes + this.#position * layout.fps / (1000 * layout.frames);
   }
 
-  /** Whether both clips were drawn through once, in one run. Few frames may be missing: a display slower than
-      the clip cannot show them all. */
+  /** Whether both clips were drawn through once, in one run, with few frames missing of those that
+      the display can draw: one slower than the clip leaves out the same ones in every pass. */
   get shownOnce() {
-    const enough = Object.values(this.#seen).every(
-      (seen) => seen.reduce((sum, one) => sum + one, 0) >= Math.ceil(0.8 * seen.length),
-    );
-    return enough && (this.#longer.layout.frames === 1 || this.loops >= 1);
+    if (this.#longer.layout.frames > 1 && this.loops < 1) return false;
+    const gap = median(this.#gaps) ?? 0;
+    return Object.entries(this.#seen).every(([side, seen]) => {
+      const drawable = Math.min(seen.length, 1000 * seen.length / this.pair[side].layout.fps / gap);
+      return seen.reduce((sum, one) => sum + one, 0) >= Math.ceil(0.8 * drawable);
+    });
   }
 
   get #longer() {
@@ -103,7 +110,10 @@ export class SpritePlayer {
       // Nothing was drawn meanwhile, so the clip did not run: go on where it stood.
       this.#origin = now - this.#position;
       if (gap > PAUSE_GAP_MS) this.stalls += 1;
-    } else this.playedMs += gap;
+    } else {
+      this.playedMs += gap;
+      this.#gaps = [...this.#gaps.slice(1 - RECENT), gap];
+    }
     this.largestGapMs = Math.max(this.largestGapMs, gap);
     this.#last = now;
     this.#position = now - this.#origin;
