@@ -13,6 +13,7 @@ const REFRESH_MS = 1000 / 60; // of most screens; nothing is measured here
 const { layout, devices } = JSON.parse(document.getElementById('config').dataset.config);
 const stage = document.getElementById('stage'); // only where there is an example
 const button = document.getElementById('pause');
+const waits = document.getElementById('waits');
 
 /** Who accepts on a device that will not do could only return the HIT. */
 function warn() {
@@ -30,7 +31,14 @@ async function play() {
   const sample = JSON.parse(stage.dataset.sample);
   const pair = await new Pairs().fetch(sample);
   const Player = sample.left.layout.kind === 'video' ? VideoPlayer : SpritePlayer;
-  const player = new Player(pair, { onTick: () => {}, refreshMs: REFRESH_MS });
+  const player = new Player(pair, {
+    onTick: () => {},
+    onRefused: () => {
+      waits.textContent = say('trial.blocked');
+      label(player);
+    },
+    refreshMs: REFRESH_MS,
+  });
   for (const side of ['left', 'right']) {
     const { width, height, scale } = sample[side].layout;
     // The sheet of text is narrower than the page that pairs are rated on.
@@ -42,14 +50,15 @@ async function play() {
     element.setAttribute('aria-label', say(`trial.${side}_clip`));
     stage.querySelector(`[data-side=${side}] .frame`).replaceChildren(element);
   }
-  if (reducedMotion()) player.poster();
-  else player.start();
   button.hidden = false;
   button.addEventListener('click', () => {
     if (player.running) player.pause();
     else player.resume();
+    waits.textContent = '';
     label(player);
   });
+  if (reducedMotion()) player.poster();
+  else await player.start();
   label(player);
 }
 

@@ -52,6 +52,7 @@ export class TrialScreen {
     this.#player = new Player(pair, {
       onTick: () => this.#onTick(),
       onError: (error) => this.onError(error),
+      onRefused: () => this.#waitForPlay('trial.blocked'),
       refreshMs: this.refreshMs,
     });
     for (const side of ['left', 'right']) this.#place(side, showing[side].layout);
@@ -106,7 +107,7 @@ export class TrialScreen {
       this.#away();
     } else if (reducedMotion()) {
       this.#player.poster();
-      this.#waitForPlay();
+      this.#waitForPlay('trial.waiting');
     } else this.#player.start();
   }
 
@@ -161,19 +162,17 @@ export class TrialScreen {
     if (this.#hiddenAt === null) return;
     this.#counts.hiddenMs += performance.now() - this.#hiddenAt;
     this.#hiddenAt = null;
-    if (reducedMotion()) this.#waitForPlay();
+    if (reducedMotion()) this.#waitForPlay('trial.waiting');
     else this.#restart();
   }
 
-  #waitForPlay() {
-    this.#coverWith(say('trial.waiting'), say('trial.play'));
-  }
+  #waitForPlay(why) { this.#coverWith(say(why), say('trial.play')); }
 
-  #restart() {
+  async #restart() {
     this.#uncover();
-    this.#player.start();
-    this.#labelPause();
     if (!this.#busy) this.#sayWhetherOpen(); // else the answer's own words stay
+    await this.#player.start();
+    this.#labelPause();
   }
 
   #togglePause() {
@@ -269,10 +268,7 @@ export class TrialScreen {
         this.#choose(side.dataset.side, event, this.#pointer(event));
       });
     }
-    byId('cover').querySelector('button').addEventListener('click', () => {
-      if (this.#hiddenAt === null) this.#restart();
-      else this.#back();
-    });
+    this.#listenToCover();
     byId('pause').addEventListener('click', () => this.#togglePause());
     byId('replay').addEventListener('click', () => this.#replay());
     byId('keys').addEventListener('click', (event) => {
@@ -287,6 +283,20 @@ export class TrialScreen {
     });
     window.addEventListener('blur', () => { this.#counts.blurs += 1; this.#away(); });
     window.addEventListener('focus', () => { if (!document.hidden) this.#back(); });
+  }
+
+  #listenToCover() {
+    const button = byId('cover').querySelector('button');
+    button.addEventListener('click', () => {
+      if (this.#hiddenAt === null) this.#restart();
+      else this.#back();
+    });
+    // The second half of a double click on it falls on a clip, and is no answer.
+    let first = null;
+    this.stage.addEventListener('click', (event) => {
+      if (event.detail <= 1) first = event.target;
+      else if (first === button) event.stopPropagation();
+    }, true);
   }
 
   // A click event without a pointer comes from Enter or Space on a focused button.

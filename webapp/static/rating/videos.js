@@ -22,12 +22,13 @@ export class VideoPlayer {
 
   /**
    * @param {{left, right}} pair fetched clips
-   * @param {{onTick: function, onError: function}} options `onError` hears of a clip that the
-   *   browser cannot play
+   * @param {{onTick: function, onError: function, onRefused: function}} options `onError` hears of
+   *   a clip that the browser cannot play, `onRefused` that it plays none unless somebody asks
    */
-  constructor(pair, { onTick, onError = () => {} }) {
+  constructor(pair, { onTick, onError = () => {}, onRefused = () => {} }) {
     this.pair = pair;
     this.onTick = onTick;
+    this.onRefused = onRefused;
     this.framesDrawn = 0;
     this.playedMs = 0;
     this.largestGapMs = 0;
@@ -99,8 +100,13 @@ export class VideoPlayer {
 
   #play(side) {
     this.#playing.delete(side);
-    // Refused where a pause comes at once; the clips then stand, as asked.
-    this.#videos[side].play().catch(() => {});
+    const call = this.#call;
+    this.#videos[side].play().catch((error) => {
+      // A pause that came at once fails it too; the clips then stand, as asked.
+      if (error.name !== 'NotAllowedError' || call !== this.#call) return;
+      this.pause(); // the other side, too, whatever it was allowed
+      this.onRefused();
+    });
   }
 
   dispose() {
