@@ -297,7 +297,7 @@ def test_reduced_motion_waits_for_the_rater(live, rater, page, stored):
     page.evaluate("for (const kind of ['blur', 'focus']) window.dispatchEvent(new Event(kind))")
     page.keyboard.press("f")
     expect(page.locator("#hint")).to_have_text(page.locator("#cover p").inner_text())
-    play.click()
+    play.dblclick(position={"x": 5, "y": 5})  # its second half falls on the left clip
     expect(page.locator("#hint")).to_have_text("You can answer now.")
     page.keyboard.press("f")
 
@@ -305,6 +305,7 @@ def test_reduced_motion_waits_for_the_rater(live, rater, page, stored):
     [judgment] = judgments(stored)
     assert judgment.details["reduced_motion"] is True
     assert judgment.details["early_presses"] == 0  # answers were open all the while
+    assert judgment.details["input"] == "key"
 
 
 def test_pause_stops_the_clips_and_play_goes_on(frozen, page):
@@ -330,6 +331,8 @@ def test_a_whole_session_in_real_time_ends_with_a_code(live, rater, page, stored
     one = rater(live(recipe))
     one.open()
     page.get_by_role("button", name="I agree").click()
+    # The second half of a double click on the screen before.
+    page.get_by_role("button", name="Start").dispatch_event("click", {"detail": 2})
     one.press_start()
     expect(page.locator("#count")).to_have_text("Practice 1 of 1")
     one.wait_ready()
@@ -341,7 +344,7 @@ def test_a_whole_session_in_real_time_ends_with_a_code(live, rater, page, stored
         one.wait_ready()
         page.keyboard.press("j")
     page.get_by_label("Anything else?").fill("no")
-    page.get_by_role("button", name="Finish").click()
+    page.get_by_role("button", name="Finish").dblclick()
 
     expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
     [assignment] = stored(select(schema.Assignment))
@@ -384,18 +387,66 @@ def test_a_finished_session_stays_finished_on_reload(live, rater, page, rating_s
     expect(code).to_have_text(before)
 
 
-def test_a_lost_judgment_is_sent_again_and_stored_once(live, rater, page, stored):
-    server = live()
-    one = rater(server)
-    one.begin()
-    one.wait_ready()
-    server.faults["/api/judgment"] = [503, "lost"]
+def test_a_lost_judgment_is_sent_again_and_stored_once(frozen, page, stored):
+    one = frozen()
+    page.clock.run_for(2 * LOOP_MS)
+    page.route("**/api/judgment", lambda route: None, times=1)  # a connection that went silent
+    one.server.faults["/api/judgment"] = ["lost"]  # and then a lost reply
 
     page.keyboard.press("f")
+    page.clock.fast_forward(1600)
+    expect(page.locator("#hint")).to_have_text("Saving…")
+    page.clock.fast_forward(18_500)
+    expect(page.locator("#hint")).to_have_text("Saving… no reply yet, trying again.")
+    run_until_pair(page, 2)
 
-    expect(page.locator("#count")).to_have_text("2 of 3")
-    assert server.seen.count("/api/judgment") == 3
-    assert len(judgments(stored)) == 1
+    assert one.server.seen.count("/api/judgment") == 2
+    [judgment] = judgments(stored)
+    assert judgment.rt_ms < 2 * LOOP_MS + 2 * STEP_MS
+
+
+def test_slow_clips_are_waited_for_and_silent_ones_are_fetched_again(live, page):
+    page.clock.install()
+    page.goto(live().url + "/join/nothing")
+    page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 60)
+    page.evaluate("""async () => {
+        const styles = document.querySelector('link[rel=stylesheet]').href;
+        const { Pairs } = await import(new URL('media.js', styles));
+        let bodies = [];
+        window.fetch = async (url, { signal }) => new Response(new ReadableStream({
+            start(body) {
+                bodies.push(body);
+                signal.addEventListener('abort', () => body.error(signal.reason));
+            },
+        }));
+        window.send = () => bodies.forEach((body) => body.enqueue(new Uint8Array(4)));
+        window.end = () => { bodies.forEach((body) => body.close()); bodies = []; };
+        const clip = { url: '', bytes: 12, layout: { kind: 'video' } };
+        window.ask = (position) => {
+            window.outcome = 'waiting';
+            const pair = new Pairs().fetch(
+                { position, left: clip, right: clip }, () => { window.outcome = 'again'; },
+            );
+            pair.then(({ retries }) => { window.outcome = retries; });
+        };
+    }""")
+
+    def hear(*waits: int) -> None:
+        for wait in waits:
+            page.clock.run_for(wait)
+            page.evaluate("send()")
+
+    page.evaluate("ask(1)")
+    hear(19_900, 19_900, 19_900)
+    page.evaluate("end()")
+    page.wait_for_function("outcome === 0")
+
+    page.evaluate("ask(2)")
+    hear(19_900)
+    page.clock.run_for(19_900)
+    assert page.evaluate("outcome") == "waiting"
+    page.clock.run_for(200)
+    assert page.evaluate("outcome") == "again"
 
 
 def test_slow_media_show_no_side_alone(live, rater, page):
@@ -565,6 +616,19 @@ def test_disagreeing_records_nothing(live, rater, page, stored, rating_study):
     assert stored(select(schema.Worker)) == []
 
 
+FITS = "box => box.scrollHeight <= box.clientHeight"
+COLOURS = """() => {
+  const style = (name) => getComputedStyle(document.querySelector(`#trial ${name}`));
+  const answer = document.querySelector('#trial .answer').cloneNode(true);
+  answer.setAttribute('aria-disabled', 'true'); // the others may be open by now
+  document.querySelector('#trial').prepend(answer);
+  const colours = [style('#progress').backgroundColor, style('#progress span').backgroundColor,
+    getComputedStyle(answer).color, style('h1').color];
+  answer.remove();
+  return colours;
+}"""
+
+
 def test_every_page_passes_axe(live, rater, page, rating_study):
     axe = Axe()
     found = {}
@@ -575,7 +639,7 @@ def test_every_page_passes_axe(live, rater, page, rating_study):
     survey = (SurveyQuestion("screen", "Which screen?", ("laptop", "monitor")),)
     recipe = rating_study.Recipe(
         trials=1, practice=1, survey=survey, allow_tie=True, show_prompt=True,
-        consent=Consent("I am of age.", contact="lab@example.org", irb_id="12-3"),
+        consent=Consent("I am of age. " * 400, contact="lab@example.org", irb_id="12-3"),
     )  # fmt: skip
     one = rater(live(recipe))
     one.open("/join/nothing")
@@ -583,11 +647,18 @@ def test_every_page_passes_axe(live, rater, page, rating_study):
     one.open()
     expect(page.locator("#consent")).to_be_visible()
     check("consent")
+    assert page.locator("#consent .prose").evaluate(FITS)  # only the page scrolls
     page.get_by_role("button", name="I agree").click()
     check("instructions")
+    assert page.evaluate("scrollY") == 0
     one.press_start()
     expect(page.locator("#stage [role=img]")).to_have_count(2)
     check("locked trial")
+    page.emulate_media(forced_colors="active")
+    bar, done, locked, text = page.evaluate(COLOURS)
+    page.emulate_media(forced_colors="none")
+    assert bar != done
+    assert locked != text
     one.wait_ready()
     check("open trial")
     page.keyboard.press("f")
@@ -606,25 +677,79 @@ def test_every_page_passes_axe(live, rater, page, rating_study):
     assert len(found) == 8
 
 
-def test_larger_clips_play_as_video_together(live, rater, page, stored, rating_study):
+# A browser that plays nothing unless it is asked to.
+REFUSE_TO_PLAY = """
+const play = HTMLMediaElement.prototype.play;
+HTMLMediaElement.prototype.play = function () {
+  const refusal = new DOMException('', 'NotAllowedError');
+  return window.asked ? play.call(this) : Promise.reject(refusal);
+};
+"""
+
+
+def test_larger_clips_play_as_video_together_once_the_browser_lets_them(
+    live, rater, page, stored, rating_study
+):
     recipe = rating_study.Recipe(trials=1, size=(640, 360), frames=14, fps=24)
     one = rater(live(recipe))
+    page.add_init_script(REFUSE_TO_PLAY)
     one.begin()
-    assert one.state["showing"]["left"]["layout"]["kind"] == "video"
+    start = page.locator("#cover").get_by_role("button", name="Play")
+    expect(start).to_be_focused()
+    expect(page.locator("#cover p")).to_contain_text("Your browser plays nothing by itself")
+    page.evaluate("window.asked = true")
+    asked = time.monotonic()
+    start.click()
     one.wait_ready()
+    assert one.state["showing"]["left"]["layout"]["kind"] == "video"
+    expect(page.locator("#pause")).to_have_text("Pause")
     offset = page.evaluate("""() => {
         const [left, right] = document.querySelectorAll('#stage video');
         return Math.abs(left.currentTime - right.currentTime) * 1000;
     }""")
     page.keyboard.press("j")
+    waited_ms = 1000 * (time.monotonic() - asked)
     expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
 
     [judgment] = judgments(stored)
+    assert judgment.clip_ms <= judgment.rt_ms + 20 <= waited_ms + 20
     assert offset < 100
     assert abs(judgment.details["start_offset_ms"]) < 100
     assert judgment.details["displayed"] == [400, 225]
     assert judgment.details["loops"] >= 1
     assert judgment.details["frames_drawn"] > 0
+
+
+def test_a_display_slower_than_the_clip_shows_it_too_but_one_that_hangs_does_not(live, page):
+    page.goto(live().url + "/local?rater=ann")
+    opened = page.evaluate("""async () => {
+        const styles = document.querySelector('link[rel=stylesheet]').href;
+        const { SpritePlayer } = await import(new URL('sprites.js', styles));
+        let tick;
+        window.requestAnimationFrame = (call) => { tick = call; return 1; };
+        const bitmap = new OffscreenCanvas(8, 8);
+        const layout = { width: 1, height: 1, columns: 8, frames: 60, fps: 60, scale: 1 };
+        // When answers open, of a display that draws every `gap` ms and hangs for `hang` ms once.
+        const opens = (gap, hang, kind = layout) => {
+            const clip = { bitmap, layout: kind };
+            const player = new SpritePlayer(
+                { left: clip, right: clip }, { onTick() {}, refreshMs: 1000 / 60 },
+            );
+            player.start();
+            for (let now = 5000; now < 8000; now += now === 5000 + 6 * gap ? hang : gap) {
+                tick(now);
+                if (player.shownOnce) return now - 5000;
+            }
+            return null;
+        };
+        return [
+            opens(20, 20), opens(40, 40), opens(40, 40, { ...layout, fps: 50 }),
+            opens(20, 320), opens(40, 320), opens(20, 20, { ...layout, frames: 1 }),
+        ];
+    }""")
+
+    # A pass takes 1 s, at 50 a second 1.2 s; what a hang left out comes with the next pass.
+    assert opened == [1000, 1000, 1200, 1220, 1320, 0]
 
 
 def test_only_a_player_that_ran_can_stall(live, page):

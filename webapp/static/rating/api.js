@@ -1,6 +1,7 @@
 // Talking to the server. Every request may be repeated, so a lost reply is simply sent again.
 
 const WAITS_MS = [400, 800, 1600, 3200, 6400];
+const SILENCE_MS = 20_000; // without a byte; a connection can die without a word
 
 /** The server refused: `word` says why (`limit`, `nothing_left`, `closed`, `token`, `invalid`). */
 export class Refused extends Error {
@@ -38,6 +39,25 @@ export async function persistently(attempt, onRetry = () => {}) {
   }
 }
 
+/**
+ * Call `attempt` with a signal that ends it after a silence, as a lost connection would, and with
+ * `heard`, to be called at every sign of life: a slow link is no silence.
+ */
+export async function unlessSilent(attempt) {
+  const control = new AbortController();
+  let silence;
+  const heard = () => {
+    clearTimeout(silence);
+    silence = setTimeout(() => control.abort(), SILENCE_MS);
+  };
+  heard();
+  try {
+    return await attempt(control.signal, heard);
+  } finally {
+    clearTimeout(silence);
+  }
+}
+
 async function answered(reply) {
   if (reply.ok) return reply.json();
   if (reply.status >= 500 || reply.status === 429) throw new Error(`status ${reply.status}`);
@@ -52,10 +72,13 @@ export class Api {
   async post(path, body, onRetry) {
     const headers = { 'Content-Type': 'application/json' };
     if (this.#token) headers.Authorization = `Bearer ${this.#token}`;
+    const options = {
+      method: 'POST', headers, body: JSON.stringify(body), credentials: 'omit', cache: 'no-store',
+    };
     const reply = await persistently(
-      async () => answered(await fetch(`api/${path}`, {
-        method: 'POST', headers, body: JSON.stringify(body), credentials: 'omit', cache: 'no-store',
-      })),
+      () => unlessSilent(async (signal) => (
+        answered(await fetch(`api/${path}`, { ...options, signal }))
+      )),
       onRetry,
     );
     if (reply.token) this.#token = reply.token;

@@ -10,6 +10,7 @@ import { TrialScreen } from './trial.js';
 
 const BLANK_MS = 250; // between two pairs, so that a new pair is seen to be new
 const FEEDBACK_MS = 1200;
+const PATIENCE_MS = 1500; // without a reply, before the page says that it waits for one
 
 const config = JSON.parse(document.getElementById('config').dataset.config);
 const api = new Api();
@@ -22,6 +23,7 @@ let trial = null;
 let wasPractice = false;
 
 function show(name) {
+  if (byId(name).hidden) window.scrollTo(0, 0); // the screen before it may have been a long one
   for (const screen of document.querySelectorAll('.screen')) screen.hidden = screen.id !== name;
   if (name !== 'trial') byId(name).querySelector('h1').focus({ preventScroll: true });
 }
@@ -31,7 +33,8 @@ function pressed(screen) {
   return new Promise((done) => {
     const listener = (event) => {
       const button = event.target.closest('[data-action]');
-      if (!button) return;
+      // The second half of a double click is meant for the screen before.
+      if (!button || event.detail > 1) return;
       byId(screen).removeEventListener('click', listener);
       done(button.dataset.action);
     };
@@ -156,12 +159,18 @@ async function rate(state) {
 /** Hand in an answer, however long it takes: it is kept until the server has it. */
 async function saved(answer) {
   for (;;) {
+    const waiting = setTimeout(() => trial.say(say('page.saving')), PATIENCE_MS);
     try {
-      return await api.post('judgment', answer, () => trial.say(say('trial.saving')));
+      return await api.post('judgment', answer, () => {
+        clearTimeout(waiting);
+        trial.say(say('trial.saving'));
+      });
     } catch (error) {
       if (error instanceof Refused) throw error;
       await explain(error);
       show('trial');
+    } finally {
+      clearTimeout(waiting);
     }
   }
 }
@@ -174,6 +183,13 @@ async function feedback(correct) {
 function survey() {
   show('survey');
   return filledIn(byId('survey').querySelector('form'));
+}
+
+/** Hand in the session with the survey's answers, if it has a survey. */
+function finish(answers) {
+  slot('loading', 'text').textContent = say('page.saving');
+  show('loading');
+  return api.post('finish', answers);
 }
 
 /** Point the way back to the site that pays; a session that has just ended goes there by itself. */
@@ -193,8 +209,8 @@ async function proceed(first) {
     window.location.reload(); // it came into the study after this page
     return;
   }
-  if (state.stage === 'survey') state = await api.post('finish', { survey: await survey() });
-  if (state.stage === 'finish') state = await api.post('finish', {});
+  if (state.stage === 'survey') state = await finish({ survey: await survey() });
+  if (state.stage === 'finish') state = await finish({});
   if (state.stage === 'done') {
     if (handIn) handIn.prepare(state.receipt);
     else byId('code').textContent = state.code;

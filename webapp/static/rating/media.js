@@ -1,15 +1,28 @@
 // Fetching pairs. A pair is complete or it is an error; there is never one side alone.
 
-import { persistently, Refused, Unplayable } from './api.js';
+import { persistently, Refused, unlessSilent, Unplayable } from './api.js';
+
+/** Read a reply piece by piece; each is a sign of life. */
+async function whole(reply, heard) {
+  const pieces = [];
+  const reader = reply.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return new Blob(pieces, { type: reply.headers.get('Content-Type') ?? '' });
+    heard();
+    pieces.push(value);
+  }
+}
 
 async function bytes(clip, onRetry) {
-  return persistently(async () => {
-    const reply = await fetch(clip.url, { credentials: 'omit', referrerPolicy: 'no-referrer' });
+  return persistently(() => unlessSilent(async (signal, heard) => {
+    const options = { credentials: 'omit', referrerPolicy: 'no-referrer', signal };
+    const reply = await fetch(clip.url, options);
     if (!reply.ok) throw new Error(`status ${reply.status}`);
-    const blob = await reply.blob();
+    const blob = await whole(reply, heard);
     if (blob.size !== clip.bytes) throw new Error('cut short');
     return blob;
-  }, onRetry);
+  }), onRetry);
 }
 
 /** A sprite sheet becomes a bitmap (its pixels untouched), a video the URL of a local copy. */

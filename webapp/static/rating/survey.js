@@ -30,11 +30,12 @@ function complete(form) {
 }
 
 /** Wait until the form is handed in complete; returns its answers. */
-export async function filledIn(form) {
-  for (;;) {
-    await new Promise((done) => {
-      form.addEventListener('submit', (event) => { event.preventDefault(); done(); }, { once: true });
-    });
-    if (complete(form)) return Object.fromEntries(new FormData(form));
-  }
+export function filledIn(form) {
+  return new Promise((done) => {
+    // It stays: the second half of a double click would submit the form to another page.
+    form.onsubmit = (event) => {
+      event.preventDefault();
+      if (complete(form)) done(Object.fromEntries(new FormData(form)));
+    };
+  });
 }
