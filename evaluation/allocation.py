@@ -18,6 +18,7 @@ from evaluation.errors import NothingLeft, UsageError
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
+    Environment,
     Hit,
     PlanBatch,
     Showing,
@@ -153,8 +154,7 @@ def start_session(
             f"study `{study.name}`: no trial is left for this worker; every planned judgment is "
             "given or being given"
         )
-    # Order and sides are drawn from the study's seed and these ids.
-    rng = random.Random(f"{study.seed}/{hit.crowd}/{worker.external_id}/{external_id}")
+    rng = _chance(study, hit, worker, external_id)
     minutes = settings["minutes_limit"] + settings["grace_minutes"]
     assignment = Assignment(
         study_id=study.id,
@@ -174,6 +174,16 @@ def start_session(
     places = [SessionTrial(TrialKind.TEST, t.pair_id, t.a_is_left, t.id) for t in tests]
     _lease_showings(session, assignment, batch_id, _arranged(session, study, worker, places, rng))
     return assignment
+
+
+def _chance(study: Study, hit: Hit, worker: Worker, external_id: str) -> random.Random:
+    """Return what a session's order and sides are drawn from.
+
+    People can know the seed and all ids, which would tell them their gold trials and the right
+    answers: for them it is the study's secret. A simulation follows from its seeds alone.
+    """
+    start = study.seed if hit.environment is Environment.SIMULATED else study.secret
+    return random.Random(f"{start}/{hit.crowd}/{worker.external_id}/{external_id}")
 
 
 def _arranged(

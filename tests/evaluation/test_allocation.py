@@ -97,6 +97,26 @@ def test_known_answers_follow_the_random_side(database, plan_study, begin):
     assert all(t.correct is None for _, t, _ in rows if t.kind is TrialKind.TEST)
 
 
+@pytest.mark.parametrize(
+    ("environment", "same"), [(Environment.PRODUCTION, False), (Environment.SIMULATED, True)]
+)
+def test_seed_and_ids_tell_where_gold_is_and_its_answer_in_simulations_only(
+    sqlite_database, plan_study, begin, environment, same
+):
+    study = plan_study(sqlite_database, cells=CELLS, session=FULL, pool=20)
+    seen = []
+    with sqlite_database.write() as unit:
+        study = unit.merge(study)
+        for study.secret in ("one", "two"):
+            everything = unit.begin_nested()
+            rows = _shown(unit, begin(unit, study, "w", environment=environment))
+            gold = [(shown.position, t.correct) for shown, t, _ in rows if t.kind == TrialKind.GOLD]
+            seen.append(gold)
+            everything.rollback()
+
+    assert (seen[0] == seen[1]) is same
+
+
 def test_a_repeat_swaps_the_sides_of_an_earlier_trial_of_the_session(database, plan_study, begin):
     study = plan_study(database, cells=CELLS, session=FULL)
 
