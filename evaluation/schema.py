@@ -364,7 +364,12 @@ class Hit(Base):
 
 
 class Worker(Base):
-    """A person on one crowd. The platform's id never leaves this table."""
+    """A person on one crowd, by the platform's id, in whose place exports have a pseudonym.
+
+    The list of completion codes gives the id (`publishing.codes`), the token of a personal link is
+    one (`Invitation`), and HITs, payments, reviews and events may mention it in what was written
+    down of calls: `privacy.erasing.scrub` is for those.
+    """
 
     __tablename__ = "worker"
     __table_args__ = (UniqueConstraint("crowd", "environment", "external_id"),)
