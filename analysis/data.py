@@ -51,7 +51,10 @@ def to_dict(table: Table, *, paper: bool = False) -> dict[str, Any]:
         "judgments": table.judgments,
         "workers": table.workers,
         "categories": list(table.categories),
+        "allow_tie": table.allow_tie,
+        "ties": table.ties,
         "exclusions": [asdict(rule) for rule in table.dropped],
+        "left_out": asdict(table.left_out),
         "notes": list(table.notes),
         "rows": [_row_dict(table, row, paper) for row in table.rows],
     }

@@ -30,6 +30,7 @@ class Declared:
         planned: test judgments of each row in the first plan, by its name in data; a row is left
             out where they are not known.
         names: of its sources and categories, for print.
+        allow_tie: whether it offers "no difference" as an answer.
     """
 
     seed: int | None = None
@@ -40,6 +41,7 @@ class Declared:
     stop_when: str | None = None
     planned: Mapping[str, int] = field(default_factory=dict)
     names: Names = field(default_factory=Names)
+    allow_tie: bool = False
 
     @classmethod
     def of(
@@ -63,6 +65,7 @@ class Declared:
             primary=_comparisons(analysis.get("primary", ())),
             stop_when=str(rule) if rule else None,
             names=Names.of(_table(tables, "sources"), _table(tables, "categories")),
+            allow_tie=design.get("allow_tie") is True,
         )
 
     def __deepcopy__(self, memo: object) -> "Declared":

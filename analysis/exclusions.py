@@ -5,22 +5,19 @@ the other rows only; with the same rows (`paper-as-published`) it is circular an
 never depends on these rules. A rule is written `name` or `name:threshold`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from analysis.declared import declared_of
 from analysis.errors import JudgmentsError, UsageError
 from analysis.preference import add_preferences
+from analysis.rules import LEAST_REAL_TRIALS, LEAST_REPEATS, THRESHOLDS, chance_of_sides
 
 Mask = NDArray[np.bool_]
-
-LEAST_REAL_TRIALS = 10  # the paper's rule judges a worker on at least this many
-LEAST_REPEATS = 4  # fewer repeats tell a careful worker from a coin by luck
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,7 @@ class Dropped:
         workers: workers who lose judgments.
         judgments: test judgments left out.
         note: a warning, such as that the rule is circular, or how many could not be judged.
+        judged: workers who have given what the rule judges them by.
     """
 
     rule: str
@@ -53,6 +51,39 @@ class Dropped:
     workers: int
     judgments: int
     note: str = ""
+    judged: int = 0
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """What all rules together leave out: less than their sum, as a worker may break several.
+
+    Args:
+        judgments: test judgments left out.
+        of_judgments: test judgments before.
+        workers: workers who lose judgments.
+        of_workers: workers who gave test judgments.
+    """
+
+    judgments: int
+    of_judgments: int
+    workers: int
+    of_workers: int
+
+    @property
+    def text(self) -> str:
+        """In words."""
+        return (
+            f"{self.judgments:,} of {self.of_judgments:,} judgments, "
+            f"of {self.workers:,} of {self.of_workers:,} workers"
+        )
+
+
+def left_out(before: pd.DataFrame, after: pd.DataFrame) -> LeftOut:
+    """Count what is missing in a part of the test judgments, by their index."""
+    gone = before.loc[before.index.difference(after.index), "worker"]
+    workers = before["worker"].nunique()
+    return LeftOut(len(gone), len(before), int(gone.nunique()), int(workers))
 
 
 def parse_rule(text: str) -> Rule:
@@ -65,7 +96,7 @@ def parse_rule(text: str) -> Rule:
     if name not in RULES:
         raise UsageError(f"no exclusion rule {name!r}; there is {', '.join(RULES)}, none")
     if not threshold:
-        return Rule(name, RULES[name].threshold)
+        return Rule(name, THRESHOLDS[name])
     try:
         value = float(threshold)
     except ValueError:
@@ -111,14 +142,28 @@ def exclude(judgments: pd.DataFrame, rules: Sequence[Rule]) -> tuple[pd.DataFram
     counted = judgments if counts.all() else judgments[counts]  # a copy of a million takes long
     test = (counted["trial_kind"] == "test").to_numpy()
     workers = counted["worker"].to_numpy(dtype=object)
+    everybody = set(workers)
     for rule in rules:
         kind = RULES[rule.name]
-        drop, note = kind.find(counted, rule.threshold)
-        out[counts] |= drop
-        gone = drop & test
-        says = kind.says.format(rule.threshold)
+        found = kind.find(counted, rule.threshold)
+        out[counts] |= found.drop
+        gone = found.drop & test
+        judged = len(everybody if found.judged is None else found.judged)
+        notes = [kind.note] if kind.note else []
+        if judged < len(everybody):
+            notes.append(
+                f"{len(everybody) - judged:,} workers saw too few {kind.by} to be judged, "
+                "and are kept"
+            )
         report.append(
-            Dropped(rule.text, says, len(set(workers[gone])), int(gone.sum()), note or kind.note)
+            Dropped(
+                rule.text,
+                kind.says.format(threshold=rule.threshold, percent=100 * rule.threshold),
+                len(set(workers[gone])),
+                int(gone.sum()),
+                "; ".join(notes),
+                judged,
+            )
         )
     return judgments[~out], report
 
@@ -132,7 +177,15 @@ def _need(judgments: pd.DataFrame, rule: str, column: str) -> None:
         raise JudgmentsError(f"rule {rule} needs the column `{column}`, which is empty")
 
 
-def _by_gold(judgments: pd.DataFrame, threshold: float) -> tuple[Mask, str]:
+@dataclass(frozen=True)
+class _Found:
+    """What a rule drops, and whom it could judge; None: everybody."""
+
+    drop: Mask
+    judged: Set[str] | None = None
+
+
+def _by_gold(judgments: pd.DataFrame, threshold: float) -> _Found:
     gold = judgments[judgments["trial_kind"] == "gold"]
     if gold.empty:
         raise JudgmentsError("rule gold: there are no gold trials among the judgments")
@@ -140,29 +193,10 @@ def _by_gold(judgments: pd.DataFrame, threshold: float) -> tuple[Mask, str]:
     gold = gold[gold["correct_choice"] != ""]  # others have no right answer to miss
     right = (gold["choice"] == gold["correct_choice"]).groupby(gold["worker"]).mean()
     bad = right.index[right < threshold - 1e-9]
-    return _of_workers(judgments, bad), _unjudged(judgments, right.index, "gold trial")
+    return _Found(_of_workers(judgments, bad), set(right.index))
 
 
-def _unjudged(judgments: pd.DataFrame, judged: "pd.Index[str]", what: str) -> str:
-    count = len(set(judgments["worker"]) - set(judged))
-    return f"{count} workers saw too few ({what}s) to be judged, and are kept" if count else ""
-
-
-def longest_run_probability(run: int, n: int) -> float:
-    """Return the chance that n fair coin flips have a run of equal sides at least `run` long."""
-    if run <= 1 or n < run:
-        return 1.0 if 0 < run <= n else 0.0
-    # ways[k]: chance that no run has reached `run` yet and the present one is k long.
-    ways = np.zeros(run)
-    ways[1] = 1.0
-    for _ in range(n - 1):
-        shorter = ways.sum() / 2
-        ways[2:] = ways[1:-1] / 2
-        ways[1] = shorter
-    return float(1 - ways.sum())
-
-
-def _by_side(judgments: pd.DataFrame, threshold: float) -> tuple[Mask, str]:
+def _by_side(judgments: pd.DataFrame, threshold: float) -> _Found:
     shown = judgments[judgments["trial_kind"].isin(("test", "repeat", "identical"))]
     shown = shown[shown["choice"] != "tie"].sort_values(
         ["worker", "answered_at", "position"], kind="stable"
@@ -171,30 +205,29 @@ def _by_side(judgments: pd.DataFrame, threshold: float) -> tuple[Mask, str]:
     for worker, group in shown.groupby("worker", sort=False):
         left = (group["choice"] == "left").to_numpy()
         n = len(left)
-        tails = float(stats.binomtest(int(left.sum()), n).pvalue)
         changes = np.flatnonzero(np.diff(left.astype(np.int8)))
         run = int(np.diff(np.concatenate(([-1], changes, [n - 1]))).max())
-        if min(tails, longest_run_probability(run, n)) < threshold:
+        if chance_of_sides(int(left.sum()), n, run) < threshold:
             bad.append(worker)
-    return _of_workers(judgments, pd.Index(bad)), ""
+    return _Found(_of_workers(judgments, pd.Index(bad)))
 
 
-def _by_speed(judgments: pd.DataFrame, threshold: float) -> tuple[Mask, str]:
+def _by_speed(judgments: pd.DataFrame, threshold: float) -> _Found:
     _need(judgments, "too-fast", "loops")
     loops = judgments["loops"].dropna()
     share = (loops < 1).groupby(judgments["worker"]).mean()
     bad = share.index[share > threshold]
-    return _of_workers(judgments, bad) | (judgments["loops"] < 1).to_numpy(), ""
+    return _Found(_of_workers(judgments, bad) | (judgments["loops"] < 1).to_numpy())
 
 
-def _by_repeats(judgments: pd.DataFrame, threshold: float) -> tuple[Mask, str]:
+def _by_repeats(judgments: pd.DataFrame, threshold: float) -> _Found:
     agree = repeat_agreement(judgments)
     if agree.empty:
         raise JudgmentsError("rule repeats: there are no repeated trials among the judgments")
     per_worker = agree.groupby("worker")["same"].agg(["mean", "size"])
     judged = per_worker[per_worker["size"] >= LEAST_REPEATS]
     bad = judged.index[judged["mean"] < threshold]
-    return _of_workers(judgments, bad), _unjudged(judgments, judged.index, "repeat")
+    return _Found(_of_workers(judgments, bad), set(judged.index))
 
 
 def repeat_agreement(judgments: pd.DataFrame) -> pd.DataFrame:
@@ -219,71 +252,77 @@ def _real_trials(judgments: pd.DataFrame, rule: str) -> pd.DataFrame:
     return out
 
 
-def _by_real_as_published(judgments: pd.DataFrame, threshold: float) -> tuple[Mask, str]:
+def _by_real_as_published(judgments: pd.DataFrame, threshold: float) -> _Found:
     real = _real_trials(judgments, "paper-as-published")
     missed = real.groupby("worker")["missed"].agg(["mean", "size"])
-    bad = missed.index[(missed["size"] >= LEAST_REAL_TRIALS) & (missed["mean"] > threshold)]
-    return _of_workers(judgments, bad), ""
+    judged = missed[missed["size"] >= LEAST_REAL_TRIALS]
+    bad = judged.index[judged["mean"] > threshold]
+    return _Found(_of_workers(judgments, bad), set(judged.index))
 
 
-def _by_real(judgments: pd.DataFrame, threshold: float) -> tuple[Mask, str]:
+def _by_real(judgments: pd.DataFrame, threshold: float) -> _Found:
     """The paper's rule, each row judged by a worker's trials of the other rows only."""
     real = _real_trials(judgments, "paper")
     missed = real.pivot_table("missed", "worker", "pair_type", aggfunc="sum", fill_value=0.0)
     seen = real.pivot_table("missed", "worker", "pair_type", aggfunc="count", fill_value=0)
     drop = np.zeros(len(judgments), dtype=bool)
+    judged: set[str] = set()
     for pair_type in judgments["pair_type"].unique():
         others = np.asarray(missed.columns != pair_type)
         n = seen.to_numpy()[:, others].sum(axis=1)
         rate = missed.to_numpy()[:, others].sum(axis=1) / np.maximum(n, 1)
-        bad = missed.index[(n >= LEAST_REAL_TRIALS) & (rate > threshold)]
+        enough = n >= LEAST_REAL_TRIALS
         here = (judgments["pair_type"] == pair_type).to_numpy()
-        drop |= here & _of_workers(judgments, bad)
-    return drop, ""
+        drop |= here & _of_workers(judgments, missed.index[enough & (rate > threshold)])
+        judged |= set(missed.index[enough]) & set(judgments.loc[here, "worker"])
+    return _Found(drop, judged)
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """How a rule finds what to drop, its default threshold, and what it says of itself.
+    """How a rule finds what to drop, and what it says of itself.
 
     Args:
-        find: given the counted judgments and a threshold, returns which to drop, and a note.
-        threshold: the default.
+        find: given the counted judgments and a threshold, returns what was found.
         says: what it does, in words.
+        by: the trials that it judges a worker by, where some may have seen too few.
         note: a warning that always goes with it.
     """
 
-    find: Callable[[pd.DataFrame, float], tuple[Mask, str]]
-    threshold: float
+    find: Callable[[pd.DataFrame, float], _Found]
     says: str
+    by: str = ""
     note: str = ""
 
 
 RULES = {
-    "gold": _Kind(_by_gold, 0.8, "workers right on fewer than {:.0%} of their gold trials"),
+    "gold": _Kind(
+        _by_gold, "workers right on fewer than {percent:g}% of their gold trials", "gold trials"
+    ),
     "side-bias": _Kind(
         _by_side,
-        0.001,
-        "workers whose sides, or longest run of one side, have p < {:g} by chance",
+        "workers whose sides, or longest run of one side, have p < {threshold:g} by chance",
     ),
     "too-fast": _Kind(
         _by_speed,
-        0.1,
-        "answers given before the clips had run once, and workers with more than {:.0%} of them",
+        "answers given before the clips had run once, and workers with more than {percent:g}% of "
+        "them",
     ),
     "repeats": _Kind(
-        _by_repeats, 0.5, "workers who give the same answer on fewer than {:.0%} of repeated pairs"
+        _by_repeats,
+        "workers who give the same answer on fewer than {percent:g}% of repeated pairs",
+        "repeats",
     ),
     "paper": _Kind(
         _by_real,
-        0.35,
-        "workers who judged the real clip less realistic in more than {:.0%} of trials; learnt on "
-        "the other rows",
+        "workers who judged the real clip less realistic in more than {percent:g}% of trials; "
+        "learnt on the other rows",
+        "trials against real clips on other rows",
     ),
     "paper-as-published": _Kind(
         _by_real_as_published,
-        0.35,
-        "workers who judged the real clip less realistic in more than {:.0%} of trials",
+        "workers who judged the real clip less realistic in more than {percent:g}% of trials",
+        "trials against real clips",
         "circular: the rule looks at the same judgments that it cleans",
     ),
 }

@@ -14,6 +14,7 @@ from analysis.names import Names
 from analysis.preference import MEAN
 from analysis.published import published_percent
 from analysis.ranking import Ranking
+from analysis.rules import SIDE_SIGMAS
 from analysis.table import Table
 
 INK, ACCENT, PALE, WARM = "#222222", "#1f5f8b", "#8fb3cc", "#b5532a"
@@ -164,7 +165,7 @@ def side_bias(judgments: pd.DataFrame, simulated: bool) -> Figure:
         axes = made.subplots()
         n = np.geomspace(1, max(float(left["size"].max()), 2) * 1.2, 200)
         # Outside about 3.3 standard errors a fair coin falls once in a thousand workers.
-        half = 100 * 3.29 * 0.5 / np.sqrt(n)
+        half = 100 * SIDE_SIGMAS * 0.5 / np.sqrt(n)
         axes.fill_between(
             n, np.clip(50 - half, 0, 100), np.clip(50 + half, 0, 100), color="#eeeeee", lw=0
         )

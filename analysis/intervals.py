@@ -131,6 +131,7 @@ class Estimate:
         se: standard error in points, or None.
         df: degrees of freedom of the variance, or None.
         naive: the Wilson interval that takes judgments as independent, 0..100.
+        ties: how many of `n` were ties, each of which counts one half.
     """
 
     percent: float | None
@@ -145,6 +146,7 @@ class Estimate:
     se: float | None = None
     df: float | None = None
     naive: Bounds | None = None
+    ties: int = 0
 
     @property
     def half_width(self) -> float | None:
@@ -274,6 +276,7 @@ def estimate_of(sample: Sample, spread: Spread | None, level: float = LEVEL) -> 
     known = {
         "effective_workers": kish(sample.worker),
         "naive": (100 * naive[0], 100 * naive[1]),
+        "ties": int((sample.y == 0.5).sum()),
     }
     if spread is None:
         why = "one judgment: no interval" if n < 2 else too_few(workers)

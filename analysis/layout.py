@@ -9,7 +9,7 @@ from analysis.sensitivity import Sensitivity
 from analysis.sequential import SEQUENCE
 from analysis.significance import effect
 from analysis.table import Table
-from analysis.text import BANNER, NONE, Grid, interval_text, p_text, percent_text
+from analysis.text import BANNER, NONE, Grid, interval_text, p_text, percent_text, share_text
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,17 @@ def lay_out(table: Table, *, paper: bool = False) -> Layout:
             if any(value is not None for value in printed):
                 values = tuple(percent_text(value, 0) for value in printed)
                 lines.append(Line("published", "published", values))
-    title = f"Percent of judgments that prefer the first ({table.study}, question {table.question})"
+    title = f"{_measure(table)} ({table.study}, question {table.question})"
     banner = BANNER if table.simulated else ""
     return Layout(title, ("", *names), tuple(lines), tuple(remarks(table, paper=paper)), banner)
+
+
+def _measure(table: Table) -> str:
+    """Say what the numbers are percent of."""
+    text = "Percent of judgments that prefer the first"
+    if not table.ties:
+        return text
+    return f"{text}, ties ({share_text(table.ties, table.judgments)}) counting one half"
 
 
 def remarks(table: Table, *, paper: bool = False) -> list[str]:
@@ -74,6 +82,8 @@ def remarks(table: Table, *, paper: bool = False) -> list[str]:
             f"{rule.judgments:,} judgments of {rule.workers:,} workers"
         )
         out.append(f"{text} ({rule.note})" if rule.note else text)
+    if table.dropped:
+        out.append(f"Left out in all: {table.left_out.text}{_several(table)}")
     if table.study_hash or table.seed is not None:
         plan = [f"design {table.study_hash[:12]}"] if table.study_hash else []
         plan += [f"seed {table.seed}"] if table.seed is not None else []
@@ -82,6 +92,11 @@ def remarks(table: Table, *, paper: bool = False) -> list[str]:
         out.append("Published: Vondrick, Pirsiavash and Torralba, NIPS 2016, Table 1 and text")
         out += arithmetic()
     return out + list(table.notes)
+
+
+def _several(table: Table) -> str:
+    """Say why the rules do not add up, where there are several."""
+    return " (a worker may break several rules)" if len(table.dropped) > 1 else ""
 
 
 _METHODS = {
@@ -101,9 +116,13 @@ def _method(table: Table) -> str:
 
 
 def details(table: Table) -> Grid:
-    """Return header and rows of the details table: what each interval is made of."""
+    """Return header and rows of the details table: what each interval is made of.
+
+    Ties have a column where the study allows them: wins are percent times n, less half the ties.
+    """
+    ties = ("ties",) if table.allow_tie else ()
     header = (
-        "row", "category", "percent", "interval", "n", "workers", "effective", "deff", "df",
+        "row", "category", "percent", "interval", "n", *ties, "workers", "effective", "deff", "df",
         "method", "if independent",
     )  # fmt: skip
     rows: list[tuple[str, ...]] = []
@@ -114,8 +133,9 @@ def details(table: Table) -> Grid:
                 (
                     table.names.row(row.comparison), table.names.category(category),
                     percent_text(e.percent), interval_text(e),
-                    f"{e.n:,}", f"{e.workers:,}", _number(e.effective_workers, 0),
-                    _number(e.deff, 2), _number(e.df, 0), e.method or NONE, naive,
+                    f"{e.n:,}", *(f"{e.ties:,}" for _ in ties), f"{e.workers:,}",
+                    _number(e.effective_workers, 0), _number(e.deff, 2), _number(e.df, 0),
+                    e.method or NONE, naive,
                 )
             )  # fmt: skip
     return header, rows
@@ -184,7 +204,8 @@ def sensitivity_remarks(found: Sensitivity) -> list[str]:
         *(f"Row {i}: {label}" for i, label in enumerate(found.titles, 1)),
         f"The Mean of each row under each choice of rules; * where its {100 * found.level:g} % "
         "interval excludes 50",
-        "Claim stands: share of the choices in which the row is on the same side of 50, decided",
+        "Claim stands: share of the other choices in which the row is on the same side of 50, "
+        "decided",
         f"Verdict: {found.verdict}",
     ]
     if found.partial_mean:

@@ -2,13 +2,12 @@
 
 from collections.abc import Set
 
-from analysis.exclusions import RULES
 from analysis.intervals import LEAST_WORKERS, THIS_RATER
 from analysis.preference import MEAN
 from analysis.ranking import Ranking
 from analysis.sequential import SEQUENCE
 from analysis.table import Table
-from analysis.text import percent_text
+from analysis.text import percent_text, share_text
 
 CITATIONS = {
     "paper": "Vondrick, Pirsiavash, Torralba. Generating Videos with Scene Dynamics. NIPS 2016.",
@@ -45,8 +44,8 @@ def methods(table: Table, ranking: Ranking | None, sides_left: float) -> list[st
     design = (
         f"{table.workers:,} {people} compared {compared} pairs of sources in "
         f"{len(table.categories)} {'category' if len(table.categories) == 1 else 'categories'} "
-        f"({', '.join(map(table.names.category, table.categories))}) in two-alternative forced "
-        f"choices, {each} judgments per cell and {table.judgments:,} in all. The first source was "
+        f"({', '.join(map(table.names.category, table.categories))}) in {_choices(table)}, "
+        f"{each} judgments per cell and {table.judgments:,} in all. The first source was "
         f"on the left in {percent_text(100 * sides_left)} % of them."
     )
     if table.study_hash:
@@ -55,15 +54,24 @@ def methods(table: Table, ranking: Ranking | None, sides_left: float) -> list[st
     return [design, _exclusion_text(table), _interval_text(table), _test_text(table, ranking)]
 
 
+def _choices(table: Table) -> str:
+    """Say what could be answered."""
+    if not table.allow_tie:
+        return "two-alternative forced choices"
+    ties = f"ties, {share_text(table.ties, table.judgments)} of all, count one half"
+    return f"three choices (left, right, no difference; {ties})"
+
+
 def _exclusion_text(table: Table) -> str:
     if not table.dropped:
         return "No judgments were excluded."
     parts = [
-        f"{RULES[rule.rule.partition(':')[0]].says.format(float(rule.rule.partition(':')[2]))} "
-        f"({rule.judgments:,} judgments of {rule.workers:,} workers)"
+        f"{rule.says} ({rule.judgments:,} judgments of {rule.workers:,} workers)"
         for rule in table.dropped
     ]
-    text = f"We left out {'; '.join(parts)}. Nobody's payment depended on it."
+    text = f"We left out {'; '.join(parts)}. In all, that was {table.left_out.text}"
+    text += ", as a worker may break several rules. " if len(parts) > 1 else ". "
+    text += "Nobody's payment depended on it."
     notes = [rule.note for rule in table.dropped if rule.note]
     return text + (f" Note: {'; '.join(notes)}." if notes else "")
 

@@ -12,8 +12,9 @@ from scipy import stats
 from analysis.errors import AnalysisError, UsageError
 from analysis.exclusions import rules_for
 from analysis.intervals import THIS_RATER
+from analysis.notes import interval_notes
 from analysis.significance import holm
-from analysis.table import Row, Table, build_table, interval_notes
+from analysis.table import Row, Table, build_table
 from analysis.text import BANNER, NONE, p_text, percent_text, text_grid
 from evaluation.study import Comparison
 

@@ -44,6 +44,7 @@ class Variant:
             where all Means are equal, so that there is no order.
         same_ranking: whether the Bradley-Terry order of the sources is the default's; None where
             either has none.
+        by_default: whether the rules are the default's, so that nothing can differ from it.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Variant:
     shift: float | None
     tau: float | None
     same_ranking: bool | None
+    by_default: bool
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,9 @@ class Sensitivity:
         rows: names of the rows in data, in the order of `Variant.means`.
         titles: their names in print.
         variants: `default` first, then `none`, then the grid.
-        left_out: rules that this study cannot apply, and why.
-        stands: share of the variants in which each row is on the default's side of 50 %, decided.
+        left_out: rules that this study cannot apply, or that can judge nobody in it, and why.
+        stands: share of the variants, of those by other rules than the default's, in which each row
+            is on the default's side of 50 %, decided.
         level: nominal coverage of the intervals behind `Variant.decided`.
         partial_mean: whether a Mean is over the categories that have judgments.
     """
@@ -81,14 +84,17 @@ class Sensitivity:
     @property
     def verdict(self) -> str:
         """Whether "the relative rankings did not change" holds, in words."""
-        judged = [v for v in self.variants if v.same_ranking is not None]
+        others = [v for v in self.variants if not v.by_default]
+        judged = [v for v in others if v.same_ranking is not None]
         if not judged:
             return "no ranking could be computed, so nothing can be said of its stability"
         changed = [v.name for v in judged if not v.same_ranking]
         if not changed:
-            return f"the relative rankings did not change under any of {len(judged)} choices"
-        listed = ", ".join(changed)
-        return f"the relative rankings changed under {len(changed)} of {len(judged)}: {listed}"
+            return f"the relative rankings did not change under any of {len(judged)} other choices"
+        return (
+            f"the relative rankings changed under {len(changed)} of {len(judged)} other choices: "
+            f"{', '.join(changed)}"
+        )
 
 
 def sensitivity(
@@ -108,13 +114,14 @@ def sensitivity(
     """
     default = build_table(judgments, rules, partial_mean=partial_mean, level=level)
     order = _ranking(judgments, rules)
-    variants = [_variant("default", default, default, order, order)]
+    variants = [_variant("default", default, default, order, order, by_default=True)]
     left_out: list[str] = []
     grid: list[tuple[str, tuple[Rule, ...]]] = [("none", ())]
     grid += [(Rule(n, t).text, (Rule(n, t),)) for n, thresholds in GRID for t in thresholds]
     for name, chosen in grid:
         try:
             table = build_table(judgments, chosen, partial_mean=partial_mean, level=level)
+            _check_judges(chosen, table)
         except JudgmentsError as error:
             if str(error) not in left_out:
                 left_out.append(str(error))
@@ -122,7 +129,8 @@ def sensitivity(
         except NothingLeft:
             left_out.append(f"{name}: leaves no judgments")
             continue
-        variants.append(_variant(name, table, default, _ranking(judgments, chosen), order))
+        ranking, same = _ranking(judgments, chosen), set(chosen) == set(rules)
+        variants.append(_variant(name, table, default, ranking, order, by_default=same))
     rows = [row.comparison for row in default.rows]
     return Sensitivity(
         tuple(row.label for row in rows),
@@ -133,6 +141,13 @@ def sensitivity(
         level,
         partial_mean,
     )
+
+
+def _check_judges(rules: Sequence[Rule], table: Table) -> None:
+    """Refuse a rule that can judge nobody: it leaves the table as it is, and shows nothing."""
+    for rule, dropped in zip(rules, table.dropped, strict=True):
+        if not dropped.judged:
+            raise JudgmentsError(f"rule {rule.name}: {dropped.note}")
 
 
 def _ranking(judgments: pd.DataFrame, rules: Sequence[Rule]) -> tuple[str, ...] | None:
@@ -152,6 +167,8 @@ def _variant(
     default: Table,
     order: tuple[str, ...] | None,
     default_order: tuple[str, ...] | None,
+    *,
+    by_default: bool,
 ) -> Variant:
     means = tuple(row.mean.percent for row in table.rows)
     shifts, ours, theirs = [], [], []
@@ -173,17 +190,18 @@ def _variant(
         max(shifts) if shifts else None,
         None if math.isnan(tau) else tau,
         order == default_order if both else None,
+        by_default,
     )
 
 
 def _stands(variants: Sequence[Variant]) -> tuple[float | None, ...]:
-    default = variants[0]
+    default, others = variants[0], [v for v in variants if not v.by_default]
     shares: list[float | None] = []
     for i, mean in enumerate(default.means):
-        if mean is None or not default.decided[i]:
-            shares.append(None)  # there is no claim that could stand
+        if mean is None or not default.decided[i] or not others:
+            shares.append(None)  # there is no claim that could stand, or nothing to try it by
             continue
-        same = [v.decided[i] and _side(v.means[i]) == _side(mean) for v in variants]
+        same = [v.decided[i] and _side(v.means[i]) == _side(mean) for v in others]
         shares.append(sum(same) / len(same))
     return tuple(shares)
 

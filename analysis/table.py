@@ -1,13 +1,13 @@
 """Table 1 as a value: rows, cells, Mean, and all that has to be said under it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
 from analysis.declared import declared_of
 from analysis.errors import AnalysisError, JudgmentsError, NothingLeft
-from analysis.exclusions import Dropped, Rule, exclude
+from analysis.exclusions import Dropped, LeftOut, Rule, exclude, left_out
 from analysis.intervals import (
     LEVEL,
     NOTHING,
@@ -17,6 +17,7 @@ from analysis.intervals import (
     row_correlations,
 )
 from analysis.names import Names
+from analysis.notes import interval_notes
 from analysis.preference import (
     MEAN,
     NEEDED,
@@ -76,6 +77,7 @@ class Table:
         rows: in printing order.
         judgments: test judgments in the table.
         workers: who gave them.
+        left_out: what the exclusion rules left out, all together.
         dropped: what each exclusion rule left out.
         simulated: whether any judgment is simulated.
         notes: warnings and remarks, one sentence each.
@@ -86,6 +88,7 @@ class Table:
             Means hold at all looks together.
         names: of sources and categories, for print.
         undeclared: what looks decided without a stopping rule, as a sentence; empty: nothing.
+        allow_tie: whether "no difference" was an answer.
     """
 
     study: str
@@ -96,6 +99,7 @@ class Table:
     rows: tuple[Row, ...]
     judgments: int
     workers: int
+    left_out: LeftOut
     dropped: tuple[Dropped, ...] = ()
     simulated: bool = False
     notes: tuple[str, ...] = field(default=())
@@ -104,6 +108,12 @@ class Table:
     stop_when: str | None = None
     names: Names = field(default_factory=Names)
     undeclared: str = ""
+    allow_tie: bool = False
+
+    @property
+    def ties(self) -> int:
+        """Judgments that were ties."""
+        return sum(cell.ties for row in self.rows for cell in row.cells.values())
 
 
 def build_table(
@@ -165,6 +175,7 @@ def build_table(
         tuple(rows),
         len(preferences),
         int(preferences["worker"].nunique()),
+        left_out(everything, preferences),
         tuple(dropped),
         attrs["simulated"],
         tuple(notes + _unseen(rows, declared.primary, names) + _stopping(stop_when)),
@@ -173,6 +184,7 @@ def build_table(
         stop_when,
         names,
         undeclared=undeclared,
+        allow_tie=declared.allow_tie or bool((everything["y"] == 0.5).any()),
     )
 
 
@@ -308,22 +320,6 @@ def _notes(
         for row in rows
         for category, estimate in (*row.cells.items(), (MEAN, row.mean))
     )
-
-
-def interval_notes(found: Iterable[tuple[str, Estimate]]) -> list[str]:
-    """Say once what is unusual about intervals, and where.
-
-    Args:
-        found: where each estimate stands, for print, and the estimate.
-    """
-    where: dict[str, list[str]] = {}
-    for place, estimate in found:
-        if estimate.note and estimate.n:
-            where.setdefault(estimate.note, []).append(place)
-    return [
-        f"{note} ({places[0]}{f' and {len(places) - 1} more' if len(places) > 1 else ''})"
-        for note, places in where.items()
-    ]
 
 
 def _and(names: Sequence[str]) -> str:

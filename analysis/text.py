@@ -19,6 +19,11 @@ def percent_text(value: float | None, digits: int = 1) -> str:
     return NONE if value is None else f"{round_half_up(value, digits):.{digits}f}"
 
 
+def share_text(part: int, whole: int) -> str:
+    """Format a part of a whole as a percentage, with its sign."""
+    return f"{percent_text(100 * part / whole)} %"
+
+
 def interval_text(estimate: Estimate) -> str:
     """Format the bounds; a dash where they are missing."""
     if estimate.low is None or estimate.high is None:

@@ -1,13 +1,12 @@
-import itertools
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from analysis.errors import JudgmentsError, UsageError
 from analysis.exclusions import (
+    LeftOut,
     exclude,
-    longest_run_probability,
+    left_out,
     parse_rule,
     parse_rules,
     repeat_agreement,
@@ -132,16 +131,6 @@ def test_balanced_halves_in_two_long_runs_are_side_bias_too(judgments_text):
     assert dropped_workers(frame, "side-bias")[0] == {"w003"}
 
 
-@pytest.mark.parametrize(("run", "n"), [(1, 5), (2, 5), (3, 7), (5, 9), (9, 9), (10, 9)])
-def test_longest_run_probability_equals_counting_every_sequence(run, n):
-    hits = 0
-    for flips in itertools.product((0, 1), repeat=n):
-        longest = max(len(list(group)) for _, group in itertools.groupby(flips))
-        hits += longest >= run
-
-    assert longest_run_probability(run, n) == pytest.approx(hits / 2**n)
-
-
 def test_too_fast_drops_the_answer_and_the_hasty_worker(judgments_text):
     frame = judgments_text(per_cell=40)
     one = frame.index[frame["worker"] == "w001"][0]
@@ -246,6 +235,44 @@ def test_paper_rule_needs_ten_trials(judgments_text):
     frame = fooled(frame, "w005", [("x", "real"), ("z", "real")])
 
     assert dropped_workers(frame, "paper-as-published")[0] == set()
+
+
+def test_the_paper_rule_says_whom_it_cannot_judge_as_gold_does(judgments_text):
+    frame = judgments_text({("x", "real"): 0.2, ("x", "z"): 0.5}, per_cell=200, workers=12)
+    alone = frame[frame["pair_type"] == "real__x"]
+    alone, both = dropped_workers(alone, "paper")[1], dropped_workers(frame, "paper")[1]
+
+    assert (alone.judged, both.judged) == (0, 12)  # there, x over z is judged by x over real
+    assert alone.note == (
+        "12 workers saw too few trials against real clips on other rows to be judged, and are kept"
+    )
+    assert both.note == ""
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("too-fast:0.005", "more than 0.5% of them"),
+        ("too-fast:0.07", "more than 7% of them"),
+        ("side-bias:0.0002", "p < 0.0002 by chance"),
+        ("paper:0.125", "more than 12.5% of trials"),
+    ],
+)
+def test_thresholds_are_said_exactly(judgments_text, rule, said):
+    assert said in dropped_workers(judgments_text(REAL, per_cell=20), rule)[1].says
+
+
+def test_rules_that_drop_the_same_judgments_drop_them_once(judgments_text):
+    frame = force_side(judgments_text(per_cell=40), "w003", "left")
+    frame.loc[frame["worker"] == "w003", "loops"] = "0.24"
+    checked = check_judgments(frame)
+    kept, report = exclude(checked, parse_rules(["too-fast", "side-bias"]))
+    found = left_out(table_preferences(checked), table_preferences(kept))
+
+    n = int((frame["worker"] == "w003").sum())
+    assert [rule.judgments for rule in report] == [n, n]
+    assert found == LeftOut(n, len(frame), 1, 40)
+    assert found.text == f"{n} of 960 judgments, of 1 of 40 workers"
 
 
 def test_rules_do_not_depend_on_their_order(judgments_text):

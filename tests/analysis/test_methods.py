@@ -2,6 +2,7 @@
 
 import pytest
 
+from analysis.exclusions import parse_rules
 from analysis.load import load_judgments
 from analysis.methods import methods
 from analysis.preference import table_preferences
@@ -69,3 +70,31 @@ def test_the_leaderboard_is_said_to_hold_for_as_many_as_its_workers_let_it(
     ranking = rank(table_preferences(judgments))
 
     assert said in methods(build_table(judgments), ranking, 0.5)[-1]
+
+
+def test_ties_make_three_choices_of_two(judgments_text, write_judgments):
+    frame = judgments_text({("x", "y"): 0.6}, per_cell=10)
+    plain = build_table(load_judgments(file=write_judgments(frame)))
+    frame.loc[frame.index % 10 < 3, ["choice", "label"]] = ["tie", ""]
+    tied = build_table(load_judgments(file=write_judgments(frame)))
+
+    assert (
+        "in two-alternative forced choices, 10 judgments per cell" in methods(plain, None, 0.5)[0]
+    )
+    three = "in three choices (left, right, no difference; ties, 30.0 % of all, count one half), 10"
+    assert three in methods(tied, None, 0.5)[0]
+
+
+def test_what_several_rules_leave_out_is_said_once_for_all(judgments_text, write_judgments):
+    frame = judgments_text(per_cell=40)
+    frame.loc[frame["worker"] == "w003", "loops"] = "0.01"
+    judgments = load_judgments(file=write_judgments(frame))
+    n = int((frame["worker"] == "w003").sum())
+    told = [
+        methods(build_table(judgments, parse_rules(rules)), None, 0.5)[1]
+        for rules in (["too-fast:0.125", "side-bias"], ["too-fast:0.125"])
+    ]
+
+    total = f"In all, that was {n} of 960 judgments, of 1 of 40 workers"
+    assert f"{total}, as a worker may break several rules. Nobody's payment" in told[0]
+    assert f"more than 12.5% of them ({n} judgments of 1 workers). {total}. Nobody's" in told[1]

@@ -76,6 +76,7 @@ def test_methods_give_the_numbers(written):
     assert "40 judgments per cell and 960 in all" in text
     assert "hash abababababababab" in text
     assert "Nobody&#39;s payment depended on it" in text
+    assert "How people answered All judgments that count, before exclusions." in text
     assert "Korn, Graubard" in text
     assert "Response time, from the first frame" in text
 

@@ -29,10 +29,25 @@ def test_default_is_compared_with_itself_first(loaded):
 
 
 def test_rules_a_study_cannot_apply_are_named(loaded):
-    found = sensitivity(loaded(per_cell=60))
+    found = sensitivity(loaded(rows={("x", "y"): 0.6}, per_cell=20, categories=("golf",)))
 
     assert "rule gold: there are no gold trials among the judgments" in found.left_out
     assert not any(v.name.startswith("gold") for v in found.variants)
+
+
+def test_a_rule_that_can_judge_nobody_and_the_default_itself_show_no_stability(loaded, monkeypatch):
+    monkeypatch.setattr("analysis.sensitivity.GRID", (("too-fast", (0.1, 0.5)), ("paper", (0.2,))))
+    judgments = loaded(rows={("x", "real"): 0.2}, per_cell=200, workers=12, categories=("golf",))
+    plain, speedy = sensitivity(judgments), sensitivity(judgments, parse_rules(["too-fast:0.1"]))
+
+    few = "trials against real clips on other rows"
+    assert f"rule paper: 12 workers saw too few {few} to be judged, and are kept" in plain.left_out
+    for found, same in ((plain, "none"), (speedy, "too-fast:0.1")):
+        names = [v.name for v in found.variants]
+        assert names == ["default", "none", "too-fast:0.1", "too-fast:0.5"]
+        assert [v.name for v in found.variants if v.by_default] == ["default", same]
+        assert "did not change under any of 2 other choices" in found.verdict
+    assert plain.stands == (1.0,)
 
 
 def test_a_strict_circular_rule_moves_the_rows_over_real_down(loaded):

@@ -208,6 +208,54 @@ def test_declared_exclusions_apply_unless_told_otherwise(judgments_text, write_j
     assert "Exclusions: none" in none.stdout
 
 
+def test_rules_that_overlap_are_summed_up_in_one_line(judgments_text, write_judgments):
+    frame = judgments_text(per_cell=20)
+    frame.loc[frame["worker"] == "w001", "loops"] = "0.01"
+    n = int((frame["worker"] == "w001").sum())
+    options = ["--judgments", write_judgments(frame), "--exclude", "too-fast"]
+    one, two = run(*options).stdout, run(*options, "--exclude", "side-bias").stdout
+    data = json.loads(run(*options, "--format", "json").stdout)
+
+    line = f"* Left out in all: {n} of 480 judgments, of 1 of 40 workers"
+    assert f"{line}.\n" in one
+    assert f"{line} (a worker may break several rules).\n" in two
+    assert data["left_out"] == {
+        "judgments": n,
+        "of_judgments": 480,
+        "workers": 1,
+        "of_workers": 40,
+    }
+
+
+def test_ties_are_in_the_title_the_details_and_the_data(judgments_text, write_judgments):
+    frame = judgments_text({("x", "y"): 0.6}, per_cell=10)
+    plain = run("--judgments", write_judgments(frame), "--details").stdout
+    frame.loc[frame.index % 10 < 3, ["choice", "label"]] = ["tie", ""]
+    path = write_judgments(frame)
+    text = run("--judgments", path, "--details").stdout
+    data = json.loads(run("--judgments", path, "--format", "json").stdout)
+
+    assert "ties" not in plain
+    assert text.startswith(
+        "Percent of judgments that prefer the first, ties (30.0 %) counting one half (paper"
+    )
+    details = text[text.index("What each interval") :].splitlines()
+    assert details[1].split()[4:6] == ["n", "ties"]
+    assert details[-1].split()[6:8] == ["40", "12"]
+    cells = data["rows"][0]["cells"]
+    assert (data["allow_tie"], data["ties"]) == (True, 12)
+    assert (cells["golf"]["ties"], cells["Mean"]["ties"]) == (3, 12)
+
+
+def test_a_study_that_allows_ties_says_so_before_the_first(judgments_text, write_judgments):
+    path = write_judgments(judgments_text({("x", "y"): 0.6}, per_cell=10))
+    path.with_name("study.toml").write_text('[study]\nname = "paper"\n[design]\nallow_tie = true\n')
+    found = build_table(load_judgments(file=path))
+
+    assert (found.allow_tie, found.ties) == (True, 0)
+    assert lay_out(found).title.startswith("Percent of judgments that prefer the first (paper")
+
+
 def test_exclude_duplicates_keeps_the_first(judgments_text, write_judgments):
     frame = judgments_text(per_cell=5)
     path = write_judgments(pd.concat([frame, frame.iloc[:2]]))
