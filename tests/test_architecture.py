@@ -63,6 +63,20 @@ for package in (evaluation, analysis, webapp):
     assert done.returncode == 0
 
 
+def test_the_server_takes_from_the_analysis_only_what_is_light():
+    taken = {
+        name
+        for path in files_of("webapp")
+        if path.name != "dashboard_child.py"  # a process of its own
+        for name in imported_packages(path)
+        if name.startswith("analysis.")
+    }
+    imported = imported_packages(ROOT / "analysis" / "rules.py")
+
+    assert {".".join(name.split(".")[:2]) for name in taken} == {"analysis.rules"}
+    assert {name.split(".")[0] for name in imported} <= sys.stdlib_module_names
+
+
 @pytest.mark.parametrize("layer", LAYERS)
 def test_files_stay_under_three_hundred_and_thirty_lines(layer):
     long = {

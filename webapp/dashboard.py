@@ -32,6 +32,7 @@ from flask import (
 )
 from flask.typing import ResponseReturnValue
 
+from analysis.rules import LEAST_REPEATS, THRESHOLDS
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
 from evaluation.privacy.pseudonyms import database_key
@@ -267,6 +268,8 @@ def workers() -> ResponseReturnValue:
         asked=asked,
         heads={**asked, "link": lambda key: _sorted_by(asked, key)},
         page_link=lambda number: _workers_link(asked, page=str(number)),
+        thresholds=THRESHOLDS,
+        least_repeats=LEAST_REPEATS,
     )
 
 

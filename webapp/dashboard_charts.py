@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from analysis.rules import SIDE_SIGMAS
 from webapp.dashboard_counts import EDGES_MS
-from webapp.dashboard_workers import SIDE_SIGMAS, WorkerRow
+from webapp.dashboard_workers import WorkerRow
 
 _GAP = 0.12  # share of a bar's place that stays empty
 _GRID = 64  # dots that would lie on each other are drawn once: 15,000 workers stay a small page
@@ -92,7 +93,7 @@ def side_plot(workers: Sequence[WorkerRow]) -> SidePlot:
         (
             round(_GRID * math.log(worker.sided) / span) / _GRID,
             round(_GRID * (1 - worker.left / worker.sided)) / _GRID,
-            "one side" in worker.flags,
+            "side-bias" in worker.flags,
         )
         for worker in sided
     }

@@ -1,8 +1,8 @@
 """Workers with their evidence, under pseudonyms: how they answered, and what stands out.
 
 What is flagged is worth a look, no more: the analysis leaves people out only by the rules that the
-study declared, and nobody's pay depends on either. The thresholds are those of the rules'
-defaults (`analysis.exclusions`), written again because that module loads pandas.
+study declared, and nobody's pay depends on either. The flags are the rules' names, their thresholds
+the rules' defaults.
 """
 
 import math
@@ -11,33 +11,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
-from evaluation.exporting.reported import loops_of, reported_loops
+from analysis.rules import LEAST_REPEATS, THRESHOLDS
 from evaluation.privacy.pseudonyms import pseudonym
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
-    Choice,
     Environment,
-    Judgment,
-    JudgmentStatus,
-    Showing,
     Study,
-    Trial,
-    TrialKind,
     Worker,
 )
 from webapp.dashboard_counts import count_if
+from webapp.dashboard_evidence import evidence
 
-LEAST_GOLD_RIGHT = 0.8
-LEAST_REPEATS_SAME = 0.5
-LEAST_REPEATS = 4
-MOST_FAST = 0.1
-SIDE_SIGMAS = 3.29  # a fair coin goes further once in a thousand workers
 PAGE_SIZE = 25
-_SIDED = (TrialKind.TEST, TrialKind.REPEAT, TrialKind.IDENTICAL)
 
 
 @dataclass(frozen=True)
@@ -56,9 +45,11 @@ class WorkerRow:
         gold_right: see `gold`.
         sided: answers to test, repeat and identical trials that were no tie.
         left: how many of `sided` were left.
+        side_chance: how likely a fair coin is as one-sided, in number or in a longest run, in the
+            question where that is least likely.
         answers: of all kinds but practice.
-        timed: answers of which it is known how often the clips had run; `fast` of them came
-            before they had run once.
+        timed: answers, practice too, of which it is known how often the clips had run; `fast` of
+            them came before they had run once.
         fast: see `timed`.
         median_s: median response time in seconds, or None.
         repeats: repeated pairs answered both times; `same` of them for the same clip.
@@ -76,6 +67,7 @@ class WorkerRow:
     gold_right: int = 0
     sided: int = 0
     left: int = 0
+    side_chance: float = 1.0
     answers: int = 0
     timed: int = 0
     fast: int = 0
@@ -105,17 +97,16 @@ class WorkerRow:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What stands out, in words."""
-        found = []
-        if self.gold and self.gold_right < LEAST_GOLD_RIGHT * self.gold - 1e-9:
-            found.append("gold")
-        if self.sided and abs(2 * self.left - self.sided) > SIDE_SIGMAS * math.sqrt(self.sided):
-            found.append("one side")
-        if self.fast > MOST_FAST * self.timed:
-            found.append("fast")
-        if self.repeats >= LEAST_REPEATS and self.same < LEAST_REPEATS_SAME * self.repeats:
-            found.append("repeats")
-        return tuple(found)
+        """The exclusion rules that would leave the worker out by their default thresholds."""
+        broken = {
+            "gold": self.gold_share is not None and self.gold_share < THRESHOLDS["gold"] - 1e-9,
+            "side-bias": self.side_chance < THRESHOLDS["side-bias"],
+            "too-fast": self.fast_share is not None and self.fast_share > THRESHOLDS["too-fast"],
+            "repeats": self.same_share is not None
+            and self.repeats >= LEAST_REPEATS
+            and self.same_share < THRESHOLDS["repeats"],
+        }
+        return tuple(rule for rule, is_broken in broken.items() if is_broken)
 
 
 def worker_rows(session: Session, study: Study, key: bytes) -> list[WorkerRow]:
@@ -128,10 +119,7 @@ def worker_rows(session: Session, study: Study, key: bytes) -> list[WorkerRow]:
         study: whose workers.
         key: of the pseudonyms.
     """
-    answers = _answers(session, study)
-    fast = _fast(session, study)
-    medians = _medians(session, study)
-    repeats = _repeats(session, study)
+    found = evidence(session, study)
     finished = count_if(
         Assignment.status.in_(
             [AssignmentStatus.SUBMITTED, AssignmentStatus.APPROVED, AssignmentStatus.REJECTED]
@@ -163,105 +151,10 @@ def worker_rows(session: Session, study: Study, key: bytes) -> list[WorkerRow]:
             int(sessions),
             int(done),
             last_seen,
-            median_s=medians.get(worker_id),
-            **answers.get(worker_id, {}),
-            **fast.get(worker_id, {}),
-            **repeats.get(worker_id, {}),
+            **found.get(worker_id, {}),
         )
         for worker_id, crowd, environment, external_id, sessions, done, last_seen in people
     ]
-
-
-def _counted(study: Study, *columns: Any) -> Select[*tuple[Any, ...]]:
-    """Select the worker's id and columns of every counted judgment, practice left out."""
-    return (
-        select(Showing.worker_id, *columns)
-        .select_from(Judgment)
-        .join(Showing, Judgment.showing_id == Showing.id)
-        .join(Trial, Judgment.trial_id == Trial.id)
-        .where(
-            Trial.study_id == study.id,
-            Trial.kind != TrialKind.PRACTICE,
-            Judgment.status == JudgmentStatus.COUNTED,
-        )
-    )
-
-
-def _answers(session: Session, study: Study) -> dict[int, dict[str, int]]:
-    sided = Trial.kind.in_(_SIDED) & (Judgment.choice != Choice.TIE)
-    gold = Trial.kind == TrialKind.GOLD
-    counts = {
-        "judgments": count_if(Trial.kind == TrialKind.TEST),
-        "gold": count_if(gold),
-        "gold_right": count_if(gold & (Judgment.choice == Trial.correct)),
-        "sided": count_if(sided),
-        "left": count_if(sided & (Judgment.choice == Choice.LEFT)),
-        "answers": func.count(),
-    }
-    rows = session.execute(_counted(study, *counts.values()).group_by(Showing.worker_id))
-    return {row[0]: dict(zip(counts, map(int, row[1:]), strict=True)) for row in rows}
-
-
-def _fast(session: Session, study: Study) -> dict[int, dict[str, int]]:
-    """Answers per worker whose loops are known, and how many came before the first was over."""
-    found: dict[int, dict[str, int]] = {}
-    for worker_id, reported in session.execute(_counted(study, reported_loops)):
-        loops = loops_of(reported)
-        if loops is not None:
-            counts = found.setdefault(worker_id, {"timed": 0, "fast": 0})
-            counts["timed"] += 1
-            counts["fast"] += loops < 1
-    return found
-
-
-def _medians(session: Session, study: Study) -> dict[int, float]:
-    """Median response time of every worker, in seconds; no database has the word in common."""
-    place = func.row_number().over(partition_by=Showing.worker_id, order_by=Judgment.rt_ms)
-    count = func.count().over(partition_by=Showing.worker_id)
-    ranked = _counted(study, Judgment.rt_ms, place.label("place"), count.label("n")).subquery()
-    twice = 2 * ranked.c.place
-    rows = session.execute(
-        select(ranked.c.worker_id, func.avg(ranked.c.rt_ms))
-        .where(twice >= ranked.c.n, twice <= ranked.c.n + 2)
-        .group_by(ranked.c.worker_id)
-    )
-    return {worker_id: float(ms) / 1000 for worker_id, ms in rows}
-
-
-def _repeats(session: Session, study: Study) -> dict[int, dict[str, int]]:
-    """Repeated pairs per worker, and how many got the same clip, or a tie, both times."""
-    again, first = aliased(Judgment), aliased(Judgment)
-    trial, trial_before = aliased(Trial), aliased(Trial)
-    showing, showing_before = aliased(Showing), aliased(Showing)
-    same_side = again.choice == first.choice
-    tie = (again.choice == Choice.TIE) | (first.choice == Choice.TIE)
-    swapped = trial.a_is_left != trial_before.a_is_left
-    same = (tie & same_side) | (~tie & ((swapped & ~same_side) | (~swapped & same_side)))
-    # From the repeat to its showing, to the first showing, to both judgments: each step an index.
-    rows = session.execute(
-        select(showing.worker_id, func.count(), count_if(same))
-        .select_from(trial)
-        .join(trial_before, trial.repeat_of_id == trial_before.id)
-        .join(showing, showing.trial_id == trial.id)
-        .join(
-            showing_before,
-            (showing_before.trial_id == trial_before.id)
-            & (showing_before.worker_id == showing.worker_id),
-        )
-        .join(again, again.showing_id == showing.id)
-        .join(
-            first,
-            (first.showing_id == showing_before.id) & (first.question_id == again.question_id),
-        )
-        .where(
-            trial.study_id == study.id,
-            trial.kind == TrialKind.REPEAT,
-            again.status == JudgmentStatus.COUNTED,
-            first.status == JudgmentStatus.COUNTED,
-        )
-        .group_by(showing.worker_id)
-    )
-    return {worker_id: {"repeats": int(n), "same": int(agreed)} for worker_id, n, agreed in rows}
 
 
 SORTS: dict[str, Callable[[WorkerRow], Any]] = {

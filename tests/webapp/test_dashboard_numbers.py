@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import event, select, update
 from sqlalchemy.engine import Engine
 
-from analysis.exclusions import repeat_agreement
+from analysis.exclusions import exclude, parse_rules, repeat_agreement
 from analysis.load import load_judgments
+from analysis.rules import THRESHOLDS
 from evaluation import schema
 from evaluation.allocation import finish_session
 from evaluation.budget import crowd_fee_cents
@@ -249,12 +250,29 @@ def test_judgments_of_the_future_are_a_wrong_clock_unless_they_are_simulated(whe
     assert list(clock_problems(START, [schema.Environment(where)], later)) == []
 
 
-def test_workers_evidence_is_what_the_analysis_computes_from_the_same_judgments(initialised_study):
+def answer(session, worker, choice):
+    """Change all of a worker's answers, in the order in which they were given."""
+    query = select(schema.Judgment).join(schema.Showing).where(schema.Showing.worker_id == worker)
+    given = session.scalars(query.order_by(schema.Judgment.answered_at)).all()
+    for i, judgment in enumerate(given):
+        judgment.choice = schema.Choice(choice(i, len(given)))
+
+
+def test_workers_evidence_is_what_the_analysis_computes_from_the_same_judgments(
+    initialised_study, monkeypatch
+):
+    # Sessions are short here: nobody's sides are rare by the rule's own threshold.
+    monkeypatch.setitem(THRESHOLDS, "side-bias", 0.4)
     mix = {"careful": 0.75, "fast-clicker": 0.25}
     simulate(initialised_study.database, None, workers=12, mix=mix, seed=3)
+    with initialised_study.database.write() as session:
+        ids = session.scalars(select(schema.Worker.id).order_by(schema.Worker.id)).all()
+        answer(session, ids[0], lambda i, n: "left" if i else "tie")
+        answer(session, ids[1], lambda i, n: "right" if 3 * i < 2 * n else "left")
+        answer(session, ids[2], lambda i, n: ("left", "right", "right", "left")[i % 4])
     url = initialised_study.database.url
-    judgments = load_judgments(url)
-    judgments = judgments[judgments["trial_kind"] != "practice"]
+    everything = load_judgments(url)
+    judgments = everything[everything["trial_kind"] != "practice"]
     with initialised_study.database.read() as session:
         study = find_study(session, None)
         rows = worker_rows(session, study, study.secret.encode())
@@ -266,14 +284,21 @@ def test_workers_evidence_is_what_the_analysis_computes_from_the_same_judgments(
         theirs = judgments[judgments["worker"] == row.worker]
         gold = theirs[theirs["trial_kind"] == "gold"]
         sided = theirs[theirs["trial_kind"].isin(["test", "repeat", "identical"])]
+        sided = sided[sided["choice"] != "tie"]
         agreed = repeat_agreement(theirs)["same"]
         assert (row.answers, row.judgments) == (len(theirs), sum(theirs["trial_kind"] == "test"))
         assert row.gold_right == sum(gold["choice"] == gold["correct_choice"])
         assert (row.sided, row.left) == (len(sided), sum(sided["choice"] == "left"))
         assert (row.repeats, row.same) == (len(agreed), sum(agreed))
-        assert (row.timed, row.fast) == (len(theirs), sum(theirs["loops"] < 1))
+        timed = everything[everything["worker"] == row.worker]["loops"]
+        assert (row.timed, row.fast) == (len(timed), sum(timed < 1))
         assert row.median_s == pytest.approx(theirs["rt_ms"].median() / 1000)
-    assert sum("fast" in row.flags for row in rows) == 3
+    for rule in ("gold", "side-bias", "too-fast", "repeats"):
+        kept, _ = exclude(everything, parse_rules([rule]))
+        gone = set(everything["worker"]) - set(kept["worker"])
+        assert {row.worker for row in rows if rule in row.flags} == gone, rule
+    assert ["side-bias" in row.flags for row in rows[:3]] == [True, True, False]
+    assert sum("too-fast" in row.flags for row in rows) == 3
     tests = judgments[judgments["trial_kind"] == "test"]
     assert abs(median_ms - tests["rt_ms"].median()) < 100
     assert sum(n for _, n in slots) == len(tests) == 48

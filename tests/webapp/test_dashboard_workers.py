@@ -2,27 +2,14 @@
 
 from datetime import UTC, datetime
 
-import pytest
-from scipy import stats
 from sqlalchemy import select
 
-from analysis.exclusions import LEAST_REPEATS, RULES
 from evaluation import schema
 from evaluation.database import find_study
 from evaluation.simulate import simulate
-from webapp import dashboard_workers
 from webapp.dashboard_workers import WorkerRow, worker_page, worker_rows
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-def test_what_stands_out_follows_the_rules_own_thresholds():
-    assert RULES["gold"].threshold == dashboard_workers.LEAST_GOLD_RIGHT
-    assert RULES["too-fast"].threshold == dashboard_workers.MOST_FAST
-    assert RULES["repeats"].threshold == dashboard_workers.LEAST_REPEATS_SAME
-    assert dashboard_workers.LEAST_REPEATS == LEAST_REPEATS
-    fair = 2 * stats.norm.sf(dashboard_workers.SIDE_SIGMAS)
-    assert fair == pytest.approx(RULES["side-bias"].threshold, rel=0.01)
 
 
 def worker(name, **evidence):
@@ -32,10 +19,10 @@ def worker(name, **evidence):
 def test_a_worker_stands_out_by_each_kind_of_evidence():
     assert worker("w", gold=5, gold_right=4).flags == ()
     assert worker("w", gold=5, gold_right=3).flags == ("gold",)
-    assert worker("w", sided=100, left=66).flags == ()
-    assert worker("w", sided=100, left=67).flags == ("one side",)
+    assert worker("w", side_chance=0.001).flags == ()
+    assert worker("w", side_chance=0.0009).flags == ("side-bias",)
     assert worker("w", answers=20, timed=10, fast=1).flags == ()
-    assert worker("w", answers=20, timed=10, fast=2).flags == ("fast",)
+    assert worker("w", answers=20, timed=10, fast=2).flags == ("too-fast",)
     assert worker("w", repeats=3, same=0).flags == ()
     assert worker("w", repeats=4, same=1).flags == ("repeats",)
 
@@ -43,10 +30,8 @@ def test_a_worker_stands_out_by_each_kind_of_evidence():
 def test_fast_answers_are_told_by_the_loops_that_the_page_reports(initialised_study):
     simulate(initialised_study.database, None, workers=6, seed=1)
     sent = [{"loops": 0.4}, {"loops": 1}, {"loops": 3.5}, {}, {"loops": "many"}, {"loops": None}]
-    practice = select(schema.Trial.id).where(schema.Trial.kind == schema.TrialKind.PRACTICE)
-    judged = select(schema.Judgment).where(schema.Judgment.trial_id.not_in(practice))
     with initialised_study.database.write() as session:
-        judgments = session.scalars(judged).all()
+        judgments = session.scalars(select(schema.Judgment)).all()
         for i, judgment in enumerate(judgments):
             judgment.clip_ms = judgment.rt_ms + 2000  # the clips had run before this question
             judgment.details = sent[i % 6]
@@ -54,7 +39,7 @@ def test_fast_answers_are_told_by_the_loops_that_the_page_reports(initialised_st
         rows = worker_rows(session, find_study(session, None), b"k" * 32)
 
     n = len(judgments)
-    assert sum(row.answers for row in rows) == n
+    assert n > sum(row.answers for row in rows) > 0  # practice is timed, as in the rule
     assert sum(row.timed for row in rows) == sum(i % 6 < 3 for i in range(n))
     assert sum(row.fast for row in rows) == sum(i % 6 == 0 for i in range(n)) > 0
 
