@@ -22,6 +22,7 @@ from PIL import Image, ImageOps, ImageSequence
 
 from evaluation.errors import ClipError
 from evaluation.files import part_of, write_atomic
+from evaluation.media.colours import check_colours
 
 Frames = NDArray[np.uint8]
 
@@ -242,18 +243,19 @@ def clip_info(path: Path) -> ClipInfo:
     """Decode a clip and return what it is; a file that cannot be decoded never enters a study.
 
     Raises:
-        ClipError: see `read_frames`; or a video of a variable frame rate.
+        ClipError: see `read_frames`; or a video of a variable frame rate, or HDR.
     """
     frames, fps = read_frames(path)
     if path.suffix.lower() in _VIDEOS:
-        _check_steady(path, fps)
+        _check_video(path, fps)
     return ClipInfo(len(frames), fps, frames.shape[2], frames.shape[1])
 
 
-def _check_steady(path: Path, fps: float) -> None:
-    """Refuse a video of a variable frame rate, which would be shown at its mean rate throughout."""
+def _check_video(path: Path, fps: float) -> None:
+    """Refuse a video that would have wrong colours, or go at its mean rate where that varies."""
     with _readable(path), av.open(str(path), metadata_errors="replace") as container:
         stream = container.streams.video[0]
+        check_colours(path, stream.codec_context)
         shown = sorted(
             float(packet.pts * packet.time_base) * fps
             for packet in container.demux(stream)

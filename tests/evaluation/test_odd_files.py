@@ -21,7 +21,9 @@ def _moving(n=60, size=(64, 48)):
     return np.stack([np.stack([r, blue, r], -1) for r in red]).astype(np.uint8)
 
 
-def _write(path, *, frames=None, codec="libx264", times=None, title=None, aspect=None):
+def _write(
+    path, *, frames=None, codec="libx264", times=None, title=None, aspect=None, colours=None
+):
     """Write a video as other programs would."""
     frames = _moving() if frames is None else frames
     with av.open(str(path), "w") as container:
@@ -34,6 +36,8 @@ def _write(path, *, frames=None, codec="libx264", times=None, title=None, aspect
         stream.codec_context.max_b_frames = 0
         if aspect is not None:
             stream.codec_context.sample_aspect_ratio = aspect
+        if colours is not None:
+            stream.codec_context.color_trc, stream.codec_context.color_primaries = colours
         for at, image in zip(times or range(len(frames)), frames, strict=True):
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame.pts, frame.time_base = at, Fraction(1, 25)
@@ -215,3 +219,14 @@ def test_a_video_of_a_variable_rate_is_refused_and_a_missed_frame_is_not(tmp_pat
     assert clip_info(missed).frames == 60
     with pytest.raises(ClipError, match=r"slowing.mp4: its frame rate varies.* ms early or late"):
         clip_info(tmp_path / "slowing.mp4")
+
+
+@pytest.mark.parametrize(
+    ("colours", "what"),
+    [((16, 9), r"HDR \(PQ\)"), ((18, 9), r"HDR \(HLG\)"), ((1, 9), "of the wide colours")],
+)
+def test_hdr_is_refused_with_what_makes_sdr_of_it(tmp_path, colours, what):
+    path = _write(tmp_path / "phone.mp4", frames=_moving(4), colours=colours)
+
+    with pytest.raises(ClipError, match=rf"phone.mp4: is {what}.*: convert it to SDR \(ffmpeg"):
+        clip_info(path)
