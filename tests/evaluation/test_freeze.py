@@ -27,6 +27,7 @@ from evaluation.freeze import init_study
 from evaluation.media.frames import read_frames
 from evaluation.planning.design import canonical_json, design_hash
 from evaluation.planning.gold import spoil
+from evaluation.planning.plan_rows import StudyRows
 from evaluation.schema import Environment, PlanBatch, Side, Trial, TrialKind
 from evaluation.storage import LocalStore
 from evaluation.study import Source, load_study
@@ -655,8 +656,9 @@ def _fail(*_args):
 
 @pytest.mark.parametrize("there", [(), ("new.files",), ("new.files/clips/small",)])
 def test_a_run_that_fails_leaves_the_folders_that_were_there_and_no_other(
-    sqlite_database, study_toml, tmp_path, there
+    sqlite_database, study_toml, tmp_path, monkeypatch, there
 ):
+    monkeypatch.setattr(StudyRows, "encode", _fail)
     study = load_study(study_toml())
     for name in there:
         (tmp_path / name).mkdir(parents=True)
@@ -664,7 +666,7 @@ def test_a_run_that_fails_leaves_the_folders_that_were_there_and_no_other(
     assets = tmp_path / "new.files" / "clips"
 
     with pytest.raises(EvaluationError, match="the disk is full"):
-        init_study(sqlite_database, study, LocalStore(tmp_path / "m"), assets, prepare=_fail)
+        init_study(sqlite_database, study, LocalStore(tmp_path / "m"), assets)
 
     assert (tmp_path / "new.files").exists() == bool(there)
     assert [file for name in there for file in (tmp_path / name).glob("kept")] == [
@@ -674,8 +676,9 @@ def test_a_run_that_fails_leaves_the_folders_that_were_there_and_no_other(
 
 
 def test_a_run_that_fails_leaves_the_folder_of_a_study_that_another_run_has_made(
-    sqlite_database, study_toml, plan_study, tmp_path
+    sqlite_database, study_toml, plan_study, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(StudyRows, "encode", _fail)
     others = iter([lambda: plan_study(sqlite_database, name="small", cells={})])
 
     def meanwhile(stage, *_):
@@ -683,6 +686,6 @@ def test_a_run_that_fails_leaves_the_folder_of_a_study_that_another_run_has_made
             make()
 
     with pytest.raises(EvaluationError, match="the disk is full"):
-        _init(sqlite_database, study_toml(), progress=meanwhile, prepare=_fail)
+        _init(sqlite_database, study_toml(), progress=meanwhile)
 
     assert (tmp_path / "assets" / "small" / "gold-bad").exists()
