@@ -6,6 +6,7 @@ from click.testing import CliRunner
 
 from analysis.exclusions import parse_rules
 from analysis.load import load_judgments
+from analysis.render import render_sensitivity
 from analysis.sensitivity import sensitivity
 from analysis.table1 import main
 
@@ -130,12 +131,10 @@ def test_a_row_that_lacks_a_category_is_in_the_grid_of_partial_means(
     assert "A Mean is over the categories that have judgments" in text
 
 
-@pytest.mark.parametrize("form", ["text", "markdown", "latex", "html", "csv", "json"])
-def test_every_format_prints_the_grid(judgments_text, write_judgments, form):
-    path = write_judgments(judgments_text(per_cell=40))
-    result = CliRunner().invoke(main, ["--judgments", str(path), "--sensitivity", "--format", form])
+def test_every_format_prints_the_grid(judgments_text, write_judgments):
+    judgments = load_judgments(file=write_judgments(judgments_text(per_cell=40)))
+    found = sensitivity(judgments)
 
-    assert result.exit_code == 0
-    assert "paper-as-published:0.35" in result.stdout
-    if form == "json":
-        assert json.loads(result.stdout)["verdict"]
+    for form in ("text", "markdown", "latex", "html", "csv", "json"):
+        assert "paper-as-published:0.35" in render_sensitivity(found, form, simulated=False)
+    assert json.loads(render_sensitivity(found, "json", simulated=False))["verdict"]
