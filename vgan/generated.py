@@ -120,7 +120,7 @@ def missing_clips(order: Order) -> list[int]:
     return [i for i in range(order.n) if not all(file.is_file() for file in order.files(i))]
 
 
-def claim_folder(order: Order) -> None:
+def write_parameters(order: Order) -> None:
     """Write down what the folder is to hold, besides what it holds already.
 
     Raises:

@@ -16,11 +16,11 @@ from vgan.data.encoding import Film, open_encoders, write_film
 from vgan.data.executors import run_all
 from vgan.generated import (
     Order,
-    claim_folder,
     missing_clips,
     nothing_to_do,
     refuse_future,
     write_manifest,
+    write_parameters,
 )
 from vgan.models.layers import Streams
 from vgan.models.strided import sample_in_phases
@@ -59,7 +59,7 @@ def generate(
         return order.out
     device = device or torch.device("cpu")
     run = open_run(order.run, device)
-    claim_folder(order)
+    write_parameters(order)
     write_manifest(order, _write_clips(order, run, device, workers))
     logger.info("%s: %d clips of %s", order.out, order.n, run.config.source)
     return order.out
