@@ -72,8 +72,9 @@ class _Activate(torch.autograd.Function):
         to_foreground, to_mask = gradients
         b, _, *sides = foreground.shape
         to_head = foreground.new_empty(b, 4, *sides)
-        to_head[:, :3] = torch.ops.aten.tanh_backward(to_foreground, foreground)
-        to_head[:, 3:] = torch.ops.aten.sigmoid_backward(to_mask, mask)
+        of_tanh, of_sigmoid = torch.ops.aten.tanh_backward, torch.ops.aten.sigmoid_backward
+        of_tanh.grad_input(to_foreground, foreground, grad_input=to_head[:, :3])
+        of_sigmoid.grad_input(to_mask, mask, grad_input=to_head[:, 3:])
         return to_head, None
 
 

@@ -10,9 +10,17 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from vgan.models.forms import Form, Forms, double, halve, sum_over_places, weight_gradient
-
-_COLOURS = 4  # channels at most of a layer that ends in RGB and a mask
+from vgan.models.forms import (
+    COLOURS,
+    Form,
+    Forms,
+    add_bias,
+    double,
+    halve,
+    layout_of,
+    sum_over_places,
+    weight_gradient,
+)
 
 
 class HalvingConv3d(nn.Conv3d):
@@ -74,13 +82,15 @@ def sample_in_phases(network: nn.Module) -> None:
     half of it. A rule, not a measurement: a clip's bytes must not depend on a clock.
     """
     for layer in strided_layers(network).values():
-        if isinstance(layer, DoublingConv3d) and layer.large <= _COLOURS:
+        if isinstance(layer, DoublingConv3d) and layer.large <= COLOURS:
             layer.forms = Forms(double=Form.PHASES)
 
 
 def _worked_out(layer: StridedConv3d, maps: Tensor, forms: Forms, *, doubles: bool) -> Tensor:
-    given = maps.to(_arithmetic(forms, maps))
-    return _Strided.apply(given, layer.weight, layer.bias, forms, doubles)  # type: ignore[no-any-return, no-untyped-call]
+    weight = layer.weight  # once: reading a normed layer's weight would change it
+    # In two steps: to cast and to rearrange at once takes twice as long.
+    given = maps.to(_arithmetic(forms, maps)).contiguous(memory_format=layout_of(weight))
+    return _Strided.apply(given, weight, layer.bias, forms, doubles)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def _arithmetic(forms: Forms, maps: Tensor) -> torch.dtype:
@@ -123,7 +133,7 @@ class _Strided(torch.autograd.Function):
         ctx.save_for_backward(maps, cast)
         with torch.autocast(maps.device.type, enabled=False):  # or it would change the arithmetic
             found = _doubled(maps, cast, forms) if doubles else _halved(maps, cast, forms)
-        return _own(found.add_(bias.to(maps.dtype).view(-1, 1, 1, 1)))
+        return add_bias(_own(found), bias.to(maps.dtype))
 
     @staticmethod
     @once_differentiable
@@ -131,6 +141,8 @@ class _Strided(torch.autograd.Function):
         maps, weight = ctx.saved_tensors
         to_maps, to_weight, to_bias = _wanted(ctx)
         forms: Forms = ctx.forms
+        of_bias = sum_over_places(gradient, ctx.kept) if to_bias else None
+        gradient = gradient.contiguous(memory_format=layout_of(weight))
         large, small = (gradient, maps) if ctx.doubles else (maps, gradient)
         back = _halved if ctx.doubles else _doubled
         return (
@@ -138,7 +150,7 @@ class _Strided(torch.autograd.Function):
             weight_gradient(large, small, forms.weight_gradient).to(ctx.kept)
             if to_weight
             else None,
-            sum_over_places(gradient, ctx.kept) if to_bias else None,
+            of_bias,
             None,
             None,
         )

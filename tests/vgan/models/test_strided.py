@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from vgan.models import strided
-from vgan.models.forms import Form, Forms
+from vgan.models.forms import Form, Forms, weight_gradient
 from vgan.models.generator import OneStreamGenerator, TwoStreamGenerator
 from vgan.models.strided import (
     DoublingConv3d,
@@ -86,6 +86,40 @@ def test_a_layer_keeps_its_own_arithmetic_under_autocast(name):
         output = layer(torch.randn(1, 4, 2, 4, 4))
 
     assert output.dtype == torch.float32
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+def test_both_maps_of_a_gradient_lie_as_the_weights_do(name, way, layout, monkeypatch):
+    seen = []
+
+    def noted(large, small, form):
+        seen.extend((large, small))
+        return weight_gradient(large, small, form)
+
+    monkeypatch.setattr(strided, "weight_gradient", noted)
+    layer = LAYERS[name][0](5, 6)
+    layer.forms = WAYS[way]
+    layer.weight.data = layer.weight.data.contiguous(memory_format=layout)
+    for given in (torch.contiguous_format, torch.channels_last_3d):
+        maps = torch.randn(2, 5, 2, 4, 6).contiguous(memory_format=given)
+        output = layer(maps)
+        output.backward(torch.randn(output.shape).contiguous(memory_format=given))
+
+        assert output.is_contiguous(memory_format=layout)
+
+    assert len(seen) == 4
+    assert all(maps.is_contiguous(memory_format=layout) for maps in seen)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_colours_are_planar_as_clips_are(way):
+    layer = DoublingConv3d(6, 4)
+    layer.forms = WAYS[way]
+    layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last_3d)
+
+    assert layer(torch.randn(2, 6, 2, 4, 6)).is_contiguous()
 
 
 @pytest.mark.parametrize("name", LAYERS)
