@@ -210,10 +210,18 @@ class ShuffleConv3d(nn.Conv3d):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Enlarge maps (B, inputs, T, H, W) to (B, outputs, 2 T, 2 H, 2 W)."""
-        maps = super().forward(maps)  # (B, 8 outputs, T, H, W)
+        maps = self._convolved(maps)  # (B, 8 outputs, T, H, W)
         b, c, t, h, w = maps.shape
         octets = maps.reshape(b, 2, 2, 2, c // 8, t, h, w).permute(0, 4, 5, 1, 6, 2, 7, 3)
         return _blur(octets.reshape(b, c // 8, 2 * t, 2 * h, 2 * w))
+
+    def _convolved(self, maps: Tensor) -> Tensor:
+        if maps.shape[2] != 2:
+            return super().forward(maps)
+        # With T padded by the library, oneDNN 3.12's gradient of the weights is garbage for two
+        # frames in bfloat16 on processors with AVX-512's bfloat16 and no AMX.
+        padded = functional.pad(maps, (0, 0, 0, 0, 1, 1))
+        return functional.conv3d(padded, self.weight, self.bias, padding=(0, 1, 1))
 
     def start_as_nearest(self) -> None:
         """Give the 8 values of each output the same weights: nearest-neighbour enlargement."""

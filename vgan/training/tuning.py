@@ -21,10 +21,10 @@ from torch import nn
 
 from vgan.data.files import WriteError, write_atomic
 from vgan.data.locking import locked
-from vgan.errors import CheckpointError
+from vgan.errors import CheckpointError, TrainingError
 from vgan.models.forms import Forms
 from vgan.models.layers import CLIP_FRAMES, CLIP_SIZE, lay_out
-from vgan.models.measuring import measure
+from vgan.models.measuring import error_beside_float32, measure, tolerance
 from vgan.models.strided import HalvingConv3d, StridedConv3d, strided_layers
 from vgan.training.config import TrainConfig
 from vgan.training.distributed import ALONE, World
@@ -99,6 +99,7 @@ def settle(
 
     Raises:
         CheckpointError: the file is damaged.
+        TrainingError: a layer that has no forms is wrong in the run's arithmetic on this machine.
         WriteError: it cannot be written.
     """
     if not world.is_first:
@@ -126,26 +127,44 @@ def choose(
     """
     if config.compile:  # the compiler works out the library's forms by itself
         return plain(device)
-    layers = _layers_of(trainer.networks())
+    layers, others = _convolutions_of(trainer.networks())
     black = -torch.ones(clips, 3, CLIP_FRAMES, CLIP_SIZE, CLIP_SIZE, device=device)
-    shapes = input_shapes(layers, lambda: trainer.rehearse(black))
+    shapes = input_shapes(layers | others, lambda: trainer.rehearse(black))
     dtype = DTYPES[config.dtype]
     known = _Measurements(cache, device)
     found: dict[bool, dict[str, Forms]] = {}
     total = dict.fromkeys((True, False), 0.0)
     for channels_last in total:
         found[channels_last] = {}
-        for name, shape in shapes.items():
-            forms, seconds = known.of(layers[name], shape, dtype, channels_last)
-            found[channels_last][name] = forms
-            total[channels_last] += seconds
+        for name, layer in layers.items():
+            if name in shapes:
+                forms, seconds = known.of(layer, shapes[name], dtype, channels_last)
+                found[channels_last][name] = forms
+                total[channels_last] += seconds
     known.keep()
     best = min(total, key=lambda layout: total[layout])
+    if dtype != torch.float32:
+        for name, other in others.items():
+            if name in shapes:
+                _refuse_wrong(name, other, shapes[name], dtype, best)
     return Choice(best, found[best])
 
 
+def _refuse_wrong(
+    name: str, layer: nn.Module, shape: torch.Size, dtype: torch.dtype, channels_last: bool
+) -> None:
+    """Hold a layer that has no forms against float32; TrainingError where it is wrong."""
+    error = error_beside_float32(layer, shape, dtype, channels_last)
+    if error > tolerance(dtype, next(layer.parameters()).device):
+        arithmetic = str(dtype).removeprefix("torch.")
+        raise TrainingError(
+            f"this machine works the layer {name} out wrongly in {arithmetic} (off by {error:.0%} "
+            "of the largest value): start again with --dtype float32"
+        )
+
+
 def input_shapes(
-    layers: Mapping[str, StridedConv3d], run: Callable[[], object]
+    layers: Mapping[str, nn.Module], run: Callable[[], object]
 ) -> dict[str, torch.Size]:
     """Return the shapes that layers are given while something runs, of those that are used."""
     shapes: dict[str, torch.Size] = {}
@@ -232,14 +251,15 @@ def _parsed(entry: Any) -> tuple[Forms, float] | None:
 
 
 def _machine(device: torch.device) -> str:
-    """Name what a measurement holds for: processor or card, threads, torch."""
+    """Name what a measurement holds for: processor or card, its bfloat16, threads, torch."""
     if device.type == "cuda":
         version = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
         name = torch.cuda.get_device_name(device)
         return f"{name}, cuDNN {version}, torch {torch.__version__}"
     features = getattr(torch.cpu, "get_capabilities", dict[str, Any])()
     name = features.get("cpu_name") or platform.processor() or platform.machine()
-    kind = f"{name} {torch.backends.cpu.get_cpu_capability()}"
+    narrow = sorted(feature for feature, there in features.items() if "bf16" in feature and there)
+    kind = " ".join((str(name), torch.backends.cpu.get_cpu_capability(), *narrow))
     return f"{kind}, {torch.get_num_threads()} threads, torch {torch.__version__}"
 
 
@@ -248,4 +268,18 @@ def _layers_of(networks: Mapping[str, nn.Module]) -> dict[str, StridedConv3d]:
         f"{name}.{inner}": layer
         for name, network in networks.items()
         for inner, layer in strided_layers(network).items()
+    }
+
+
+def _convolutions_of(
+    networks: Mapping[str, nn.Module],
+) -> tuple[dict[str, StridedConv3d], dict[str, nn.Module]]:
+    """Return the layers whose form can be chosen, and all other convolutions."""
+    chosen = _layers_of(networks)
+    kinds = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+    return chosen, {
+        f"{name}.{inner}": module
+        for name, network in networks.items()
+        for inner, module in network.named_modules()
+        if isinstance(module, kinds) and f"{name}.{inner}" not in chosen
     }

@@ -1,11 +1,20 @@
+import math
 from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 
 from vgan.models import measuring
 from vgan.models.forms import DOUBLE, HALVE, WEIGHT_GRADIENT, Form, Forms
-from vgan.models.measuring import TF32_TOLERANCE, TOLERANCE, drain, measure, tolerance
+from vgan.models.measuring import (
+    TF32_TOLERANCE,
+    TOLERANCE,
+    drain,
+    error_beside_float32,
+    measure,
+    tolerance,
+)
 from vgan.models.strided import DoublingConv3d, HalvingConv3d
 
 SHAPE = torch.Size((2, 4, 2, 4, 4))
@@ -21,7 +30,7 @@ def clock(monkeypatch):
         monkeypatch.setattr(
             measuring,
             "_seconds",
-            lambda operation, given: (operation not in fast) + 5.0 * (given[0].dtype != dtype),
+            lambda operation, given, _: (operation not in fast) + 5.0 * (given[0].dtype != dtype),
         )
 
     return set_fast
@@ -67,6 +76,52 @@ def test_a_form_that_gives_nan_is_never_chosen(clock, monkeypatch):
     assert measure(HalvingConv3d(4, 6), SHAPE, F32, True)[0].halve is Form.LIBRARY
 
 
+def test_the_librarys_own_form_is_not_used_where_it_is_wrong(clock, monkeypatch):
+    def broken(large, weight):
+        found = HALVE[Form.LIBRARY](large, weight)
+        return found * (1.1 if large.dtype == BF16 else 1.0)
+
+    clock(Forms(), BF16)
+    monkeypatch.setattr(measuring, "HALVE", dict.fromkeys(Form, broken))
+
+    assert measure(HalvingConv3d(4, 6), SHAPE, BF16, True)[0] == Forms(dtype="float32")
+
+
+class Faulty(torch.autograd.Function):
+    """Pass maps on; multiply the gradient of bfloat16 ones."""
+
+    @staticmethod
+    def forward(ctx, maps, factor):
+        ctx.factor = factor if maps.dtype == BF16 else 1.0
+        return maps.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return ctx.factor * gradient, None
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize(
+    ("factor", "least", "most"), [(1.0, 1e-4, 1e-2), (1.5, 0.4, 0.6), (torch.nan, None, None)]
+)
+def test_a_layer_is_as_wrong_as_its_worst_gradient(channels_last, factor, least, most):
+    class Layer(nn.Conv3d):
+        def forward(self, maps):
+            return Faulty.apply(super().forward(maps), factor)
+
+    layer = Layer(4, 6, 3, padding=1)
+    before = {name: weight.clone() for name, weight in layer.state_dict().items()}
+
+    error = error_beside_float32(layer, torch.Size((2, 4, 4, 4, 4)), BF16, channels_last)
+
+    if least is None:
+        assert error == math.inf
+    else:
+        assert least < error < most
+    assert all(torch.equal(before[name], now) for name, now in layer.state_dict().items())
+    assert all(weight.grad is None for weight in layer.parameters())
+
+
 def test_products_that_would_gather_too_much_are_not_tried(clock, monkeypatch):
     clock(Forms(Form.PRODUCT, Form.PRODUCT, Form.PRODUCT))
     places = 2 * 1 * 2 * 2
@@ -86,10 +141,10 @@ def test_a_gpu_tries_large_products_and_the_runs_own_arithmetic_alone(
 ):
     drawn, tried = [], []
 
-    def draw(size, device, dtype, channels_last):
+    def draw(size, device, dtype, layout):
         drawn.append((device.type, dtype))
 
-    def fastest(table, given, forms):
+    def fastest(table, given, forms, layout):
         tried.append(forms)
         return Form.LIBRARY, 1.0
 
@@ -117,7 +172,7 @@ def test_maps_are_drawn_on_the_device_that_is_measured(monkeypatch):
     monkeypatch.setattr(torch, "randn", randn)
     card = torch.device("cuda", 1)
 
-    measuring._drawn(torch.Size((2, 3, 4, 4, 4)), card, BF16, True)
+    measuring._drawn(torch.Size((2, 3, 4, 4, 4)), card, BF16, torch.channels_last_3d)
 
     assert asked == [card]
 

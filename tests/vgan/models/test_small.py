@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn import functional
 
 from vgan.models.layers import LatentMap
+from vgan.models.measuring import error_beside_float32
 from vgan.models.small import (
     MEAN_FRAME_LIMIT,
     ShuffleConv3d,
@@ -73,6 +74,14 @@ def test_shuffle_starts_as_nearest_enlargement():
     assert torch.allclose(
         layer(maps)[..., 1::2, 1::2, 1::2], nearest[..., ::2, ::2, ::2], atol=1e-5
     )
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_an_enlargement_and_its_gradients_are_right_in_bfloat16(frames, channels_last):
+    shape = torch.Size((2, 8, frames, 4, 4))
+
+    assert error_beside_float32(ShuffleConv3d(8, 4), shape, torch.bfloat16, channels_last) < 0.02
 
 
 def test_shuffle_cannot_make_a_grid_of_period_two():

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from vgan.errors import CheckpointError
+from vgan.errors import CheckpointError, TrainingError
 from vgan.models.forms import Form, Forms
 from vgan.models.strided import strided_layers
 from vgan.training import tuning
@@ -269,3 +269,18 @@ def test_memory_that_a_step_frees_stays_with_the_process():
     plain, kept = map(int, done.stdout.split())
 
     assert kept < plain / 10
+
+
+def test_a_run_whose_arithmetic_is_wrong_on_this_machine_is_refused(tiny, measured, monkeypatch):
+    def error(layer, shape, dtype, channels_last):
+        return 0.78 if (type(layer).__name__, shape[2]) == ("ShuffleConv3d", 4) else 0.004
+
+    monkeypatch.setattr(tuning, "error_beside_float32", error)
+    config = tiny("two-stream", recipe="stabilised", dtype="bfloat16")
+
+    with pytest.raises(TrainingError, match=r"layer generator\.foreground\.2\.0 out wrongly in "
+                       r"bfloat16 \(off by 78% .*: start again with --dtype float32"):  # fmt: skip
+        choose(build_trainer(config, None, CPU), config, 2, CPU, None)
+
+    config = replace(config, dtype="float32")
+    assert choose(build_trainer(config, None, CPU), config, 2, CPU, None).channels_last
