@@ -28,7 +28,7 @@ from vgan.metrics.nearest import Nearest
 from vgan.metrics.rebuild import rebuild
 from vgan.metrics.spread import evenly_spaced
 from vgan.sampled import caption, run_names, sample
-from vgan.training.opening import clips_fingerprint
+from vgan.training.opening import clips_fingerprint, listed_for_training
 from vgan.training.run import Run, load_run
 
 logger = logging.getLogger(__name__)
@@ -171,9 +171,12 @@ def _trained_on(run: Run) -> ClipDataset | None:
     folder = Path(run.data.folder)
     why = "not here"
     if folder.exists():
-        found = open_dataset(folder, run.config.category, "train", root=_root(run))
-        if clips_fingerprint(found.records) == run.data.clips_sha256:
-            return found
+        wanted = run.data.clips_sha256
+        # The list first: decoding takes long, and would be for nothing.
+        if clips_fingerprint(listed_for_training(run.data, folder, _root(run))) == wanted:
+            found = open_dataset(folder, run.config.category, "train", root=_root(run))
+            if clips_fingerprint(found.records) == wanted:
+                return found
         why = "no longer those of the training"
     logger.warning(
         "%s: the training clips are %s; no nearest clips, and no floor for the Fréchet distance",

@@ -118,16 +118,32 @@ def nothing_to_do(
         return False
     saved = folder.read_data()
     try:
-        listed = list_clips(data, config.category, "train", (FRAMES, SIZE, SIZE), root).records
+        used = listed_for_training(saved, data, root)
     except DataError:
         if str(data.resolve()) != saved.folder:
             raise
     else:
-        left_out = {clip for clip, _ in saved.skipped}
-        used = [record for record in listed if record.clip not in left_out] or listed
         _check_same_clips(saved, data, used)
     logger.info("%s: already finished at step %d; nothing to do", folder.path, config.steps)
     return True
+
+
+def listed_for_training(
+    saved: TrainingData, data: Path, root: Path | None = None
+) -> list[ClipRecord]:
+    """Return the training clips that are listed now; none is decoded.
+
+    Args:
+        saved: what a run was trained on; the clips it could not use are left out.
+        data: the clip folder, or the list of stacked clips.
+        root: of a list's paths.
+
+    Raises:
+        DataError: there are no such clips.
+    """
+    listed = list_clips(data, saved.category, "train", (FRAMES, SIZE, SIZE), root).records
+    left_out = {clip for clip, _ in saved.skipped}
+    return [record for record in listed if record.clip not in left_out] or listed
 
 
 def check_data(

@@ -1,5 +1,6 @@
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ import torch
 from torch import nn
 
 from vgan.data.dataset import open_dataset, to_model_range
-from vgan.data.manifest import ClipRecord, Origin, write_manifest
+from vgan.data.listing import SHARDS_NAME
+from vgan.data.manifest import ClipRecord, Origin, read_manifest, write_manifest
 from vgan.data.scenes import draw_scenes, read_mask
 from vgan.data.videos import write_clip
 from vgan.errors import UsageError
@@ -301,12 +303,38 @@ def test_rebuilding_by_an_autoencoder_is_decoding_its_code(runs, drawn):
     assert torch.equal(rebuilding.rebuild(network, clip, 100).clip, expected)
 
 
-def test_a_folder_that_has_changed_does_not_pass_for_the_training_clips(runs, tmp_path, caplog):
-    shutil.copytree(runs["one-stream"], tmp_path / "run")
-    data = tmp_path / "run/data.json"
-    data.write_text(json.dumps(json.loads(data.read_text()) | {"clips_sha256": "0" * 64}))
-    found = measure_run(tmp_path / "run", n=3)
+def test_a_folder_that_has_grown_does_not_pass_for_the_training_clips_nor_is_it_decoded(
+    runs, drawn, tmp_path, caplog, monkeypatch
+):
+    grown, run = tmp_path / "grown", tmp_path / "run"
+    shutil.copytree(drawn, grown)
+    shutil.copytree(runs["one-stream"], run)
+    data = run / "data.json"
+    data.write_text(data.read_text().replace(str(drawn), str(grown)))
+    open_dataset(grown, "beach", "test", progress=False)
+    records = read_manifest(grown)
+    first = next(record for record in records if record.split == "train")
+    shutil.copy(grown / first.clip, grown / "beach/new.mp4")
+    write_manifest(grown, [*records, replace(first, clip="beach/new.mp4")])
+
+    monkeypatch.setattr("vgan.data.dataset.read_video", lambda _path: pytest.fail("decoded"))
+    found = measure_run(run, n=3)
 
     assert not any(m.name.startswith("nea") for m in found.measures)
     assert found.generated is None
+    assert "are no longer those of the training; no nearest clips" in caplog.text
+
+
+def test_training_clips_that_can_be_read_no_longer_do_not_pass_for_those_of_the_training(
+    runs, drawn, tmp_path, caplog
+):
+    damaged, run = tmp_path / "damaged", tmp_path / "run"
+    shutil.copytree(drawn, damaged, ignore=shutil.ignore_patterns(SHARDS_NAME))
+    shutil.copytree(runs["one-stream"], run)
+    data = run / "data.json"
+    data.write_text(data.read_text().replace(str(drawn), str(damaged)))
+    first = next(record for record in read_manifest(damaged) if record.split == "train")
+    (damaged / first.clip).write_bytes(b"")
+
+    assert measure_run(run, n=3).generated is None
     assert "are no longer those of the training; no nearest clips" in caplog.text
