@@ -30,22 +30,18 @@ def read_database(url: str, study: str | None) -> pd.DataFrame:
         DatabaseError: the database is missing or of another version.
         UsageError: the study must be named, or is not there.
     """
-    database = open_database(url)
-    try:
-        with database.read() as session:
-            found = find_study(session, study)
-            # Any key gives the same numbers: pseudonyms only tell workers apart.
-            rows = [
-                [text_of(row[column]) for column in _COLUMNS]
-                for row in judgment_rows(session, found, key=found.secret)
-            ]
-            frame = pd.DataFrame(rows, columns=list(_COLUMNS), dtype=str)
-            declared = Declared.of(found.seed, {**found.design, **found.settings})
-            planned = first_plan(session, found)
-            frame.attrs["declared"] = replace(declared, planned=planned)
-            frame.attrs["stopped"] = cut_short(session, found)
-    finally:
-        database.close()
+    with open_database(url) as database, database.read() as session:
+        found = find_study(session, study)
+        # Any key gives the same numbers: pseudonyms only tell workers apart.
+        rows = [
+            [text_of(row[column]) for column in _COLUMNS]
+            for row in judgment_rows(session, found, key=found.secret)
+        ]
+        frame = pd.DataFrame(rows, columns=list(_COLUMNS), dtype=str)
+        declared = Declared.of(found.seed, {**found.design, **found.settings})
+        planned = first_plan(session, found)
+        frame.attrs["declared"] = replace(declared, planned=planned)
+        frame.attrs["stopped"] = cut_short(session, found)
     return frame
 
 
@@ -60,14 +56,10 @@ def text_of(value: Any) -> str:
 
 def clips_of(url: str, study: str | None) -> Callable[[str], Path | None]:
     """Look clips up where they lay when the study was made."""
-    database = open_database(url)
-    try:
-        with database.read() as session:
-            found = find_study(session, study)
-            query = select(Clip.name, Clip.path).where(Clip.study_id == found.id)
-            places = {name: Path(path) for name, path in session.execute(query)}
-    finally:
-        database.close()
+    with open_database(url) as database, database.read() as session:
+        found = find_study(session, study)
+        query = select(Clip.name, Clip.path).where(Clip.study_id == found.id)
+        places = {name: Path(path) for name, path in session.execute(query)}
 
     def find(clip: str) -> Path | None:
         path = places.get(clip)

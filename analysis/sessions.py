@@ -65,17 +65,13 @@ def read_sessions(
 
 
 def _from_database(db: str, study: str, *, survey: bool) -> pd.DataFrame:
-    database = open_database(db)
-    try:
-        with database.read() as session:
-            found = find_study(session, study)
-            choices = choices_of(found.settings.get("survey"))
-            rows = [
-                [text_of(row.get(name)) for name in _USED]
-                for row in session_rows(session, found, key=found.secret, survey=survey)
-            ]
-    finally:
-        database.close()
+    with open_database(db) as database, database.read() as session:
+        found = find_study(session, study)
+        choices = choices_of(found.settings.get("survey"))
+        rows = [
+            [text_of(row.get(name)) for name in _USED]
+            for row in session_rows(session, found, key=found.secret, survey=survey)
+        ]
     frame = pd.DataFrame(rows, columns=list(_USED), dtype=str)
     frame.attrs["choices"] = choices
     return frame

@@ -97,12 +97,8 @@ def questions_of(db: str, study: str | None) -> list[str]:
 
 @contextmanager
 def _reading(db: str, study: str | None) -> Iterator[tuple[Session, Study]]:
-    database = open_database(db)
-    try:
-        with database.read() as session:
-            yield session, find_study(session, study)
-    finally:
-        database.close()
+    with open_database(db) as database, database.read() as session:
+        yield session, find_study(session, study)
 
 
 def look_at_question(

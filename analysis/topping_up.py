@@ -7,7 +7,6 @@ at and topped up as often as one likes. The decision is made here from the judgm
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 
 from sqlalchemy.orm import Session
@@ -190,7 +189,7 @@ def top_up(
         ClipError: a clip cannot be decoded or has changed since it was imported.
     """
     decision = decide(db, study, rule, per_cell=per_cell)
-    with closing(open_database(db)) as database:
+    with open_database(db) as database:
         with database.read() as session:
             found = find_study(session, study)
             if place is not None:

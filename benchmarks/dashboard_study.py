@@ -309,8 +309,5 @@ class Filler:
 
 def fill(path: Path, judgments: int, share: float) -> None:
     """Write a simulated study of so many planned judgments, a share of them answered."""
-    database = create_database(f"sqlite:///{path}")
-    try:
+    with create_database(f"sqlite:///{path}") as database:
         Filler(database, judgments, share, datetime.now(UTC)).fill()
-    finally:
-        database.close()

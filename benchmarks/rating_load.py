@@ -194,12 +194,8 @@ async def run(url: str, raters: int, seconds: float, pace: tuple[float, float]) 
 
 def counted(database: str) -> tuple[int, int]:
     """Return the judgments stored, and how many trials have more than one that counts."""
-    opened = open_database(database)
-    try:
-        with opened.read() as session:
-            rows = session.query(schema.Judgment.trial_id, schema.Judgment.status).all()
-    finally:
-        opened.close()
+    with open_database(database) as opened, opened.read() as session:
+        rows = session.query(schema.Judgment.trial_id, schema.Judgment.status).all()
     per_trial = Counter(t for t, status in rows if status is schema.JudgmentStatus.COUNTED)
     return len(rows), sum(count > 1 for count in per_trial.values())
 

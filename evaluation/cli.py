@@ -218,12 +218,8 @@ def status(db: str, study: str | None, stop_when: str | None) -> None:
     from evaluation.database import find_study, open_database
     from evaluation.status import status_lines, study_status
 
-    database = open_database(db)
-    try:
-        with database.read() as session:
-            found = study_status(session, find_study(session, study), datetime.now(UTC))
-    finally:
-        database.close()
+    with open_database(db) as database, database.read() as session:
+        found = study_status(session, find_study(session, study), datetime.now(UTC))
     click.echo("\n".join(status_lines(found)))
     if not stop_when:
         return

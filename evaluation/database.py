@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from alembic import command
 from alembic.config import Config
@@ -40,7 +40,10 @@ _INIT_LOCK = 0x696E6974  # likewise, with the study's name: two that make the sa
 
 
 class Database:
-    """An open study database; threads may share it, each unit has a connection of its own."""
+    """An open study database, closed by `with`; threads may share it.
+
+    Each unit has a connection of its own.
+    """
 
     def __init__(self, engine: Engine, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self._engine = engine
@@ -134,6 +137,12 @@ class Database:
             "try again, or use PostgreSQL for many writers"
         )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
@@ -226,11 +235,8 @@ def _upgrade(engine: Engine, where: str) -> None:
     with engine.execution_options(unit="write").begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
-        known = {
-            s.revision for s in ScriptDirectory.from_config(migration_config()).walk_revisions()
-        }
         revision = MigrationContext.configure(connection).get_current_revision()
-        if revision not in known and inspect(connection).get_table_names():
+        if revision not in _known_revisions() and inspect(connection).get_table_names():
             _check_revision(connection, where)
         command.upgrade(migration_config(connection), "head")
 
@@ -274,13 +280,12 @@ def database_to_fill(url: str) -> Iterator[Database]:
     is_new = file is not None and not file.exists()
     database = create_database(url)
     try:
-        yield database
+        with database:
+            yield database
     except BaseException:
-        database.close()
         if file is not None and is_new:
             remove_unfilled(file)
         raise
-    database.close()
 
 
 def _make_wal(engine: Engine) -> None:

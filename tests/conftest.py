@@ -225,9 +225,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """An open study database without rows, on each backend in turn."""
-    opened = open_database(database_url)
-    yield opened
-    opened.close()
+    with open_database(database_url) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -235,9 +234,8 @@ def sqlite_database(tmp_path: Path, _sqlite_template: Path) -> Iterator[Database
     """An open SQLite study database without rows, where the backend does not matter."""
     path = tmp_path / "study.db"
     shutil.copy(_sqlite_template, path)
-    opened = open_database(f"sqlite:///{path}")
-    yield opened
-    opened.close()
+    with open_database(f"sqlite:///{path}") as opened:
+        yield opened
 
 
 def write_drawn_clip(

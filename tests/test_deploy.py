@@ -228,15 +228,12 @@ def test_a_backup_restored_by_the_documented_line_is_the_study(
         subprocess.run([postgres_programs / program, *arguments], check=True)
 
     def content(url):
-        opened = open_database(url)
-        with opened.read() as session:
+        with open_database(url) as opened, opened.read() as session:
             counts = [
                 session.scalar(select(func.count()).select_from(table))
                 for table in schema.Base.metadata.sorted_tables
             ]
-            found = (counts, session.scalar(select(schema.Study.secret)))
-        opened.close()
-        return found
+            return counts, session.scalar(select(schema.Study.secret))
 
     assert content(target) == content(source)
     assert content(source)[0] != [0] * len(content(source)[0])

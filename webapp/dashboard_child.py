@@ -69,16 +69,12 @@ def tables(db: str, study: str) -> dict[str, Any]:
     from evaluation.database import find_study, open_database
     from evaluation.planning.progress import study_progress
 
-    database = open_database(db)
-    try:
-        with database.read() as session:
-            found = find_study(session, study)
-            counted: dict[str, int] = {}
-            for cell in study_progress(session, found):
-                counted[cell.question] = counted.get(cell.question, 0) + cell.counted
-            rule = Declared.of(found.seed, found.design).stop_when
-    finally:
-        database.close()
+    with open_database(db) as database, database.read() as session:
+        found = find_study(session, study)
+        counted: dict[str, int] = {}
+        for cell in study_progress(session, found):
+            counted[cell.question] = counted.get(cell.question, 0) + cell.counted
+        rule = Declared.of(found.seed, found.design).stop_when
     made = [_table(db, study, question, rule) for question, n in counted.items() if n]
     return {"tables": made, "rule": rule or "", "empty": [q for q, n in counted.items() if not n]}
 
@@ -111,15 +107,11 @@ def export(db: str, study: str, out: str) -> dict[str, int]:
     from evaluation.database import open_database
     from evaluation.export import export_study
 
-    database = open_database(db)
-    try:
-        with TemporaryDirectory(dir=Path(out).parent) as folder:
-            report = export_study(database, study, Path(folder) / study)
-            with zipfile.ZipFile(out, "x", zipfile.ZIP_DEFLATED) as packed:
-                for file in sorted(report.folder.iterdir()):
-                    packed.write(file, f"{study}/{file.name}")
-    finally:
-        database.close()
+    with open_database(db) as database, TemporaryDirectory(dir=Path(out).parent) as folder:
+        report = export_study(database, study, Path(folder) / study)
+        with zipfile.ZipFile(out, "x", zipfile.ZIP_DEFLATED) as packed:
+            for file in sorted(report.folder.iterdir()):
+                packed.write(file, f"{study}/{file.name}")
     return {"judgments": report.judgments}
 
 

@@ -1,7 +1,7 @@
 """The commands about crowds: publish, extend, expire. No logic."""
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ def opened(db: str, crowd: str, sandbox: bool) -> Iterator[tuple["Database", "Cr
     from evaluation.crowd.open import open_crowd
     from evaluation.database import open_database
 
-    with closing(open_database(db)) as database:
+    with open_database(db) as database:
         yield database, open_crowd(crowd, environment_of(sandbox), database)
 
 
@@ -49,7 +49,7 @@ def opened_published(
     from evaluation.crowd.open import open_crowd
     from evaluation.database import open_database
 
-    with closing(open_database(db)) as database:
+    with open_database(db) as database:
         check_published(database, study, crowd, sandbox)
         yield database, open_crowd(crowd, environment_of(sandbox), database)
 

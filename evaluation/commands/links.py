@@ -39,16 +39,13 @@ def publish_link(
             dry_run,
         )
 
-    database = open_database(db)
-    try:
+    with open_database(db) as database:
         done = run(database, study, environment, url, confirm=confirm)
         if done is not None and done.is_empty:
             click.echo(NOTHING_LACKING)
         if done is not None and done.places:
             with database.read() as session:
                 click.echo("\n".join(link_instructions(session, study, done, environment)))
-    finally:
-        database.close()
 
 
 @click.command()
@@ -82,8 +79,7 @@ def links(
     if n is None and not (revoked or revoke_unused):
         raise UsageError("nothing to do: give --n N --out FILE, --revoke LINK or --revoke-unused")
     environment, now = environment_of(sandbox), datetime.now(UTC)
-    database = open_database(db)
-    try:
+    with open_database(db) as database:
         check_published(database, study, CROWD, sandbox)
         if revoked or revoke_unused:
             gone = revoke(database, study, environment, revoked, now, unused=revoke_unused)
@@ -91,8 +87,6 @@ def links(
         if n is not None and out is not None:
             made = make_invitations(database, study, environment, n, out, now)
             click.echo(f"{out}: {made} links, one person each.")
-    finally:
-        database.close()
 
 
 @click.command()
@@ -108,12 +102,9 @@ def codes(db: str, study: str | None, sandbox: bool, out: Path) -> None:
     from evaluation.links import CROWD
     from evaluation.publishing.codes import write_codes
 
-    database = open_database(db)
-    try:
+    with open_database(db) as database:
         check_published(database, study, CROWD, sandbox)
         counts = write_codes(database, study, environment_of(sandbox), out)
-    finally:
-        database.close()
     told = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "nobody came yet"
     click.echo(f"{out}: {told}.")
 

@@ -37,13 +37,9 @@ def _set_paused(db: str, study: str | None, *, paused: bool) -> None:
     from evaluation.database import find_study, open_database
     from evaluation.publishing.pausing import set_paused
 
-    database = open_database(db)
-    try:
-        with database.write() as session:
-            found = find_study(session, study)
-            changed = set_paused(session, found, utc_now(), paused=paused)
-    finally:
-        database.close()
+    with open_database(db) as database, database.write() as session:
+        found = find_study(session, study)
+        changed = set_paused(session, found, utc_now(), paused=paused)
     state = "paused: nobody new is let in" if paused else "running: people are let in"
     click.echo(f"{found.name} {'is' if changed else 'was already'} {state}")
 
@@ -66,8 +62,7 @@ def withdraw(
     from evaluation.privacy.pseudonyms import database_key
     from evaluation.withdrawing import withdraw as run
 
-    database = open_database(db)
-    try:
+    with open_database(db) as database:
         key = database_key(database)
         planned = run(database, worker, key=key, study_name=study, crowd=crowd, dry_run=True)
         if not planned.people:
@@ -81,8 +76,6 @@ def withdraw(
         if not agreed(told, yes, dry_run):
             return
         done = run(database, worker, key=key, study_name=study, crowd=crowd)
-    finally:
-        database.close()
     click.echo("Removed.")
     if done.owed:
         click.echo(
@@ -110,8 +103,7 @@ def forget(db: str, study: str | None, older_than: float | None, yes: bool, dry_
     from evaluation.forgetting import forget as run
     from evaluation.privacy.pseudonyms import database_key
 
-    database = open_database(db)
-    try:
+    with open_database(db) as database:
         key = database_key(database)
         planned = run(database, key=key, older_than_days=older_than, study_name=study, dry_run=True)
         if planned.owed:
@@ -125,8 +117,6 @@ def forget(db: str, study: str | None, older_than: float | None, yes: bool, dry_
         if agreed(f"Forget the ids of {planned.people} people.", yes, dry_run):
             run(database, key=key, older_than_days=older_than, study_name=study)
             click.echo("Forgotten.")
-    finally:
-        database.close()
 
 
 def _settling(bonuses: Sequence[tuple[int, str]]) -> str:

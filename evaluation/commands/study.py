@@ -101,20 +101,16 @@ def simulate(
     from evaluation.raters import DEFAULT_MIX
     from evaluation.simulate import simulate as run
 
-    database = open_database(db)
-    try:
-        with _progress() as progress:
-            report = run(
-                database,
-                study,
-                workers=workers,
-                mix=_shares(mix) if mix else DEFAULT_MIX,
-                seed=seed,
-                limit=judgments,
-                progress=progress,
-            )
-    finally:
-        database.close()
+    with open_database(db) as database, _progress() as progress:
+        report = run(
+            database,
+            study,
+            workers=workers,
+            mix=_shares(mix) if mix else DEFAULT_MIX,
+            seed=seed,
+            limit=judgments,
+            progress=progress,
+        )
     click.echo(
         f"SIMULATED: {report.judgments:,} judgments by {report.workers} simulated raters in "
         f"{report.sessions} sessions; {report.left:,} trials are left"
@@ -144,8 +140,7 @@ def export(
     from evaluation.database import open_database
     from evaluation.export import export_study
 
-    database = open_database(db)
-    try:
+    with open_database(db) as database:
         report = export_study(
             database,
             study,
@@ -154,8 +149,6 @@ def export(
             all_judgments=all_judgments,
             survey=survey,
         )
-    finally:
-        database.close()
     click.echo(
         f"{out}: {report.judgments:,} judgments, {report.sessions:,} sessions, "
         f"{report.clips:,} clips"

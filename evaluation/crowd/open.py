@@ -71,12 +71,8 @@ def study_crowd(database_url: str, study_name: str | None) -> str:
     Raises:
         DatabaseError: the database cannot be opened, or holds no such study.
     """
-    database = open_database(database_url)
-    try:
-        with database.read() as session:
-            settings = find_study(session, study_name).settings
-    finally:
-        database.close()
+    with open_database(database_url) as database, database.read() as session:
+        settings = find_study(session, study_name).settings
     named = settings.get("recruit", {}).get("crowd")
     return named if named in CROWDS else "mturk"
 

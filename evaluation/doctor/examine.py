@@ -78,12 +78,8 @@ def examine(site: Site, options: Options) -> list[Finding]:
 
 
 def _note(options: Options) -> str:
-    database = open_database(str(options.database_url))
-    try:
-        with database.read() as session:
-            return sign_note(find_study(session, options.study).secret, datetime.now(UTC))
-    finally:
-        database.close()
+    with open_database(str(options.database_url)) as database, database.read() as session:
+        return sign_note(find_study(session, options.study).secret, datetime.now(UTC))
 
 
 def _guarded(name: str, check: Check) -> list[Finding]:

@@ -137,9 +137,8 @@ def recorded(tmp_path: Path) -> Callable[..., str]:
         workers: int = 6, pairs: int = 12, seed: int = 1, exclude: tuple[str, ...] = ()
     ) -> str:
         url = f"sqlite:///{tmp_path / 'study.db'}"
-        database = create_database(url)
         rng = np.random.default_rng(1)
-        with database.write() as unit:
+        with create_database(url) as database, database.write() as unit:
             study = _add_study(unit, exclude)
             question = s.Question(study_id=study.id, position=0, name="realism", text="Which?")
             batch = s.PlanBatch(
@@ -173,7 +172,6 @@ def recorded(tmp_path: Path) -> Callable[..., str]:
             for k, (a, b) in enumerate(itertools.product(clips["mine"], clips["real"])):
                 session = sessions[k % workers]
                 _judge(unit, study, question, batch, session, (a, b), k, bool(rng.random() < 0.3))
-        database.close()
         return url
 
     return record

@@ -17,9 +17,8 @@ from evaluation.export import export_study
 
 def test_database_and_export_give_the_same_table(recorded, tmp_path):
     url = recorded(exclude=("side-bias",))
-    database = open_database(url)
-    export_study(database, None, tmp_path / "out", key=b"k" * 32)
-    database.close()
+    with open_database(url) as database:
+        export_study(database, None, tmp_path / "out", key=b"k" * 32)
     tables = []
     for source in ({"db": url}, {"file": tmp_path / "out" / "judgments.csv"}):
         judgments = load_judgments(**source)

@@ -133,16 +133,12 @@ def test_a_database_gives_its_sessions(recorded):
 
 def test_a_database_knows_the_choices(recorded):
     url = recorded(workers=6)
-    database = open_database(url)
-    try:
-        with database.write() as session:
-            study = find_study(session, None)
-            survey = [{"id": "age", "text": "Age?", "choices": ["18", "30"]}, {"id": "say"}]
-            study.settings = {**study.settings, "survey": survey}
-            for assignment in session.scalars(select(Assignment)):
-                assignment.survey = {"age": "30", "say": "Ann"}
-    finally:
-        database.close()
+    with open_database(url) as database, database.write() as session:
+        study = find_study(session, None)
+        survey = [{"id": "age", "text": "Age?", "choices": ["18", "30"]}, {"id": "say"}]
+        study.settings = {**study.settings, "survey": survey}
+        for assignment in session.scalars(select(Assignment)):
+            assignment.survey = {"age": "30", "say": "Ann"}
 
     assert survey_answers(read_sessions(url, None, "lab", survey=True))[1] == [
         ("age", "18", "0", "0"),

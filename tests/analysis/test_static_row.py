@@ -52,11 +52,10 @@ def judged(tmp_path, clip_folder):
     file = tmp_path / "study.toml"
     file.write_text(STUDY)
     url = f"sqlite:///{tmp_path}/study.db"
-    database = create_database(url)
-    init_study(database, load_study(file), LocalStore(tmp_path / "media"), tmp_path / "assets")
-    # Their default strengths prefer the generator to the static frame in 62 % of pairs.
-    simulate(database, None, workers=60, mix={"careful": 1.0}, seed=2)
-    database.close()
+    with create_database(url) as database:
+        init_study(database, load_study(file), LocalStore(tmp_path / "media"), tmp_path / "assets")
+        # Their default strengths prefer the generator to the static frame in 62 % of pairs.
+        simulate(database, None, workers=60, mix={"careful": 1.0}, seed=2)
     return url
 
 

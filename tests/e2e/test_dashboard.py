@@ -30,14 +30,12 @@ PATIENCE = """AbortSignal.timeout = (ms) => {
 
 
 def _with_names_of_one_long_word(url) -> None:
-    database = open_database(url)
-    with database.write() as session:
+    with open_database(url) as database, database.write() as session:
         study = find_study(session, None)
         study.title = "Title" * 20
         study.settings = {**study.settings, "categories": {"beach": "Beach" * 20}}
         for source in study.sources:
             source.display_name = source.name.replace("-", "") + "Method" * 20
-    database.close()
 
 
 def test_the_dashboard_is_accessible_fits_a_phone_and_keeps_itself_fresh(live, browser):

@@ -168,13 +168,10 @@ def test_an_examination_leaves_no_row_behind(look, served):
               schema.Event, schema.PlanBatch, schema.Trial)  # fmt: skip
 
     def rows():
-        database = open_database(served[2])
-        with database.read() as session:
+        with open_database(served[2]) as database, database.read() as session:
             free = func.sum(schema.Trial.free)
             counts = [session.scalar(select(func.count()).select_from(t)) for t in tables]
-            found = [*counts, session.scalar(select(free))]
-        database.close()
-        return found
+            return [*counts, session.scalar(select(free))]
 
     before = rows()
     findings = look()

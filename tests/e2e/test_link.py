@@ -19,8 +19,7 @@ def publish(server, text):
     """Open the study's link; finished participants go on to the server's own health check."""
     completion = f"{server.url}/healthz?code={{code}}&who={{participant}}"
     link = Link(participant="participantId", completion=completion, quota=1)
-    database = open_database(server.built.url)
-    try:
+    with open_database(server.built.url) as database:
         with database.write() as unit:
             study = unit.scalars(select(schema.Study)).one()
             study.settings = {
@@ -30,8 +29,6 @@ def publish(server, text):
             }
         plan = publish_link(database, None, schema.Environment.SANDBOX, server.url)
         return plan.address.removeprefix(server.url).replace("=ID", "=P1")
-    finally:
-        database.close()
 
 
 @pytest.mark.parametrize("thanks", [False, True])
@@ -51,7 +48,5 @@ def test_a_finished_participant_goes_back_with_the_code(live, rater, page, ratin
 
     one.open(path.replace("P1", "P2"))
     expect(page.get_by_role("heading")).to_have_text("All places are taken")
-    database = open_database(server.built.url)
-    with database.read() as session:
+    with open_database(server.built.url) as database, database.read() as session:
         assert session.scalars(select(schema.Assignment.completion_code)).all() == [code]
-    database.close()

@@ -47,12 +47,8 @@ class Loop:
         assert main([*arguments, "--db", self.db]) == 0
 
     def rows(self, table):
-        database = open_database(self.db)
-        try:
-            with database.read() as session:
-                return session.scalars(select(table).order_by(table.id)).all()
-        finally:
-            database.close()
+        with open_database(self.db) as database, database.read() as session:
+            return session.scalars(select(table).order_by(table.id)).all()
 
 
 def _can_be_published(database) -> None:
@@ -255,8 +251,8 @@ def test_a_returned_assignment_is_done_by_another_worker_under_the_same_id(
 def test_a_worker_who_took_part_is_told_to_return_the_next_hit(
     page: Page, published: Loop, errors
 ) -> None:
-    database = open_database(published.db)
-    with database.write() as session:  # another HIT, whose worker had a session before
+    # Another HIT, whose worker had a session before
+    with open_database(published.db) as database, database.write() as session:
         hit = session.scalars(select(schema.Hit)).one()
         worker = schema.Worker(
             crowd="mturk", environment=hit.environment, external_id="A1AGAIN",
@@ -272,7 +268,6 @@ def test_a_worker_who_took_part_is_told_to_return_the_next_hit(
                 lease_until=hit.created_at,
             )
         )  # fmt: skip
-    database.close()
     _sign_in(page, published, "A1AGAIN")
     page.get_by_role("button", name="Accept & work").click()
 

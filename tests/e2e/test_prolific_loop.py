@@ -32,14 +32,12 @@ def loop(running, rating_study, study_template, tmp_path, monkeypatch):
     shutil.copy(made / "study.db", tmp_path / "study.db")
     shutil.copytree(made / "media", tmp_path / "media")
     url = f"sqlite:///{tmp_path / 'study.db'}"
-    database = open_database(url)
-    with database.write() as session:
+    with open_database(url) as database, database.write() as session:
         study = session.scalars(select(schema.Study)).one()
         study.settings = {
             "pay": asdict(Pay(reward_cents=40, bonus_cents=5, expected_minutes=2)),
             "recruit": asdict(Recruit(crowd="prolific", hit_title="Which clip looks real?")),
         }
-    database.close()
     monkeypatch.setenv("VGAN_EVAL_DB", url)
     service = create_service(f"sqlite:///{tmp_path / 'service.db'}")
     with running(service) as site_port:

@@ -820,13 +820,11 @@ def test_survey_that_came_after_the_page_is_asked_all_the_same(
     one = rater(live(rating_study.Recipe(trials=1)))
     one.begin()
     one.wait_ready()
-    database = open_database(one.server.built.url)
-    with database.write() as session:
+    with open_database(one.server.built.url) as database, database.write() as session:
         study = session.scalars(select(schema.Study)).one()
         question = {"id": "notes", "text": "Anything else?", "choices": [], "required": False}
         study.design = {k: v for k, v in study.design.items() if k != "survey"}
         study.settings = {**study.settings, "survey": [question]}
-    database.close()
 
     page.keyboard.press("f")
 

@@ -47,11 +47,9 @@ def site(bucket, make_study):
     """The rating page of a study whose clips were put into the bucket."""
     store, client = bucket
     built = make_study()
-    database = open_database(built.url)
-    with database.read() as session:
+    with open_database(built.url) as database, database.read() as session:
         for stimulus in session.scalars(select(schema.Stimulus)):
             store.put(stimulus.key, built.store.get(stimulus.key), stimulus.mime)
-    database.close()
     app = create_app(built.url, store)
     server = make_server("127.0.0.1", 0, app, threaded=True)
     server.daemon_threads = True

@@ -34,11 +34,10 @@ def test_a_copy_holds_what_was_committed_while_another_writes(sqlite_database, t
 
     assert {path.name for path in tmp_path.iterdir() if "copy" in path.name} == {"copy.db"}
     assert stat.S_IMODE(copy.stat().st_mode) == 0o600
-    restored = open_database(str(copy))
-    with restored.read() as session:
-        assert session.scalar(text("PRAGMA journal_mode")) == "wal"
-    assert (count(restored), count(sqlite_database)) == (3, 4)
-    restored.close()
+    with open_database(str(copy)) as restored:
+        with restored.read() as session:
+            assert session.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert (count(restored), count(sqlite_database)) == (3, 4)
 
 
 def test_a_database_of_an_older_version_is_copied_before_its_upgrade(sqlite_database, tmp_path):

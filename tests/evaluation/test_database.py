@@ -226,11 +226,10 @@ def test_a_sqlite_database_is_durable_and_in_wal_mode(sqlite_database):
 
 def test_a_new_sqlite_database_is_for_its_owner_only_and_an_old_one_keeps_its_mode(tmp_path):
     path = tmp_path / "study.db"
-    database = create_database(str(path))
-    with database.write() as session:
-        session.execute(text("CREATE TABLE noted (n INTEGER)"))
-    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
-    database.close()
+    with create_database(str(path)) as database:
+        with database.write() as session:
+            session.execute(text("CREATE TABLE noted (n INTEGER)"))
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
 
     assert modes == {"study.db": 0o600, "study.db-wal": 0o600, "study.db-shm": 0o600}
     path.chmod(0o640)
@@ -251,25 +250,29 @@ def test_sqlite_overwrites_what_is_deleted_whatever_its_own_default(tmp_path):
 
 def test_a_locked_sqlite_database_says_so(tmp_path):
     path = tmp_path / "study.db"
-    database = create_database(str(path), busy_timeout_s=0)
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(DatabaseError, match="another program keeps the database locked"):
-        _add_study(database)
-    other.close()
-    _add_study(database)  # the connection is usable again
-    database.close()
+    with create_database(str(path), busy_timeout_s=0) as database:
+        other = sqlite3.connect(path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DatabaseError, match="another program keeps the database locked"):
+            _add_study(database)
+        other.close()
+        _add_study(database)  # the connection is usable again
+
+
+def test_a_failure_closes_the_database_too(tmp_path):
+    path = str(tmp_path / "study.db")
+    with pytest.raises(DatabaseError), create_database(path) as database, database.read() as unit:
+        find_study(unit, None)
+
+    # The last connection that is closed takes the -wal and -shm files away.
+    assert [file.name for file in tmp_path.iterdir()] == ["study.db"]
 
 
 def test_creating_twice_keeps_the_rows(database_url):
-    first = create_database(database_url)
-    with first.write() as session:
+    with create_database(database_url) as first, first.write() as session:
         session.add(_study())
-    first.close()
-    second = create_database(database_url)
-    with second.read() as session:
+    with create_database(database_url) as second, second.read() as session:
         assert find_study(session, None).name == "one"
-    second.close()
 
 
 def test_a_missing_file_is_not_created_by_opening(tmp_path):
@@ -373,10 +376,8 @@ def test_a_failed_fill_keeps_what_another_program_made_of_the_file(tmp_path, ope
         _add_study(others[0])
         others[0].close()
 
-    again = open_database(url)
-    with again.read() as session:
+    with open_database(url) as again, again.read() as session:
         assert find_study(session, None).name == "one"
-    again.close()
 
 
 def test_a_failed_build_keeps_what_another_program_made_of_the_file(tmp_path, monkeypatch):
@@ -385,19 +386,16 @@ def test_a_failed_build_keeps_what_another_program_made_of_the_file(tmp_path, mo
 
     def another_first(*args):
         monkeypatch.setattr(database_module, "_upgrade", build)
-        other = create_database(url)
-        _add_study(other)
-        other.close()
+        with create_database(url) as other:
+            _add_study(other)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(database_module, "_upgrade", another_first)
     with pytest.raises(KeyboardInterrupt):
         create_database(url)
 
-    again = open_database(url)
-    with again.read() as session:
+    with open_database(url) as again, again.read() as session:
         assert find_study(session, None).name == "one"
-    again.close()
 
 
 @pytest.mark.parametrize(

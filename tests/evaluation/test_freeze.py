@@ -419,20 +419,19 @@ def test_the_same_seed_plans_the_same_study_on_any_database(study_toml, tmp_path
     path = study_toml()
     plans = []
     for name in ("a.db", "b.db"):
-        database = create_database(str(tmp_path / name))
-        _init_rows(database, path)
-        left, right = aliased(schema.Clip), aliased(schema.Clip)
-        with database.read() as session:
-            plans.append(
-                session.execute(
-                    select(Trial.batch_id, Trial.number, Trial.kind, left.name, right.name)
-                    .join(schema.Pair, Trial.pair_id == schema.Pair.id)
-                    .join(left, schema.Pair.clip_a_id == left.id)
-                    .join(right, schema.Pair.clip_b_id == right.id)
-                    .order_by(Trial.batch_id, Trial.number)
-                ).all()
-            )
-        database.close()
+        with create_database(str(tmp_path / name)) as database:
+            _init_rows(database, path)
+            left, right = aliased(schema.Clip), aliased(schema.Clip)
+            with database.read() as session:
+                plans.append(
+                    session.execute(
+                        select(Trial.batch_id, Trial.number, Trial.kind, left.name, right.name)
+                        .join(schema.Pair, Trial.pair_id == schema.Pair.id)
+                        .join(left, schema.Pair.clip_a_id == left.id)
+                        .join(right, schema.Pair.clip_b_id == right.id)
+                        .order_by(Trial.batch_id, Trial.number)
+                    ).all()
+                )
 
     assert len(plans[0]) == 56
     assert plans[0] == plans[1]

@@ -93,12 +93,10 @@ def run_anew(tmp_path, plan_study):
     """Simulate the same small study in a new SQLite file each time; returns its judgments."""
 
     def run(seed):
-        database = create_database(f"sqlite:///{tmp_path / uuid.uuid4().hex}.db")
-        study = plan_study(database, cells=SMALL, session=FULL)
-        simulate(database, None, workers=10, seed=seed)
-        rows = _rows(database, study)
-        database.close()
-        return rows
+        with create_database(f"sqlite:///{tmp_path / uuid.uuid4().hex}.db") as database:
+            study = plan_study(database, cells=SMALL, session=FULL)
+            simulate(database, None, workers=10, seed=seed)
+            return _rows(database, study)
 
     return run
 

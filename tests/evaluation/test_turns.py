@@ -9,8 +9,13 @@ from evaluation.database import open_database
 from evaluation.errors import DatabaseError
 
 
-def test_a_thread_waits_for_its_turn_without_asking_sqlite(sqlite_database):
-    opened = open_database(sqlite_database.url, busy_timeout_s=0.02)
+@pytest.fixture
+def opened(sqlite_database):
+    with open_database(sqlite_database.url, busy_timeout_s=0.02) as impatient:
+        yield impatient
+
+
+def test_a_thread_waits_for_its_turn_without_asking_sqlite(opened):
     refused, sent = [], []
 
     @event.listens_for(opened._engine, "before_cursor_execute")
@@ -32,14 +37,10 @@ def test_a_thread_waits_for_its_turn_without_asking_sqlite(sqlite_database):
     assert (refused, sent) == ([True], ["BEGIN IMMEDIATE", "SELECT 'first'"])
     with opened.write():  # the turn was given back
         pass
-    opened.close()
 
 
-def test_a_failed_unit_gives_its_turn_back(sqlite_database):
-    opened = open_database(sqlite_database.url, busy_timeout_s=0.02)
-
+def test_a_failed_unit_gives_its_turn_back(opened):
     with pytest.raises(ZeroDivisionError), opened.write():
         raise ZeroDivisionError
     with opened.write() as session:
         assert session.is_active
-    opened.close()

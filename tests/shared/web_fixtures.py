@@ -25,12 +25,11 @@ def study_template(rating_study, tmp_path_factory):
     def template(recipe) -> tuple[Path, dict]:
         if repr(recipe) not in made:
             folder = tmp_path_factory.mktemp("study")
-            database = create_database(f"sqlite:///{folder / 'study.db'}")
             # imageio collects garbage at every file it closes, which takes long in a test process.
             gc.freeze()
-            pixels = rating_study.build_study(database, folder, recipe)
+            with create_database(f"sqlite:///{folder / 'study.db'}") as database:
+                pixels = rating_study.build_study(database, folder, recipe)
             gc.unfreeze()
-            database.close()
             made[repr(recipe)] = (folder, pixels)
         return made[repr(recipe)]
 
@@ -54,13 +53,10 @@ def make_study(rating_study, study_template, tmp_path):
 @pytest.fixture
 def stored(make_study, tmp_path):
     """Read rows of this test's study."""
+    url = f"sqlite:///{tmp_path / 'study.db'}"
 
     def read(query):
-        database = open_database(f"sqlite:///{tmp_path / 'study.db'}")
-        try:
-            with database.read() as session:
-                return session.scalars(query).all()
-        finally:
-            database.close()
+        with open_database(url) as database, database.read() as session:
+            return session.scalars(query).all()
 
     return read

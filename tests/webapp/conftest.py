@@ -65,8 +65,7 @@ def filled(make_study, rating_study, rate_pairs, moment):
     The HIT has four places at 50 cents, and MTurk's fee on each is 10.
     """
     built = make_study(rating_study.Recipe(trials=3, raters=2, gold=1))
-    database = open_database(built.url)
-    with database.write() as session:
+    with open_database(built.url) as database, database.write() as session:
         study = find_study(session, None)
         hit = schema.Hit(
             study_id=study.id, crowd="mturk", environment=schema.Environment.SANDBOX, token="hit",
@@ -95,5 +94,4 @@ def filled(make_study, rating_study, rate_pairs, moment):
                 )
             )
         rate_pairs(session, study, hit, "A1BOB", moment - timedelta(minutes=15), 2, "right", 4000.0)
-    database.close()
     return built

@@ -86,12 +86,10 @@ def test_commands_to_copy_name_the_database_and_the_study(board, filled):
     ],
 )
 def test_commands_to_copy_are_for_production_where_the_study_is(board, filled, crowd, details):
-    database = open_database(filled.url)
-    with database.write() as session:
+    with open_database(filled.url) as database, database.write() as session:
         hit = session.scalars(select(schema.Hit)).one()
         hit.environment, hit.crowd = schema.Environment.PRODUCTION, crowd
         hit.details, hit.state = details, schema.CallState.INTENDED
-    database.close()
     page = board.get(HOME).text
 
     study = f"--db {filled.url} --study secret-study-name"
@@ -102,12 +100,10 @@ def test_commands_to_copy_are_for_production_where_the_study_is(board, filled, c
 
 
 def test_categories_have_the_names_that_the_study_file_gives_them(board, filled):
-    database = open_database(filled.url)
-    with database.write() as session:
+    with open_database(filled.url) as database, database.write() as session:
         study = find_study(session, None)
         slug = study_progress(session, study)[0].category
         study.settings = {**study.settings, "categories": {slug: "Links golf"}}
-    database.close()
     page = board.get(HOME).text
 
     assert '<span class="name">Links golf</span>' in page

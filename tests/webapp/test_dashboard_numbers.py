@@ -33,11 +33,16 @@ START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def snapshot(filled, moment):
+def opened(filled):
+    """The database of the study made by hand."""
+    with open_database(filled.url) as database:
+        yield database
+
+
+@pytest.fixture
+def snapshot(opened, moment):
     """The numbers of the study made by hand."""
-    database = open_database(filled.url)
-    yield take_snapshot(database, "secret-study-name", b"k" * 32, moment)
-    database.close()
+    return take_snapshot(opened, "secret-study-name", b"k" * 32, moment)
 
 
 def gold_of(stored):
@@ -66,14 +71,12 @@ def test_cells_and_pace_have_the_known_numbers(snapshot, moment):
     assert time_left(snapshot.pace).startswith("about")
 
 
-def test_stopped_rows_lack_nothing(filled, snapshot, moment):
+def test_stopped_rows_lack_nothing(opened, snapshot, moment):
     (cell,) = snapshot.cells
-    database = open_database(filled.url)
-    with database.write() as session:
+    with opened.write() as session:
         rows = [Comparison(cell.source_a, cell.source_b)]
         record_stopped(session, find_study(session, None), rows, "decided", moment)
-    found = take_snapshot(database, "secret-study-name", b"k" * 32, moment)
-    database.close()
+    found = take_snapshot(opened, "secret-study-name", b"k" * 32, moment)
 
     assert snapshot.pace.left == 6 - snapshot.counted
     assert (found.planned, found.pace.left, time_left(found.pace)) == (6, 0, "none")
@@ -81,16 +84,14 @@ def test_stopped_rows_lack_nothing(filled, snapshot, moment):
     assert not any("top-up" in command for command in commands)
 
 
-def test_a_study_without_a_crowd_is_told_to_send_its_link_round(filled, snapshot, moment):
-    database = open_database(filled.url)
-    with database.write() as session:
+def test_a_study_without_a_crowd_is_told_to_send_its_link_round(opened, snapshot, moment):
+    with opened.write() as session:
         session.execute(update(schema.Hit).values(crowd="local"))
-    found = take_snapshot(database, "secret-study-name", b"k" * 32, moment)
-    late = take_snapshot(database, "secret-study-name", b"k" * 32, moment + timedelta(days=9))
-    with database.write() as session:
+    found = take_snapshot(opened, "secret-study-name", b"k" * 32, moment)
+    late = take_snapshot(opened, "secret-study-name", b"k" * 32, moment + timedelta(days=9))
+    with opened.write() as session:
         find_study(session, None).settings = {"recruit": {"crowd": "link"}}
-    named = take_snapshot(database, "secret-study-name", b"k" * 32, moment)
-    database.close()
+    named = take_snapshot(opened, "secret-study-name", b"k" * 32, moment)
 
     assert (snapshot.for_a_crowd, found.for_a_crowd, named.for_a_crowd) == (True, False, True)
     command, words = next_commands(found, paused=False)[0]
@@ -119,15 +120,13 @@ def test_the_funnel_counts_every_step(snapshot):
     assert snapshot.sessions.minutes == pytest.approx(4)
 
 
-def test_a_session_that_was_given_back_keeps_its_steps(filled, moment):
-    database = open_database(filled.url)
-    with database.write() as session:
+def test_a_session_that_was_given_back_keeps_its_steps(opened, moment):
+    with opened.write() as session:
         bob = session.scalars(
             select(schema.Assignment).where(schema.Assignment.external_id == "A1BOB")
         ).one()
         return_session(session, bob)
-    found = take_snapshot(database, "secret-study-name", b"k" * 32, moment)
-    database.close()
+    found = take_snapshot(opened, "secret-study-name", b"k" * 32, moment)
 
     assert dict(found.sessions.steps)["Half answered"] == 2
     assert dict(found.sessions.ended)["Returned"] == 1
@@ -143,25 +142,21 @@ def test_money_is_spent_committed_and_labelled(snapshot):
     assert (money.written, money.owed, money.committed) == (0, 0, 240)
 
 
-def test_money_has_the_fee_that_the_platform_named(filled, moment):
-    database = open_database(filled.url)
-    with database.write() as session:
+def test_money_has_the_fee_that_the_platform_named(opened, moment):
+    with opened.write() as session:
         session.scalars(select(schema.Hit)).one().details = {"fee_cents": 25}
-    (money,) = take_snapshot(database, "secret-study-name", b"k" * 32, moment).money
-    database.close()
+    (money,) = take_snapshot(opened, "secret-study-name", b"k" * 32, moment).money
 
     assert (money.working, money.offered) == (75, 150)
 
 
-def test_a_session_that_waits_for_review_is_owed(filled, moment):
-    database = open_database(filled.url)
-    with database.write() as session:
+def test_a_session_that_waits_for_review_is_owed(opened, moment):
+    with opened.write() as session:
         bob = session.scalars(
             select(schema.Assignment).where(schema.Assignment.external_id == "A1BOB")
         ).one()
         bob.status, bob.submitted_at = schema.AssignmentStatus.SUBMITTED, moment
-    found = take_snapshot(database, "secret-study-name", b"k" * 32, moment)
-    database.close()
+    found = take_snapshot(opened, "secret-study-name", b"k" * 32, moment)
 
     assert (found.money[0].owed, found.money[0].working, found.money[0].offered) == (60, 0, 120)
     commands = [command for command, _ in next_commands(found, paused=False)]
@@ -169,31 +164,27 @@ def test_a_session_that_waits_for_review_is_owed(filled, moment):
 
 
 @pytest.mark.parametrize(("crowd", "free"), [("mturk", 2), ("prolific", 3)])
-def test_a_rejected_session_has_its_place_where_the_platform_keeps_it(filled, moment, crowd, free):
-    database = open_database(filled.url)
-    with database.write() as session:
+def test_a_rejected_session_has_its_place_where_the_platform_keeps_it(opened, moment, crowd, free):
+    with opened.write() as session:
         for hit in session.scalars(select(schema.Hit)):
             hit.crowd = crowd
         for one in session.scalars(select(schema.Assignment)):
             one.crowd = crowd
             if one.external_id == "A1BOB":
                 one.status, one.submitted_at = schema.AssignmentStatus.REJECTED, moment
-    with database.read() as session:
+    with opened.read() as session:
         open_places = open_sessions(session, find_study(session, None), moment)
-    found = take_snapshot(database, "secret-study-name", b"k" * 32, moment)
-    database.close()
+    found = take_snapshot(opened, "secret-study-name", b"k" * 32, moment)
 
     assert open_places == free
     assert found.money[0].offered == free * (50 + crowd_fee_cents(crowd, 50))
 
 
-def test_who_withdrew_is_not_among_the_workers(filled, moment):
-    database = open_database(filled.url)
-    with database.write() as session:
+def test_who_withdrew_is_not_among_the_workers(opened, moment):
+    with opened.write() as session:
         query = select(schema.Assignment).where(schema.Assignment.external_id == "A1BOB")
         withdraw_session(session, session.scalars(query).one())
-    found = take_snapshot(database, "secret-study-name", b"k" * 32, moment)
-    database.close()
+    found = take_snapshot(opened, "secret-study-name", b"k" * 32, moment)
 
     assert [(row.sessions, row.judgments) for row in found.workers] == [(1, 3)]
     assert dict(found.sessions.ended)["Withdrawn"] == 1
@@ -370,22 +361,18 @@ def test_problems_name_what_went_wrong_and_the_command_that_helps(
     assert "vgan-eval publish" in [problem.command for problem in found.problems]
 
 
-def test_numbers_that_nothing_can_hold_count_as_not_measured(filled):
-    database = open_database(filled.url)
+def test_numbers_that_nothing_can_hold_count_as_not_measured(opened):
     keys = ("client_time", "stalls", "start_offset_ms", "largest_gap_ms")
-    with database.write() as session:
+    with opened.write() as session:
         session.execute(update(schema.Judgment).values(details=dict.fromkeys(keys, 10**400)))
-    with database.read() as session:
+    with opened.read() as session:
         seen = playback(session, find_study(session, None))
-    database.close()
 
     assert seen == Playback(answers=6, stalled=0, uneven=0, choppy=0, skew_s=None)
 
 
-def test_every_command_that_is_named_exists(filled, moment):
-    database = open_database(filled.url)
-    found = take_snapshot(database, "secret-study-name", b"k" * 32, moment)
-    database.close()
+def test_every_command_that_is_named_exists(opened, moment):
+    found = take_snapshot(opened, "secret-study-name", b"k" * 32, moment)
     sources = Path(dashboard_workers.__file__).parent.glob("dashboard*.py")
     named = {
         name for path in sources for name in re.findall(r"vgan-eval ([a-z-]+)", path.read_text())

@@ -27,11 +27,8 @@ def change(tmp_path):
     """Work on this test's database: `change(lambda database: ...)`."""
 
     def run(what):
-        database = open_database(f"sqlite:///{tmp_path / 'study.db'}")
-        try:
+        with open_database(f"sqlite:///{tmp_path / 'study.db'}") as database:
             return what(database)
-        finally:
-            database.close()
 
     return run
 

@@ -159,10 +159,8 @@ def attacked(make_client, rating_study):
 
     device = {"screen": [1920, 1080]}
     started = client.post("/api/start", json={"ticket": ticket_of("ann"), "device": device}).json
-    database = open_database(client.built.url)
-    with database.read() as session:
+    with open_database(client.built.url) as database, database.read() as session:
         key = study_key(find_study(session, None))
-    database.close()
     urls = client.application.url_map
     return client, Attacker(urls, key, ticket_of("bob"), started["token"], seed=20161205)
 

@@ -25,14 +25,11 @@ SECRETS = re.compile(r"secret-study-name|\breal\b|two-stream|beach|clip-|\.mp4|\
 @pytest.fixture
 def change(tmp_path):
     """Change this test's study: `change(lambda session: ...)`."""
+    url = f"sqlite:///{tmp_path / 'study.db'}"
 
     def run(what):
-        database = open_database(f"sqlite:///{tmp_path / 'study.db'}")
-        try:
-            with database.write() as session:
-                return what(session)
-        finally:
-            database.close()
+        with open_database(url) as database, database.write() as session:
+            return what(session)
 
     return run
 
