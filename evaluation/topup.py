@@ -6,7 +6,7 @@ whoever ran in between. One transaction writes everything: the batch, its stimul
 are stopped.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar
@@ -18,9 +18,9 @@ from evaluation import schema
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
 from evaluation.plan import CellSteps, Clips, Plan, PlannedClip, plan_more
-from evaluation.planning.plan_rows import insert_rows
+from evaluation.planning.plan_rows import add_batch, add_pairs, add_trials
 from evaluation.planning.progress import study_progress
-from evaluation.schema import Pair, PlanBatch, Trial, TrialKind
+from evaluation.schema import PlanBatch, Trial, TrialKind
 from evaluation.sessions.leases import free_trials, lock_study, order_trials
 from evaluation.sessions.stopped import of_rows, record_stopped, stopped_rows
 from evaluation.storage import MediaStore
@@ -172,8 +172,8 @@ def _write(session: Session, study: schema.Study, need: Need, now: datetime) -> 
     plan, number = _plan(session, study, need)
     if not plan.trials:
         return None
-    batch = _add_batch(session, study, number, need.reason, now)
-    _add_trials(session, batch, plan, _add_pairs(session, study, plan))
+    batch = add_batch(session, study, number, TOP_UP_RULE, need.reason, now)
+    add_trials(session, batch, plan, add_pairs(session, study, plan.pairs))
     return number
 
 
@@ -249,22 +249,6 @@ def _hand_out(session: Session, study: schema.Study, need: Need, now: datetime) 
         free_trials(session, study, again[start : start + _CHUNK])
 
 
-def _add_batch(
-    session: Session, study: schema.Study, number: int, reason: str, now: datetime
-) -> PlanBatch:
-    batch = PlanBatch(
-        study_id=study.id,
-        number=number,
-        seed=study.seed,
-        rule=TOP_UP_RULE,
-        reason=reason,
-        created_at=now,
-    )
-    session.add(batch)
-    session.flush()
-    return batch
-
-
 def _clips(session: Session, study: schema.Study) -> Clips:
     """The clips as the first plan saw them: they were written in its order."""
     found: dict[tuple[str, str], list[PlannedClip]] = {}
@@ -277,42 +261,3 @@ def _clips(session: Session, study: schema.Study) -> Clips:
     for source, category, name, item in rows:
         found.setdefault((source, category), []).append(PlannedClip(name, item))
     return found
-
-
-def _add_pairs(session: Session, study: schema.Study, plan: Plan) -> list[int]:
-    """Return the id of every pair of the plan, adding those that the study lacks."""
-    clips = select(schema.Clip.name, schema.Clip.id).where(schema.Clip.study_id == study.id)
-    ids = {row.name: row.id for row in session.execute(clips)}
-    stored = select(Pair.clip_a_id, Pair.clip_b_id, Pair.id).where(Pair.study_id == study.id)
-    known = {(a, b): key for a, b, key in session.execute(stored)}
-    new = (
-        {
-            "study_id": study.id,
-            "clip_a_id": ids[pair.clip_a],
-            "clip_b_id": ids[pair.clip_b],
-            "source_a": pair.source_a,
-            "source_b": pair.source_b,
-            "category": pair.category,
-            "item": pair.item,
-        }
-        for pair in plan.pairs
-        if (ids[pair.clip_a], ids[pair.clip_b]) not in known
-    )
-    insert_rows(session, Pair, new)
-    known = {(a, b): key for a, b, key in session.execute(stored)}
-    return [known[ids[pair.clip_a], ids[pair.clip_b]] for pair in plan.pairs]
-
-
-def _add_trials(session: Session, batch: PlanBatch, plan: Plan, pairs: list[int]) -> None:
-    def rows() -> Iterator[dict[str, object]]:
-        for number, trial in enumerate(plan.trials):
-            yield {
-                "study_id": batch.study_id,
-                "batch_id": batch.id,
-                "number": number,
-                "pair_id": pairs[trial.pair],
-                "kind": trial.kind,
-                "a_is_left": trial.a_is_left,
-            }
-
-    insert_rows(session, Trial, rows())

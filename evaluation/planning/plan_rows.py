@@ -1,6 +1,6 @@
 """A planned study as rows of the database."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,7 @@ from evaluation import schema
 from evaluation.clips import clip_name
 from evaluation.plan import Plan, PlannedPair
 from evaluation.planning.gold import GoldPair
-from evaluation.schema import Side, TrialKind
+from evaluation.schema import Pair, PlanBatch, Side, Trial, TrialKind
 from evaluation.study import HIDDEN_SOURCES, Study
 from evaluation.threads import Progress
 from vgan.data.manifest import ClipRecord
@@ -63,12 +63,9 @@ class StudyRows:
         return len(self.plan.trials)
 
     def _pairs(self) -> Iterator[PlannedPair]:
-        """Every pair once: a pool may hold a pair that the plan has too."""
-        seen = set()
-        for pair in (*self.plan.pairs, *(pair for _, pair in self.pool)):
-            if (pair.clip_a, pair.clip_b) not in seen:
-                seen.add((pair.clip_a, pair.clip_b))
-                yield pair
+        """Every pair; a pool may hold one that the plan has too."""
+        yield from self.plan.pairs
+        yield from (pair for _, pair in self.pool)
 
     def _clip_row(self, name: str) -> dict[str, Any]:
         record, path = self._files[name]
@@ -119,8 +116,7 @@ class StudyRows:
                 for n in self._files
             ),
         )
-        pairs = self._add_pairs(session, row)
-        self._add_trials(session, row, pairs, now)
+        self._add_trials(session, row, add_pairs(session, row, self._pairs()), now)
         session.expire_all()
 
     def _add_sources(self, session: Session, row: schema.Study) -> dict[str, int]:
@@ -135,57 +131,15 @@ class StudyRows:
         session.flush()
         return {source.name: source.id for source in rows}
 
-    def _add_pairs(self, session: Session, row: schema.Study) -> dict[tuple[str, str], int]:
-        clips = {
-            name: key
-            for key, name in session.execute(
-                select(schema.Clip.id, schema.Clip.name).where(schema.Clip.study_id == row.id)
-            )
-        }
-        insert_rows(
-            session,
-            schema.Pair,
-            (
-                {
-                    "study_id": row.id,
-                    "clip_a_id": clips[pair.clip_a],
-                    "clip_b_id": clips[pair.clip_b],
-                    "source_a": pair.source_a,
-                    "source_b": pair.source_b,
-                    "category": pair.category,
-                    "item": pair.item,
-                }
-                for pair in self._pairs()
-            ),
-        )
-        names = {key: name for name, key in clips.items()}
-        stored = session.execute(
-            select(schema.Pair.id, schema.Pair.clip_a_id, schema.Pair.clip_b_id).where(
-                schema.Pair.study_id == row.id
-            )
-        )
-        return {(names[p.clip_a_id], names[p.clip_b_id]): p.id for p in stored}
-
     def _add_trials(
         self, session: Session, row: schema.Study, pairs: dict[tuple[str, str], int], now: datetime
     ) -> None:
-        seed = self.study.seed
-        reasons = {
-            POOL_BATCH: (POOL_RULE, "pairs that sessions draw gold, practice and identical from"),
-            PLAN_BATCH: (PLAN_RULE, "the judgments that the study file asks for"),
-        }
-        batches = {
-            number: schema.PlanBatch(
-                study_id=row.id, number=number, seed=seed, rule=rule, reason=why, created_at=now
-            )
-            for number, (rule, why) in reasons.items()
-        }
-        session.add_all(batches.values())
-        session.flush()
+        why = "pairs that sessions draw gold, practice and identical from"
+        pool_batch = add_batch(session, row, POOL_BATCH, POOL_RULE, why, now)
         templates = (
             {
                 "study_id": row.id,
-                "batch_id": batches[POOL_BATCH].id,
+                "batch_id": pool_batch.id,
                 "number": number,
                 "pair_id": pairs[pair.clip_a, pair.clip_b],
                 "kind": kind,
@@ -195,20 +149,87 @@ class StudyRows:
             }
             for number, (kind, pair) in enumerate(self.pool)
         )
-        insert_rows(session, schema.Trial, templates)
-        ids = [pairs[pair.clip_a, pair.clip_b] for pair in self.plan.pairs]
-        planned = (
-            {
-                "study_id": row.id,
-                "batch_id": batches[PLAN_BATCH].id,
-                "number": number,
-                "pair_id": ids[trial.pair],
-                "kind": trial.kind,
-                "a_is_left": trial.a_is_left,
-            }
-            for number, trial in enumerate(self.plan.trials)
-        )
-        insert_rows(session, schema.Trial, planned)
+        insert_rows(session, Trial, templates)
+        why = "the judgments that the study file asks for"
+        batch = add_batch(session, row, PLAN_BATCH, PLAN_RULE, why, now)
+        add_trials(session, batch, self.plan, pairs)
+
+
+def add_pairs(
+    session: Session, study: schema.Study, pairs: Iterable[PlannedPair]
+) -> dict[tuple[str, str], int]:
+    """Add the pairs that a study lacks, in an open write unit.
+
+    Returns:
+        The ids of all its pairs, by the names of their clips.
+    """
+    clips = select(schema.Clip.name, schema.Clip.id).where(schema.Clip.study_id == study.id)
+    ids = {row.name: row.id for row in session.execute(clips)}
+    query = select(Pair.clip_a_id, Pair.clip_b_id, Pair.id).where(Pair.study_id == study.id)
+    known = {(a, b) for a, b, _ in session.execute(query)}
+    new: dict[tuple[int, int], PlannedPair] = {}
+    for pair in pairs:
+        key = ids[pair.clip_a], ids[pair.clip_b]
+        if key not in known:
+            new.setdefault(key, pair)
+    rows = (
+        {
+            "study_id": study.id,
+            "clip_a_id": clip_a,
+            "clip_b_id": clip_b,
+            "source_a": pair.source_a,
+            "source_b": pair.source_b,
+            "category": pair.category,
+            "item": pair.item,
+        }
+        for (clip_a, clip_b), pair in new.items()
+    )
+    insert_rows(session, Pair, rows)
+    names = {key: name for name, key in ids.items()}
+    return {(names[a], names[b]): key for a, b, key in session.execute(query)}
+
+
+def add_batch(
+    session: Session, study: schema.Study, number: int, rule: str, reason: str, now: datetime
+) -> PlanBatch:
+    """Add a plan batch, without its trials, in an open write unit."""
+    batch = PlanBatch(
+        study_id=study.id,
+        number=number,
+        seed=study.seed,
+        rule=rule,
+        reason=reason,
+        created_at=now,
+    )
+    session.add(batch)
+    session.flush()
+    return batch
+
+
+def add_trials(
+    session: Session, batch: PlanBatch, plan: Plan, pairs: Mapping[tuple[str, str], int]
+) -> None:
+    """Add the trials of a plan to its batch, in an open write unit.
+
+    Args:
+        session: of the unit.
+        batch: from `add_batch`.
+        plan: the trials.
+        pairs: from `add_pairs`.
+    """
+    ids = [pairs[pair.clip_a, pair.clip_b] for pair in plan.pairs]
+    rows = (
+        {
+            "study_id": batch.study_id,
+            "batch_id": batch.id,
+            "number": number,
+            "pair_id": ids[trial.pair],
+            "kind": trial.kind,
+            "a_is_left": trial.a_is_left,
+        }
+        for number, trial in enumerate(plan.trials)
+    )
+    insert_rows(session, Trial, rows)
 
 
 def insert_rows(session: Session, table: type[schema.Base], rows: Iterator[dict[str, Any]]) -> None:
