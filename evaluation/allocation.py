@@ -28,6 +28,7 @@ from evaluation.schema import (
     TrialKind,
     Worker,
 )
+from evaluation.secret import session_chance
 from evaluation.sessions.arrivals import check_allowance, get_worker, local_hit, lock_worker
 from evaluation.sessions.closing import finish_session, return_session, withdraw_session
 from evaluation.sessions.leases import (
@@ -182,8 +183,8 @@ def _chance(study: Study, hit: Hit, worker: Worker, external_id: str) -> random.
     People can know the seed and all ids, which would tell them their gold trials and the right
     answers: for them it is the study's secret. A simulation follows from its seeds alone.
     """
-    start = study.seed if hit.environment is Environment.SIMULATED else study.secret
-    return random.Random(f"{start}/{hit.crowd}/{worker.external_id}/{external_id}")
+    start = str(study.seed) if hit.environment is Environment.SIMULATED else study.secret
+    return session_chance(start, hit.crowd, worker.external_id, external_id)
 
 
 def _arranged(

@@ -6,8 +6,6 @@ their own (`evaluation.publishing.invitations`). The site has no interface that 
 who has finished from the completion code or address, and pays or credits them by itself.
 """
 
-import hashlib
-import hmac
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -34,6 +32,7 @@ from evaluation.schema import (
     Study,
     Worker,
 )
+from evaluation.secret import link_key
 from evaluation.sessions.arrivals import check_may_start
 from evaluation.sessions.leases import lock_study
 from evaluation.study import Link
@@ -88,12 +87,6 @@ def link_settings(study: Study) -> Link:
     """Return a study's [recruit.link]; it may change while the study runs."""
     stored: dict[str, Any] = study.settings.get("recruit", {}).get("link") or {}
     return Link(**stored)
-
-
-def link_key(study: Study, environment: Environment) -> str:
-    """Return the end of the link's address, which says nothing and cannot be guessed."""
-    message = f"link:{environment.value}".encode()
-    return hmac.digest(study.secret.encode(), message, hashlib.sha256).hex()[:24]
 
 
 def link_address(hit: Hit, settings: Link | None = None) -> str:
@@ -162,8 +155,8 @@ def publish_link(
                 study_id=study.id,
                 crowd=CROWD,
                 environment=environment,
-                token=link_key(study, environment),
-                external_id=link_key(study, environment),
+                token=link_key(study.secret, environment),
+                external_id=link_key(study.secret, environment),
                 state=CallState.DONE,
                 created_at=now(),
             )
@@ -188,7 +181,7 @@ def _planned(
     places = (max(hit.max_assignments, taken) if hit and ends > now else taken) + lacking.sessions
     places = min(places, settings.quota) if settings.quota else places
     hours = float(study.settings["recruit"]["lifetime_hours"])
-    shown = Hit(external_id=link_key(study, environment), details={"url": url.rstrip("/")})
+    shown = Hit(external_id=link_key(study.secret, environment), details={"url": url.rstrip("/")})
     wanted = (places, lacking.reward_cents, lacking.currency, shown.details)
     changes = hit is not None and wanted != (
         hit.max_assignments, hit.reward_cents, hit.currency, hit.details

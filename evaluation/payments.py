@@ -21,7 +21,7 @@ from evaluation.crowd.base import BulkBonuses, Crowd, CrowdError, TokenBonuses
 from evaluation.database import Database, find_study
 from evaluation.errors import EvaluationError, UsageError
 from evaluation.money.bulk_bonuses import Bonus, Line, pay_in_bulk, price
-from evaluation.money.ledger import bonus_fee, intend_payment, payment_token
+from evaluation.money.ledger import bonus_fee, intend_payment
 from evaluation.privacy.erasing import is_gone
 from evaluation.schema import (
     Assignment,
@@ -33,6 +33,7 @@ from evaluation.schema import (
     ReviewDecision,
     Worker,
 )
+from evaluation.secret import payment_token
 from evaluation.sessions.leases import lock_study
 
 LONGEST_REASON = 1000  # with the token in brackets, well under the platforms' limits
@@ -120,7 +121,7 @@ def _lacking(
     lines: list[Line] = []
     others: Counter[int] = Counter()
     for assignment, _ in approved:
-        token = payment_token(study, PaymentKind.BONUS.value, assignment.id, reason)
+        token = payment_token(study.secret, PaymentKind.BONUS.value, assignment.id, reason)
         row = session.scalars(select(Payment).where(Payment.token == token)).one_or_none()
         if row is not None:
             _check_amount(row, cents)

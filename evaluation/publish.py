@@ -38,7 +38,6 @@ from evaluation.publishing.offers import (
     check_publishable,
     make_offer,
     plan_publication,
-    study_key,
 )
 from evaluation.publishing.places import (
     Extension,
@@ -48,6 +47,7 @@ from evaluation.publishing.places import (
     unbooked_places,
 )
 from evaluation.schema import CallState, Environment, Hit
+from evaluation.secret import page_key
 from evaluation.sessions.leases import lock_study
 
 
@@ -177,7 +177,7 @@ def _intend(
     elif not publication.hits:
         return
     before = session.scalar(select(func.count()).where(Hit.study_id == study.id)) or 0
-    url = f"{public_url.rstrip('/')}/{crowd.name}/{study_key(study)}"
+    url = f"{public_url.rstrip('/')}/{crowd.name}/{page_key(study.secret)}"
     each = publication.reward_cents + publication.fee_cents
     for number, size in enumerate(publication.hits, before):
         offer = make_offer(study, publication, size, (crowd.environment, number), url)

@@ -28,7 +28,7 @@ from evaluation.money.decisions import (
     tick_off,
 )
 from evaluation.money.policy import BY_OTHERS, JUDGED, Policy, decide
-from evaluation.privacy.erasing import ALL_LISTED, last_hand_in, settled_digest, settled_digests
+from evaluation.privacy.erasing import ALL_LISTED, last_hand_in, settled_digests
 from evaluation.publishing.growing import close_returned, expire_again
 from evaluation.publishing.offers import once_group
 from evaluation.schema import (
@@ -40,6 +40,7 @@ from evaluation.schema import (
     ReviewDecision,
     Worker,
 )
+from evaluation.secret import settled_digest
 from evaluation.sessions.arrivals import (
     our_assignment,
     platform_ids,
@@ -159,7 +160,7 @@ def _planned(
     due, already, undecided, reward = [], 0, [], 0
     without_ids = settled_digests(session, study)
     for hit_id, theirs in collected:
-        digest = settled_digest(study, theirs.external_id, theirs.worker)
+        digest = settled_digest(study.secret, theirs.external_id, theirs.worker)
         if digest in without_ids:
             if _is_reversed(without_ids[digest], theirs):
                 due.append(Due(theirs, hit_id, ReviewDecision.APPROVE, BY_OTHERS, digest))

@@ -6,7 +6,6 @@ sizes, so neither a file's name nor its length tells the sides apart.
 """
 
 import hashlib
-import hmac
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import astuple
@@ -28,6 +27,7 @@ from evaluation.media.formats import (
     resampled_length,
 )
 from evaluation.media.frames import read_frames
+from evaluation.secret import media_key
 from evaluation.storage import MediaStore
 from evaluation.study import Display
 from evaluation.threads import Progress, in_threads, silent
@@ -117,12 +117,6 @@ def encode_clips(
     if target.kind == "sprite" and limit is not None and max(sizes, default=0) > limit:
         return encode_clips(clips, as_video(target, display), display, scratch, progress)
     return target, sizes
-
-
-def media_key(secret: str, clip: str, padded_bytes: int) -> str:
-    """Return the opaque name of a clip padded to a size: an HMAC under the study's secret."""
-    message = f"{clip}\n{padded_bytes}".encode()
-    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()
 
 
 def layout_of(clip: schema.Clip, target: Format) -> dict[str, str | int | float]:

@@ -1,6 +1,5 @@
 """How raters without a crowd platform come in: on this machine, or a room of them by one link."""
 
-import hashlib
 import hmac
 import re
 import secrets
@@ -12,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from evaluation.database import find_study
 from evaluation.schema import Assignment, AssignmentStatus, Study, Worker
+from evaluation.secret import join_key
 from webapp.services import services
 from webapp.settings import current_study, page_wording
 from webapp.tickets import LOCAL_ENVIRONMENT, Ticket, to_page
@@ -38,8 +38,7 @@ _OPEN_SESSION = (
 
 def join_path(study: Study) -> str:
     """Return the path of the link that lets a room of raters in; it cannot be guessed."""
-    digest = hmac.new(study.secret.encode(), b"join", hashlib.sha256).hexdigest()
-    return f"/join/{digest[:20]}"
+    return f"/join/{join_key(study.secret)}"
 
 
 def join_address(app: Flask) -> str:

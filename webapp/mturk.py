@@ -17,8 +17,8 @@ from werkzeug.datastructures import MultiDict
 
 from evaluation.database import find_study
 from evaluation.errors import NothingLeft
-from evaluation.publishing.offers import study_key
 from evaluation.schema import Study
+from evaluation.secret import page_key
 from evaluation.sessions.arrivals import (
     being_published,
     check_arrival,
@@ -119,7 +119,7 @@ def entry(key: str) -> ResponseReturnValue:
             return _notice(find_study(session, services().study), "parameters", 400)
     with services().database.read() as session:
         study = find_study(session, services().study)
-        if not hmac.compare_digest(key.encode(), study_key(study).encode()):
+        if not hmac.compare_digest(key.encode(), page_key(study.secret).encode()):
             return closed(study)
         if not arrival.assignment:
             return _preview(session, study, arrival)

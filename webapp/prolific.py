@@ -18,8 +18,8 @@ from werkzeug.datastructures import MultiDict
 
 from evaluation.database import find_study
 from evaluation.errors import NothingLeft
-from evaluation.publishing.offers import study_key
 from evaluation.schema import Assignment, Hit, Study, Worker
+from evaluation.secret import page_key
 from evaluation.sessions.arrivals import being_published, check_arrival, published_hit
 from webapp.local import closed
 from webapp.refusals import refusal
@@ -59,7 +59,7 @@ def entry(key: str) -> ResponseReturnValue:
     arrival = read_arrival(request.args)
     with services().database.read() as session:
         study = find_study(session, services().study)
-        if not hmac.compare_digest(key.encode(), study_key(study).encode()):
+        if not hmac.compare_digest(key.encode(), page_key(study.secret).encode()):
             return closed(study)
         if arrival is None:
             preview = is_preview(request.args)

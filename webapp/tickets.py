@@ -9,13 +9,13 @@ from datetime import datetime
 
 from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous import BadData
 
 from evaluation.errors import TokenError
 from evaluation.schema import Environment, Study
+from evaluation.secret import Signed, signer
 
 LOCAL_ENVIRONMENT = Environment.PRODUCTION  # people who come by no platform are real too
-_SALT = "ticket"
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Ticket:
 
 def sign_ticket(secret: str, ticket: Ticket) -> str:
     """Return the ticket as URL-safe text, signed with the study's secret."""
-    return str(URLSafeSerializer(secret, salt=_SALT).dumps(astuple(ticket)))
+    return str(signer(secret, Signed.TICKET).dumps(astuple(ticket)))
 
 
 def to_page(study: Study, ticket: Ticket) -> ResponseReturnValue:
@@ -71,6 +71,6 @@ def read_ticket(secret: str, text: str) -> Ticket:
         TokenError: forged, damaged, or signed for another study.
     """
     try:
-        return Ticket(*map(str, URLSafeSerializer(secret, salt=_SALT).loads(text)))
+        return Ticket(*map(str, signer(secret, Signed.TICKET).loads(text)))
     except (BadData, TypeError):
         raise TokenError("this link is not valid; open the one you were given") from None

@@ -1,6 +1,5 @@
 """The ledger: every reward, bonus and fee is a row, written before the call that pays it."""
 
-import hashlib
 from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from evaluation import schema
 from evaluation.budget import crowd_fee_cents
 from evaluation.publishing.offers import quotes
 from evaluation.schema import Assignment, CallState, Hit, Payment, PaymentKind
+from evaluation.secret import payment_token
 
 
 class LedgerLine(NamedTuple):
@@ -22,12 +22,6 @@ class LedgerLine(NamedTuple):
     currency: str
     payments: int
     cents: int
-
-
-def payment_token(study: schema.Study, *parts: object) -> str:
-    """Return the token that makes one payment happen once: 40 hexadecimal digits."""
-    text = "\x1f".join([study.secret, *map(str, parts)])
-    return hashlib.sha256(text.encode()).hexdigest()[:40]
 
 
 def intend_payment(
@@ -51,7 +45,7 @@ def intend_payment(
         now: aware.
         what: tells several payments of one kind apart; a bonus's reason.
     """
-    token = payment_token(study, kind.value, assignment.id, what)
+    token = payment_token(study.secret, kind.value, assignment.id, what)
     found = session.scalars(select(Payment).where(Payment.token == token)).one_or_none()
     if found is not None:
         if found.state is CallState.FAILED:

@@ -4,7 +4,6 @@ An assignment is never deleted, because a page's token and the ledger refer to i
 databases use the ids of deleted rows again. It stays as a tombstone that says nothing.
 """
 
-import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping
@@ -34,6 +33,7 @@ from evaluation.schema import (
     Trial,
     TrialKind,
 )
+from evaluation.secret import settled_digest
 from evaluation.sessions.closing import withdraw_session
 
 GONE = "withdrawn"
@@ -108,7 +108,7 @@ def remember_settled(
         decision = _decision(session, one)
         if decision is not None:
             study = session.get_one(Study, one.study_id)
-            settled[study.id][settled_digest(study, one.external_id, worker)] = decision
+            settled[study.id][settled_digest(study.secret, one.external_id, worker)] = decision
     for study_id, decisions in settled.items():
         keep_decisions(session, study_id, decisions, now)
 
@@ -119,12 +119,6 @@ def keep_decisions(
     """Write down what was decided about sessions whose ids are gone, by their digests."""
     details = {"digests": {digest: decision.value for digest, decision in decisions.items()}}
     session.add(Event(study_id=study_id, kind=_SETTLED, details=details, created_at=now))
-
-
-def settled_digest(study: Study, assignment: str, worker: str) -> str:
-    """Return what is kept of the platform's ids of a settled session: 40 hexadecimal digits."""
-    text_ = "\x1f".join((study.secret, _SETTLED, assignment, worker))
-    return hashlib.sha256(text_.encode()).hexdigest()[:40]
 
 
 def settled_digests(session: Session, study: Study) -> dict[str, ReviewDecision | None]:

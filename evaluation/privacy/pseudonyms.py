@@ -22,6 +22,7 @@ from sqlalchemy import select
 from evaluation.database import Database
 from evaluation.errors import EvaluationError, UsageError
 from evaluation.schema import Assignment, Study
+from evaluation.secret import unlinkable_key
 from evaluation.sqlite_file import key_beside
 
 _log = logging.getLogger(__name__)
@@ -76,11 +77,6 @@ def database_key(database: Database, environ: Mapping[str, str] = os.environ) ->
     return key
 
 
-def study_key(key: bytes, study: Study) -> bytes:
-    """Return the key of one study alone: its pseudonyms match those of no other export."""
-    return hmac.digest(key, f"study:{study.secret}".encode(), hashlib.sha256)
-
-
 def pseudonym(key: bytes, kind: str, *identity: str) -> str:
     """Return the pseudonym of one thing: the kind's first letter and 16 letters and digits.
 
@@ -108,7 +104,7 @@ def unlinkable_pseudonym(key: bytes, study: Study, kind: str, *identity: str) ->
         kind: see `pseudonym`.
         identity: likewise.
     """
-    return pseudonym(study_key(key, study), kind, pseudonym(key, kind, *identity))
+    return pseudonym(unlinkable_key(key, study.secret), kind, pseudonym(key, kind, *identity))
 
 
 def forgotten_id(key: bytes, kind: str, *identity: str) -> str:

@@ -4,8 +4,6 @@ The wanted number of places is absolute and stands in the HIT's row, in state `i
 the platform is asked for it; asking again is harmless.
 """
 
-import base64
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,6 +19,7 @@ from evaluation.crowd.base import Crowd, Growing, Offer, PlatformAssignment
 from evaluation.database import Database, find_study
 from evaluation.publishing.offers import QUOTED, Publication, Quote, quotes, taken_places
 from evaluation.schema import AssignmentStatus, CallState, Environment, Hit
+from evaluation.secret import hit_code
 from evaluation.sessions.arrivals import our_assignment, published_hits
 from evaluation.sessions.closing import return_session, withdraw_session
 
@@ -107,17 +106,11 @@ def with_codes(study: schema.Study, offer: Offer) -> Offer:
     return replace(
         offer,
         lifetime=NO_END,
-        completion_code=_code(study, offer, "completed"),
-        screen_out_code=_code(study, offer, "nothing left"),
+        completion_code=hit_code(study.secret, offer.token, "completed"),
+        screen_out_code=hit_code(study.secret, offer.token, "nothing left"),
         screen_out_cents=study.settings["recruit"].get("prolific", {}).get("screen_out_cents", 0),
         screen_out_places=max(3, math.ceil(offer.max_assignments / 10)),
     )
-
-
-def _code(study: schema.Study, offer: Offer, meaning: str) -> str:
-    """Return eight capitals and digits; 0, 1, 8 and 9 do not occur."""
-    text = "\x1f".join((study.secret, offer.token, meaning))
-    return base64.b32encode(hashlib.sha256(text.encode()).digest()).decode()[:8]
 
 
 def growing_details(crowd: Growing, offer: Offer, publication: Publication) -> dict[str, Any]:

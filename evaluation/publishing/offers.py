@@ -1,6 +1,5 @@
 """What to publish, for how much, and in which words: the part of publishing that makes no call."""
 
-import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from evaluation.schema import (
     Trial,
     TrialKind,
 )
+from evaluation.secret import hit_token, page_key
 from evaluation.sessions.leases import expire_leases
 from evaluation.study import Pay
 
@@ -123,14 +123,9 @@ def split_sessions(sessions: int) -> tuple[int, ...]:
     return tuple(sessions // n_hits + (i < sessions % n_hits) for i in range(n_hits))
 
 
-def study_key(study: schema.Study) -> str:
-    """Return the name of a study in workers' URLs, which says nothing about it."""
-    return hashlib.sha256(f"{study.secret}\x1fpage".encode()).hexdigest()[:24]
-
-
 def once_group(study: schema.Study) -> str:
     """Return the name of the group of workers who have had all their sessions of a study."""
-    return f"Took part in study {study_key(study)}"
+    return f"Took part in study {page_key(study.secret)}"
 
 
 def takes_a_place(now: datetime) -> ColumnElement[bool]:
@@ -296,11 +291,10 @@ def make_offer(
     """Return one HIT's offer; `which` (environment, number) makes its token its own."""
     recruit: dict[str, Any] = study.settings["recruit"]
     workers: dict[str, Any] = study.design["workers"]
-    text = "\x1f".join((study.secret, "hit", *map(str, which)))
     # A study without a title has its name there, which may name a model.
     title = _UNTITLED if study.title == study.name else study.title
     return Offer(
-        token=hashlib.sha256(text.encode()).hexdigest()[:40],
+        token=hit_token(study.secret, *which),
         title=recruit["hit_title"] or title,
         description=recruit["hit_description"] or _DESCRIPTION,
         keywords=tuple(recruit["keywords"]),

@@ -10,10 +10,11 @@ from evaluation import schema
 from evaluation.budget import crowd_fee_cents
 from evaluation.crowd.base import Crowd, Growing
 from evaluation.database import Database, find_study
-from evaluation.privacy.erasing import settled_digest, settled_digests
+from evaluation.privacy.erasing import settled_digests
 from evaluation.publishing.creating import hits_in
 from evaluation.publishing.offers import lacking, open_sessions, taken_places, takes_a_place
 from evaluation.schema import AssignmentStatus, CallState, Hit
+from evaluation.secret import settled_digest
 from evaluation.sessions.arrivals import platform_ids, published_hits
 
 
@@ -51,7 +52,7 @@ def unbooked_places(
         hit: sum(
             one.status is not left_out
             and (one.external_id, one.worker) not in booked
-            and settled_digest(study, one.external_id, one.worker) not in settled
+            and settled_digest(study.secret, one.external_id, one.worker) not in settled
             for one in theirs
         )
         for hit, theirs in listed.items()

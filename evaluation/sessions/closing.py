@@ -16,8 +16,8 @@ from evaluation.schema import (
     ShowingStatus,
     Study,
 )
+from evaluation.secret import completion_code
 from evaluation.sessions.leases import free_trials, set_status
-from evaluation.sessions.tokens import completion_code
 
 
 def finish_session(session: Session, assignment: Assignment, now: datetime) -> str:

@@ -1,22 +1,17 @@
-"""Signed tokens of the worker pages, and completion codes.
+"""Signed tokens of the worker pages.
 
 A worker page lives in another site's frame, where cookies and browser storage do not work. Its
 state is the ids in the URL, the database, and this token, which every request must bring back.
 """
 
-import base64
-import hashlib
-import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from itsdangerous import BadData, URLSafeSerializer
+from itsdangerous import BadData
 
 from evaluation.errors import TokenError
 from evaluation.schema import AssignmentStatus
-
-_SALT = "worker-page"
-_CODE_LENGTH = 10
+from evaluation.secret import Signed, signer
 
 
 @dataclass(frozen=True)
@@ -45,7 +40,7 @@ def sign_token(secret: str, token: PageToken) -> str:
     payload: list[int | str] = [token.study, token.assignment, token.worker, seconds]
     if token.nonce is not None:
         payload.append(token.nonce)
-    return str(URLSafeSerializer(secret, salt=_SALT).dumps(payload))
+    return str(signer(secret, Signed.PAGE).dumps(payload))
 
 
 def read_token(secret: str, text: str, now: datetime) -> PageToken:
@@ -55,7 +50,7 @@ def read_token(secret: str, text: str, now: datetime) -> PageToken:
         TokenError: forged, damaged, signed for another study, or expired.
     """
     try:
-        payload = URLSafeSerializer(secret, salt=_SALT).loads(text)
+        payload = signer(secret, Signed.PAGE).loads(text)
     except BadData:
         raise TokenError("the page's token is not valid; open the page again") from None
     token = _parsed(payload)
@@ -97,14 +92,3 @@ def check_page(page: str | None, nonce: str | None, status: AssignmentStatus) ->
     """
     if status is not AssignmentStatus.WITHDRAWN and page != nonce:
         raise TokenError("the page's session does not exist; open the page again")
-
-
-def completion_code(secret: str, assignment: int, nonce: str | None) -> str:
-    """Return the code that proves a finished session: ten capitals and digits, always the same.
-
-    The digits 0, 1 and 8 do not occur, so nobody has to tell them from O, I and B. It is made from
-    the nonce, because two sessions may have the same id in turn; from the id where there is none.
-    """
-    message = f"completion:{assignment if nonce is None else nonce}"
-    digest = hmac.digest(secret.encode(), message.encode(), hashlib.sha256)
-    return base64.b32encode(digest).decode()[:_CODE_LENGTH]

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from evaluation import schema
 from evaluation.languages import built_in
-from evaluation.publishing.offers import study_key
+from evaluation.secret import page_key
 from evaluation.study import Consent, SurveyQuestion
 
 pytestmark = pytest.mark.browser
@@ -144,7 +144,7 @@ def test_a_page_from_right_to_left_keeps_left_left(live, rater, page, stored, ra
 def test_previews_and_notices_pass_axe(live, rater, page, stored, rating_study, language):
     server = live(rating_study.Recipe(trials=1, practice=1))
     one = rater(server)
-    key = study_key(stored(select(schema.Study))[0])
+    key = page_key(stored(select(schema.Study))[0].secret)
     broken, headings = {}, set()
     preview = f"/mturk/{key}?assignmentId=ASSIGNMENT_ID_NOT_AVAILABLE&hitId=H"
     for path in (preview, f"/mturk/{key}?hitId=H", "/link/none?participantId=P"):

@@ -13,11 +13,11 @@ from evaluation.publishing.offers import (
     check_publishable,
     plan_publication,
     split_sessions,
-    study_key,
 )
 from evaluation.sandbox.store import Hit as ServiceHit
 from evaluation.sandbox.store import HitStatus
 from evaluation.schema import CallState, Environment
+from evaluation.secret import page_key
 
 
 def planned(crowded):
@@ -87,7 +87,7 @@ def test_hits_carry_the_reward_the_rules_and_the_page(crowded):
     assert hit["MaxAssignments"] == 8
     assert hit["AssignmentDurationInSeconds"] == 30 * 60
     (study,) = crowded.rows(schema.Study)
-    assert f"<ExternalURL>http://localhost:8000/mturk/{study_key(study)}</" in hit["Question"]
+    assert f"<ExternalURL>http://localhost:8000/mturk/{page_key(study.secret)}</" in hit["Question"]
     assert study.name not in hit["Question"]
     required = {r["QualificationTypeId"]: r for r in hit["QualificationRequirements"]}
     assert required["000000000000000000L0"]["IntegerValues"] == [95]

@@ -12,7 +12,7 @@ from evaluation import schema
 from evaluation.errors import ClipError, UsageError
 from evaluation.media.formats import as_video, common_format
 from evaluation.media.frames import write_frames
-from evaluation.stimuli import encode_clips, layout_of, media_key, prepare_stimuli
+from evaluation.stimuli import encode_clips, layout_of, prepare_stimuli
 from evaluation.storage import LocalStore
 from evaluation.study import Display
 from vgan.data.manifest import sha256_of
@@ -94,14 +94,6 @@ def test_clips_at_nearly_the_rate_of_the_study_keep_their_length():
 
     assert common_format(clips, Display(fps=30)).frames == 600
     assert layout_of(clips[0], common_format(clips, display))["frames"] == 600
-
-
-def test_media_keys_depend_on_secret_clip_and_size_and_say_nothing():
-    keys = {media_key(s, c, n) for s in ("s1", "s2") for c in ("real/a", "vgan/a") for n in (1, 2)}
-
-    assert len(keys) == 8
-    assert all(len(key) == 64 and set(key) <= set("0123456789abcdef") for key in keys)
-    assert media_key("s1", "real/a", 1) == media_key("s1", "real/a", 1)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sqlalchemy import MetaData, create_engine, select
 from werkzeug.routing import Map
 
 from evaluation.database import find_study, open_database
-from evaluation.publishing.offers import study_key
+from evaluation.secret import page_key
 from evaluation.sessions.tokens import PageToken, sign_token
 
 NOWHERE = "/<nowhere>"
@@ -160,7 +160,7 @@ def attacked(make_client, rating_study):
     device = {"screen": [1920, 1080]}
     started = client.post("/api/start", json={"ticket": ticket_of("ann"), "device": device}).json
     with open_database(client.built.url) as database, database.read() as session:
-        key = study_key(find_study(session, None))
+        key = page_key(find_study(session, None).secret)
     urls = client.application.url_map
     return client, Attacker(urls, key, ticket_of("bob"), started["token"], seed=20161205)
 

@@ -13,7 +13,7 @@ from werkzeug.datastructures import MultiDict
 
 from evaluation import schema
 from evaluation.database import open_database
-from evaluation.publishing.offers import study_key
+from evaluation.secret import page_key
 from evaluation.study import Consent
 from webapp.mturk import may_submit_to, read_arrival
 
@@ -51,7 +51,7 @@ def publish(change):
                     expires_at=datetime.now(UTC) + timedelta(days=1), created_at=datetime.now(UTC),
                 )
             )  # fmt: skip
-            return study_key(study)
+            return page_key(study.secret)
 
         return change(row)
 
@@ -321,7 +321,7 @@ def test_hit_that_is_just_being_published_asks_for_patience(client, publish):
     assert (reply.status_code, heading(reply)) == (503, "This HIT is being set up")
 
 
-def test_wrong_study_key_is_refused(client, publish):
+def test_wrong_page_key_is_refused(client, publish):
     app = client()
     publish()
 

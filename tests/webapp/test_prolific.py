@@ -8,8 +8,8 @@ from sqlalchemy import select, text
 
 from evaluation import schema
 from evaluation.database import open_database
-from evaluation.publishing.offers import study_key
 from evaluation.schema import AssignmentStatus, CallState, Environment
+from evaluation.secret import page_key
 from evaluation.sessions.closing import return_session
 
 STUDY, ANN, BEN, SESSION = "5" * 24, "a" * 24, "b" * 24, "c" * 24
@@ -28,7 +28,7 @@ def opened(make_client, rating_study):
         opened.append(client.database)
         with client.database.write() as session:
             study = session.scalars(select(schema.Study)).one()
-            client.path = f"/prolific/{study_key(study)}"
+            client.path = f"/prolific/{page_key(study.secret)}"
             session.add(
                 schema.Hit(
                     study_id=study.id, crowd="prolific", environment=Environment.PRODUCTION,

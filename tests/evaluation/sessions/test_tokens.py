@@ -6,7 +6,7 @@ import pytest
 from itsdangerous import URLSafeSerializer
 
 from evaluation.errors import TokenError
-from evaluation.sessions.tokens import PageToken, completion_code, read_token, sign_token
+from evaluation.sessions.tokens import PageToken, read_token, sign_token
 
 NOW = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 TOKEN = PageToken(3, 17, 5, expires_at=NOW + timedelta(hours=1), nonce="5e" * 16)
@@ -59,21 +59,6 @@ def test_every_changed_character_is_noticed():
 def test_nonsense_is_a_token_error(text):
     with pytest.raises(TokenError):
         read_token("secret", text, NOW)
-
-
-def test_completion_codes_repeat_and_differ_between_assignments_and_studies():
-    codes = {completion_code(secret, n, None) for secret in ("a", "b") for n in range(500)}
-
-    assert completion_code("a", 7, None) == "OCHNBR6WEF"
-    assert len(codes) == 1000
-    assert all(len(code) == 10 and not set(code) & set("018") for code in codes)
-
-
-def test_two_sessions_that_have_one_id_in_turn_have_different_completion_codes():
-    codes = {completion_code("a", 7, nonce) for nonce in (None, "5e" * 16, "5f" * 16)}
-
-    assert len(codes) == 3
-    assert completion_code("a", 8, "5e" * 16) in codes
 
 
 @pytest.mark.parametrize(
