@@ -17,6 +17,7 @@ from analysis.command import (
     simulated_option,
 )
 from evaluation.commands.options import FiniteRange, Folder, database_option
+from evaluation.crowd.terms import TERMS
 from evaluation.errors import UsageError
 
 _judgment_options = judgment_options(database_option)
@@ -210,7 +211,7 @@ def import_(
 @click.argument("study_file", metavar="STUDY.TOML", type=Folder)
 @click.option(
     "--crowd",
-    type=click.Choice(("local", "link", "mturk", "prolific")),
+    type=click.Choice(tuple(TERMS)),
     help="Cost on this crowd only (default: on all).",
 )
 @click.option(

@@ -26,9 +26,9 @@ from evaluation.budget import (
     short_sessions,
     worker_trials,
 )
+from evaluation.crowd.terms import TERMS
 from evaluation.study import Study
 
-CROWDS = ("local", "link", "mturk", "prolific")
 _STEPS = (1, 2, 4)  # of the curve: times the workers, times the judgments
 
 
@@ -55,7 +55,7 @@ def plan_text(
     expected = forecast(study, rows, pilot)
     parts = [
         _head(study, expected, pilot),
-        _cost_table(study, expected.pair_use, (crowd,) if crowd else CROWDS),
+        _cost_table(study, expected.pair_use, (crowd,) if crowd else tuple(TERMS)),
         _precision_table(study, expected),
         _power_table(study, expected, difference),
         _curve_table(study, expected, crowd or study.recruit.crowd),

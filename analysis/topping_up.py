@@ -18,8 +18,8 @@ from analysis.stopping import QuestionLook, look_at_question, look_text, questio
 from analysis.text import BANNER
 from evaluation import schema, topup
 from evaluation.clock import Clock, utc_now
+from evaluation.crowd.terms import terms_of
 from evaluation.database import find_study, open_database
-from evaluation.links import CROWD as LINK
 from evaluation.publishing.offers import Publication, check_publishable, plan_publication
 from evaluation.schema import Environment
 from evaluation.storage import open_store
@@ -201,7 +201,9 @@ def top_up(
         # The price and the batch are of what is shown here.
         need = replace(decision.need, most=seen.added)
         then = None
-        if place is not None and place[0] != LINK:  # which says by itself what is owed
+        if (
+            place is not None and not terms_of(place[0]).by_link
+        ):  # which says by itself what is owed
 
             def published(session: Session, found: schema.Study) -> Publication:
                 return plan_publication(session, found, *place, now())

@@ -2,7 +2,7 @@
 
 Source:
     Amazon's last price list for `mturk`; Prolific's help pages for `prolific` (a third on top of
-    rewards and bonuses for academics, before tax; at least 8 USD or 6 GBP an hour).
+    rewards and bonuses for academics, before tax).
 """
 
 from collections.abc import Iterable
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from math import ceil
 from typing import NamedTuple
 
+from evaluation.crowd.terms import Fee, terms_of
 from evaluation.errors import UsageError
 from evaluation.study import Pay, Session, Workers
 
 SMALL_HIT = 9  # assignments; from the tenth on Amazon took twice the fee
-_HOURLY_MINIMUM = {("prolific", "USD"): 800, ("prolific", "GBP"): 600}
 
 
 def fee_cents(cents: int, assignments: int = 1, *, masters: bool = False) -> int:
@@ -42,11 +42,13 @@ def crowd_fee_cents(crowd: str, cents: int) -> int:
     >>> crowd_fee_cents("prolific", 100), crowd_fee_cents("link", 100)
     (34, 0)
     """
-    if crowd == "mturk":
-        return fee_cents(cents)
-    if crowd == "prolific":
-        return -(-cents // 3)
-    return 0
+    match terms_of(crowd).fee:
+        case Fee.AMAZON:
+            return fee_cents(cents)
+        case Fee.THIRD:
+            return -(-cents // 3)
+        case Fee.NONE:
+            return 0
 
 
 class PairUse(NamedTuple):
@@ -174,20 +176,20 @@ def check_pay(pay: Pay, crowd: str) -> None:
         UsageError: no reward on a paid crowd, a currency it does not pay in, or less than its
             hourly minimum; the message says what to write.
     """
-    if crowd in ("mturk", "prolific") and pay.reward_cents < 1:
-        raise UsageError(f"[pay] reward_cents is 0, but {crowd} pays its workers; write a reward")
-    if crowd == "mturk" and pay.currency != "USD":
-        raise UsageError(f"[pay] currency is {pay.currency}, but mturk pays in USD")
-    if crowd != "prolific":
+    hourly_minimum = terms_of(crowd).hourly_minimum
+    if not hourly_minimum:
         return
-    if (crowd, pay.currency) not in _HOURLY_MINIMUM:
-        raise UsageError(f"[pay] currency is {pay.currency}, but prolific pays in USD or GBP")
-    least = _HOURLY_MINIMUM[crowd, pay.currency]
+    if pay.reward_cents < 1:
+        raise UsageError(f"[pay] reward_cents is 0, but {crowd} pays its workers; write a reward")
+    if pay.currency not in hourly_minimum:
+        known = " or ".join(hourly_minimum)
+        raise UsageError(f"[pay] currency is {pay.currency}, but {crowd} pays in {known}")
+    least = hourly_minimum[pay.currency]
     minutes = prolific_minutes(pay.expected_minutes)
     if pay.reward_cents * 60 < least * minutes:
         raise UsageError(
             f"[pay] reward_cents = {pay.reward_cents} for {minutes} whole minutes is under "
-            f"prolific's {least / 100:.2f} {pay.currency} an hour; write at least "
+            f"{crowd}'s {least / 100:.2f} {pay.currency} an hour; write at least "
             f"{ceil(least * minutes / 60)}"
         )
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from evaluation.crowd.terms import terms_of
 from evaluation.money.ledger import LedgerLine, ledger
 from evaluation.planning.progress import CellProgress, StarvedTrial, starved_trials, study_progress
 from evaluation.publishing.offers import open_sessions
@@ -100,7 +101,7 @@ def _hit_counts(session: Session, study: Study, now: datetime) -> list[HitCount]
 
 
 def _size(hits: HitCount) -> str:
-    if hits.crowd != "link":
+    if not terms_of(hits.crowd).by_link:
         return f"{hits.hits} HITs of {hits.assignments} assignments"
     links = "1 link" if hits.hits == 1 else f"{hits.hits} links"
     return f"{links} with {hits.assignments} places"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+from evaluation.crowd.terms import TERMS
 from evaluation.study_file.stop_rule import Stops
 from evaluation.study_file.tables import SLUG_RULE, Length, Matches, OneOf, Range
 
@@ -208,7 +209,7 @@ class Prolific:
 class Recruit:
     """[recruit]: where workers come from; not part of the design hash."""
 
-    crowd: Annotated[str, OneOf(("local", "link", "mturk", "prolific"))] = "local"
+    crowd: Annotated[str, OneOf(tuple(TERMS))] = "local"
     hit_title: Annotated[str, Length(128, empty=True)] = ""
     hit_description: Annotated[str, Length(2000, empty=True)] = ""
     keywords: Annotated[tuple[str, ...], Length(1000, empty=True)] = ()

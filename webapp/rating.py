@@ -17,9 +17,9 @@ from evaluation.allocation import (
     local_hit,
     start_session,
 )
+from evaluation.crowd.terms import terms_of
 from evaluation.errors import DatabaseError, EvaluationError, NothingLeft, TokenError
 from evaluation.judgments import record_judgment_at
-from evaluation.links import CROWD as LINK
 from evaluation.links import check_place, claim_place, completion_url
 from evaluation.schema import Assignment, AssignmentStatus, Hit, Study
 from evaluation.sessions.arrivals import (
@@ -107,7 +107,7 @@ def _check_may_start(session: Session, study: Study, ticket: Ticket, worker_id: 
         NothingLeft: no trial, no place or no session is left for them.
     """
     hit = published_hit(session, study, ticket.crowd, ticket.hit) if ticket.hit else None
-    if hit is not None and hit.crowd == LINK:
+    if hit is not None and terms_of(hit.crowd).by_link:
         check_place(session, hit, ticket.worker, now())
     given_back = _given_back(session, hit, ticket) if hit and worker_id else []
     had = sessions_started(session, study, worker_id) - len(given_back)
@@ -149,7 +149,7 @@ def _hit(session: Session, study: Study, ticket: Ticket) -> Hit:
     hit = published_hit(session, study, ticket.crowd, ticket.hit)
     if hit is None:
         raise TokenError("the HIT is not of this study")
-    if hit.crowd == LINK:
+    if terms_of(hit.crowd).by_link:
         claim_place(session, hit, ticket.worker, ticket.session, now())
         return hit
     earlier = _given_back(session, hit, ticket)

@@ -21,6 +21,7 @@ from evaluation.commands.options import (
     url_option,
     yes_option,
 )
+from evaluation.crowd.terms import terms_of
 
 if TYPE_CHECKING:
     from evaluation.crowd.base import Crowd
@@ -99,7 +100,7 @@ def publish_lacking(
     from evaluation.publish import publish as run
 
     url = checked_url(url, crowd, sandbox)
-    if crowd == "link":
+    if terms_of(crowd).by_link:
         publish_link(db, study, sandbox, url, yes, dry_run)
         return
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from evaluation import schema
 from evaluation.budget import SMALL_HIT, Filling, PairUse, check_pay, crowd_fee_cents, filling
 from evaluation.crowd.base import Offer
+from evaluation.crowd.terms import TERMS, Fee, terms_of
 from evaluation.errors import UsageError
 from evaluation.schema import (
     Assignment,
@@ -29,8 +30,8 @@ from evaluation.study import Pay
 
 LONGEST_TITLE = 128
 LONGEST_KEYWORDS = 1000
-PROLIFIC = "prolific"
 QUOTED = "quoted"
+_REOPENING = [name for name, terms in TERMS.items() if terms.reopens]
 _NONE: Mapping[int, int] = MappingProxyType({})
 _UNTITLED = "Compare short video clips"
 _DESCRIPTION = "Watch pairs of short video clips and choose one clip of each pair."
@@ -132,13 +133,16 @@ def takes_a_place(now: datetime) -> ColumnElement[bool]:
     """The condition that an assignment holds one of its HIT's places.
 
     A session whose lease ran out without being handed in is abandoned on the platform, and its
-    place is offered again. Prolific offers that of a rejected one again too.
+    place is offered again. Some crowds offer that of a rejected one again too.
     """
     left = (AssignmentStatus.RETURNED, AssignmentStatus.ACCEPTED)
     return or_(
         and_(
             Assignment.status.not_in(left),
-            or_(Assignment.status != AssignmentStatus.REJECTED, Assignment.crowd != PROLIFIC),
+            or_(
+                Assignment.status != AssignmentStatus.REJECTED,
+                Assignment.crowd.not_in(_REOPENING),
+            ),
         ),
         and_(Assignment.status == AssignmentStatus.ACCEPTED, Assignment.lease_until > now),
     )
@@ -214,8 +218,9 @@ def plan_publication(
     trials, needed = lacking(session, study, now)
     on_offer = open_sessions(session, study, now, environment, unbooked)
     wanted = max(0, needed.sessions - on_offer)
-    # Only MTurk's fee asks for small HITs; elsewhere one has all the places.
-    hits = split_sessions(wanted) if crowd == "mturk" or not wanted else (wanted,)
+    # Only Amazon's fee asks for small HITs; elsewhere one has all the places.
+    is_split = terms_of(crowd).fee is Fee.AMAZON
+    hits = split_sessions(wanted) if is_split or not wanted else (wanted,)
     reward = int(study.settings["pay"]["reward_cents"])
     left = session.scalars(
         select(Hit).where(
