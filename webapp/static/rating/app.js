@@ -45,10 +45,9 @@ function pressed(screen) {
 // Where a session ends without having been finished; trying again would change nothing.
 const FINAL = ['nothing_left', 'limit', 'full', 'over', 'revoked', 'closed'];
 const WORDS = [...FINAL, 'paused', 'token'];
-const RETURNING = { prolific: 'prolific.returning' }; // by crowd, where nothing is handed in
 const returned = () => {
-  const key = handIn ? 'notice.return' : RETURNING[config.crowd];
-  return key ? ` ${say(key)}` : '';
+  const key = handIn ? 'notice.return' : `${config.crowd}.returning`; // which few crowds have
+  return key in config.text ? ` ${say(key)}` : '';
 };
 
 /** Show why it cannot go on, and wait until the rater wants to try again. */
