@@ -17,7 +17,13 @@ from sqlalchemy.orm import Session
 from evaluation import schema
 from evaluation.budget import crowd_fee_cents
 from evaluation.clock import Clock, utc_now
-from evaluation.crowd.base import BulkBonuses, Crowd, CrowdError, TokenBonuses
+from evaluation.crowd.base import (
+    Crowd,
+    CrowdError,
+    TokenBonuses,
+    pays_by_token,
+    pays_in_bulk,
+)
 from evaluation.database import Database, find_study
 from evaluation.errors import EvaluationError, UsageError
 from evaluation.money.bulk_bonuses import Bonus, Line, pay_in_bulk, price
@@ -180,13 +186,13 @@ def pay_bonuses(
         CrowdError: no funds, refused, dearer than confirmed, or no answer; run it again.
         EvaluationError: an interrupted run wrote another amount down under this reason.
     """
-    if not isinstance(crowd, BulkBonuses | TokenBonuses):
+    if not (pays_by_token(crowd) or pays_in_bulk(crowd)):
         raise UsageError(f"the crowd {crowd.name} pays no bonuses; pay them by hand")
     _check_bonus(cents, reason)
     with db.read() as session:
         study = find_study(session, study_name)
         plan, lines = _plan(session, study, crowd, cents, reason)
-    if isinstance(crowd, BulkBonuses) and lines:
+    if pays_in_bulk(crowd) and lines:
         # Taxes and the account's own fee are in no price list of ours.
         plan = replace(plan, fee_cents=price(crowd, lines) - plan.cents)
     if not plan.bonuses or not confirm(plan):
@@ -202,10 +208,22 @@ def pay_bonuses(
         lock_study(session, study)  # two runs at once write every bonus down once
         wanted = _intend(session, study, crowd, cents, reason, now())
         study_id = study.id
-    if isinstance(crowd, BulkBonuses):
+    if pays_in_bulk(crowd):
         bonuses = [bonus for bonus, _ in wanted]
         pay_in_bulk(db, study_id, crowd, bonuses, plan.total_cents, now)
-        return plan
+    elif pays_by_token(crowd):
+        _pay_by_token(db, crowd, wanted, reason, now)
+    return plan
+
+
+def _pay_by_token(
+    db: Database,
+    crowd: TokenBonuses,
+    wanted: Sequence[tuple[Bonus, str]],
+    reason: str,
+    now: Clock,
+) -> None:
+    """Pay bonuses one by one, each unless the platform shows that it was paid; tick each off."""
     for bonus, worker in wanted:
         with db.read() as session:
             if session.get_one(Payment, bonus.payments[0]).state is not CallState.INTENDED:
@@ -216,7 +234,6 @@ def pay_bonuses(
             for payment_id in bonus.payments:
                 payment = session.get_one(Payment, payment_id)
                 payment.state, payment.done_at = CallState.DONE, now()
-    return plan
 
 
 def _intend(

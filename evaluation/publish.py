@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from evaluation import schema
 from evaluation.addresses import check_own_host
 from evaluation.clock import Clock, utc_now
-from evaluation.crowd.base import Crowd, CrowdError, CrowdGone, Growing, Offer
+from evaluation.crowd.base import Crowd, CrowdError, CrowdGone, Offer, grows
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
 from evaluation.publishing.creating import create_intended, hits_in, recover
@@ -103,7 +103,7 @@ def publish(
         publication = _planned(session, study_name, crowd, now(), unbooked)
     if publication.is_empty:
         return publication
-    if isinstance(crowd, Growing):
+    if grows(crowd):
         publication = quoted(crowd, publication, _to_quote(db, study_name, crowd, publication))
     if not confirm(publication):
         return None
@@ -116,7 +116,7 @@ def publish(
         again = _planned(session, study_name, crowd, now(), unbooked)
         publication = no_more_than(publication, again)
         _intend(session, study, crowd, publication, public_url, now())
-    if not isinstance(crowd, Growing):  # whose `create` looks by itself
+    if crowd.terms.knows_tokens:  # elsewhere `create` looks by itself
         # The platform may have them already: the database that knew was lost, another restored.
         recover(db, study_name, crowd, now())
     create_intended(db, study_name, crowd, now)
@@ -132,7 +132,7 @@ def _planned(
 ) -> Publication:
     study = find_study(session, study_name)
     plan = plan_publication(session, study, crowd.name, crowd.environment, now, unbooked)
-    if isinstance(crowd, Growing):
+    if grows(crowd):
         return with_growth(session, study, plan, crowd, now, unbooked)
     return plan
 
@@ -182,7 +182,7 @@ def _intend(
     for number, size in enumerate(publication.hits, before):
         offer = make_offer(study, publication, size, (crowd.environment, number), url)
         details = {"offer": offer.to_json(), "cost_cents": size * each}
-        if isinstance(crowd, Growing):
+        if grows(crowd):
             offer = with_codes(study, offer)
             details = growing_details(crowd, offer, publication)
         session.add(
@@ -247,7 +247,7 @@ def extend(
         hits = extendable(session, study, crowd)
     if not confirm(plan):
         return None
-    until, gone = now() + (NO_END if isinstance(crowd, Growing) else time), 0
+    until, gone = now() + (NO_END if grows(crowd) else time), 0
     for hit in hits:
         try:
             crowd.extend(str(hit.external_id), until)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from evaluation import schema
 from evaluation.clock import Clock, utc_now
-from evaluation.crowd.base import Crowd, Growing, PlatformAssignment
+from evaluation.crowd.base import Crowd, PlatformAssignment
 from evaluation.database import Database, find_study
 from evaluation.money.decisions import (
     STATUS,
@@ -111,7 +111,7 @@ def review(
         CrowdError: the platform refused or did not answer; run it again.
     """
     policy = policy or Policy()
-    if policy.reject_unfinished and isinstance(crowd, Growing):
+    if policy.reject_unfinished:
         crowd.check_rejection(policy.reason)
     with db.read() as session:
         study = find_study(session, study_name)
@@ -133,7 +133,7 @@ def review(
     expire_again(db, study_name, crowd, now)
     for _, theirs in collected:
         _bar(db, study.id, crowd, theirs)
-    if not isinstance(crowd, Growing):  # there, who ran out of time may still be paid by hand
+    if not crowd.terms.pays_late:
         _note_all_listed(db, hits, asked)
     return plan
 

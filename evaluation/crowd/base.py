@@ -3,14 +3,16 @@
 The money calls are idempotent in the only way that survives a crash: `evaluation.publish` and
 `evaluation.payments` write down the call and its token before making it, and `find`, the status
 in `assignments`, and `bonus_tokens` (or `bonuses_paid`) say afterwards whether a call whose reply
-was lost happened. What only some platforms can do is a protocol of its own at the end.
+was lost happened. What only some platforms can do is a protocol of its own at the end, and which
+ones can is in `terms`.
 """
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeGuard
 
+from evaluation.crowd.terms import Bonuses, Terms
 from evaluation.errors import EvaluationError
 from evaluation.schema import AssignmentStatus, Environment
 
@@ -110,7 +112,7 @@ class PlatformAssignment:
         external_id: the platform's id of the assignment.
         hit: the platform's id of its HIT.
         worker: the platform's id of its worker.
-        status: `submitted`, `approved` or `rejected`; others only from `Growing.returned`.
+        status: `submitted`, `approved` or `rejected`; others only from `Crowd.returned`.
         submitted_at: aware; None where the platform does not say.
     """
 
@@ -129,6 +131,7 @@ class Crowd(Protocol):
     """
 
     name: str
+    terms: Terms
     environment: Environment
 
     def balance_cents(self) -> int | None:
@@ -143,11 +146,24 @@ class Crowd(Protocol):
     def assignments(self, hit: str) -> Iterator[PlatformAssignment]:
         """Yield the submitted, approved and rejected assignments of a HIT."""
 
+    def returned(self, hit: str) -> Iterator[PlatformAssignment]:
+        """Yield the assignments given back (`withdrawn`) and those out of time (`returned`).
+
+        None where the platform does not tell.
+        """
+
     def approve(self, assignment: str, message: str) -> None:
         """Approve, which pays the reward; again is harmless."""
 
     def reject(self, assignment: str, reason: str, answers: int) -> None:
         """Reject a session with so many answers, for a reason to read; again is harmless."""
+
+    def check_rejection(self, reason: str) -> None:
+        """Refuse a reason that the platform would refuse.
+
+        Raises:
+            UsageError: the message says what it must be like.
+        """
 
     def bar(self, group: str, worker: str) -> None:
         """Put a worker into the group that may not take the next HITs; again is harmless."""
@@ -163,8 +179,7 @@ class Crowd(Protocol):
         """
 
 
-@runtime_checkable
-class TokenBonuses(Protocol):
+class TokenBonuses(Crowd, Protocol):
     """A platform whose bonuses carry a token, so that a lost reply can be looked up."""
 
     def bonus(self, assignment: str, worker: str, cents: int, reason: str, token: str) -> None:
@@ -181,8 +196,7 @@ class PreparedBonuses(NamedTuple):
     total_cents: int
 
 
-@runtime_checkable
-class BulkBonuses(Protocol):
+class BulkBonuses(Crowd, Protocol):
     """A platform that pays many bonuses by one call, which is not idempotent and says nothing.
 
     `evaluation.money.bulk_bonuses` makes it safe: it writes down what had been paid before.
@@ -198,8 +212,7 @@ class BulkBonuses(Protocol):
         """Pay what was prepared. Again pays AGAIN: call it once, whatever becomes of the reply."""
 
 
-@runtime_checkable
-class Growing(Protocol):
+class Growing(Crowd, Protocol):
     """A platform where one HIT is enlarged as a study goes on, and workers bring back a code."""
 
     def quote(self, offer: Offer) -> int:
@@ -218,15 +231,20 @@ class Growing(Protocol):
     def grow(self, hit: str, places: int) -> None:
         """Enlarge a HIT to so many places and offer it; again, or to fewer, is harmless."""
 
-    def returned(self, hit: str) -> Iterator[PlatformAssignment]:
-        """Yield the assignments given back (`withdrawn`) and those out of time (`returned`)."""
-
     def completion_url(self, code: str) -> str:
         """Return where a worker takes a code, to be paid."""
 
-    def check_rejection(self, reason: str) -> None:
-        """Refuse a reason that the platform would refuse.
 
-        Raises:
-            UsageError: the message says what it must be like.
-        """
+def pays_by_token(crowd: Crowd) -> TypeGuard[TokenBonuses]:
+    """Whether a crowd pays bonuses one by one, each with a token."""
+    return crowd.terms.bonuses is Bonuses.BY_TOKEN
+
+
+def pays_in_bulk(crowd: Crowd) -> TypeGuard[BulkBonuses]:
+    """Whether a crowd pays many bonuses by one call."""
+    return crowd.terms.bonuses is Bonuses.IN_BULK
+
+
+def grows(crowd: Crowd) -> TypeGuard[Growing]:
+    """Whether a study's one HIT on a crowd is enlarged as the study goes on."""
+    return crowd.terms.grows

@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import select
 
 from evaluation.crowd.base import Offer, PlatformAssignment
+from evaluation.crowd.terms import TERMS
 from evaluation.database import Database
 from evaluation.errors import UsageError
 from evaluation.links import CROWD
@@ -32,6 +33,7 @@ class LinkCrowd:
     """
 
     name = CROWD
+    terms = TERMS[name]
 
     def __init__(self, database: Database, environment: Environment) -> None:
         self.environment = environment
@@ -75,10 +77,17 @@ class LinkCrowd:
             status = ours.status if ours.status in decided else AssignmentStatus.SUBMITTED
             yield PlatformAssignment(ours.external_id, hit, worker, status, ours.submitted_at)
 
+    def returned(self, hit: str) -> Iterator[PlatformAssignment]:
+        """Yield nothing: what somebody gives back is given back here."""
+        return iter(())
+
     def approve(self, assignment: str, message: str) -> None:
         """Do nothing: the site approves by the code."""
 
     def reject(self, assignment: str, reason: str, answers: int) -> None:
+        """Do nothing: the site rejects."""
+
+    def check_rejection(self, reason: str) -> None:
         """Do nothing: the site rejects."""
 
     def bar(self, group: str, worker: str) -> None:

@@ -26,6 +26,7 @@ from evaluation.crowd.base import (
     PlatformAssignment,
 )
 from evaluation.crowd.mturk_calls import Calls
+from evaluation.crowd.terms import TERMS
 from evaluation.schema import AssignmentStatus, Environment
 
 REGION = "us-east-1"  # the API exists in this region only, whatever AWS_DEFAULT_REGION says
@@ -100,6 +101,7 @@ class MTurk:
     """
 
     name = "mturk"
+    terms = TERMS[name]
 
     def __init__(self, calls: Calls, environment: Environment) -> None:
         self.environment = environment
@@ -232,6 +234,10 @@ class MTurk:
                 raw.get("SubmitTime"),
             )
 
+    def returned(self, hit: str) -> Iterator[PlatformAssignment]:
+        """Yield nothing: the platform does not tell."""
+        return iter(())
+
     def approve(self, assignment: str, message: str) -> None:
         """Approve unless it is approved already (auto-approval may have been first)."""
         self._decide("approve_assignment", assignment, message, "Approved")
@@ -274,6 +280,9 @@ class MTurk:
         paid = self._calls.pages("list_bonus_payments", "BonusPayments", AssignmentId=assignment)
         found = (_BONUS_TOKEN.search(raw.get("Reason", "")) for raw in paid)
         return {match.group(1) for match in found if match}
+
+    def check_rejection(self, reason: str) -> None:
+        """Do nothing: any reason will do."""
 
     def bar(self, group: str, worker: str) -> None:
         """Give a worker the qualification that keeps them from taking part again."""

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from evaluation.crowd.addresses import (
@@ -17,7 +18,6 @@ from evaluation.database import Database, find_study, open_database
 from evaluation.errors import UsageError
 from evaluation.schema import Environment
 
-CROWDS = ("mturk", "link", "prolific")
 ENDPOINT = "AWS_ENDPOINT_URL_MTURK"
 PROLIFIC_URL = "https://api.prolific.com/api/v1/"
 PROLIFIC_ENDPOINT = "PROLIFIC_API_URL"
@@ -34,7 +34,7 @@ def open_crowd(name: str, environment: Environment, database: Database | None = 
     Args:
         name: of `CROWDS`.
         environment: sandbox or production.
-        database: of the study; the crowd `link` has no other books.
+        database: of the study, for crowds that have no other books.
 
     Raises:
         UsageError: no such crowd, no production endpoint, or no boto3 for mturk.
@@ -45,13 +45,7 @@ def open_crowd(name: str, environment: Environment, database: Database | None = 
             f"crowd {name!r} takes no HITs; publish on {', '.join(CROWDS)}, or let raters in by "
             "link with `vgan-eval serve`"
         )
-    if name == "link" and database is not None:
-        from evaluation.crowd.link import LinkCrowd
-
-        return LinkCrowd(database, environment)
-    if name == "prolific":
-        return _open_prolific(environment)
-    return _open_mturk(environment)
+    return CROWDS[name](environment, database)
 
 
 def check_endpoint(name: str, environment: Environment) -> None:
@@ -77,7 +71,14 @@ def study_crowd(database_url: str, study_name: str | None) -> str:
     return named if named in CROWDS else "mturk"
 
 
-def _open_prolific(environment: Environment) -> Crowd:
+def _open_link(environment: Environment, database: Database | None) -> Crowd:
+    from evaluation.crowd.link import LinkCrowd
+
+    assert database is not None
+    return LinkCrowd(database, environment)
+
+
+def _open_prolific(environment: Environment, _: Database | None) -> Crowd:
     from evaluation.crowd.prolific import Prolific
     from evaluation.crowd.prolific_calls import Calls, host_of
 
@@ -99,7 +100,7 @@ def _open_prolific(environment: Environment) -> Crowd:
     return Prolific(Calls(endpoint, PROLIFIC_SANDBOX_TOKEN), environment)
 
 
-def _open_mturk(environment: Environment) -> Crowd:
+def _open_mturk(environment: Environment, _: Database | None) -> Crowd:
     check_endpoint("mturk", environment)
     try:  # before the service is asked for, which needs boto3 itself
         from evaluation.crowd.mturk import MTurk, connect
@@ -137,3 +138,11 @@ def _require_up(endpoint: str, variable: str, bundled: tuple[str, int]) -> None:
         raise CrowdUnreachable(
             f"nothing answers at {endpoint}; start the bundled service in another terminal: {start}"
         ) from None
+
+
+# The crowds that take HITs, and how each is opened.
+CROWDS: dict[str, Callable[[Environment, Database | None], Crowd]] = {
+    "mturk": _open_mturk,
+    "link": _open_link,
+    "prolific": _open_prolific,
+}

@@ -30,6 +30,7 @@ from evaluation.crowd.prolific_terms import (
     screen_out_slots,
     study_body,
 )
+from evaluation.crowd.terms import TERMS
 from evaluation.schema import AssignmentStatus, Environment
 
 PUBLISH_POLLS = 20
@@ -60,6 +61,7 @@ class Prolific:
     """
 
     name = "prolific"
+    terms = TERMS[name]
 
     def __init__(self, calls: Calls, environment: Environment, workspace: str = "") -> None:
         self.environment = environment

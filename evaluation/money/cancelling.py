@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation.clock import Clock, utc_now
-from evaluation.crowd.base import Crowd, TokenBonuses
+from evaluation.crowd.base import Crowd, pays_by_token
 from evaluation.database import Database, find_study
 from evaluation.money.bulk_bonuses import asked_bonuses
 from evaluation.money.ledger import bonus_fee
@@ -67,7 +67,7 @@ def cancel_bonuses(
         found = _written_down(session, study, crowd, reason, cents)
         asked = asked_bonuses(session, study.id).keys()
     paid = set()
-    if isinstance(crowd, TokenBonuses):
+    if pays_by_token(crowd):
         for row, assignment in found:
             paid |= {row.token} & crowd.bonus_tokens(assignment)
     never = [row for row, _ in found if row.token not in paid | asked]

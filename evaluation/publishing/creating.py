@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from evaluation import schema
 from evaluation.clock import Clock
-from evaluation.crowd.base import Crowd, CrowdError, CrowdUnreachable, Growing, Offer
+from evaluation.crowd.base import Crowd, CrowdError, CrowdUnreachable, Offer, grows
 from evaluation.database import Database, find_study
 from evaluation.publishing.growing import forget_growth
 from evaluation.schema import CallState, Hit
@@ -50,7 +50,7 @@ def recover(
     """
     with db.read() as session:
         left = hits_in(session, find_study(session, study_name), crowd, CallState.INTENDED)
-    if give_up and isinstance(crowd, Growing):
+    if give_up and grows(crowd):
         for row in left:
             if row.external_id is not None:
                 forget_growth(db, crowd, row)
@@ -80,12 +80,12 @@ def create_intended(db: Database, study_name: str | None, crowd: Crowd, now: Clo
     with db.read() as session:
         intended = hits_in(session, find_study(session, study_name), crowd, CallState.INTENDED)
     for number, row in enumerate(intended):
-        new = row.external_id is None
-        if new and isinstance(crowd, Growing) and not _claim(db, study_name, crowd, row, now):
+        claims = row.external_id is None and not crowd.terms.knows_tokens
+        if claims and not _claim(db, study_name, crowd, row, now):
             continue
         offer = Offer.from_json(row.details["offer"])
         try:
-            if row.external_id is not None and isinstance(crowd, Growing):
+            if row.external_id is not None and grows(crowd):
                 external_id = row.external_id
                 crowd.grow(external_id, row.max_assignments)
             else:

@@ -176,13 +176,11 @@ def close_returned(db: Database, study_name: str | None, crowd: Crowd) -> int:
     time after finishing does not: their answers stay, for a person to look at.
 
     Returns:
-        How many sessions were ended; 0 on a platform that does not tell.
+        How many sessions were ended.
 
     Raises:
         CrowdError: refused or no answer; run it again.
     """
-    if not isinstance(crowd, Growing):
-        return 0
     with db.read() as session:
         study = find_study(session, study_name)
         hits = published_hits(session, study, crowd.name, crowd.environment)
@@ -201,7 +199,7 @@ def expire_again(db: Database, study_name: str | None, crowd: Crowd, now: Clock)
     Raises:
         CrowdError: refused or no answer; run it again.
     """
-    if not isinstance(crowd, Growing):
+    if not crowd.terms.reopens:
         return
     with db.read() as session:
         study = find_study(session, study_name)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from evaluation import schema
 from evaluation.budget import crowd_fee_cents
-from evaluation.crowd.base import Crowd, Growing
+from evaluation.crowd.base import Crowd
 from evaluation.database import Database, find_study
 from evaluation.privacy.erasing import settled_digests
 from evaluation.publishing.creating import hits_in
@@ -37,14 +37,12 @@ def unbooked_places(
     with db.read() as session:
         study = find_study(session, study_name)
         hits = published_hits(session, study, crowd.name, crowd.environment)
-    grows = isinstance(crowd, Growing)
     listed = {
         hit.id: crowd.assignments(str(hit.external_id))
         for hit in hits
-        if grows or (hit.expires_at is not None and hit.expires_at > now)
+        if crowd.terms.grows or (hit.expires_at is not None and hit.expires_at > now)
     }
-    # The place of a rejected one is free again where a HIT grows.
-    left_out = AssignmentStatus.REJECTED if grows else None
+    left_out = AssignmentStatus.REJECTED if crowd.terms.reopens else None
     with db.read() as session:  # after the platform was asked: what began meanwhile is in it
         booked = platform_ids(session, study, crowd, takes_a_place(now))
         settled = settled_digests(session, study)
@@ -111,7 +109,7 @@ def plan_extension(
             continue
         free = max(0, hit.max_assignments - taken_places(session, hit, now, unbooked))
         again += free
-        if not isinstance(crowd, Growing):
+        if not crowd.terms.grows:
             cents += free * (hit.reward_cents + crowd_fee_cents(hit.crowd, hit.reward_cents))
     return Extension(
         hits=len(hits),

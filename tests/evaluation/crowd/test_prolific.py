@@ -7,6 +7,7 @@ import pytest
 from crashes import Killed
 from evaluation import schema
 from evaluation.crowd.base import CrowdError, CrowdUnreachable
+from evaluation.crowd.link import LinkCrowd
 from evaluation.errors import UsageError
 from evaluation.money.bulk_bonuses import SETTLE
 from evaluation.money.policy import Policy
@@ -539,8 +540,7 @@ def test_two_bonuses_of_one_amount_are_told_apart(prolific):
 
 
 def test_crowd_without_bonuses_says_so(prolific):
-    class Bare:
-        name, environment = "link", schema.Environment.SANDBOX
+    crowd = LinkCrowd(prolific.database, schema.Environment.SANDBOX)
 
     with pytest.raises(UsageError, match="the crowd link pays no bonuses"):
-        pay_bonuses(prolific.database, None, Bare(), cents=5, reason="Thanks")
+        pay_bonuses(prolific.database, None, crowd, cents=5, reason="Thanks")
