@@ -79,9 +79,8 @@ def writes(database: Database, beside: Callable[[], object]) -> str:
     while thread.is_alive() or len(took) < 200:
         start = time.perf_counter()
         with database.write() as session:
-            session.add(
-                schema.Event(study_id=1, kind="benchmark", details={}, created_at=datetime.now(UTC))
-            )
+            kind, at = schema.EventKind.RESUMED, datetime.now(UTC)
+            session.add(schema.Event(study_id=1, kind=kind, details={}, created_at=at))
         took.append(1000 * (time.perf_counter() - start))
         time.sleep(0.005)  # a crowd of 200 raters, not a flood
     thread.join()

@@ -155,7 +155,8 @@ class Filler:
                 token="benchmark", state=schema.CallState.DONE, reward_cents=50,  # noqa: S106
                 max_assignments=-(-self.planned // TRIALS),
                 expires_at=self.now + timedelta(days=3), created_at=at))  # fmt: skip
-            session.add(schema.Event(study_id=study.id, kind="init", details={}, created_at=at))
+            kind = schema.EventKind.INIT
+            session.add(schema.Event(study_id=study.id, kind=kind, details={}, created_at=at))
             session.flush()
             self._clips_and_pairs(session, study)
 

@@ -14,11 +14,12 @@ from sqlalchemy.orm import Session
 from evaluation.clock import Clock, utc_now
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
+from evaluation.events import note_event
 from evaluation.money.ledger import open_bonuses
 from evaluation.privacy.erasing import is_owed, remember_settled, scrub
 from evaluation.privacy.pseudonyms import forgotten_id, is_forgotten
 from evaluation.publishing.invitations import revoke_used
-from evaluation.schema import Assignment, AssignmentStatus, Environment, Event, Study, Worker
+from evaluation.schema import Assignment, AssignmentStatus, Environment, EventKind, Study, Worker
 
 # What only a person's own browser says, and no export has.
 _IDENTIFYING = ("user_agent", "languages")
@@ -78,11 +79,8 @@ def forget(
             people += 1
         if people:
             studies = [only] if only else sorted(keep)
-            details = {"people": people}
-            session.add_all(
-                Event(study_id=one, kind="ids forgotten", details=details, created_at=now())
-                for one in studies
-            )
+            for one in studies:
+                note_event(session, one, EventKind.IDS_FORGOTTEN, {"people": people}, now())
         session.flush()
         bonuses = open_bonuses(session, owed)
         if dry_run:

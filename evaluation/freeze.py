@@ -20,6 +20,7 @@ from evaluation.budget import Cost, PairUse, check_pay, check_workers, plan_cost
 from evaluation.clips import equal_files
 from evaluation.database import Database, lock_name
 from evaluation.errors import DesignChanged
+from evaluation.events import note_event
 from evaluation.files import remove_stale_parts, taken_back
 from evaluation.media.frames import ClipInfo
 from evaluation.plan import plan_trials
@@ -35,6 +36,7 @@ from evaluation.planning.materials import (
 from evaluation.planning.plan_rows import StudyRows
 from evaluation.planning.progress import planned_use
 from evaluation.planning.prompts import check_prompts, prompt_warnings
+from evaluation.schema import EventKind
 from evaluation.sessions.consents import check_version
 from evaluation.sessions.leases import order_trials
 from evaluation.storage import MediaStore
@@ -134,9 +136,8 @@ def _text_of(study: Study) -> str:
     return study.path.read_text(encoding="utf-8-sig")  # as `TomlFile` reads it
 
 
-def _log(session: Session, row: schema.Study, kind: str, details: dict[str, Any]) -> None:
-    now = datetime.now(UTC)
-    session.add(schema.Event(study_id=row.id, kind=kind, details=details, created_at=now))
+def _log(session: Session, row: schema.Study, kind: EventKind, details: dict[str, Any]) -> None:
+    note_event(session, row.id, kind, details, datetime.now(UTC))
 
 
 def _update_clips(
@@ -180,7 +181,7 @@ def _update(
     if keys:
         tops = sorted({key.split(".")[0] for key in keys})
         _log(
-            session, row, "settings changed",
+            session, row, EventKind.SETTINGS_CHANGED,
             {"keys": keys, "old": {k: old.get(k) for k in tops},
              "new": {k: settings.get(k) for k in tops}},
         )  # fmt: skip
@@ -307,7 +308,8 @@ def _write(
             session.add(row)
         else:
             _refuse_change(session, row, design)
-            _log(session, row, "design changed", {"keys": changed_keys(row.design, design)})
+            changed = {"keys": changed_keys(row.design, design)}
+            _log(session, row, EventKind.DESIGN_CHANGED, changed)
             _drop_plan(session, row)
         row.title, row.seed, row.design, row.design_hash = study.title, study.seed, design, digest
         row.settings, row.study_file = settings, _text_of(study)
@@ -318,5 +320,5 @@ def _write(
         session.flush()
         order_trials(session, row)  # once here, rather than in the first worker's start
         prepare_stimuli(session, row, study.display, *media)
-        _log(session, row, "init", {"design_hash": digest, "trials": rows.n_trials})
+        _log(session, row, EventKind.INIT, {"design_hash": digest, "trials": rows.n_trials})
     return action

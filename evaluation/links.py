@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from evaluation.clock import Clock, utc_now
 from evaluation.database import Database, find_study
 from evaluation.errors import NothingLeft
+from evaluation.events import note_event
 from evaluation.publish import check_public_url
 from evaluation.publishing.offers import check_publishable, plan_publication, taken_places
 from evaluation.schema import (
@@ -26,7 +27,7 @@ from evaluation.schema import (
     AssignmentStatus,
     CallState,
     Environment,
-    Event,
+    EventKind,
     Hit,
     Invitation,
     Study,
@@ -165,7 +166,7 @@ def publish_link(
         hit.reward_cents, hit.currency = plan.reward_cents, plan.currency
         hit.details = {"url": url.rstrip("/")}
         details = {"crowd": CROWD, "environment": environment.value, "places": plan.places}
-        session.add(Event(study_id=study.id, kind="publish", details=details, created_at=now()))
+        note_event(session, study.id, EventKind.PUBLISH, details, now())
     return plan
 
 

@@ -20,6 +20,7 @@ from evaluation.clock import Clock, utc_now
 from evaluation.crowd.base import Crowd, CrowdError, CrowdGone, Offer, grows
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
+from evaluation.events import note_event
 from evaluation.publishing.creating import create_intended, hits_in, recover
 from evaluation.publishing.growing import (
     NO_END,
@@ -46,7 +47,7 @@ from evaluation.publishing.places import (
     plan_extension,
     unbooked_places,
 )
-from evaluation.schema import CallState, Environment, Hit
+from evaluation.schema import CallState, Environment, EventKind, Hit
 from evaluation.secret import page_key
 from evaluation.sessions.leases import lock_study
 
@@ -201,14 +202,7 @@ def _intend(
             )
         )
     where = {"crowd": crowd.name, "environment": crowd.environment.value}
-    session.add(
-        schema.Event(
-            study_id=study.id,
-            kind="publish",
-            details=where | asdict(publication),
-            created_at=now,
-        )
-    )
+    note_event(session, study.id, EventKind.PUBLISH, where | asdict(publication), now)
 
 
 def extend(

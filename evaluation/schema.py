@@ -543,13 +543,41 @@ class Payment(Base):
     done_at: Mapped[datetime | None]
 
 
+class EventKind(enum.StrEnum):
+    """What can happen to a study; the latest of a kind, or all of them, may say how it stands."""
+
+    INIT = "init"
+    DESIGN_CHANGED = "design changed"
+    SETTINGS_CHANGED = "settings changed"
+    PUBLISH = "publish"
+    PAUSED = "paused"
+    RESUMED = "resumed"
+    STOPPING = "stopping"
+    BONUSES_ASKED = "bonuses-asked"
+    BONUSES_REFUSED = "bonuses-refused"
+    SETTLED_SESSIONS = "settled sessions"
+    IDS_FORGOTTEN = "ids forgotten"
+    WITHDRAWAL = "withdrawal"
+
+
+class _EventKindText(TypeDecorator[str]):
+    """A kind of event by value, as plain text: what another version wrote is read as it stands."""
+
+    impl = String(64)
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Refuse a kind that nothing would look for."""
+        return None if value is None else EventKind(value).value
+
+
 class Event(Base):
-    """What happened to a study, in order: init, publish, pause, settings changed, withdrawal."""
+    """What happened to a study, in order."""
 
     __tablename__ = "event"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id"), index=True)
-    kind: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(_EventKindText)
     details: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]

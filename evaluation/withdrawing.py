@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from evaluation.clock import Clock, utc_now
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
+from evaluation.events import note_event
 from evaluation.money.ledger import open_bonuses
 from evaluation.privacy.erasing import (
     GONE,
@@ -30,7 +31,7 @@ from evaluation.privacy.erasing import (
 )
 from evaluation.privacy.pseudonyms import pseudonym, unlinkable_pseudonym
 from evaluation.publishing.invitations import revoke_used
-from evaluation.schema import Assignment, AssignmentStatus, Event, Payment, Study, Worker
+from evaluation.schema import Assignment, AssignmentStatus, EventKind, Payment, Study, Worker
 from evaluation.sessions.arrivals import lock_worker
 
 _PSEUDONYM = re.compile(r"w-[a-z2-7]{16}")
@@ -155,10 +156,7 @@ def _remove(session: Session, worker: Worker, study: Study | None, now: datetime
                 erased = erase_session(session, assignment)
                 lost.update(sessions=new, judgments=erased.judgments, trials=erased.trials)
         if lost["sessions"]:
-            details = dict(lost)
-            session.add(
-                Event(study_id=study_id, kind="withdrawal", details=details, created_at=now)
-            )
+            note_event(session, study_id, EventKind.WITHDRAWAL, dict(lost), now)
         counts.update(judgments=lost["judgments"], trials=lost["trials"])
     settled = [one for one in mine if not is_owed(session, one)]
     counts["owed"] = len(mine) - len(settled)

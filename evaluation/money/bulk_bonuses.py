@@ -11,20 +11,19 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from evaluation.crowd.base import BulkBonuses, CrowdError, CrowdUnreachable, PreparedBonuses
 from evaluation.database import Database
-from evaluation.schema import CallState, Event, Payment, Study
+from evaluation.events import note_event
+from evaluation.schema import CallState, Event, EventKind, Payment, Study
 from evaluation.sessions.leases import lock_study
 
 LARGEST_BATCH = 200  # Prolific's advice
 SETTLE = timedelta(hours=1)  # payments are asynchronous "over minutes"
-ASKED = "bonuses-asked"
-REFUSED = "bonuses-refused"
 
 
 @dataclass(frozen=True)
@@ -145,11 +144,12 @@ class Asked:
 
 def asked_bonuses(session: Session, study_id: int) -> dict[str, Asked]:
     """Return the bonuses whose call was made, or may have been, by token; the last call counts."""
-    query = select(Event).where(Event.study_id == study_id, Event.kind.in_([ASKED, REFUSED]))
+    kinds = (EventKind.BONUSES_ASKED, EventKind.BONUSES_REFUSED)
+    query = select(Event).where(Event.study_id == study_id, Event.kind.in_(kinds))
     asked: dict[str, Asked] = {}
     for event in session.scalars(query.order_by(Event.id)):
         for token, before in event.details["bonuses"].items():
-            if event.kind == ASKED:
+            if event.kind == EventKind.BONUSES_ASKED:
                 asked[token] = Asked(event.created_at, int(before))
             else:
                 asked.pop(token, None)
@@ -192,14 +192,14 @@ def _pay(
             raise CrowdError("another run settled some of these bonuses; run this command again")
         _check_alone(session, batch, asked)
         _book_fees(session, batch, prepared.total_cents)
-        _note(session, study_id, ASKED, noted, now())
+        note_event(session, study_id, EventKind.BONUSES_ASKED, noted, now())
     try:
         crowd.pay_bonuses(prepared.id)
     except CrowdUnreachable:
         raise
     except CrowdError:
         with db.write() as session:
-            _note(session, study_id, REFUSED, noted, now())
+            note_event(session, study_id, EventKind.BONUSES_REFUSED, noted, now())
         raise
     _tick_off(db, batch, now())
 
@@ -260,12 +260,6 @@ def _ticked_off(db: Database, bonus: Bonus) -> int:
 def _shown(crowd: BulkBonuses, bonus: Bonus) -> int:
     """Count the bonuses of this amount that the platform shows for an assignment."""
     return crowd.bonuses_paid(bonus.assignment).count(bonus.cents)
-
-
-def _note(
-    session: Session, study_id: int, kind: str, details: dict[str, Any], now: datetime
-) -> None:
-    session.add(Event(study_id=study_id, kind=kind, details=details, created_at=now))
 
 
 def _tick_off(db: Database, bonuses: Sequence[Bonus], now: datetime) -> None:

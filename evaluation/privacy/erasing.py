@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from evaluation.allocation import SESSION_RULE
 from evaluation.crowd.base import Offer
+from evaluation.events import note_event
 from evaluation.privacy.pseudonyms import is_forgotten
 from evaluation.schema import (
     Assignment,
@@ -22,6 +23,7 @@ from evaluation.schema import (
     CallState,
     Consent,
     Event,
+    EventKind,
     Hit,
     Judgment,
     Payment,
@@ -38,10 +40,9 @@ from evaluation.sessions.closing import withdraw_session
 
 GONE = "withdrawn"
 ALL_LISTED = "all_listed_at"
-_SETTLED = "settled sessions"
 _CLOCKS = timedelta(hours=1)  # by which the platform's and ours may differ
 _SHORTEST = 6  # a shorter id is also an ordinary word or number
-_ABOUT_THE_STUDY = ("init", "design changed", "settings changed")
+_ABOUT_THE_STUDY = (EventKind.INIT, EventKind.DESIGN_CHANGED, EventKind.SETTINGS_CHANGED)
 
 
 class Erased(NamedTuple):
@@ -118,7 +119,7 @@ def keep_decisions(
 ) -> None:
     """Write down what was decided about sessions whose ids are gone, by their digests."""
     details = {"digests": {digest: decision.value for digest, decision in decisions.items()}}
-    session.add(Event(study_id=study_id, kind=_SETTLED, details=details, created_at=now))
+    note_event(session, study_id, EventKind.SETTLED_SESSIONS, details, now)
 
 
 def settled_digests(session: Session, study: Study) -> dict[str, ReviewDecision | None]:
@@ -126,7 +127,9 @@ def settled_digests(session: Session, study: Study) -> dict[str, ReviewDecision 
 
     None is one that an earlier version did not keep.
     """
-    query = select(Event.details).where(Event.study_id == study.id, Event.kind == _SETTLED)
+    query = select(Event.details).where(
+        Event.study_id == study.id, Event.kind == EventKind.SETTLED_SESSIONS
+    )
     found: dict[str, ReviewDecision | None] = {}
     for details in session.scalars(query.order_by(Event.id)):
         digests = details["digests"]

@@ -5,6 +5,8 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from evaluation import schema
+from evaluation.events import note_event
+from evaluation.schema import EventKind
 
 
 def set_paused(session: Session, study: schema.Study, now: datetime, *, paused: bool) -> bool:
@@ -22,7 +24,7 @@ def set_paused(session: Session, study: schema.Study, now: datetime, *, paused: 
     if study.paused == paused:
         return False
     study.paused = paused
-    kind = "paused" if paused else "resumed"
-    session.add(schema.Event(study_id=study.id, kind=kind, details={}, created_at=now))
+    kind = EventKind.PAUSED if paused else EventKind.RESUMED
+    note_event(session, study.id, kind, {}, now)
     session.flush()
     return True

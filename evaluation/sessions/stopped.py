@@ -10,18 +10,17 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, exists, false, or_, select
 from sqlalchemy.orm import Session
 
+from evaluation.events import note_event
 from evaluation.planning.progress import study_progress
-from evaluation.schema import Event, Pair, Study, Trial
+from evaluation.schema import Event, EventKind, Pair, Study, Trial
 from evaluation.study import Comparison
-
-STOPPING = "stopping"
 
 
 def stopped_rows(session: Session, study: Study) -> frozenset[Comparison]:
     """Return the rows that the latest decision stopped; only reads."""
     latest = session.scalar(
         select(Event)
-        .where(Event.study_id == study.id, Event.kind == STOPPING)
+        .where(Event.study_id == study.id, Event.kind == EventKind.STOPPING)
         .order_by(Event.id.desc())
         .limit(1)
     )
@@ -44,7 +43,7 @@ def record_stopped(
     """Write a decision down; it replaces the one before."""
     named = sorted([row.source_a, row.source_b] for row in rows)
     details = {"rows": named, "reason": reason}
-    session.add(Event(study_id=study.id, kind=STOPPING, details=details, created_at=now))
+    note_event(session, study.id, EventKind.STOPPING, details, now)
     session.flush()
 
 

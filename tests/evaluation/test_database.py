@@ -7,8 +7,8 @@ import threading
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import create_engine, event, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy import create_engine, event, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, StatementError
 
 from evaluation import database as database_module
 from evaluation import schema
@@ -21,6 +21,8 @@ from evaluation.database import (
 )
 from evaluation.engine import make_engine, parsed_url
 from evaluation.errors import DatabaseError, UsageError
+from evaluation.events import note_event
+from evaluation.schema import Event, EventKind
 
 
 def _study(name="one"):
@@ -33,6 +35,11 @@ def _study(name="one"):
 def _add_study(database, name="one"):
     with database.write() as session:
         session.add(_study(name))
+
+
+def _add_event(database, kind):
+    with database.write() as session:
+        note_event(session, 1, kind, {}, datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def _execute(url, *statements):
@@ -63,6 +70,25 @@ def test_a_write_unit_is_committed_and_read_back_aware(database):
         study = find_study(session, None)
 
     assert study.created_at == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_a_kind_of_event_is_one_that_is_known_and_stays_readable_when_it_is_not(database):
+    _add_study(database)
+    _add_event(database, EventKind.SETTLED_SESSIONS)
+    with database.write() as session:
+        older = "INSERT INTO event SELECT 2, study_id, 'bonus', details, created_at FROM event"
+        session.execute(text(older))
+    with database.read() as session:
+        stored = session.scalars(text("SELECT kind FROM event ORDER BY id")).all()
+        events = session.scalars(select(Event).order_by(Event.id)).all()
+        known = Event.kind.in_([EventKind.SETTLED_SESSIONS, EventKind.INIT])
+        found = session.scalars(select(Event).where(known)).all()
+
+    assert stored == ["settled sessions", "bonus"]
+    assert [event.kind for event in events] == [EventKind.SETTLED_SESSIONS, "bonus"]
+    assert found == events[:1]
+    with pytest.raises(StatementError, match="'paid' is not a valid EventKind"):
+        _add_event(database, "paid")
 
 
 def test_a_write_unit_that_raises_leaves_nothing(database):

@@ -17,7 +17,7 @@ from evaluation.freeze import init_study
 from evaluation.plan import CellSteps, PlannedClip, plan_more, plan_trials
 from evaluation.publishing.offers import plan_publication
 from evaluation.schema import Environment, Pair, PlanBatch, Trial, TrialKind
-from evaluation.sessions.stopped import STOPPING, stopped_rows
+from evaluation.sessions.stopped import stopped_rows
 from evaluation.study import Comparison, Design, load_study
 from evaluation.topup import Need, preview, rehearse, top_up
 
@@ -313,7 +313,7 @@ def test_a_trial_that_was_freed_while_its_row_was_stopped_is_stopped_by_the_next
 
     with database.read() as unit:
         assert OURS_THEIRS not in free_rows(unit)
-        decisions = select(func.count()).where(schema.Event.kind == STOPPING)
+        decisions = select(func.count()).where(schema.Event.kind == schema.EventKind.STOPPING)
         assert unit.scalar(decisions) == 1
 
 

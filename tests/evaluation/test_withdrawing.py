@@ -24,6 +24,7 @@ from evaluation.schema import (
     Consent,
     Environment,
     Event,
+    EventKind,
     Hit,
     Judgment,
     Review,
@@ -89,7 +90,12 @@ def rated(database, plan_study, answer_all):
                     intend_reward(unit, planned, one, START)
                     settle_reward(unit, one, START, paid=True)
             unit.add(
-                Event(study_id=planned.id, kind="bonus", details={"to": [WHO]}, created_at=START)
+                Event(
+                    study_id=planned.id,
+                    kind=EventKind.PUBLISH,
+                    details={"to": [WHO]},
+                    created_at=START,
+                )
             )
         return planned
 
