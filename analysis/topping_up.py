@@ -201,9 +201,7 @@ def top_up(
         # The price and the batch are of what is shown here.
         need = replace(decision.need, most=seen.added)
         then = None
-        if (
-            place is not None and not terms_of(place[0]).by_link
-        ):  # which says by itself what is owed
+        if place is not None and not terms_of(place[0]).by_link:  # a link says what it owes
 
             def published(session: Session, found: schema.Study) -> Publication:
                 return plan_publication(session, found, *place, now())
