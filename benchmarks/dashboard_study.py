@@ -16,6 +16,18 @@ from sqlalchemy import insert
 
 from evaluation import schema
 from evaluation.database import Database, create_database
+from evaluation.planning.design import design_hash, design_of, settings_of
+from evaluation.study import (
+    Analysis,
+    Comparison,
+    Consent,
+    Design,
+    Pay,
+    Session,
+    Source,
+    Study,
+    Workers,
+)
 
 SOURCES = {
     "vgan-two-stream": "VGAN Two Stream", "vgan-one-stream": "VGAN One Stream",
@@ -25,6 +37,23 @@ STRENGTH = dict(zip(SOURCES, (0.6, 0.3, -0.8, 2.2), strict=True))
 CELLS = [(a, b, c) for i, a in enumerate(SOURCES) for b in list(SOURCES)[i + 1 :]
          for c in ("golf", "beach", "train", "baby")]  # fmt: skip
 TRIALS, GOLD = 22, 2
+STUDY = Study(
+    name="scene-dynamics",
+    title="Which video is more realistic?",
+    seed=2016,
+    path=Path("study.toml"),
+    sources=tuple(Source(name, Path(name), shown) for name, shown in SOURCES.items()),
+    design=Design(
+        comparisons=tuple(dict.fromkeys(Comparison(a, b) for a, b, _ in CELLS)),
+        categories=tuple(dict.fromkeys(category for *_, category in CELLS)),
+        judgments_per_cell=2,
+    ),
+    session=Session(trials=TRIALS, practice=0, gold=GOLD, repeats=1, grace_minutes=10),
+    pay=Pay(reward_cents=50, expected_minutes=4),
+    workers=Workers(sessions_per_worker=40),
+    consent=Consent("Simulated."),
+    analysis=Analysis(exclude=("gold",)),
+)
 CLIPS = 200  # per source and category
 CLICKER_S = 0.7
 PER_WORKER = 87  # judgments, as in the paper: 13,000 by 150 workers
@@ -131,16 +160,11 @@ class Filler:
     def _design(self) -> None:
         at = self.now - timedelta(days=2)
         with self.database.write() as session:
+            design = design_of(STUDY, STUDY.design.categories, ())
             study = schema.Study(
-                name="scene-dynamics", title="Which video is more realistic?", seed=2016,
-                design_hash="0" * 64, created_at=at, secret="5" * 64, study_file="",
-                design={
-                    "session": {"trials": TRIALS, "practice": 0, "gold": GOLD, "repeats": 1,
-                                "minutes_limit": 60, "grace_minutes": 10},
-                    "workers": {"sessions_per_worker": 40}, "analysis": {"exclude": ["gold"]},
-                    "consent": {"text": "Simulated.", "version": "1"},
-                },
-                settings={"pay": {"reward_cents": 50, "currency": "USD", "expected_minutes": 4}},
+                name=STUDY.name, title=STUDY.title, seed=STUDY.seed, created_at=at,
+                secret="5" * 64, study_file="",
+                design=design, design_hash=design_hash(design), settings=settings_of(STUDY),
             )  # fmt: skip
             study.questions = [schema.Question(position=0, name="realism", text="More realistic?")]
             study.sources = [schema.Source(position=i, name=name, display_name=shown)

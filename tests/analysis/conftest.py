@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 from analysis import figures
 from evaluation import schema as s
 from evaluation.database import create_database
+from evaluation.study import Analysis
+from freezing import frozen, study_of
 
 NOW = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
 
@@ -180,10 +182,8 @@ def recorded(tmp_path: Path) -> Callable[..., str]:
 def _add_study(unit: Session, exclude: tuple[str, ...]) -> s.Study:
     rules = ", ".join(f'"{rule}"' for rule in exclude)
     text = f'[study]\nname = "lab"\nseed = 5\n[analysis]\nexclude = [{rules}]\n'
-    study = s.Study(
-        name="lab", title="Lab", seed=5, design_hash="e" * 64, settings={}, secret="secret",
-        design={"analysis": {"exclude": list(exclude)}}, study_file=text, created_at=NOW,
-    )  # fmt: skip
+    file = study_of("lab", ("mine", "real", "all"), seed=5, analysis=Analysis(exclude=exclude))
+    study = s.Study(**frozen(file), secret="secret", study_file=text, created_at=NOW)
     unit.add(study)
     unit.flush()
     return study

@@ -10,6 +10,8 @@ from analysis.report import report
 from analysis.sessions import devices, read_sessions, session_funnel, survey_answers
 from evaluation.database import find_study, open_database
 from evaluation.schema import Assignment
+from evaluation.study import SurveyQuestion
+from freezing import freeze_tables
 
 
 def sessions(**changes):
@@ -135,8 +137,8 @@ def test_a_database_knows_the_choices(recorded):
     url = recorded(workers=6)
     with open_database(url) as database, database.write() as session:
         study = find_study(session, None)
-        survey = [{"id": "age", "text": "Age?", "choices": ["18", "30"]}, {"id": "say"}]
-        study.settings = {**study.settings, "survey": survey}
+        age = SurveyQuestion("age", "Age?", ("18", "30"))
+        freeze_tables(study, survey=(age, SurveyQuestion("say", "What else?")))
         for assignment in session.scalars(select(Assignment)):
             assignment.survey = {"age": "30", "say": "Ann"}
 

@@ -1,7 +1,6 @@
 """A participant of a panel, from its link to its completion address, in a real browser."""
 
 import re
-from dataclasses import asdict
 
 import pytest
 from playwright.sync_api import expect
@@ -10,7 +9,8 @@ from sqlalchemy import select
 from evaluation import schema
 from evaluation.database import open_database
 from evaluation.links import publish_link
-from evaluation.study import Link, Pay, Recruit
+from evaluation.study import Link, Recruit
+from freezing import freeze_tables
 
 pytestmark = pytest.mark.browser
 
@@ -22,11 +22,7 @@ def publish(server, text):
     with open_database(server.built.url) as database:
         with database.write() as unit:
             study = unit.scalars(select(schema.Study)).one()
-            study.settings = {
-                "pay": asdict(Pay()),
-                "recruit": asdict(Recruit(crowd="link", link=link)),
-                "text": text,
-            }
+            freeze_tables(study, recruit=Recruit(crowd="link", link=link), text=text)
         plan = publish_link(database, None, schema.Environment.SANDBOX, server.url)
         return plan.address.removeprefix(server.url).replace("=ID", "=P1")
 

@@ -8,7 +8,7 @@ does goes through the commands.
 import csv
 import shutil
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from evaluation.database import open_database
 from evaluation.sandbox import create_service
 from evaluation.storage import LocalStore
 from evaluation.study import Consent, Display, Pay, Recruit
+from freezing import freeze_tables
 from webapp import create_app
 
 pytestmark = pytest.mark.browser
@@ -54,10 +55,10 @@ class Loop:
 def _can_be_published(database) -> None:
     with database.write() as session:
         study = session.scalars(select(schema.Study)).one()
-        study.settings = {
-            "pay": asdict(Pay(reward_cents=25, bonus_cents=5, expected_minutes=2)),
-            "recruit": asdict(Recruit(crowd="mturk", hit_title="Which clip looks real?")),
-        }
+        freeze_tables(
+            study, pay=Pay(reward_cents=25, bonus_cents=5, expected_minutes=2),
+            recruit=Recruit(crowd="mturk", hit_title="Which clip looks real?"),
+        )  # fmt: skip
 
 
 @pytest.fixture

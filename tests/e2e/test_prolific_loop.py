@@ -2,7 +2,6 @@
 
 import csv
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from evaluation.database import open_database
 from evaluation.prolific_sandbox import create_service
 from evaluation.storage import LocalStore
 from evaluation.study import Consent, Display, Pay, Recruit
+from freezing import freeze_tables
 from webapp import create_app
 
 pytestmark = pytest.mark.browser
@@ -34,10 +34,10 @@ def loop(running, rating_study, study_template, tmp_path, monkeypatch):
     url = f"sqlite:///{tmp_path / 'study.db'}"
     with open_database(url) as database, database.write() as session:
         study = session.scalars(select(schema.Study)).one()
-        study.settings = {
-            "pay": asdict(Pay(reward_cents=40, bonus_cents=5, expected_minutes=2)),
-            "recruit": asdict(Recruit(crowd="prolific", hit_title="Which clip looks real?")),
-        }
+        freeze_tables(
+            study, pay=Pay(reward_cents=40, bonus_cents=5, expected_minutes=2),
+            recruit=Recruit(crowd="prolific", hit_title="Which clip looks real?"),
+        )  # fmt: skip
     monkeypatch.setenv("VGAN_EVAL_DB", url)
     service = create_service(f"sqlite:///{tmp_path / 'service.db'}")
     with running(service) as site_port:

@@ -15,6 +15,7 @@ from sqlalchemy import select
 from evaluation import schema
 from evaluation.database import open_database
 from evaluation.study import Consent, Display, SurveyQuestion
+from freezing import freeze_tables
 
 pytestmark = pytest.mark.browser
 
@@ -822,9 +823,7 @@ def test_survey_that_came_after_the_page_is_asked_all_the_same(
     one.wait_ready()
     with open_database(one.server.built.url) as database, database.write() as session:
         study = session.scalars(select(schema.Study)).one()
-        question = {"id": "notes", "text": "Anything else?", "choices": [], "required": False}
-        study.design = {k: v for k, v in study.design.items() if k != "survey"}
-        study.settings = {**study.settings, "survey": [question]}
+        freeze_tables(study, survey=(SurveyQuestion("notes", "Anything else?"),))
 
     page.keyboard.press("f")
 

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,6 +23,9 @@ from evaluation.allocation import get_worker, local_hit, next_showing, start_ses
 from evaluation.database import Database
 from evaluation.judgments import Answer, record_judgment
 from evaluation.schema import Environment, Side, TrialKind
+from evaluation.study import Question, Workers
+from evaluation.study import Session as SessionTable
+from freezing import frozen, study_of
 
 START = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
 SESSION = {
@@ -123,7 +127,8 @@ def plan_study() -> Callable[..., schema.Study]:
     """Write a planned study: `plan_study(database, cells={("a", "b", "golf"): 8}, ...)`.
 
     `cells` maps (source_a, source_b, category) to a number of trials; `pool` is how many pairs each
-    kind of session trial can draw from; `session` overrides the [session] numbers.
+    kind of session trial can draw from; `session` overrides the [session] numbers, and more may
+    name other tables of the study file.
     """
 
     def plan(
@@ -138,19 +143,23 @@ def plan_study() -> Callable[..., schema.Study]:
         clips: int = 50,
         pool: int = 6,
         seed: int = 7,
+        **tables: Any,
     ) -> schema.Study:
         cells = cells or {("a", "b", "golf"): 8, ("a", "b", "beach"): 8}
+        tables.setdefault("workers", Workers(sessions_per_worker=sessions_per_worker))
+        file = study_of(
+            name,
+            *cells,
+            seed=seed,
+            questions=tuple(Question(q, f"Which {q}?") for q in questions),
+            session=SessionTable(**SESSION | (session or {})),
+            **tables,
+        )
+        file = replace(file, design=replace(file.design, allow_tie=allow_tie))
         with database.write() as unit:
             study = schema.Study(
-                name=name, title="Which?", seed=seed, design_hash="f" * 64,
-                design={
-                    "design": {"allow_tie": allow_tie},
-                    "session": SESSION | (session or {}),
-                    "workers": {"sessions_per_worker": sessions_per_worker},
-                },
-                settings={"expected_workers": None},
-                study_file=f'[study]\nname = "{name}"\n', secret=f"secret of {name}",
-                created_at=START,
+                **frozen(file), study_file=f'[study]\nname = "{name}"\n',
+                secret=f"secret of {name}", created_at=START,
             )  # fmt: skip
             unit.add(study)
             unit.flush()

@@ -5,7 +5,6 @@ import json
 import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -56,17 +55,13 @@ def linked(database, plan_study):
     """A planned study with [recruit.link], its link open: four places for its sixteen trials."""
 
     def make(*, link=None, reward=0, sessions=1, publish=True):
-        study = plan_study(database, sessions_per_worker=sessions)
-        with database.write() as unit:
-            row = unit.get_one(Study, study.id)
-            chosen = link or Link(participant="pid")
-            row.settings = {
-                "pay": asdict(Pay(reward_cents=reward)),
-                "recruit": asdict(Recruit(crowd="link", link=chosen)),
-            }
+        study = plan_study(
+            database, sessions_per_worker=sessions, pay=Pay(reward_cents=reward),
+            recruit=Recruit(crowd="link", link=link or Link(participant="pid")),
+        )  # fmt: skip
         if publish:
             publish_link(database, None, SANDBOX, URL, now=now)
-        return row
+        return study
 
     return make
 

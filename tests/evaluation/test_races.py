@@ -4,7 +4,6 @@ import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -34,12 +33,11 @@ from evaluation.schema import (
     Review,
     Showing,
     ShowingStatus,
-    Study,
     Trial,
     TrialKind,
     Worker,
 )
-from evaluation.study import Link, Pay, Recruit
+from evaluation.study import Link, Recruit
 
 START = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
 AFTER_LEASE = START + timedelta(minutes=36)
@@ -328,12 +326,7 @@ def test_twenty_submissions_give_one_code(database, plan_study, begin, answer_al
 
 
 def test_two_first_publications_of_a_link_at_once_make_one_link(database, plan_study):
-    study = plan_study(database)
-    with database.write() as unit:
-        unit.get_one(Study, study.id).settings = {
-            "pay": asdict(Pay()),
-            "recruit": asdict(Recruit(crowd="link", link=Link(participant="pid"))),
-        }
+    plan_study(database, recruit=Recruit(crowd="link", link=Link(participant="pid")))
 
     def publish():
         return publish_link(

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -257,15 +256,14 @@ def recruit(plan_study: Callable[..., schema.Study]) -> Callable[..., None]:
         **more: Any,
     ) -> None:
         cells = {("a", "b", "golf"): trials // 2, ("a", "b", "beach"): trials - trials // 2}
-        study = plan_study(database, cells=cells, clips=clips)
-        with database.write() as session:
-            row = session.get_one(schema.Study, study.id)
-            workers = asdict(Workers(sessions_per_worker=sessions_per_worker, **more))
-            row.design = {**row.design, "workers": workers}
-            row.settings = {
-                "pay": asdict(Pay(reward_cents=reward, bonus_cents=3)),
-                "recruit": asdict(Recruit(crowd="mturk", keywords=("video", "choice"))),
-            }
+        plan_study(
+            database,
+            cells=cells,
+            clips=clips,
+            workers=Workers(sessions_per_worker=sessions_per_worker, **more),
+            pay=Pay(reward_cents=reward, bonus_cents=3),
+            recruit=Recruit(crowd="mturk", keywords=("video", "choice")),
+        )
 
     return write
 

@@ -1,7 +1,5 @@
 """A study on the fake of Prolific: both databases, participants, and calls that can die."""
 
-from dataclasses import asdict
-
 from sqlalchemy import select
 
 from crashes import Clock, Killed
@@ -193,11 +191,7 @@ class World:
 def recruit(plan_study, database, *, reward=80, minutes=5.0, trials=20, **workers):
     """Write a planned study of four trials a session that can be published on Prolific."""
     cells = {("a", "b", "golf"): trials // 2, ("a", "b", "beach"): trials - trials // 2}
-    study = plan_study(database, cells=cells)
-    with database.write() as session:
-        row = session.get_one(schema.Study, study.id)
-        row.design = {**row.design, "workers": asdict(Workers(**workers))}
-        row.settings = {
-            "pay": asdict(Pay(reward_cents=reward, bonus_cents=3, expected_minutes=minutes)),
-            "recruit": asdict(Recruit(crowd="prolific")),
-        }
+    plan_study(
+        database, cells=cells, workers=Workers(**workers), recruit=Recruit(crowd="prolific"),
+        pay=Pay(reward_cents=reward, bonus_cents=3, expected_minutes=minutes),
+    )  # fmt: skip

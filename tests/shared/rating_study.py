@@ -1,6 +1,6 @@
 """A small study made row by row, with drawn clips whose every pixel a test knows."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from evaluation import schema
 from evaluation.media.frames import write_frames
 from evaluation.stimuli import prepare_stimuli
 from evaluation.storage import LocalStore
-from evaluation.study import Consent, Design, Display, Session, SurveyQuestion, Workers
+from evaluation.study import Consent, Display, Question, Session, SurveyQuestion, Workers
+from freezing import frozen, study_of
 from vgan.data.manifest import sha256_of
 
 NAME = "secret-study-name"
@@ -80,27 +81,23 @@ def build_study(database, folder: Path, recipe: Recipe) -> dict[str, np.ndarray]
 
 
 def _add_study(session, recipe: Recipe) -> schema.Study:
-    parts = Session(
-        trials=recipe.trials, practice=recipe.practice, gold=recipe.gold, repeats=recipe.repeats
-    )
-    design = Design(comparisons=(), judgments_per_cell=2, allow_tie=recipe.allow_tie,
-                    show_prompt=recipe.show_prompt)  # fmt: skip
-    study = schema.Study(
-        name=NAME,
+    file = study_of(
+        NAME,
+        (*SOURCES, "beach"),
         title="Comparing short clips",
-        seed=1,
-        design_hash="0" * 64,
-        design={
-            "session": asdict(parts),
-            "design": asdict(design),
-            "workers": asdict(Workers(sessions_per_worker=recipe.sessions, devices=recipe.devices)),
-            "consent": asdict(recipe.consent) if recipe.consent else None,
-            "survey": [asdict(question) for question in recipe.survey],
-        },
-        settings={"text": recipe.text},
-        study_file="",
-        secret="5" * 64,
-        created_at=MADE,
+        questions=tuple(Question(*one) for one in recipe.questions),
+        session=Session(
+            trials=recipe.trials, practice=recipe.practice, gold=recipe.gold, repeats=recipe.repeats
+        ),
+        display=recipe.display,
+        workers=Workers(sessions_per_worker=recipe.sessions, devices=recipe.devices),
+        text=recipe.text,
+        consent=recipe.consent,
+        survey=recipe.survey,
+    )
+    design = replace(file.design, allow_tie=recipe.allow_tie, show_prompt=recipe.show_prompt)
+    study = schema.Study(
+        **frozen(replace(file, design=design)), study_file="", secret="5" * 64, created_at=MADE
     )
     study.questions = [
         schema.Question(position=n, name=name, text=text)

@@ -21,7 +21,8 @@ from evaluation.publishing.offers import open_sessions
 from evaluation.sessions.closing import return_session, withdraw_session
 from evaluation.sessions.stopped import record_stopped
 from evaluation.simulate import simulate
-from evaluation.study import Comparison
+from evaluation.study import Comparison, Pay, Recruit
+from freezing import freeze_tables
 from webapp import dashboard_workers
 from webapp.dashboard_commands import next_commands
 from webapp.dashboard_counts import answers_by_time, pace, response_times
@@ -90,7 +91,7 @@ def test_a_study_without_a_crowd_is_told_to_send_its_link_round(opened, snapshot
     found = take_snapshot(opened, "secret-study-name", b"k" * 32, moment)
     late = take_snapshot(opened, "secret-study-name", b"k" * 32, moment + timedelta(days=9))
     with opened.write() as session:
-        find_study(session, None).settings = {"recruit": {"crowd": "link"}}
+        freeze_tables(find_study(session, None), recruit=Recruit(crowd="link"))
     named = take_snapshot(opened, "secret-study-name", b"k" * 32, moment)
 
     assert (snapshot.for_a_crowd, found.for_a_crowd, named.for_a_crowd) == (True, False, True)
@@ -327,7 +328,7 @@ def test_problems_name_what_went_wrong_and_the_command_that_helps(
     details = {"stalls": 2, "start_offset_ms": 80, "largest_gap_ms": 10}
     with database.write() as session:
         study = find_study(session, None)
-        study.settings = {"pay": {"reward_cents": 50, "expected_minutes": 2, "currency": "USD"}}
+        freeze_tables(study, pay=Pay(reward_cents=50, expected_minutes=2))
         hits = [
             schema.Hit(
                 study_id=study.id, crowd="mturk", environment=environment, token=state,

@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from urllib.parse import parse_qs, urlsplit
@@ -15,8 +14,9 @@ from evaluation.database import open_database
 from evaluation.links import publish_link
 from evaluation.publishing.invitations import make_invitations, revoke
 from evaluation.sessions.consents import text_digest
-from evaluation.study import Consent, Link, Pay, Recruit
+from evaluation.study import Consent, Link, Recruit
 from evaluation.withdrawing import withdraw
+from freezing import freeze_tables
 
 SANDBOX = schema.Environment.SANDBOX
 URL = "http://localhost:8000"
@@ -44,11 +44,8 @@ def linked(make_client, rating_study, change):
             with database.write() as unit:
                 study = unit.scalars(select(schema.Study)).one()
                 chosen = link or Link(participant="participantId", pattern="[A-Za-z0-9]{1,64}")
-                study.settings = {
-                    "pay": asdict(Pay()),
-                    "recruit": asdict(Recruit(crowd="link", link=chosen)),
-                    "text": text or {},
-                }
+                recruit = Recruit(crowd="link", link=chosen)
+                freeze_tables(study, recruit=recruit, text=text or {})
             return publish_link(database, None, SANDBOX, URL)
 
         plan = change(publish)

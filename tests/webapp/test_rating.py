@@ -13,6 +13,7 @@ from sqlalchemy import select
 from evaluation import schema
 from evaluation.sessions.tokens import PageToken, sign_token
 from evaluation.study import Consent, SurveyQuestion
+from freezing import freeze_tables
 
 DEVICE = {"screen": [1920, 1080]}
 
@@ -257,8 +258,7 @@ def test_a_survey_that_was_added_meanwhile_is_asked_for(make_client, rating_stud
     _, started = start(client)
     with client.application.extensions["vgan_eval"].database.write() as session:
         study = session.scalars(select(schema.Study)).one()
-        study.design = {name: table for name, table in study.design.items() if name != "survey"}
-        study.settings = study.settings | {"survey": [{"id": "notes", "text": "Anything else?"}]}
+        freeze_tables(study, survey=(SurveyQuestion("notes", "Anything else?"),))
 
     state, _ = rate_all(client, started.json)
 
