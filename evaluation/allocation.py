@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, insert, select
 from sqlalchemy.orm import Session, joinedload
 
+from evaluation import frozen
 from evaluation.errors import NothingLeft, UsageError
 from evaluation.schema import (
     Assignment,
@@ -85,7 +86,6 @@ _POOLS = (
     )
     .order_by(Trial.number)
 )
-_DRAWN = (TrialKind.PRACTICE, TrialKind.GOLD, TrialKind.IDENTICAL)  # in this order, from the pools
 _ADD_TRIALS = insert(Trial).returning(Trial.id, sort_by_parameter_order=True)
 _ADD_SHOWINGS = insert(Showing)
 
@@ -148,15 +148,15 @@ def start_session(
         ),
     )
     batch_id = _prepare(session, study, now)
-    settings = study.design["session"]
-    tests = lease_trials(session, study, worker.id, settings["trials"])
+    table = frozen.session(study)
+    tests = lease_trials(session, study, worker.id, table.trials)
     if not tests:
         raise NothingLeft(
             f"study `{study.name}`: no trial is left for this worker; every planned judgment is "
             "given or being given"
         )
     rng = _chance(study, hit, worker, external_id)
-    minutes = settings["minutes_limit"] + settings["grace_minutes"]
+    minutes = table.minutes_limit + table.grace_minutes
     assignment = Assignment(
         study_id=study.id,
         hit_id=hit.id,
@@ -195,15 +195,17 @@ def _arranged(
     rng: random.Random,
 ) -> list[SessionTrial]:
     """Add the session's own trials from the pools to the test trials, in order of showing."""
-    settings = study.design["session"]
+    table = frozen.session(study)
     taken = {place.pair_id for place in tests}
-    pools = _pools(session, study, worker, [kind for kind in _DRAWN if settings[kind.value]])
-    drawn = {
-        kind: draw_from_pool(pools.get(kind, []), settings[kind.value], taken, rng)
-        for kind in _DRAWN
+    wanted = {  # in this order, from the pools
+        TrialKind.PRACTICE: table.practice,
+        TrialKind.GOLD: table.gold,
+        TrialKind.IDENTICAL: table.identical,
     }
+    pools = _pools(session, study, worker, [kind for kind, n in wanted.items() if n])
+    drawn = {kind: draw_from_pool(pools.get(kind, []), n, taken, rng) for kind, n in wanted.items()}
     others = [*tests, *drawn[TrialKind.GOLD], *drawn[TrialKind.IDENTICAL]]
-    return arrange(drawn[TrialKind.PRACTICE], others, settings["repeats"], rng)
+    return arrange(drawn[TrialKind.PRACTICE], others, table.repeats, rng)
 
 
 def _pools(

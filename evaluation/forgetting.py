@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from evaluation import frozen
 from evaluation.clock import Clock, utc_now
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
@@ -95,7 +96,7 @@ def _retention(
 ) -> dict[int, timedelta | None]:
     """Return how long each study keeps ids; None for ever."""
     studies = session.scalars(select(Study)).all()
-    kept = {one.id: days if days is not None else one.settings.get("retention_days")
+    kept = {one.id: days if days is not None else frozen.retention_days(one)
             for one in studies}  # fmt: skip
     if all(kept[study] is None for study in ([only] if only else kept)):
         raise UsageError(

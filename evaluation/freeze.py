@@ -238,7 +238,7 @@ def init_study(
     with db.read() as session:
         row = _existing(session, study.name)
         if row is not None:
-            check_version(session, row, settings)
+            check_version(session, row, study)
         if row is not None and row.design_hash != digest:
             _refuse_change(session, row, design)
     plan = plan_trials(

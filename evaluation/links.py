@@ -10,12 +10,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from evaluation import frozen
 from evaluation.clock import Clock, utc_now
 from evaluation.database import Database, find_study
 from evaluation.errors import NothingLeft
@@ -82,12 +82,6 @@ class LinkPlan:
     def open(self) -> int:
         """Places that are left."""
         return max(0, self.places - self.taken)
-
-
-def link_settings(study: Study) -> Link:
-    """Return a study's [recruit.link]; it may change while the study runs."""
-    stored: dict[str, Any] = study.settings.get("recruit", {}).get("link") or {}
-    return Link(**stored)
 
 
 def link_address(hit: Hit, settings: Link | None = None) -> str:
@@ -175,13 +169,13 @@ def _planned(
 ) -> LinkPlan:
     check_publishable(session, study, CROWD, environment)
     lacking = plan_publication(session, study, CROWD, environment, now)
-    settings = link_settings(study)
+    recruit = frozen.recruit(study)
+    settings, hours = recruit.link, recruit.lifetime_hours
     hit = published_link(session, study, environment)
     taken = taken_places(session, hit, now) if hit else 0
     ends = (hit.expires_at if hit else None) or now
     places = (max(hit.max_assignments, taken) if hit and ends > now else taken) + lacking.sessions
     places = min(places, settings.quota) if settings.quota else places
-    hours = float(study.settings["recruit"]["lifetime_hours"])
     shown = Hit(external_id=link_key(study.secret, environment), details={"url": url.rstrip("/")})
     wanted = (places, lacking.reward_cents, lacking.currency, shown.details)
     changes = hit is not None and wanted != (
@@ -239,7 +233,7 @@ def session_for(session: Session, study: Study, hit: Hit, participant: str, now:
         if one.status is AssignmentStatus.ACCEPTED:
             return one.external_id
     kept = [one for one in had if one.status is not AssignmentStatus.RETURNED]
-    enough = len(kept) >= study.design["workers"]["sessions_per_worker"]
+    enough = len(kept) >= frozen.workers(study).sessions_per_worker
     if kept and (enough or not _lets_in(session, hit, participant)):
         return kept[-1].external_id
     check_place(session, hit, participant, now)
@@ -256,7 +250,7 @@ def _lets_in(session: Session, hit: Hit, participant: str) -> bool:
     invitation = session.scalar(query)
     if invitation is not None:
         return invitation.revoked_at is None
-    settings = link_settings(session.get_one(Study, hit.study_id))
+    settings = frozen.recruit(session.get_one(Study, hit.study_id)).link
     return read_participant(settings, participant) is not None
 
 
@@ -293,7 +287,7 @@ def completion_url(study: Study, assignment: Assignment) -> str:
     """Return where a finished session of a link goes to be paid or credited; empty: nowhere."""
     if assignment.crowd != CROWD:
         return ""
-    template = link_settings(study).completion
+    template = frozen.recruit(study).link.completion
     given = {"{code}": assignment.completion_code, "{participant}": assignment.worker.external_id}
     for name, value in given.items():
         template = template.replace(name, quote(value, safe=""))
@@ -305,7 +299,7 @@ def link_instructions(
 ) -> list[str]:
     """Return what to paste where, in lines of text; only reads."""
     where = " --production" if environment is Environment.PRODUCTION else ""
-    settings = link_settings(find_study(session, study_name))
+    settings = frozen.recruit(find_study(session, study_name)).link
     lines = [f"The link: {plan.address}"]
     if settings.preset == "connect":
         lines.append("Paste it as the project's survey URL; Connect adds participantId by itself.")

@@ -14,7 +14,7 @@ from datetime import datetime
 from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
-from evaluation import schema
+from evaluation import frozen, schema
 from evaluation.budget import crowd_fee_cents
 from evaluation.clock import Clock, utc_now
 from evaluation.crowd.base import (
@@ -111,7 +111,7 @@ def _plan(
     lines, others = _lacking(session, study, approved, cents, reason)
     amounts = [line.cents for line in lines]
     fees = sum(crowd_fee_cents(crowd.name, amount) for amount in amounts)
-    currency = str(study.settings["pay"]["currency"])
+    currency = frozen.pay(study).currency
     plan = BonusPlan(len(amounts), len(approved), sum(amounts), fees, currency, others)
     return plan, lines
 
@@ -265,7 +265,7 @@ def declared_bonus(db: Database, study_name: str | None) -> int:
     """
     with db.read() as session:
         study = find_study(session, study_name)
-        cents = int(study.settings["pay"]["bonus_cents"])
+        cents = frozen.pay(study).bonus_cents
     if not cents:
         raise UsageError(f"study `{study.name}` declares no bonus_cents in [pay]; give --cents")
     return cents

@@ -13,7 +13,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from evaluation import schema
+from evaluation import frozen, schema
 from evaluation.clock import Clock, utc_now
 from evaluation.crowd.base import Crowd, PlatformAssignment
 from evaluation.database import Database, find_study
@@ -241,7 +241,8 @@ def _bar(db: Database, study_id: int, crowd: Crowd, theirs: PlatformAssignment) 
         had = sessions_started(session, study, ours.worker_id)
         group = once_group(study)
         barred = list(ours.worker.details.get("barred", []))
-    if group in barred or had < study.design["workers"]["sessions_per_worker"]:
+        allowed = frozen.workers(study).sessions_per_worker
+    if group in barred or had < allowed:
         return
     crowd.bar(group, theirs.worker)
     with db.write() as session:

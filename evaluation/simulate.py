@@ -15,6 +15,7 @@ from itertools import accumulate
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session, aliased
 
+from evaluation import frozen
 from evaluation.allocation import finish_session, get_worker, local_hit, start_session
 from evaluation.database import Database, find_study
 from evaluation.errors import EvaluationError, NothingLeft, UsageError
@@ -87,7 +88,7 @@ def simulate(
     """
     with database.read() as session:
         study = find_study(session, study_name)
-        n_workers = workers or study.settings.get("expected_workers") or _DEFAULT_WORKERS
+        n_workers = workers or frozen.workers(study).workers or _DEFAULT_WORKERS
         _refuse_beside_people(session, study)
         left = _n_free(session, study)
         finished = _finished(session, study)
@@ -150,8 +151,7 @@ def _finished(session: Session, study: Study) -> set[str]:
 
 
 def _check_enough(study: Study, n_workers: int, wanted: int, n_finished: int) -> None:
-    allowed = study.design["workers"]["sessions_per_worker"]
-    trials = study.design["session"]["trials"]
+    allowed, trials = frozen.workers(study).sessions_per_worker, frozen.session(study).trials
     room = (n_workers * allowed - n_finished) * trials
     if wanted > room:
         raise UsageError(
@@ -212,7 +212,7 @@ class _Crowd:
 
     def visits(self) -> Iterator[_Visit]:
         """Yield the sessions to run, leaving out those that an earlier run has finished."""
-        allowed = self._study.design["workers"]["sessions_per_worker"]
+        allowed = frozen.workers(self._study).sessions_per_worker
         now = self._study.created_at
         while self._active:
             if self._first:

@@ -14,7 +14,7 @@ from typing import TypeVar
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from evaluation import schema
+from evaluation import frozen, schema
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
 from evaluation.plan import CellSteps, Clips, Plan, PlannedClip, plan_more
@@ -24,7 +24,7 @@ from evaluation.schema import PlanBatch, Trial, TrialKind
 from evaluation.sessions.leases import free_trials, lock_study, order_trials
 from evaluation.sessions.stopped import of_rows, record_stopped, stopped_rows
 from evaluation.storage import MediaStore
-from evaluation.study import Comparison, Display
+from evaluation.study import Comparison
 from evaluation.threads import Progress, silent
 
 TOP_UP_RULE = "top-up"
@@ -131,8 +131,7 @@ def top_up(
         number = _write(session, study, need, now)
         if number is None:
             return found
-        display = Display(**study.design["display"])
-        prepare_stimuli(session, study, display, store, progress, stored=stored)
+        prepare_stimuli(session, study, frozen.display(study), store, progress, stored=stored)
         order_trials(session, study)
         return replace(found, batch=number)
 
@@ -194,7 +193,7 @@ def _store_ahead(
         if not plan.trials:
             return need, frozenset()
         pairs = [(pair.clip_a, pair.clip_b) for pair in plan.pairs]
-        display = Display(**study.design["display"])
+        display = frozen.display(study)
         return need, store_ahead(session, study, pairs, display, store, progress)
 
 
@@ -205,7 +204,7 @@ def _plan(session: Session, study: schema.Study, need: Need) -> tuple[Plan, int]
     steps = _lacking(session, study, need)
     if not steps:
         return Plan((), ()), number
-    pairing = study.design["design"]["pairing"]
+    pairing = frozen.design(study).pairing
     return plan_more(steps, pairing, _clips(session, study), study.seed, number), number
 
 

@@ -11,9 +11,10 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from evaluation import frozen
 from evaluation.database import find_study
 from evaluation.errors import NothingLeft
-from evaluation.links import CROWD, link_settings, read_participant, session_for
+from evaluation.links import CROWD, read_participant, session_for
 from evaluation.publishing.invitations import find_invitation
 from evaluation.schema import Hit, Study
 from webapp.local import closed
@@ -33,7 +34,7 @@ def by_participant(key: str) -> ResponseReturnValue:
         hit = _published(session, study, key)
         if hit is None:
             return closed(study)
-        settings = link_settings(study)
+        settings = frozen.recruit(study).link
         participant = read_participant(settings, request.args.get(settings.participant, ""))
         if participant is None:
             return _notice(study, "link.parameters", 400)

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from evaluation import frozen
 from evaluation.crowd.addresses import (
     PROLIFIC_SANDBOX_PORT,
     PROLIFIC_SANDBOX_TOKEN,
@@ -66,8 +67,7 @@ def study_crowd(database_url: str, study_name: str | None) -> str:
         DatabaseError: the database cannot be opened, or holds no such study.
     """
     with open_database(database_url) as database, database.read() as session:
-        settings = find_study(session, study_name).settings
-    named = settings.get("recruit", {}).get("crowd")
+        named = frozen.recruit(find_study(session, study_name)).crowd
     return named if named in CROWDS else "mturk"
 
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from evaluation import frozen
 from evaluation.budget import PairUse
 from evaluation.schema import (
     Assignment,
@@ -136,13 +137,13 @@ def study_progress(session: Session, study: Study) -> list[CellProgress]:
 
 def _declared_order(study: Study) -> Callable[[Any], tuple[int, int]]:
     """Return the key by which cells are sorted: rows, then categories, as the study names them."""
-    design = study.design.get("design", {})
-    rows = {(a, b): i for i, (a, b) in enumerate(design.get("comparisons", ()))}
-    categories = {name: i for i, name in enumerate(design.get("categories", ()))}
+    design = frozen.design(study)
+    rows = {row: i for i, row in enumerate(design.comparisons)}
+    categories = {name: i for i, name in enumerate(design.categories)}
 
     def key(row: Any) -> tuple[int, int]:
         a, b, category = row[:3]
-        return rows.get((a, b), len(rows)), categories.get(category, len(categories))
+        return rows.get(Comparison(a, b), len(rows)), categories.get(category, len(categories))
 
     return key
 

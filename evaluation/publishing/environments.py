@@ -3,6 +3,7 @@
 from sqlalchemy import ColumnElement, and_, exists, select
 from sqlalchemy.orm import Session
 
+from evaluation import frozen
 from evaluation.crowd.open import CROWDS
 from evaluation.errors import UsageError
 from evaluation.schema import CallState, Environment, Hit, Study
@@ -30,7 +31,7 @@ def production_address(session: Session, study: Study) -> str | None:
 
 def is_for_a_crowd(session: Session, study: Study) -> bool:
     """Tell whether the study file names a crowd, or the study is published on one; only reads."""
-    if (study.settings.get("recruit") or {}).get("crowd") in CROWDS:
+    if frozen.recruit(study).crowd in CROWDS:
         return True
     query = select(exists().where(_published(study), Hit.crowd.in_(CROWDS)))
     return bool(session.scalar(query))

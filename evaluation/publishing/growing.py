@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from evaluation import schema
+from evaluation import frozen, schema
 from evaluation.clock import Clock
 from evaluation.crowd.base import Crowd, Growing, Offer, PlatformAssignment
 from evaluation.database import Database, find_study
@@ -108,7 +108,7 @@ def with_codes(study: schema.Study, offer: Offer) -> Offer:
         lifetime=NO_END,
         completion_code=hit_code(study.secret, offer.token, "completed"),
         screen_out_code=hit_code(study.secret, offer.token, "nothing left"),
-        screen_out_cents=study.settings["recruit"].get("prolific", {}).get("screen_out_cents", 0),
+        screen_out_cents=frozen.recruit(study).prolific.screen_out_cents,
         screen_out_places=max(3, math.ceil(offer.max_assignments / 10)),
     )
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from evaluation import schema
+from evaluation import frozen, schema
 from evaluation.budget import SMALL_HIT, Filling, PairUse, check_pay, crowd_fee_cents, filling
 from evaluation.crowd.base import Offer
 from evaluation.crowd.terms import TERMS, Fee, terms_of
@@ -26,7 +26,6 @@ from evaluation.schema import (
 )
 from evaluation.secret import hit_token, page_key
 from evaluation.sessions.leases import expire_leases
-from evaluation.study import Pay
 
 LONGEST_TITLE = 128
 LONGEST_KEYWORDS = 1000
@@ -192,9 +191,8 @@ def lacking(session: Session, study: schema.Study, now: datetime) -> tuple[int, 
     expire_leases(session, study, now)
     test = Trial.study_id == study.id, Trial.kind == TrialKind.TEST, Trial.free
     use = PairUse.of(session.scalars(select(func.count()).where(*test).group_by(Trial.pair_id)))
-    per_session = int(study.design["session"]["trials"])
-    per_worker = int(study.design["workers"]["sessions_per_worker"])
-    return use.trials, filling(use, per_session, per_worker)
+    per_worker = frozen.workers(study).sessions_per_worker
+    return use.trials, filling(use, frozen.session(study).trials, per_worker)
 
 
 def plan_publication(
@@ -221,7 +219,7 @@ def plan_publication(
     # Only Amazon's fee asks for small HITs; elsewhere one has all the places.
     is_split = terms_of(crowd).fee is Fee.AMAZON
     hits = split_sessions(wanted) if is_split or not wanted else (wanted,)
-    reward = int(study.settings["pay"]["reward_cents"])
+    pay = frozen.pay(study)
     left = session.scalars(
         select(Hit).where(
             Hit.study_id == study.id,
@@ -235,9 +233,9 @@ def plan_publication(
         sessions=sum(hits),
         hits=hits,
         trials=trials - on_offer * needed.trials if wanted else 0,
-        reward_cents=reward,
-        fee_cents=crowd_fee_cents(crowd, reward),
-        currency=str(study.settings["pay"]["currency"]),
+        reward_cents=pay.reward_cents,
+        fee_cents=crowd_fee_cents(crowd, pay.reward_cents),
+        currency=pay.currency,
         unfinished=len(left),
         unfinished_cents=sum(int(hit.details["cost_cents"]) for hit in left),
     )
@@ -255,13 +253,13 @@ def check_publishable(
     """
     if study.paused:
         raise UsageError(f"study `{study.name}` is paused; workers would find nothing to do")
-    check_pay(Pay(**study.settings["pay"]), crowd)
-    recruit = study.settings["recruit"]
-    if len(recruit["hit_title"] or study.title) > LONGEST_TITLE:
+    check_pay(frozen.pay(study), crowd)
+    recruit = frozen.recruit(study)
+    if len(recruit.hit_title or study.title) > LONGEST_TITLE:
         raise UsageError(
             f"the title is longer than {LONGEST_TITLE} characters; write [recruit] hit_title"
         )
-    if len(", ".join(recruit["keywords"])) > LONGEST_KEYWORDS:
+    if len(", ".join(recruit.keywords)) > LONGEST_KEYWORDS:
         raise UsageError(f"[recruit] keywords have more than {LONGEST_KEYWORDS} characters")
     not_real = [Environment.SIMULATED]
     if environment is Environment.PRODUCTION:
@@ -294,29 +292,28 @@ def make_offer(
     url: str,
 ) -> Offer:
     """Return one HIT's offer; `which` (environment, number) makes its token its own."""
-    recruit: dict[str, Any] = study.settings["recruit"]
-    workers: dict[str, Any] = study.design["workers"]
+    recruit, workers = frozen.recruit(study), frozen.workers(study)
     # A study without a title has its name there, which may name a model.
     title = _UNTITLED if study.title == study.name else study.title
     return Offer(
         token=hit_token(study.secret, *which),
-        title=recruit["hit_title"] or title,
-        description=recruit["hit_description"] or _DESCRIPTION,
-        keywords=tuple(recruit["keywords"]),
+        title=recruit.hit_title or title,
+        description=recruit.hit_description or _DESCRIPTION,
+        keywords=recruit.keywords,
         url=url,
         reward_cents=publication.reward_cents,
         currency=publication.currency,
         max_assignments=size,
-        lifetime=timedelta(hours=recruit["lifetime_hours"]),
-        duration=timedelta(minutes=study.design["session"]["minutes_limit"]),
-        auto_approval=timedelta(hours=recruit["auto_approval_hours"]),
-        minimum_approval=workers["minimum_approval"],
-        minimum_hits=workers["minimum_hits"],
-        countries=tuple(workers["countries"]),
+        lifetime=timedelta(hours=recruit.lifetime_hours),
+        duration=timedelta(minutes=frozen.session(study).minutes_limit),
+        auto_approval=timedelta(hours=recruit.auto_approval_hours),
+        minimum_approval=workers.minimum_approval,
+        minimum_hits=workers.minimum_hits,
+        countries=workers.countries,
         once_group=once_group(study),
-        minutes=float(study.settings["pay"]["expected_minutes"]),
-        devices=tuple(workers["devices"]),
-        sessions_per_worker=workers["sessions_per_worker"],
-        project=recruit.get("prolific", {}).get("project", ""),
-        filters=tuple(recruit.get("prolific", {}).get("filters", ())),
+        minutes=frozen.pay(study).expected_minutes,
+        devices=workers.devices,
+        sessions_per_worker=workers.sessions_per_worker,
+        project=recruit.prolific.project,
+        filters=recruit.prolific.filters,
     )

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from evaluation import schema
+from evaluation import frozen, schema
 from evaluation.budget import crowd_fee_cents
 from evaluation.crowd.base import Crowd
 from evaluation.database import Database, find_study
@@ -115,7 +115,7 @@ def plan_extension(
         hits=len(hits),
         again=again,
         cents=cents,
-        currency=str(study.settings["pay"]["currency"]),
+        currency=frozen.pay(study).currency,
         on_offer=open_sessions(session, study, now, crowd.environment, unbooked) + again,
         lacking=lacking(session, study, now)[1].sessions,
     )

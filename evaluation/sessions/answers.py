@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from evaluation import frozen
 from evaluation.errors import UsageError
 from evaluation.schema import Choice, Study
 
@@ -61,7 +62,7 @@ def check_answers(study: Study, answers: Sequence[Answer]) -> None:
             negative, or unknown or too many details.
     """
     questions = [question.name for question in study.questions]
-    tie = [Choice.TIE.value] if study.design["design"]["allow_tie"] else []
+    tie = [Choice.TIE.value] if frozen.design(study).allow_tie else []
     choices = [Choice.LEFT.value, Choice.RIGHT.value, *tie]
     for answer in answers:
         _check(answer, questions, choices)

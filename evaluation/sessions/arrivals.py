@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningInsert
 
+from evaluation import frozen
 from evaluation.crowd.base import Crowd, PlatformAssignment
 from evaluation.errors import NothingLeft, SessionLimit, StudyPaused
 from evaluation.schema import (
@@ -240,7 +241,7 @@ def check_allowance(study: Study, had: int) -> None:
         SessionLimit: the worker has had all sessions that the study allows.
         StudyPaused: the study takes nobody new for now.
     """
-    allowed = study.design["workers"]["sessions_per_worker"]
+    allowed = frozen.workers(study).sessions_per_worker
     if had >= allowed:
         raise SessionLimit(
             f"study `{study.name}`: this worker has had {had} of {allowed} allowed sessions"

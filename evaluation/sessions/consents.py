@@ -1,15 +1,16 @@
 """What people agreed to: the version, and a checksum of the very text they read."""
 
 import hashlib
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from evaluation import frozen, schema
 from evaluation.errors import UsageError
-from evaluation.schema import Assignment, Consent, Study
+from evaluation.languages import Texts
+from evaluation.schema import Assignment
+from evaluation.study import Consent, Study
 
 
 def text_digest(text: str) -> str:
@@ -17,33 +18,33 @@ def text_digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def consent_texts(settings: Mapping[str, Any]) -> dict[str, str]:
+def _by_language(consent: Consent, texts: Texts) -> dict[str, str]:
     """Return the consent text by language; the study's own under the empty name."""
-    consent = settings.get("consent")
-    if not consent:
-        return {}
-    translated = (settings.get("text") or {}).items()
-    return {"": consent["text"]} | {
-        language: texts["consent"] for language, texts in translated if "consent" in texts
-    }
+    translated = {name: own["consent"] for name, own in texts.items() if "consent" in own}
+    return {"": consent.text} | translated
 
 
-def check_version(session: Session, study: Study, settings: Mapping[str, Any]) -> None:
+def check_version(session: Session, row: schema.Study, study: Study) -> None:
     """Refuse another consent text under a version that already stands for a text.
+
+    Args:
+        session: of any unit.
+        row: the study as it is stored.
+        study: the study as its file has it now.
 
     Raises:
         UsageError: the message says to write another version.
     """
-    new = consent_texts(settings)
-    if not new:
+    if study.consent is None:
         return
-    version = str(settings["consent"]["version"])
-    old = consent_texts(study.settings)
-    if old and str(study.settings["consent"]["version"]) == version:
+    new, version = _by_language(study.consent, study.text), study.consent.version
+    before = frozen.consent(row)
+    if before is not None and before.version == version:
+        old = _by_language(before, frozen.text(row))
         changed = any(new.get(language, text) != text for language, text in old.items())
     else:
-        agreed = select(Consent.text_sha256).join(Assignment).where(
-            Assignment.study_id == study.id, Consent.version == version
+        agreed = select(schema.Consent.text_sha256).join(Assignment).where(
+            Assignment.study_id == row.id, schema.Consent.version == version
         )  # fmt: skip
         changed = not set(session.scalars(agreed)) <= {text_digest(text) for text in new.values()}
     if changed:
@@ -57,12 +58,12 @@ def note_consent(
     session: Session, assignment: Assignment, version: str, text: str, now: datetime
 ) -> None:
     """Write down that a worker agreed; once for each session and version."""
-    given = select(Consent.id).where(
-        Consent.assignment_id == assignment.id, Consent.version == version
+    given = select(schema.Consent.id).where(
+        schema.Consent.assignment_id == assignment.id, schema.Consent.version == version
     )
     if session.scalar(given) is None:
         session.add(
-            Consent(
+            schema.Consent(
                 assignment_id=assignment.id,
                 version=version,
                 text_sha256=text_digest(text),

@@ -1,8 +1,12 @@
-"""A study as `init` stores it: the JSON and the hash that databases of today hold stay theirs."""
+"""A study as `init` stores it, and as it is read back from what databases hold."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from evaluation import frozen, schema
 from evaluation.planning.design import design_hash, design_of, settings_of
 from evaluation.study import (
     Analysis,
@@ -105,3 +109,45 @@ def test_a_study_is_stored_as_it_was_when_the_format_began():
     assert settings_of(STUDY) == json.loads(SETTINGS)
     assert design_hash(json.loads(DESIGN)) == HASH
     assert design_hash(design) == HASH
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "design", "session", "display", "workers", "analysis", "pay", "recruit", "text", "consent",
+        "survey", "category_names", "retention_days",
+    ],
+)  # fmt: skip
+def test_a_stored_study_is_read_back_as_its_file_had_it(name):
+    stored = schema.Study(design=json.loads(DESIGN), settings=json.loads(SETTINGS))
+
+    assert getattr(frozen, name)(stored) == getattr(STUDY, name)
+
+
+def test_a_stored_study_names_its_sources():
+    stored = schema.Study(settings=json.loads(SETTINGS))
+
+    assert frozen.source_names(stored) == {"ours": "Our Model", "real": "Real"}
+
+
+def test_what_the_first_version_did_not_store_has_the_value_that_it_had_then():
+    settings = json.loads(SETTINGS)
+    del settings["retention_days"], settings["recruit"]["link"], settings["recruit"]["prolific"]
+    stored = schema.Study(settings=settings)
+
+    assert frozen.retention_days(stored) is None
+    assert frozen.recruit(stored).link == Link()
+    assert frozen.recruit(stored).prolific == Prolific(screen_out_cents=0)
+
+
+def test_a_study_without_consent_and_survey_is_read_as_one():
+    stored = schema.Study(settings=settings_of(replace(STUDY, consent=None, survey=())))
+
+    assert frozen.consent(stored) is None
+    assert frozen.survey(stored) == ()
+
+
+def test_a_key_of_another_version_is_passed_over():
+    stored = schema.Study(settings={"pay": {"reward_cents": 50, "tip_cents": 5}})
+
+    assert frozen.pay(stored) == Pay(reward_cents=50)

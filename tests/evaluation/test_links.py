@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import delete, select, update
 
+from evaluation import frozen
 from evaluation.allocation import finish_session, get_worker, start_session
 from evaluation.cli import main
 from evaluation.crowd.link import LinkCrowd
@@ -20,7 +21,6 @@ from evaluation.links import (
     LinkRevoked,
     claim_place,
     completion_url,
-    link_settings,
     publish_link,
     published_link,
     read_participant,
@@ -469,7 +469,7 @@ def test_what_the_study_file_says_reaches_the_link(study_toml):
     )
     settings = json.loads(json.dumps(settings_of(study)))
 
-    assert link_settings(Study(settings=settings)) == study.recruit.link
+    assert frozen.recruit(Study(settings=settings)).link == study.recruit.link
     assert study.recruit.link == Link("connect", "participantId", "[A-Za-z0-9]{1,64}", "", 40)
     assert settings["retention_days"] == 90
     assert settings["text"] == {"de": {}}
