@@ -65,7 +65,7 @@ def tables(db: str, study: str) -> dict[str, Any]:
         `tables`, each as `analysis.data.to_dict` with `done` (by row, whether it may stop) where a
         stopping rule is declared; `rule`, that rule as text; `empty`, questions without judgments.
     """
-    from analysis.declared import Declared
+    from evaluation import frozen
     from evaluation.database import find_study, open_database
     from evaluation.planning.progress import study_progress
 
@@ -74,7 +74,7 @@ def tables(db: str, study: str) -> dict[str, Any]:
         counted: dict[str, int] = {}
         for cell in study_progress(session, found):
             counted[cell.question] = counted.get(cell.question, 0) + cell.counted
-        rule = Declared.of(found.seed, found.design).stop_when
+        rule = frozen.analysis(found).stop_when
     made = [_table(db, study, question, rule) for question, n in counted.items() if n]
     return {"tables": made, "rule": rule or "", "empty": [q for q, n in counted.items() if not n]}
 

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Integer, case, cast, exists, func, or_, select
 from sqlalchemy.orm import Session
 
+from evaluation import frozen
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
@@ -172,7 +173,7 @@ def session_counts(session: Session, study: Study, now: datetime) -> Sessions:
     started = sum(counts.values())
     handed_in = _submitted(session, study)
     steps = [("Started", started), *_answered_steps(session, study), ("Handed in", handed_in)]
-    if study.design.get("consent") or study.settings.get("consent"):
+    if frozen.consent(study):
         steps.insert(1, ("Consent on record", _consented(session, study)))
     steps += [
         ("Approved", counts.get(AssignmentStatus.APPROVED, 0)),

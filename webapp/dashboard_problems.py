@@ -23,6 +23,7 @@ from evaluation.schema import (
     ShowingStatus,
     Study,
 )
+from evaluation.study import Pay
 
 LAST_ANSWERS = 2000
 _SKEW = timedelta(seconds=30)
@@ -197,14 +198,13 @@ def clock_problems(
         )
 
 
-def pay_problems(minutes: float | None, pay: dict[str, Any]) -> Iterator[Problem]:
+def pay_problems(minutes: float | None, pay: Pay) -> Iterator[Problem]:
     """Warn where sessions take much longer than the pay was calculated for."""
-    expected = float(pay.get("expected_minutes") or 0)
-    reward = int(pay.get("reward_cents") or 0)
-    if minutes and expected and reward and minutes > 1.25 * expected:
-        hourly = reward * 60 / minutes / 100
+    expected = pay.expected_minutes
+    if minutes and pay.reward_cents and minutes > 1.25 * expected:
+        hourly = pay.reward_cents * 60 / minutes / 100
         yield Problem(
             f"Sessions take {minutes:.1f} minutes (median), not {expected:g}: the pay comes to "
-            f"{hourly:.2f} {pay.get('currency', '')} an hour. Think of a bonus.",
+            f"{hourly:.2f} {pay.currency} an hour. Think of a bonus.",
             "vgan-eval pay",
         )

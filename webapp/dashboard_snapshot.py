@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from evaluation import frozen
 from evaluation.database import Database, find_study
 from evaluation.planning.progress import CellProgress, StarvedTrial, starved_trials, study_progress
 from evaluation.publishing.environments import is_for_a_crowd, production_address
@@ -156,7 +156,7 @@ def take_snapshot(database: Database, study_name: str, key: bytes, now: datetime
         starved = starved_trials(session, study)
         played = playback(session, study)
         where = environments(session, study)
-        pay = study.settings.get("pay") or {}
+        pay = frozen.pay(study)
         for_a_crowd = is_for_a_crowd(session, study)
         problems = [
             *mixture_problems(where),
@@ -173,7 +173,7 @@ def take_snapshot(database: Database, study_name: str, key: bytes, now: datetime
             at=now,
             environments=where,
             names={source.name: source.display_name for source in study.sources},
-            categories=study.settings.get("categories") or {},
+            categories=frozen.category_names(study),
             address=production_address(session, study),
             for_a_crowd=for_a_crowd,
             cells=cells,
@@ -182,7 +182,7 @@ def take_snapshot(database: Database, study_name: str, key: bytes, now: datetime
             bars=bars,
             median_ms=median_ms,
             sessions=sessions,
-            minutes=float(pay.get("expected_minutes") or 0),
+            minutes=pay.expected_minutes,
             money=spend(session, study, now),
             workers=worker_rows(session, study, key),
             starved=starved[:_SHOWN_STARVED],
@@ -190,7 +190,7 @@ def take_snapshot(database: Database, study_name: str, key: bytes, now: datetime
             playback=played,
             problems=sorted(problems, key=lambda problem: not problem.serious),
             events=_events(session, study),
-            rules=_rules(study),
+            rules=frozen.analysis(study).exclude,
         )
 
 
@@ -227,11 +227,6 @@ def _events(session: Session, study: Study) -> list[tuple[datetime, str]]:
         .limit(_EVENTS)
     )
     return [(at, kind) for at, kind in rows]
-
-
-def _rules(study: Study) -> tuple[str, ...]:
-    analysis: Any = study.design.get("analysis") or {}
-    return tuple(map(str, analysis.get("exclude") or ()))
 
 
 def time_left(found: Pace) -> str:

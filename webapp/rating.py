@@ -11,6 +11,7 @@ from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
+from evaluation import frozen
 from evaluation.allocation import (
     finish_session,
     get_worker,
@@ -42,7 +43,6 @@ from webapp.settings import (
     current_study,
     page_wording,
     rating_settings,
-    survey_questions,
 )
 from webapp.showings import session_state
 from webapp.tickets import Ticket, read_ticket
@@ -71,7 +71,7 @@ def page() -> ResponseReturnValue:
         "layout": settings.layout,
         "devices": settings.devices,
         "allowTie": settings.allow_tie,
-        "consentVersion": settings.consent["version"] if settings.consent else None,
+        "consentVersion": settings.consent.version if settings.consent else None,
         "submitTo": ticket.submit_to or None,
         "crowd": ticket.crowd,
         "questions": settings.questions,
@@ -122,7 +122,7 @@ def start() -> ResponseReturnValue:
         study = current_study(session)
         consent = consent_of(study, page_wording(study, started.language))
         ticket = read_ticket(study.secret, started.ticket)
-        if consent and started.consent != str(consent["version"]):
+        if consent and started.consent != consent.version:
             raise EvaluationError("the consent was not given")
         hit = _hit(session, study, ticket)
         worker = get_worker(session, ticket.crowd, hit.environment, ticket.worker, now())
@@ -136,8 +136,7 @@ def start() -> ResponseReturnValue:
             device={**started.device, "user_agent": request.headers.get("User-Agent", "")[:400]},
         )
         if consent:
-            version, text = str(consent["version"]), str(consent["text"])
-            note_consent(session, assignment, version, text, now())
+            note_consent(session, assignment, consent.version, consent.text, now())
         session.flush()
         return _with_token(session, study, assignment)
 
@@ -200,7 +199,7 @@ def finish() -> ResponseReturnValue:
         if assignment is None:
             raise TokenError("the page's session does not exist")
         check_page(token.nonce, assignment.nonce, assignment.status)
-        answers = read_survey(body, survey_questions(study))
+        answers = read_survey(body, frozen.survey(study))
         first = assignment.status is AssignmentStatus.ACCEPTED
         code = finish_session(session, assignment, now())
         if first and answers:

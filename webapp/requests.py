@@ -1,6 +1,7 @@
 """What the page sends, checked: everything in it is untrusted."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from evaluation.errors import EvaluationError
 from evaluation.exporting.reported import LARGEST
 from evaluation.schema import Choice
 from evaluation.sessions.answers import Answer
-from evaluation.study import DEVICES
+from evaluation.study import DEVICES, SurveyQuestion
 
 _MAX_DETAILS = 16_000  # characters of JSON
 _MAX_MS = 7 * 24 * 3600 * 1000.0
@@ -130,7 +131,7 @@ def read_judgment(body: dict[str, Any], at: datetime) -> tuple[int, Answer]:
     )
 
 
-def read_survey(body: dict[str, Any], survey: list[dict[str, Any]]) -> dict[str, Any]:
+def read_survey(body: dict[str, Any], survey: Sequence[SurveyQuestion]) -> dict[str, Any]:
     """Return the answers to a study's survey by question id; what was not answered is absent.
 
     Raises:
@@ -141,11 +142,11 @@ def read_survey(body: dict[str, Any], survey: list[dict[str, Any]]) -> dict[str,
         raise EvaluationError("survey: must be an object")
     answers = {}
     for question in survey:
-        key = question["id"]
+        key = question.id
         answer = text_field(given, key, _MAX_ANSWER).strip() if given.get(key) else ""
-        if not answer and question.get("required"):
+        if not answer and question.required:
             raise EvaluationError(f"survey: {key} needs an answer")
-        if answer and question.get("choices") and answer not in question["choices"]:
+        if answer and question.choices and answer not in question.choices:
             raise EvaluationError(f"survey: {key} has no such choice")
         if answer:
             answers[key] = answer

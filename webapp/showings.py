@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row, Select, bindparam, case, func, select, true
 from sqlalchemy.orm import Session, aliased
 
+from evaluation import frozen
 from evaluation.allocation import POOL_RULE
 from evaluation.errors import TokenError
 from evaluation.schema import (
@@ -28,7 +29,6 @@ from evaluation.schema import (
 )
 from evaluation.sessions.tokens import check_page
 from evaluation.storage import MediaStore
-from webapp.settings import shows_prompt, survey_questions
 
 _OPEN = (ShowingStatus.LEASED, ShowingStatus.EXPIRED)
 _DONE = (AssignmentStatus.SUBMITTED, AssignmentStatus.APPROVED, AssignmentStatus.REJECTED)
@@ -135,7 +135,7 @@ def session_state(
         return {"stage": "closed"}
     if current.id is None:
         # A survey may be changed while the application runs, so the row is asked and not `study`.
-        has_survey = survey_questions(session.get_one(Study, study.id))
+        has_survey = frozen.survey(session.get_one(Study, study.id))
         return {"stage": "survey" if has_survey else "finish"}
     answered = _answered(session, study, rows)
     described = [_described(showing, study, store, answered) for showing in rows]
@@ -168,7 +168,7 @@ def _described(
     return {
         "position": showing.position,
         "practice": showing.practice,
-        "prompt": showing.prompt if shows_prompt(study) else "",
+        "prompt": showing.prompt if frozen.design(study).show_prompt else "",
         "questions": [
             {"name": question.name, "text": question.text}
             for question in study.questions
