@@ -1,20 +1,23 @@
 """Judgments straight from a study database, as the text the export would have written."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from analysis.declared import Declared
+from analysis.names import Names
+from evaluation import frozen
 from evaluation.database import find_study, open_database
 from evaluation.export import judgment_rows
 from evaluation.exporting.columns import JUDGMENT_COLUMNS, names
 from evaluation.planning.progress import first_plan
-from evaluation.schema import Clip
+from evaluation.schema import Clip, Study
 from evaluation.sessions.stopped import cut_short
+from evaluation.study import Comparison
 
 _COLUMNS = names(JUDGMENT_COLUMNS)
 
@@ -38,11 +41,24 @@ def read_database(url: str, study: str | None) -> pd.DataFrame:
             for row in judgment_rows(session, found, key=found.secret)
         ]
         frame = pd.DataFrame(rows, columns=list(_COLUMNS), dtype=str)
-        declared = Declared.of(found.seed, {**found.design, **found.settings})
-        planned = first_plan(session, found)
-        frame.attrs["declared"] = replace(declared, planned=planned)
+        frame.attrs["declared"] = _declared(session, found)
         frame.attrs["stopped"] = cut_short(session, found)
     return frame
+
+
+def _declared(session: Session, study: Study) -> Declared:
+    design, analysis = frozen.design(study), frozen.analysis(study)
+    return Declared(
+        seed=study.seed,
+        comparisons=design.comparisons,
+        categories=design.categories,
+        exclude=analysis.exclude,
+        primary=tuple(Comparison(*row) for row in analysis.primary),
+        stop_when=analysis.stop_when,
+        planned=first_plan(session, study),
+        names=Names.of(frozen.source_names(study), frozen.category_names(study)),
+        allow_tie=design.allow_tie,
+    )
 
 
 def text_of(value: Any) -> str:

@@ -43,31 +43,6 @@ class Declared:
     names: Names = field(default_factory=Names)
     allow_tie: bool = False
 
-    @classmethod
-    def of(
-        cls, seed: int | None, tables: Mapping[str, Any], sources: Sequence[str] = ()
-    ) -> "Declared":
-        """Read it from the tables of a study; what was planned is not in them.
-
-        Args:
-            seed: of the plan.
-            tables: of a study file, or the frozen design and the settings of a study.
-            sources: the study's, for a file that compares all of them.
-        """
-        design, analysis = (_table(tables, name) for name in ("design", "analysis"))
-        rows, rule = design.get("comparisons", ()), analysis.get("stop_when")
-        every = tuple(Comparison(a, b) for a, b in combinations(sources, 2))
-        return cls(
-            seed=seed,
-            comparisons=every if rows == "all" else _comparisons(rows),
-            categories=_texts(design.get("categories", ())),
-            exclude=_texts(analysis.get("exclude", ())),
-            primary=_comparisons(analysis.get("primary", ())),
-            stop_when=str(rule) if rule else None,
-            names=Names.of(_table(tables, "sources"), _table(tables, "categories")),
-            allow_tie=design.get("allow_tie") is True,
-        )
-
     def __deepcopy__(self, memo: object) -> "Declared":
         """Return itself: pandas copies a frame's `attrs` with every column that is read."""
         return self
@@ -98,9 +73,7 @@ def read_declared(path: Path, study: str) -> Declared:
     tables = _tables(path, study)
     if not tables:
         return Declared()
-    found = Declared.of(
-        tables["study"].get("seed", DEFAULT_SEED), tables, list(_table(tables, "sources"))
-    )
+    found = _of_tables(tables)
     clips = _clips_in(path.with_name("clips.csv"), study)
     compared = {source for row in found.comparisons for source in row.sources}
     judged = sorted({name for source, name in clips if source in compared})
@@ -119,14 +92,9 @@ def survey_choices(path: Path, study: str) -> dict[str, tuple[str, ...]]:
     Raises:
         JudgmentsError: the file is not TOML.
     """
-    return choices_of(_tables(path, study).get("survey", ()))
-
-
-def choices_of(survey: Any) -> dict[str, tuple[str, ...]]:
-    """Return the declared choices by question id, of the questions of a study's [[survey]]."""
-    questions = survey if isinstance(survey, list | tuple) else ()
+    survey = _tables(path, study).get("survey", ())
     found = {}
-    for question in questions:
+    for question in survey if isinstance(survey, list) else ():
         if isinstance(question, dict) and "id" in question:
             choices = question.get("choices", ())
             listed = choices if isinstance(choices, list | tuple) else ()
@@ -151,6 +119,26 @@ def _table(tables: Mapping[str, Any], name: str) -> dict[str, Any]:
     """A table of the file; empty where there is none, or something else has its name."""
     table = tables.get(name)
     return table if isinstance(table, dict) else {}
+
+
+def _of_tables(tables: Mapping[str, Any]) -> Declared:
+    """What the tables of a study file declare, but for what they leave to the clips."""
+    design, analysis, sources, categories = (
+        _table(tables, name) for name in ("design", "analysis", "sources", "categories")
+    )
+    rows, rule = design.get("comparisons", ()), analysis.get("stop_when")
+    every = tuple(Comparison(a, b) for a, b in combinations(sources, 2))
+    named = {slug: s.get("name") for slug, s in sources.items() if isinstance(s, dict)}
+    return Declared(
+        seed=tables["study"].get("seed", DEFAULT_SEED),
+        comparisons=every if rows == "all" else _comparisons(rows),
+        categories=_texts(design.get("categories", ())),
+        exclude=_texts(analysis.get("exclude", ())),
+        primary=_comparisons(analysis.get("primary", ())),
+        stop_when=str(rule) if rule else None,
+        names=Names.of(named, categories),
+        allow_tie=design.get("allow_tie") is True,
+    )
 
 
 def _texts(values: Any) -> tuple[str, ...]:

@@ -22,9 +22,8 @@ class Names:
 
     @classmethod
     def of(cls, sources: Mapping[str, Any], categories: Mapping[str, Any]) -> "Names":
-        """Read them from the tables [sources] and [categories] of a study."""
-        given = {slug: s.get("name") for slug, s in sources.items() if isinstance(s, dict)}
-        return cls(_named(given), _named(categories))
+        """Keep those of a study's names that are more than the slug."""
+        return cls(_named(sources), _named(categories))
 
     def source(self, slug: str) -> str:
         """Name a source: as the study does, else as the paper, else by its slug."""

@@ -14,9 +14,10 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.database import text_of
-from analysis.declared import choices_of, survey_choices
+from analysis.declared import survey_choices
 from analysis.errors import JudgmentsError
 from analysis.text import Grid, percent_text
+from evaluation import frozen
 from evaluation.database import find_study, open_database
 from evaluation.exporting.rows import session_rows
 
@@ -67,7 +68,7 @@ def read_sessions(
 def _from_database(db: str, study: str, *, survey: bool) -> pd.DataFrame:
     with open_database(db) as database, database.read() as session:
         found = find_study(session, study)
-        choices = choices_of(found.settings.get("survey"))
+        choices = {question.id: question.choices for question in frozen.survey(found)}
         rows = [
             [text_of(row.get(name)) for name in _USED]
             for row in session_rows(session, found, key=found.secret, survey=survey)

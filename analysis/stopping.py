@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from analysis.declared import Declared
 from analysis.errors import NothingLeft, UsageError
 from analysis.exclusions import rules_for
 from analysis.intervals import NOTHING, Estimate
@@ -15,6 +14,7 @@ from analysis.load import load_judgments
 from analysis.sequential import is_done
 from analysis.table import build_table
 from analysis.text import BANNER, interval_text, percent_text, text_grid
+from evaluation import frozen
 from evaluation.database import find_study, open_database
 from evaluation.planning.progress import CellProgress, study_progress
 from evaluation.schema import Study
@@ -86,7 +86,7 @@ class QuestionLook:
 def declared_rule(db: str, study: str | None) -> str | None:
     """Return `stop_when` of the study file's [analysis], or None where there is none."""
     with _reading(db, study) as (_, found):
-        return Declared.of(found.seed, found.design).stop_when
+        return frozen.analysis(found).stop_when
 
 
 def questions_of(db: str, study: str | None) -> list[str]:
@@ -111,7 +111,7 @@ def look_at_question(
 ) -> QuestionLook:
     """Look at a study; the arguments and errors are those of `sequential_status_text`."""
     with _reading(db, study) as (session, found):
-        stop_when = rule or Declared.of(found.seed, found.design).stop_when
+        stop_when = rule or frozen.analysis(found).stop_when
         name, cells = found.name, tuple(_of_question(study_progress(session, found), question))
     if stop_when is None:
         raise UsageError(

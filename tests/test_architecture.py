@@ -1,6 +1,7 @@
 """The house's rules that a reader relies on: import directions, light imports, small files."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,19 @@ def test_a_study_takes_only_the_manifest_from_vgan(layer):
     ]
 
     assert wrong == []
+
+
+def test_only_its_door_and_what_freezes_it_read_the_json_of_a_study():
+    by_key = re.compile(r"\.(design|settings)(\[|\.get\()")
+
+    readers = {
+        str(path.relative_to(ROOT))
+        for layer in ("evaluation", "analysis", "webapp")
+        for path in files_of(layer)
+        if by_key.search(path.read_text(encoding="utf-8"))
+    }
+
+    assert readers == {"evaluation/freeze.py", "evaluation/frozen.py"}
 
 
 def test_package_doors_that_a_study_passes_are_empty():
