@@ -138,7 +138,8 @@ def session_state(
         has_survey = frozen.survey(session.get_one(Study, study.id))
         return {"stage": "survey" if has_survey else "finish"}
     answered = _answered(session, study, rows)
-    described = [_described(showing, study, store, answered) for showing in rows]
+    prompts = frozen.design(study).show_prompt
+    described = [_described(showing, study, store, answered, prompts) for showing in rows]
     return {
         "stage": "trials",
         "progress": {name: getattr(current, name) for name in ("practice", "number", "total")},
@@ -164,11 +165,12 @@ def _described(
     study: Study,
     store: MediaStore,
     answered: Collection[tuple[int, int]],
+    show_prompt: bool,
 ) -> dict[str, Any]:
     return {
         "position": showing.position,
         "practice": showing.practice,
-        "prompt": showing.prompt if frozen.design(study).show_prompt else "",
+        "prompt": showing.prompt if show_prompt else "",
         "questions": [
             {"name": question.name, "text": question.text}
             for question in study.questions

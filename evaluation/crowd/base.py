@@ -149,7 +149,7 @@ class Crowd(Protocol):
     def returned(self, hit: str) -> Iterator[PlatformAssignment]:
         """Yield the assignments given back (`withdrawn`) and those out of time (`returned`).
 
-        None where the platform does not tell.
+        Nothing comes from a platform that does not tell.
         """
 
     def approve(self, assignment: str, message: str) -> None:

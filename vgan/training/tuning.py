@@ -127,7 +127,8 @@ def choose(
     """
     if config.compile:  # the compiler works out the library's forms by itself
         return plain(device)
-    layers, others = _convolutions_of(trainer.networks())
+    networks = trainer.networks()
+    layers, others = _layers_of(networks), _other_convolutions(networks)
     black = -torch.ones(clips, 3, CLIP_FRAMES, CLIP_SIZE, CLIP_SIZE, device=device)
     shapes = input_shapes(layers | others, lambda: trainer.rehearse(black))
     dtype = DTYPES[config.dtype]
@@ -271,15 +272,12 @@ def _layers_of(networks: Mapping[str, nn.Module]) -> dict[str, StridedConv3d]:
     }
 
 
-def _convolutions_of(
-    networks: Mapping[str, nn.Module],
-) -> tuple[dict[str, StridedConv3d], dict[str, nn.Module]]:
-    """Return the layers whose form can be chosen, and all other convolutions."""
-    chosen = _layers_of(networks)
+def _other_convolutions(networks: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
+    """Return the convolutions that have no forms to choose from, by network and layer."""
     kinds = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-    return chosen, {
+    return {
         f"{name}.{inner}": module
         for name, network in networks.items()
         for inner, module in network.named_modules()
-        if isinstance(module, kinds) and f"{name}.{inner}" not in chosen
+        if isinstance(module, kinds) and not isinstance(module, StridedConv3d)
     }
