@@ -12,12 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
 from evaluation.budget import Cost, PairUse, check_pay, check_workers, plan_cost, short_sessions
 from evaluation.clips import equal_files
+from evaluation.crowd.open import CROWDS
 from evaluation.database import Database, lock_name
 from evaluation.errors import DesignChanged
 from evaluation.events import note_event
@@ -36,6 +37,7 @@ from evaluation.planning.materials import (
 from evaluation.planning.plan_rows import StudyRows
 from evaluation.planning.progress import planned_use
 from evaluation.planning.prompts import check_prompts, prompt_warnings
+from evaluation.publishing.environments import is_published
 from evaluation.schema import EventKind
 from evaluation.sessions.consents import check_version
 from evaluation.sessions.leases import order_trials
@@ -73,11 +75,6 @@ class InitReport:
     cost: Cost
     warnings: tuple[str, ...] = ()
 
-    @property
-    def changed(self) -> bool:
-        """Whether the database was written to."""
-        return self.action != "unchanged"
-
 
 def _warnings(study: Study, imported: Imported) -> tuple[str, ...]:
     found = equal_files(imported.records)
@@ -108,11 +105,9 @@ def _known_clips(session: Session, name: str) -> dict[str, ClipInfo]:
 
 def has_data(session: Session, study: schema.Study) -> bool:
     """Tell whether anybody started the study, or it was published."""
-    started = select(func.count()).where(schema.Assignment.study_id == study.id)
-    published = select(func.count()).where(
-        schema.Hit.study_id == study.id, schema.Hit.crowd != "local"
-    )
-    return bool(session.scalar(started) or session.scalar(published))
+    started = exists().where(schema.Assignment.study_id == study.id)
+    published = exists().where(is_published(study), schema.Hit.crowd.in_(CROWDS))
+    return bool(session.scalar(select(started | published)))
 
 
 def _refuse_change(session: Session, row: schema.Study, design: dict[str, Any]) -> None:
@@ -134,10 +129,6 @@ def _refuse_change(session: Session, row: schema.Study, design: dict[str, Any]) 
 
 def _text_of(study: Study) -> str:
     return study.path.read_text(encoding="utf-8-sig")  # as `TomlFile` reads it
-
-
-def _log(session: Session, row: schema.Study, kind: EventKind, details: dict[str, Any]) -> None:
-    note_event(session, row.id, kind, details, datetime.now(UTC))
 
 
 def _update_clips(
@@ -180,11 +171,12 @@ def _update(
     keys = changed_keys(old, settings)
     if keys:
         tops = sorted({key.split(".")[0] for key in keys})
-        _log(
-            session, row, EventKind.SETTINGS_CHANGED,
-            {"keys": keys, "old": {k: old.get(k) for k in tops},
-             "new": {k: settings.get(k) for k in tops}},
-        )  # fmt: skip
+        details = {
+            "keys": keys,
+            "old": {k: old.get(k) for k in tops},
+            "new": {k: settings.get(k) for k in tops},
+        }
+        note_event(session, row.id, EventKind.SETTINGS_CHANGED, details, datetime.now(UTC))
     row.settings, row.study_file, row.title = settings, text, study.title
     names = {s.name: s.display_name for s in study.sources}
     for source in row.sources:
@@ -297,6 +289,7 @@ def _write(
     from evaluation.stimuli import prepare_stimuli
 
     design, digest, settings = frozen
+    now = datetime.now(UTC)
     with db.write() as session:
         lock_name(session, study.name)
         row = _existing(session, study.name)
@@ -304,21 +297,22 @@ def _write(
             return update(session)
         action = "created" if row is None else "frozen again"
         if row is None:
-            row = schema.Study(name=study.name, created_at=datetime.now(UTC))
+            row = schema.Study(name=study.name, created_at=now)
             session.add(row)
         else:
             _refuse_change(session, row, design)
             changed = {"keys": changed_keys(row.design, design)}
-            _log(session, row, EventKind.DESIGN_CHANGED, changed)
+            note_event(session, row.id, EventKind.DESIGN_CHANGED, changed, now)
             _drop_plan(session, row)
         row.title, row.seed, row.design, row.design_hash = study.title, study.seed, design, digest
         row.settings, row.study_file = settings, _text_of(study)
         # A new secret, because media keys of an older plan may name files that have changed.
         row.secret = secrets.token_hex(32)
         session.flush()
-        rows.add(session, row, datetime.now(UTC))
+        rows.add(session, row, now)
         session.flush()
         order_trials(session, row)  # once here, rather than in the first worker's start
         prepare_stimuli(session, row, study.display, *media)
-        _log(session, row, EventKind.INIT, {"design_hash": digest, "trials": rows.n_trials})
+        done = {"design_hash": digest, "trials": rows.n_trials}
+        note_event(session, row.id, EventKind.INIT, done, now)
     return action

@@ -20,7 +20,7 @@ def production_address(session: Session, study: Study) -> str | None:
     Empty where the newest HIT does not tell.
     """
     query = select(Hit.details).where(
-        _published(study), Hit.environment == Environment.PRODUCTION, Hit.crowd.in_(CROWDS)
+        is_published(study), Hit.environment == Environment.PRODUCTION, Hit.crowd.in_(CROWDS)
     )
     details = session.scalar(query.order_by(Hit.id.desc()).limit(1))
     if details is None:
@@ -33,11 +33,12 @@ def is_for_a_crowd(session: Session, study: Study) -> bool:
     """Tell whether the study file names a crowd, or the study is published on one; only reads."""
     if frozen.recruit(study).crowd in CROWDS:
         return True
-    query = select(exists().where(_published(study), Hit.crowd.in_(CROWDS)))
+    query = select(exists().where(is_published(study), Hit.crowd.in_(CROWDS)))
     return bool(session.scalar(query))
 
 
-def _published(study: Study) -> ColumnElement[bool]:
+def is_published(study: Study) -> ColumnElement[bool]:
+    """Return the condition for a HIT of a study that stands on a platform, or may."""
     return and_(Hit.study_id == study.id, Hit.state != CallState.FAILED)
 
 
@@ -54,7 +55,7 @@ def check_environment(
     Raises:
         UsageError: the message has the option that is lacking, or too much.
     """
-    query = select(Hit.environment).where(_published(study), Hit.crowd == crowd)
+    query = select(Hit.environment).where(is_published(study), Hit.crowd == crowd)
     found = set(session.scalars(query.distinct()))
     other, where = _OTHER[environment]
     if other in found and environment not in found:

@@ -153,7 +153,7 @@ def test_the_same_file_again_changes_nothing(initialised_study):
     counts = _counts(initialised_study.database)
     report = _init(initialised_study.database, initialised_study.path)
 
-    assert (report.action, report.changed) == ("unchanged", False)
+    assert report.action == "unchanged"
     assert report.design_hash == initialised_study.report.design_hash
     assert _counts(initialised_study.database) == counts
     assert counts["pair"] == before["pair"]
@@ -236,21 +236,34 @@ def test_a_changed_clip_with_data_is_refused(database, study_toml):
         _init_rows(database, path)
 
 
-def test_a_published_study_counts_as_one_with_data(database, study_toml):
-    path = study_toml()
-    _init_rows(database, path)
+def _add_hit(database, state):
     with database.write() as session:
         study = find_study(session, None)
         session.add(
             schema.Hit(
                 study_id=study.id, crowd="mturk", environment=Environment.SANDBOX, token="t",
-                state=schema.CallState.DONE, created_at=NOW,
+                state=state, created_at=NOW,
             )
         )  # fmt: skip
+
+
+def test_a_published_study_counts_as_one_with_data(database, study_toml):
+    path = study_toml()
+    _init_rows(database, path)
+    _add_hit(database, schema.CallState.DONE)
     study_toml(("seed = 7", "seed = 8"))
 
     with pytest.raises(DesignChanged, match="published or rated"):
         _init_rows(database, path)
+
+
+def test_a_study_that_the_platform_refused_may_still_change(database, study_toml):
+    path = study_toml()
+    _init_rows(database, path)
+    _add_hit(database, schema.CallState.FAILED)
+    study_toml(("seed = 7", "seed = 8"))
+
+    assert _init_rows(database, path).action == "frozen again"
 
 
 def test_where_the_folders_lie_is_not_part_of_the_design(sqlite_database, study_toml, tmp_path):
