@@ -52,6 +52,12 @@ def test_only_its_door_and_what_freezes_it_read_the_json_of_a_study():
     assert readers == {"evaluation/freeze.py", "evaluation/frozen.py"}
 
 
+def test_signals_are_met_alike_in_both_packages_which_may_not_share_code():
+    twins = [(ROOT / package / "signals.py").read_text() for package in ("vgan", "evaluation")]
+
+    assert twins[0] == twins[1]
+
+
 def test_package_doors_that_a_study_passes_are_empty():
     assert (ROOT / "vgan" / "__init__.py").read_text() == ""
     assert (ROOT / "vgan" / "data" / "__init__.py").read_text() == ""

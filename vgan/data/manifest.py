@@ -211,8 +211,9 @@ def write_manifest(folder: Path, records: Iterable[ClipRecord]) -> Path:
         json.dumps(to_dict(r), ensure_ascii=False, sort_keys=True)
         for r in sorted(records, key=lambda r: r.clip)
     ]
-    # Drawn, so that two processes that write the manifest at once do not meet.
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    # Drawn, so that two processes that write the manifest at once do not meet; with a dot, so that
+    # `remove_stale_parts` finds what a killed one leaves.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         temporary.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
         os.replace(temporary, path)

@@ -1,10 +1,12 @@
 """A manifest reads back what was written and says which line is wrong."""
 
 import json
+import os
 from dataclasses import replace
 
 import pytest
 
+from vgan.data.files import remove_stale_parts
 from vgan.data.manifest import (
     BEGUN,
     ClipRecord,
@@ -59,6 +61,18 @@ def test_a_manifest_is_sorted_by_clip_so_that_equal_folders_have_equal_files(tmp
     first = write_manifest(tmp_path, [other, RECORD]).read_bytes()
 
     assert write_manifest(tmp_path, [RECORD, other]).read_bytes() == first
+
+
+def test_what_a_killed_writer_leaves_of_a_manifest_is_swept_up_an_hour_later(tmp_path, monkeypatch):
+    with monkeypatch.context() as killed:
+        killed.setattr("vgan.data.manifest.os.replace", lambda *_: None)
+        killed.setattr(type(tmp_path), "unlink", lambda *_, **__: None)
+        write_manifest(tmp_path, [RECORD])
+    (left,) = tmp_path.iterdir()
+    os.utime(left, (0, 0))
+    remove_stale_parts(tmp_path)
+
+    assert not list(tmp_path.iterdir())
 
 
 def test_unknown_keys_are_kept(tmp_path):
