@@ -24,12 +24,11 @@ _WEBP_QUALITY = 72
 _NARROWEST = 460  # pixels, for the words
 
 
-def enlarge(frame: Frames, factor: int, *, smooth: bool = True) -> Frames:
-    """Return a frame (H, W, 3) enlarged by a whole number, smoothed between pixels or not."""
+def enlarge(frame: Frames, factor: int) -> Frames:
+    """Return a frame (H, W, 3) enlarged by a whole number, smoothed between pixels."""
     height, width = frame.shape[:2]
-    how = Image.Resampling.BICUBIC if smooth else Image.Resampling.NEAREST
-    resized = Image.fromarray(frame).resize((width * factor, height * factor), how)
-    return np.asarray(resized)
+    size = (width * factor, height * factor)
+    return np.asarray(Image.fromarray(frame).resize(size, Image.Resampling.BICUBIC))
 
 
 def draw_arrows(frame: Frames, arrows: Sequence[Arrow], factor: int = 1) -> Frames:

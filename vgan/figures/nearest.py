@@ -7,7 +7,7 @@ import numpy as np
 from vgan.data.files import write_atomic
 from vgan.data.videos import Frames
 from vgan.errors import UsageError
-from vgan.figures.drawing import block, captioned, enlarge, png, stacked
+from vgan.figures.drawing import block, captioned, png, stacked
 from vgan.metrics.report import NearestPairs, RunMeasures
 
 SHOWN = 6
@@ -50,21 +50,20 @@ def nearest_blocks(runs: list[RunMeasures], shown: int = SHOWN) -> list[tuple[st
     return blocks
 
 
-def nearest_block(pairs: NearestPairs, title: str, shown: int = SHOWN, factor: int = 1) -> Frames:
+def nearest_block(pairs: NearestPairs, title: str, shown: int = SHOWN) -> Frames:
     """Return the pairs with the lowest distance ratio, a clip left and its nearest right.
 
     Args:
         pairs: clips and their nearest training clips.
         title: over them.
         shown: pairs, at most.
-        factor: by which frames are enlarged.
     """
     near = pairs.nearest
     scores = np.where(np.isfinite(near.ratios), near.ratios, near.distances)
     rows, lines = [], []
     for place in np.argsort(scores, kind="stable")[:shown]:
         training = near.clips[place]
-        rows.append(_spread(pairs.clips[place], factor) + _spread(pairs.training[training], factor))
+        rows.append(_spread(pairs.clips[place]) + _spread(pairs.training[training]))
         lines.append(
             f"clip {place} and training clip {training}: {near.distances[place]:.3f} apart, "
             f"{near.ratios[place]:.2f} of the next"
@@ -73,6 +72,6 @@ def nearest_block(pairs: NearestPairs, title: str, shown: int = SHOWN, factor: i
     return captioned(block(rows, headings), title, *lines)
 
 
-def _spread(clip: Frames, factor: int) -> list[Frames]:
+def _spread(clip: Frames) -> list[Frames]:
     places = np.linspace(0, len(clip) - 1, _FRAMES).round().astype(int)
-    return [enlarge(np.asarray(clip[place]), factor) for place in places]
+    return [np.asarray(clip[place]) for place in places]
