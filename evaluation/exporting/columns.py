@@ -72,7 +72,7 @@ OPTIONAL_JUDGMENT_COLUMNS = (
         "loops",
         "number",
         "How many times both clips had been shown through at the answer; below 1: it came too "
-        "early.",
+        "early. At least 1 on this tool's pages, which lock answers until then.",
     ),
     Column(
         "counted",
