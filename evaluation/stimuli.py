@@ -8,7 +8,7 @@ sizes, so neither a file's name nor its length tells the sides apart.
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -153,25 +153,33 @@ def _unprepared_pairs(session: Session, study: schema.Study) -> list[schema.Pair
     return list(session.scalars(chosen))
 
 
-def _established_kind(session: Session, study: schema.Study) -> str | None:
-    """Return the kind of the study's first stimulus: later batches must not change it."""
-    chosen = (
-        select(schema.Stimulus)
+def study_format(
+    session: Session, study: schema.Study, display: Display
+) -> tuple[Format, int | None]:
+    """Return what the clips of a study are made into: what they were, where some are already.
+
+    Args:
+        session: of any unit.
+        study: holds its clips already.
+        display: the study file's [display].
+
+    Returns:
+        The format, and the bytes of a sheet above which it may still change.
+
+    Raises:
+        UsageError: see `common_format`.
+    """
+    target = common_format(_study_clips(session, study), display)
+    made = session.scalar(
+        select(schema.Stimulus.layout)
         .join(schema.Stimulus.clip)
         .where(schema.Clip.study_id == study.id)
         .limit(1)
     )
-    first = session.scalar(chosen)
-    return str(first.layout["kind"]) if first else None
-
-
-def _target(session: Session, study: schema.Study, display: Display) -> tuple[Format, int | None]:
-    """Return the study's format, and the size of a sheet above which it may still change."""
-    target = common_format(_study_clips(session, study), display)
-    kind = _established_kind(session, study)
-    if kind == "video" and target.kind == "sprite":
-        target = as_video(target, display)
-    return target, None if kind == "sprite" else SPRITE_LIMIT
+    if made is None:
+        return target, SPRITE_LIMIT
+    kept = ("kind", "width", "height", "columns", "scale")
+    return replace(target, **{key: made[key] for key in kept}), None
 
 
 class _File(NamedTuple):
@@ -234,7 +242,7 @@ def store_ahead(
     """
     names = {name for pair in pairs for name in pair}
     clips = {clip.name: clip for clip in _study_clips(session, study) if clip.name in names}
-    target, limit = _target(session, study, display)
+    target, limit = study_format(session, study, display)
     wanted = list(clips.values())
     target, encoded = encode_clips(wanted, target, display, store.scratch(), progress, limit=limit)
     sizes = {clip.id: size for clip, size in zip(wanted, encoded, strict=True)}
@@ -278,7 +286,7 @@ def prepare_stimuli(
     pairs = _unprepared_pairs(session, study)
     if not pairs:
         return
-    target, limit = _target(session, study, display)
+    target, limit = study_format(session, study, display)
     clips = {clip.id: clip for pair in pairs for clip in (pair.clip_a, pair.clip_b)}
     wanted = [clips[key] for key in sorted(clips)]
     scratch = store.scratch()

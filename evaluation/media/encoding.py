@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from evaluation.errors import EvaluationError
-from evaluation.media.formats import Format, resampled_length, same_rate
+from evaluation.media.formats import Format, resampled_length, same_rate, scale_within
 
 Frames = NDArray[np.uint8]
 
@@ -53,8 +53,7 @@ def _resample(frames: Frames, fps: float, target_fps: float) -> Frames:
 def _fitted(frame: Frames, width: int, height: int, fit: str) -> Frames:
     """Scale one frame with an antialiasing filter, then pad or crop it about its centre."""
     source_height, source_width = frame.shape[:2]
-    ratios = (width / source_width, height / source_height)
-    ratio = max(ratios) if fit == "crop" else min(ratios)
+    ratio = scale_within((source_width, source_height), (width, height), fit)
     size = (max(1, round(source_width * ratio)), max(1, round(source_height * ratio)))
     scaled = Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS)
     canvas = Image.new("RGB", (width, height), (_PADDING_COLOUR,) * 3)

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from evaluation import schema
@@ -14,6 +14,7 @@ _SURELY_VIDEO = 8 * SPRITE_LIMIT  # raw bytes; lossless coding of moving picture
 _MAX_SHEET = 8192  # pixels; what every browser can decode and draw
 PNG = "image/png"
 MP4 = "video/mp4"
+Size = tuple[int, int]  # width and height in pixels
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,34 @@ def check_alike(clips: Sequence[schema.Clip], display: Display) -> None:
     )
 
 
-def _frame_size(clips: Sequence[schema.Clip]) -> tuple[int, int]:
-    """Return width and height of every stimulus."""
-    # The smallest: enlarging one side's clips would tell them apart.
-    return min(clip.width for clip in clips), min(clip.height for clip in clips)
+def scale_within(size: Size, box: Size, fit: str | None) -> float:
+    """Return by how much a frame is scaled to lie in a box, or to fill it where `fit` is crop."""
+    ratios = (box[0] / size[0], box[1] / size[1])
+    return max(ratios) if fit == "crop" else min(ratios)
+
+
+def _frame_size(clips: Sequence[schema.Clip], fit: str | None) -> Size:
+    """Return width and height of every stimulus: no clip is enlarged, which would tell it apart."""
+    sizes = sorted({(clip.width, clip.height) for clip in clips})
+    widths, heights = zip(*sizes, strict=True)
+    if fit == "crop":
+        return min(widths), min(heights)
+    # To enlarge none, a box is no wider or no higher than each clip: so as wide as one of them,
+    # it is as high as the lowest of the narrower ones.
+    boxes, lowest = [], max(heights)
+    for width, height in sizes:
+        boxes.append((width, lowest))
+        lowest = min(lowest, height)
+    largest = (max(widths), max(heights))
+    box = max(boxes, key=lambda box: (scale_within(largest, box, fit), math.prod(box)))
+    scales = [scale_within(size, box, fit) for size in sizes]
+    return _filled(widths, scales), _filled(heights, scales)
+
+
+def _filled(sides: Iterable[int], scales: Iterable[float]) -> int:
+    """Return how much of a box's side the scaled clips take."""
+    longest = max(side * scale for side, scale in zip(sides, scales, strict=True))
+    return math.ceil(longest - 1e-6)  # a whole number, but for how computers divide
 
 
 def _rate(clips: Sequence[schema.Clip], display: Display) -> float:
@@ -130,7 +155,7 @@ def common_format(clips: Sequence[schema.Clip], display: Display) -> Format:
         UsageError: see `check_alike`.
     """
     check_alike(clips, display)
-    width, height = _frame_size(clips)
+    width, height = _frame_size(clips, display.fit)
     fps = _rate(clips, display)
     still = not fps
     lengths = _lengths(clips, fps)

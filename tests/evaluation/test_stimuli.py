@@ -79,7 +79,28 @@ def test_display_settings_bring_clips_to_one_form():
 
     found = common_format(clips, Display(fit="pad", fps=8, duration="shortest"))
 
-    assert (found.width, found.height, found.fps, found.frames) == (64, 64, 8, 16)
+    assert (found.width, found.height, found.fps, found.frames) == (86, 64, 8, 16)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "padded", "cropped"),
+    [
+        ([(128, 128), (160, 90), (96, 128)], (160, 128), (96, 90)),  # each at its own scale
+        ([(64, 64), (256, 144)], (114, 64), (64, 64)),
+        ([(100, 50), (50, 100)], (100, 100), (50, 50)),
+        ([(96, 64), (64, 96), (64, 64)], (64, 96), (64, 64)),
+        ([(64, 64), (128, 128)], (64, 64), (64, 64)),
+    ],
+)
+def test_the_common_size_enlarges_no_clip_and_padding_shrinks_none_for_nothing(
+    sizes, padded, cropped
+):
+    clips = [clip(f"a/x/{n}.mp4", size=size) for n, size in enumerate(sizes)]
+
+    found = {fit: common_format(clips, Display(fit=fit)) for fit in ("pad", "crop")}
+
+    assert (found["pad"].width, found["pad"].height) == padded
+    assert (found["crop"].width, found["crop"].height) == cropped
 
 
 def test_loop_each_lets_every_clip_keep_its_length():
@@ -198,6 +219,28 @@ def test_preparing_again_does_nothing(planned):
 
     assert [s.key for s in rows(planned, schema.Stimulus)] == before
     assert told == []
+
+
+def test_pairs_of_a_later_batch_have_the_size_that_the_study_has_had_even_where_it_was_another(
+    planned,
+):
+    prepare(planned)
+    older = {"kind": "sprite", "width": 12, "height": 10, "columns": 2, "scale": 7.0}
+    with planned[0].write() as session:
+        for stimulus in session.scalars(select(schema.Stimulus)):
+            stimulus.layout = stimulus.layout | older
+        clips = {one.name: one for one in session.scalars(select(schema.Clip))}
+        session.add(
+            schema.Pair(study_id=clips["real/0.mp4"].study_id, clip_a_id=clips["real/0.mp4"].id,
+                        clip_b_id=clips["spare/0.mp4"].id, source_a="real", source_b="spare",
+                        category="all")
+        )  # fmt: skip
+
+    prepare(planned, Display(fit="pad"))
+
+    added = [s for s in rows(planned, schema.Stimulus) if s.clip.name == "spare/0.mp4"]
+    assert [s.layout for s in added] == [{"frames": 5, "fps": 10.0} | older]
+    assert Image.open(io.BytesIO(planned[1].get(added[0].key))).size == (2 * 12, 3 * 10)
 
 
 def test_clips_encoded_before_are_not_decoded_again(planned, monkeypatch):
