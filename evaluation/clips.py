@@ -5,6 +5,7 @@ A folder has a manifest (then every file is held to its checksum), or is laid ou
 sub-folders have a manifest each is read as all of them together.
 """
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -132,7 +133,7 @@ def _with_prompts(records: list[ClipRecord], source: Source) -> list[ClipRecord]
     if source.prompts is None:
         return records
     key, rows = read_prompts(source.prompts)
-    names = [r.clip if key == "clip" else item_of(r) for r in records]
+    names = [unicodedata.normalize("NFC", r.clip if key == "clip" else item_of(r)) for r in records]
     known = set(names)
     for row in rows:
         if row.name not in known:

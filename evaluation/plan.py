@@ -17,6 +17,7 @@ trials from them, with a random side. `correct` of a template is the side of its
 """
 
 import hashlib
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -125,12 +126,13 @@ def partners(
     for source in (comparison.source_a, comparison.source_b):
         by_item: dict[str, PlannedClip] = {}
         for clip in clips[source, category]:
-            if clip.item in by_item:
+            item = unicodedata.normalize("NFC", clip.item)  # macOS keeps accents apart
+            if item in by_item:
                 raise UsageError(
-                    f"{by_item[clip.item].name} and {clip.name} are both item {clip.item!r} of "
+                    f"{by_item[item].name} and {clip.name} are both item {clip.item!r} of "
                     f'{source} in {category}; pairing = "item" needs one clip per item'
                 )
-            by_item[clip.item] = clip
+            by_item[item] = clip
         sides.append(by_item)
     for here, there, source in ((0, 1, comparison.source_b), (1, 0, comparison.source_a)):
         missing = sorted(sides[here].keys() - sides[there].keys())
@@ -140,7 +142,8 @@ def partners(
                 f"{sides[here][missing[0]].name}: item {missing[0]!r}{others} has no partner in "
                 f'{source}, category {category}; pairing = "item" needs the same items in both'
             )
-    return [(sides[0][item], sides[1][item]) for item in sorted(sides[0])]
+    matched = ((clip, sides[1][item]) for item, clip in sides[0].items())
+    return sorted(matched, key=lambda both: both[0].item)  # as later batches count on
 
 
 def _item_cell(

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -26,7 +27,8 @@ def read_prompts(path: Path) -> tuple[str, list[Prompt]]:
         path: a CSV whose header is `clip,prompt` or `item,prompt`.
 
     Returns:
-        What its rows name, `clip` or `item`, and the rows; no name stands twice.
+        What its rows name, `clip` or `item`, and the rows, names with composed accents (NFC), in
+        which file systems differ; no name stands twice.
 
     Raises:
         UsageError: it is missing or no such CSV, or a row is short, long, empty or there twice.
@@ -60,7 +62,8 @@ def _numbered(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
     try:
         for row in reader:
             if row:
-                yield line, [field.strip() for field in row]
+                name, *rest = [field.strip() for field in row]
+                yield line, [unicodedata.normalize("NFC", name), *rest]
             line = reader.line_num + 1
     except csv.Error as error:
         raise UsageError(f"{path}:{line}: not a row of a CSV ({error})") from None

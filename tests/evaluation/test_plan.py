@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.errors import UsageError
-from evaluation.plan import PlannedClip, PlannedPair, plan_trials
+from evaluation.plan import PlannedClip, PlannedPair, partners, plan_trials
 from evaluation.planning.drawing import balance_sides, draw_pairs
 from evaluation.planning.pools import identical_pairs, split_pool
 from evaluation.schema import TrialKind
@@ -133,6 +133,30 @@ def test_an_item_without_partner_is_named():
 
     with pytest.raises(UsageError, match=r"a/beach/3: item '3' \(and 1 more\) has no partner in b"):
         plan_trials(design, clips, seed=1)
+
+
+def accented(source, *items):
+    return [PlannedClip(f"{source}/{item}.mp4", item) for item in items]
+
+
+def test_items_pair_whichever_way_their_accents_are_written():
+    composed, apart = "caf\u00e9", "cafe\u0301"  # of Linux, of macOS
+    clips = {
+        ("a", "golf"): accented("a", apart, "tea"),
+        ("b", "golf"): accented("b", "tea", composed),
+    }
+
+    assert partners(ROWS[0], "golf", clips) == [
+        (PlannedClip(f"a/{apart}.mp4", apart), PlannedClip(f"b/{composed}.mp4", composed)),
+        (PlannedClip("a/tea.mp4", "tea"), PlannedClip("b/tea.mp4", "tea")),
+    ]
+
+
+def test_an_item_twice_in_a_source_by_two_ways_to_write_an_accent_is_named():
+    clips = {("a", "golf"): accented("a", "caf\u00e9", "cafe\u0301"), ("b", "golf"): []}
+
+    with pytest.raises(UsageError, match=r"a/.*\.mp4 and a/.*\.mp4 are both item"):
+        partners(ROWS[0], "golf", clips)
 
 
 def test_an_item_twice_in_a_source_is_named():

@@ -54,6 +54,16 @@ def test_a_row_for_each_item_serves_sources_whose_files_end_otherwise(source):
     assert given == {"golf/1.webm": "A putt", "beach/1.mp4": "A putt"}
 
 
+@pytest.mark.parametrize("key", ["clip,prompt\n{}.mp4", "item,prompt\n{}"])
+@pytest.mark.parametrize(
+    ("row", "file"), [("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "caf\u00e9")]
+)
+def test_a_row_names_a_clip_whichever_way_its_accents_are_written(source, key, row, file):
+    given = prompts(source(key.format(row) + ",une tasse\n", f"{file}.mp4"))
+
+    assert given == {f"{file}.mp4": "une tasse"}
+
+
 def test_a_prompt_of_two_lines_is_kept_and_counted(source):
     two = source('clip,prompt\n"a dog.mp4","one\ntwo"\n')
 
