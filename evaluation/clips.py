@@ -263,16 +263,31 @@ def shared_categories(
     return chosen
 
 
-def equal_files(clips: Iterable[ClipRecord]) -> list[str]:
-    """Return a warning for every file whose bytes occur more than once in the study."""
+def equal_files(clips: Iterable[ClipRecord], pairs: Iterable[tuple[str, str]] = ()) -> list[str]:
+    """Return a warning for every file whose bytes occur more than once in the study.
+
+    Args:
+        clips: of the study.
+        pairs: the clip ids of each pair that is shown; those of equal bytes are told first.
+    """
     by_digest: dict[str, list[str]] = defaultdict(list)
+    digests = {}
     for record in clips:
-        by_digest[record.sha256].append(clip_name(record.source, record))
-    return [
+        name = clip_name(record.source, record)
+        by_digest[record.sha256].append(name)
+        digests[name] = record.sha256
+    found = []
+    if shown := [(a, b) for a, b in pairs if digests[a] == digests[b]]:
+        others = f" (so are {len(shown) - 1} more pairs)" if len(shown) > 1 else ""
+        found.append(
+            f"{shown[0][0]} and {shown[0][1]} are the same file, and shown as a pair{others}: its "
+            "answers say nothing of the sources; replace or leave out the copy"
+        )
+    return found + [
         f"{names[0]} and {names[1]} are the same file"
         + (f" (and {len(names) - 2} more)" if len(names) > 2 else "")
         for names in by_digest.values()
-        if len(names) > 1
+        if len(names) > 1 and set(names) not in map(set, shown)
     ]
 
 

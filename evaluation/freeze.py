@@ -24,7 +24,7 @@ from evaluation.errors import DesignChanged
 from evaluation.events import note_event
 from evaluation.files import remove_stale_parts, taken_back
 from evaluation.media.frames import ClipInfo
-from evaluation.plan import plan_trials
+from evaluation.plan import Plan, plan_trials
 from evaluation.planning.design import FORMAT, changed_keys, design_hash, design_of, settings_of
 from evaluation.planning.materials import (
     Imported,
@@ -76,8 +76,8 @@ class InitReport:
     warnings: tuple[str, ...] = ()
 
 
-def _warnings(study: Study, imported: Imported) -> tuple[str, ...]:
-    found = equal_files(imported.records)
+def _warnings(study: Study, imported: Imported, plan: Plan) -> tuple[str, ...]:
+    found = equal_files(imported.records, ((pair.clip_a, pair.clip_b) for pair in plan.pairs))
     unused = [s.name for s in study.sources if s.name not in imported.clips]
     found += [f"source {name} is in no comparison; its clips were not read" for name in unused]
     return tuple(found + prompt_warnings(study, imported.clips, imported.gold))
@@ -249,7 +249,8 @@ def init_study(
         pairs=len(plan.pairs),
         trials=len(plan.trials),
         cost=plan_cost(use, *terms),
-        warnings=_warnings(study, imported) + short_sessions(use, study.session, study.workers),
+        warnings=_warnings(study, imported, plan)
+        + short_sessions(use, study.session, study.workers),
     )
     # Absolute, because the database may be opened from any folder.
     assets = (assets / study.name).resolve()

@@ -561,8 +561,25 @@ def test_an_unused_source_is_not_read_and_a_copy_is_a_warning(
     report = _init_rows(sqlite_database, path)
 
     assert report.warnings == (
-        "ours/golf/0000.mp4 and real/golf/0000.mp4 are the same file",
+        "ours/golf/0000.mp4 and real/golf/0000.mp4 are the same file, and shown as a pair: its "
+        "answers say nothing of the sources; replace or leave out the copy",
         "source extra is in no comparison; its clips were not read",
+    )
+
+
+def test_clips_of_one_item_that_are_the_same_file_are_told_before_copies_within_a_source(
+    sqlite_database, study_toml, tmp_path
+):
+    path = study_toml(("judgments_per_cell = 8", 'judgments_per_pair = 2\npairing = "item"'))
+    for ours in ("ours/beach/0001", "ours/golf/0003", "theirs/golf/0003"):
+        shutil.copy(tmp_path / "clips/ours/beach/0000.mp4", tmp_path / f"clips/{ours}.mp4")
+
+    report = _init_rows(sqlite_database, path)
+
+    assert report.warnings == (
+        "ours/golf/0003.mp4 and theirs/golf/0003.mp4 are the same file, and shown as a pair: its "
+        "answers say nothing of the sources; replace or leave out the copy",
+        "ours/beach/0000.mp4 and ours/beach/0001.mp4 are the same file (and 2 more)",
     )
 
 
