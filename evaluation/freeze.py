@@ -17,14 +17,13 @@ from sqlalchemy.orm import Session
 
 from evaluation import schema
 from evaluation.budget import Cost, PairUse, check_pay, check_workers, plan_cost, short_sessions
-from evaluation.clips import equal_files
 from evaluation.crowd.open import CROWDS
 from evaluation.database import Database, lock_name
 from evaluation.errors import DesignChanged
 from evaluation.events import note_event
 from evaluation.files import remove_stale_parts, taken_back
 from evaluation.media.frames import ClipInfo
-from evaluation.plan import Plan, plan_trials
+from evaluation.plan import plan_trials
 from evaluation.planning.design import FORMAT, changed_keys, design_hash, design_of, settings_of
 from evaluation.planning.materials import (
     Imported,
@@ -36,7 +35,8 @@ from evaluation.planning.materials import (
 )
 from evaluation.planning.plan_rows import StudyRows
 from evaluation.planning.progress import planned_use
-from evaluation.planning.prompts import check_prompts, prompt_warnings
+from evaluation.planning.prompts import check_prompts
+from evaluation.planning.warnings import clips_shown, study_warnings
 from evaluation.publishing.environments import is_published
 from evaluation.schema import EventKind
 from evaluation.sessions.consents import check_version
@@ -60,6 +60,7 @@ class InitReport:
         clips: how many were imported.
         pairs: how many the test trials show.
         trials: planned test trials, those of later batches included.
+        shown: the size and length of the clips as they are shown, and which they are due to.
         cost: of filling the plan on the crowd of [recruit]; see `Cost`.
         warnings: what the user should know, one line each.
     """
@@ -73,14 +74,8 @@ class InitReport:
     pairs: int
     trials: int
     cost: Cost
+    shown: str = ""
     warnings: tuple[str, ...] = ()
-
-
-def _warnings(study: Study, imported: Imported, plan: Plan) -> tuple[str, ...]:
-    found = equal_files(imported.records, ((pair.clip_a, pair.clip_b) for pair in plan.pairs))
-    unused = [s.name for s in study.sources if s.name not in imported.clips]
-    found += [f"source {name} is in no comparison; its clips were not read" for name in unused]
-    return tuple(found + prompt_warnings(study, imported.clips, imported.gold))
 
 
 def _existing(session: Session, name: str) -> schema.Study | None:
@@ -249,7 +244,7 @@ def init_study(
         pairs=len(plan.pairs),
         trials=len(plan.trials),
         cost=plan_cost(use, *terms),
-        warnings=_warnings(study, imported, plan)
+        warnings=study_warnings(study, imported, plan)
         + short_sessions(use, study.session, study.workers),
     )
     # Absolute, because the database may be opened from any folder.
@@ -262,7 +257,8 @@ def init_study(
         with db.write() as session:
             use, action = planned_use(session, row), update(session)
         cost = plan_cost(use, *terms)  # with the batches that were added since
-        return replace(report, action=action, trials=use.trials, pairs=use.pairs, cost=cost)
+        report = replace(report, trials=use.trials, pairs=use.pairs, cost=cost)
+        return _with_form(db, study, imported, replace(report, action=action))
     check_prompts(study.design, imported.clips)
     check_display(study, imported)  # here, as the pools are made of the same clips
     with taken_back(assets, lambda: _is_there(db, study.name)):
@@ -272,7 +268,13 @@ def init_study(
         action = _write(db, study, rows, (design, digest, settings), (store, progress), update)
     for folder in (assets, store.scratch()):
         remove_stale_parts(folder)
-    return replace(report, action=action)
+    return _with_form(db, study, imported, replace(report, action=action))
+
+
+def _with_form(db: Database, study: Study, imported: Imported, report: InitReport) -> InitReport:
+    """Add what the clips are shown as, which is settled once they are stored."""
+    shown = clips_shown(db, study, imported)
+    return replace(report, shown=shown.line(), warnings=report.warnings + shown.warnings())
 
 
 def _write(

@@ -68,6 +68,7 @@ def init(
         f"from {report.clips:,} clips, {cost.sessions:,} sessions. "
         f"Design {report.design_hash[:12]}."
     )
+    click.echo(f"Clips are shown as {report.shown}.")
     if cost.total_cents:
         click.echo(
             f"Filling it costs about {cost.total_cents / 100:,.2f} {cost.currency} (the last "

@@ -1,6 +1,6 @@
 """What a study is made of: the clips of its sources, and pools of pairs for the checks."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -84,12 +84,17 @@ def check_display(study: Study, imported: Imported) -> None:
     Raises:
         UsageError: see `check_alike`.
     """
-    clips = [
-        Clip(name=clip_name(source, r), frames=r.frames, fps=r.fps, width=r.width, height=r.height)
-        for source, records in imported.clips.items()
+    check_alike([c for held in imported.clips.values() for c in clips_of(held)], study.display)
+
+
+def clips_of(records: Iterable[ClipRecord]) -> list[Clip]:
+    """Return records as clips of the database: name, size, rate and length."""
+    return [
+        Clip(
+            name=clip_name(r.source, r), frames=r.frames, fps=r.fps, width=r.width, height=r.height
+        )
         for r in records
     ]
-    check_alike(clips, study.display)
 
 
 def planned_clips(imported: Imported) -> dict[tuple[str, str], list[PlannedClip]]:

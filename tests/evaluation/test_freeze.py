@@ -583,6 +583,20 @@ def test_clips_of_one_item_that_are_the_same_file_are_told_before_copies_within_
     )
 
 
+def test_init_says_how_clips_are_shown_and_which_clip_all_are_cut_to(
+    sqlite_database, study_toml, clip_folder
+):
+    clip_folder("ours", {"golf": 4})
+    clip_folder("ours", {"beach": 4}, frames=3)
+    path = study_toml(extra='[display]\nduration = "shortest"\n')
+
+    report, again = (_init(sqlite_database, path) for _ in range(2))
+
+    assert report.shown == "32x32, 3 frames at 8/s (0.38 s); shortest: ours/beach/0000.mp4"
+    assert report.warnings[0].startswith("every clip is cut to 3 frames, as ours/beach/0000.mp4 is")
+    assert (again.shown, again.warnings) == (report.shown, report.warnings)
+
+
 def test_gold_trials_without_the_prompt_that_others_show_are_a_warning(
     sqlite_database, study_toml, clip_folder, tmp_path
 ):

@@ -1,0 +1,103 @@
+"""What becomes of clips in the study's one format, in words, before anybody is asked."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from statistics import median
+
+from evaluation import schema
+from evaluation.media.formats import Format, resampled_length, scale_within
+
+_UNEQUAL = 1.5  # times as far shrunk as another source's clips
+
+
+class ShownClips:
+    """The clips of a study beside the format that they are shown in.
+
+    Args:
+        clips: at least one; name, size, rate and length are read.
+        target: the study's format.
+    """
+
+    def __init__(self, clips: Sequence[schema.Clip], target: Format) -> None:
+        self._target = target
+        box = (target.width, target.height)
+        self._scales = {c.name: scale_within((c.width, c.height), box, target.fit) for c in clips}
+        self._lengths = {c.name: resampled_length(c.frames, c.fps, target.fps) for c in clips}
+        self._moving = [c.name for c in clips if c.frames > 1]
+        self._smallest = max(self._scales, key=self._scales.__getitem__)
+        self._shortest = min(self._lengths, key=self._lengths.__getitem__)
+
+    def line(self) -> str:
+        """Return the size and length of all clips, and which clips they are due to."""
+        parts = [self._form()]
+        if len(set(self._lengths.values())) > 1:
+            parts.append(f"shortest: {self._shortest}")
+        if len({_percent(scale) for scale in self._scales.values()}) > 1:
+            parts.append(f"smallest: {self._smallest}")
+            parts.append("scaled to " + ", ".join(self._scales_by_source()))
+        return "; ".join(parts)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return where a few clips cost all others much of their length or size."""
+        return tuple(text for text in (self._cut(), self._shrunk()) if text)
+
+    def _form(self) -> str:
+        target, lengths = self._target, self._lengths.values()
+        size = f"{target.width}x{target.height}"
+        if not target.fps:
+            return f"{size}, still"
+        ends = [target.frames] if target.frames else sorted({min(lengths), max(lengths)})
+        frames = " to ".join(map(str, ends))
+        seconds = " to ".join(f"{n / target.fps:.2f}" for n in ends)
+        return f"{size}, {frames} frames at {target.fps:g}/s ({seconds} s)"
+
+    def _by_source(self) -> dict[str, list[float]]:
+        found = defaultdict(list)
+        for name, scale in self._scales.items():
+            found[name.split("/")[0]].append(scale)
+        return found
+
+    def _scales_by_source(self) -> list[str]:
+        return [
+            f"{_percent(min(scales), max(scales))} ({source})"
+            for source, scales in self._by_source().items()
+        ]
+
+    def _cut(self) -> str | None:
+        frames, typical = self._target.frames, median(self._lengths.values())
+        if frames and frames < typical / 2:
+            still = ", a still picture" if frames == 1 else ""
+            return (
+                f"every clip is cut to {frames} {'frame' if frames == 1 else 'frames'}{still}, as "
+                f"{self._shortest} is that short, and half of them have {typical:g} or more; leave "
+                'it out, or set another duration than "shortest" under [display]'
+            )
+        for name in self._moving:
+            if 1 in (frames, self._lengths[name]):
+                return (
+                    f"{name} moves and is shown as a still picture, the first of its frames; leave "
+                    "still pictures out, or set another duration or fps under [display]"
+                )
+        return None
+
+    def _shrunk(self) -> str | None:
+        typical = {source: median(scales) for source, scales in self._by_source().items()}
+        least, most = (choose(typical, key=typical.__getitem__) for choose in (min, max))
+        if typical[most] >= _UNEQUAL * typical[least]:
+            return (
+                f"clips of {least} are scaled to {_percent(typical[least])} and those of {most} to "
+                f"{_percent(typical[most])}, and shrinking hides faults; bring the sources to one "
+                "size, unless that is what you compare"
+            )
+        half = median(self._scales.values())
+        if half < self._scales[self._smallest] / 2:
+            return (
+                f"half of the clips are scaled to {_percent(half)} or less, as {self._smallest} is "
+                "so small; leave it out, or make it as large as the others"
+            )
+        return None
+
+
+def _percent(*scales: float) -> str:
+    """Write a scale, or the ends of a range of them."""
+    return " to ".join(dict.fromkeys(f"{100 * scale:.0f}" for scale in scales)) + " %"
