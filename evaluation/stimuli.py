@@ -306,13 +306,7 @@ def _add_rows(
     target: Format,
 ) -> list[_File]:
     """Set each pair's size step and add its stimuli; return what must be stored."""
-    known = set(
-        session.scalars(
-            select(schema.Stimulus.key)
-            .join(schema.Stimulus.clip)
-            .where(schema.Clip.study_id == study.id)
-        )
-    )
+    known = stimulus_keys(session, study)
     new = []
     for pair in pairs:
         for file in _files_of(study, (pair.clip_a, pair.clip_b), sizes):
@@ -325,3 +319,10 @@ def _add_rows(
             new.append(file)
     session.flush()
     return new
+
+
+def stimulus_keys(session: Session, study: schema.Study) -> set[str]:
+    """Return the names of a study's files in its store."""
+    of_study = schema.Clip.study_id == study.id
+    chosen = select(schema.Stimulus.key).join(schema.Stimulus.clip).where(of_study)
+    return set(session.scalars(chosen))

@@ -6,7 +6,7 @@ This is one of the two modules that may import boto3, and only when an `s3://` s
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -92,6 +92,20 @@ class LocalStore:
     def exists(self, key: str) -> bool:
         """Tell whether a file is stored under this key."""
         return self._path(key).is_file()
+
+    def check_holds(self, keys: Collection[str]) -> None:
+        """Look whether all these files are there, by the folder's listing.
+
+        Raises:
+            EvaluationError: some are not, as where a database was copied without its folder.
+        """
+        held = {file.name for file in self.folder.iterdir()} if self.folder.is_dir() else set()
+        if missing := len(set(keys) - held):
+            raise EvaluationError(
+                f"{self.folder}: {missing:,} of the study's {len(keys):,} encoded clips are not in "
+                "it, and pages would wait for them for ever; copy it from where `init` ran (a .db "
+                "goes with its .db.key and its .files folder), or name it by --files or --media"
+            )
 
     def url(self, key: str) -> None:
         """Return None: the app serves these files."""

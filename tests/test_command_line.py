@@ -1,5 +1,6 @@
 """The commands are a contract: each has help, each is in the docs, exit codes are what they say."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -101,6 +102,32 @@ def test_a_missing_database_is_one_line_and_exit_code_1(command, tmp_path, capsy
     assert code == 1
     assert "none.db" in capsys.readouterr().err
     assert not (tmp_path / "none.db").exists()
+
+
+@pytest.mark.parametrize("command", ["rate", "serve"])
+def test_a_database_copied_without_its_clips_is_not_served(
+    command, study_toml, tmp_path, capsys, monkeypatch
+):
+    def listen(*_, **__):
+        raise ConnectionError("somebody would be let in")
+
+    monkeypatch.setattr("webapp.server.listen", listen)
+    made, copied = tmp_path / "s.db", tmp_path / "elsewhere" / "s.db"
+    assert evaluation.cli.main(["init", str(study_toml()), "--db", f"sqlite:///{made}"]) == 0
+    copied.parent.mkdir()
+    shutil.copy(made, copied)
+    capsys.readouterr()
+
+    there = evaluation.cli.main([command, "--db", f"sqlite:///{made}"])
+    told = capsys.readouterr().err
+    alone = evaluation.cli.main([command, "--db", f"sqlite:///{copied}"])
+    refused = capsys.readouterr().err
+
+    assert (there, told) == (1, "vgan-eval: somebody would be let in\n")
+    assert alone == 1
+    assert f"{copied.parent / 's.files' / 'media'}: " in refused
+    assert "encoded clips are not in it" in refused
+    assert refused.count("\n") == 1
 
 
 @pytest.mark.parametrize("module", ["vgan.cli", "evaluation.cli"])
