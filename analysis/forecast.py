@@ -15,6 +15,7 @@ from analysis.variance import TYPICAL, Correlations
 from evaluation.budget import PairUse, check_workers, least_workers, worker_trials
 from evaluation.clips import item_of, list_source, shared_categories
 from evaluation.plan import PlannedClip, partners
+from evaluation.planning.materials import check_unread_items
 from evaluation.planning.prompts import check_prompts
 from evaluation.study import Comparison, Design, Study
 
@@ -129,6 +130,9 @@ def planned_rows(study: Study, clips: int | None = None) -> tuple[PlannedRow, ..
     held = {s.name: list_source(s)[0] for s in folders}
     categories = shared_categories(held, design.categories)
     check_prompts(design, held)
+    if design.pairing == "item":
+        compared = {n: [r for r in found if r.category in categories] for n, found in held.items()}
+        check_unread_items(folders, compared)
     found: dict[tuple[str, str], list[PlannedClip]] = {}
     for source, records in held.items():
         for r in records:

@@ -13,12 +13,14 @@ from pathlib import Path
 from types import MappingProxyType
 
 from evaluation.errors import ClipError, UsageError
-from evaluation.media.frames import (
-    SUFFIXES,
-    ClipInfo,
-    check_name,
-    clip_info,
+from evaluation.media.folders import (
+    category_folders,
+    category_of,
+    is_clip,
+    manifest_folders,
+    unread_files,
 )
+from evaluation.media.frames import ClipInfo, check_name, clip_info
 from evaluation.study import RESERVED, Source
 from evaluation.study_file.prompts import read_prompts
 from evaluation.study_file.tables import SLUG_RULE
@@ -32,7 +34,6 @@ from vgan.data.manifest import (
     unfinished,
 )
 
-ONE_CATEGORY = "all"
 _LONGEST_NAME = 400  # of a clip id, in the database
 
 
@@ -90,7 +91,7 @@ def list_source(source: Source) -> tuple[list[ClipRecord], bool]:
     if not folder.is_dir():
         raise ClipError(f"{folder}: no such folder (source {source.name}); correct its path")
     _refuse_unfinished(folder)
-    manifests = _manifest_folders(folder)
+    manifests = manifest_folders(folder)
     if manifests:
         found = [r for sub in manifests for r in _of_manifest(folder, sub)]
     elif source.split is not None:
@@ -100,14 +101,11 @@ def list_source(source: Source) -> tuple[list[ClipRecord], bool]:
     else:
         found = _of_layout(folder)
     if not found:
-        raise ClipError(f"{folder}: no clips in it (source {source.name})")
+        others = "".join(
+            f"; not read: {path} ({why})" for path, why in [*unread_files(folder).items()][:1]
+        )
+        raise ClipError(f"{folder}: no clips in it (source {source.name}){others}")
     return _of_split(_with_prompts(found, source), source), bool(manifests)
-
-
-def _manifest_folders(folder: Path) -> list[Path]:
-    if (folder / MANIFEST_NAME).is_file():
-        return [folder]
-    return sorted(p for p in folder.iterdir() if (p / MANIFEST_NAME).is_file())
 
 
 def _refuse_unfinished(folder: Path) -> None:
@@ -163,35 +161,26 @@ def _of_split(records: list[ClipRecord], source: Source) -> list[ClipRecord]:
     return kept
 
 
-def _is_clip(path: Path) -> bool:
-    return (
-        path.suffix.lower() in SUFFIXES and not path.name.startswith((".", "~")) and path.is_file()
-    )
-
-
 def _of_layout(folder: Path) -> list[ClipRecord]:
     """List the clips of a folder without a manifest; what they are is filled in by `_checked`."""
-    top = [p for p in folder.iterdir() if _is_clip(p)]
-    by_category = {
-        p: [c for c in p.iterdir() if _is_clip(c)]
-        for p in folder.iterdir()
-        if p.is_dir() and not p.name.startswith(".")
-    }
+    top = [p for p in folder.iterdir() if is_clip(p)]
+    by_category = {p: [c for c in p.iterdir() if is_clip(c)] for p in category_folders(folder)}
     if top and any(by_category.values()):
         raise ClipError(
             f"{folder}: clips both at its top ({top[0].name}) and in folders; move them all into "
             "one folder per category"
         )
-    found = [_unread(folder, path, ONE_CATEGORY) for path in top]
+    found = [_unread(folder, path) for path in top]
     for sub, clips in by_category.items():
         if clips and (complaint := SLUG_RULE.complaint(sub.name)):
             raise ClipError(f"{sub}: a category's folder: {complaint}; rename it")
-        found += [_unread(folder, path, sub.name) for path in clips]
+        found += [_unread(folder, path) for path in clips]
     return found
 
 
-def _unread(folder: Path, path: Path, category: str) -> ClipRecord:
+def _unread(folder: Path, path: Path) -> ClipRecord:
     check_name(path)
+    category = category_of(folder, path)
     relative = path.relative_to(folder).as_posix()
     return ClipRecord(
         clip=relative, sha256="", source="", category=category, frames=0, fps=0, width=0, height=0

@@ -38,6 +38,11 @@ _IMAGES: dict[str, tuple[bytes | tuple[bytes, ...], int]] = {
     ".jpg": (b"\xff\xd8\xff", 0), ".jpeg": (b"\xff\xd8\xff", 0),
 }  # fmt: skip
 SUFFIXES = frozenset(_VIDEOS | _IMAGES)
+# Not read: few say how many frames they have, so one that was cut short could not be told.
+OTHER_MEDIA = frozenset({
+    ".3gp", ".apng", ".asf", ".avif", ".bmp", ".flv", ".heic", ".m2ts", ".m2v", ".mpeg", ".mpg",
+    ".mts", ".mxf", ".ogv", ".tif", ".tiff", ".ts", ".vob", ".wmv", ".y4m",
+})  # fmt: skip
 _SEEN_STRETCHED = 0.01  # a pixel aspect nearer to 1 than this is left alone
 _WIDEST_PIXEL = 4.0  # or as high; anamorphic formats stay below 2
 _MOST_FRAMES_OFF = 1.5  # a frame that a camera missed is one

@@ -1,6 +1,7 @@
 """What a study is made of: the clips of its sources, and pools of pairs for the checks."""
 
-from collections.abc import Iterable, Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,13 +11,15 @@ from evaluation.clips import (
     item_of,
     shared_categories,
 )
+from evaluation.errors import ClipError
+from evaluation.media.folders import category_of, unread_files
 from evaluation.media.formats import check_alike
 from evaluation.media.frames import ClipInfo
 from evaluation.plan import PlannedClip, PlannedPair
 from evaluation.planning.gold import GoldPair, folder_pairs, spoilt_pairs
 from evaluation.planning.pools import identical_pairs, split_pool
 from evaluation.schema import Clip, TrialKind
-from evaluation.study import Study
+from evaluation.study import Source, Study
 from evaluation.threads import Progress, silent
 from vgan.data.manifest import ClipRecord
 
@@ -55,7 +58,8 @@ def import_clips(
         known: what files are, by SHA-256; they are not decoded again.
 
     Raises:
-        ClipError: see `import_source`, `shared_categories` and `folder_pairs`.
+        ClipError: see `import_source`, `shared_categories`, `check_unread_items` and
+            `folder_pairs`.
         UsageError: a file of prompts cannot be used.
     """
     compared = study.design.compared
@@ -71,11 +75,39 @@ def import_clips(
         {name: held for name, held in clips.items() if name in compared}, study.design.categories
     )
     if study.design.pairing == "item":
+        check_unread_items(study.sources, {n: r for n, r in clips.items() if n in compared})
         clips = {n: [replace(r, item=item_of(r)) for r in held] for n, held in clips.items()}
     gold = []
     if study.gold.folder:
         gold = folder_pairs(study.gold.folder, progress, prompts=study.gold.prompts)
     return Imported(clips, categories, gold)
+
+
+def check_unread_items(sources: Iterable[Source], held: Mapping[str, Sequence[ClipRecord]]) -> None:
+    """Refuse to pair by item where a file that is not read would be what a source lacks.
+
+    Args:
+        sources: of the study.
+        held: the records of those that are compared.
+
+    Raises:
+        ClipError: there is such a file; the message names it.
+    """
+
+    def key(category: str, item: str) -> tuple[str, str]:
+        return category, unicodedata.normalize("NFC", item)
+
+    items = {name: {key(r.category, item_of(r)) for r in found} for name, found in held.items()}
+    for source in (s for s in sources if s.name in items):
+        for path, why in unread_files(source.path).items():
+            wanted = key(category_of(source.path, path), path.stem)
+            if wanted not in items[source.name] and any(
+                wanted in other for other in items.values()
+            ):
+                raise ClipError(
+                    f'{path}: not read ({why}); pairing = "item" needs item {path.stem!r} of '
+                    f"{source.name} too, as another source has it"
+                )
 
 
 def check_display(study: Study, imported: Imported) -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from evaluation.clips import equal_files, import_source, item_of, shared_categories
 from evaluation.errors import ClipError
+from evaluation.media.folders import unread_files
 from evaluation.media.frames import clip_info, read_frames, write_frames
 from evaluation.study import Source
 from vgan.data.manifest import read_manifest, write_manifest
@@ -111,6 +112,33 @@ def test_hidden_temporary_and_other_files_are_not_clips(clip_folder):
         (folder / name).write_bytes(b"not a clip")
 
     assert [r.clip for r in import_source(_source(folder))] == ["golf/0000.mp4"]
+
+
+def test_other_videos_and_broken_links_among_clips_are_told_and_what_is_no_clip_is_not(clip_folder):
+    folder = clip_folder("ours", {"golf": 1})
+    for name in ("golf/b.MPG", "c.wmv", "golf/notes.txt", "golf/.d.mpg", "prompts.csv"):
+        (folder / name).write_bytes(b"not a clip")
+    (folder / "golf/e.mp4").symlink_to(folder / "gone.mp4")
+
+    assert unread_files(folder) == {
+        folder / "c.wmv": "convert it to .mp4, or move it away",
+        folder / "golf/b.MPG": "convert it to .mp4, or move it away",
+        folder / "golf/e.mp4": "a link to what is not there",
+    }
+
+
+def test_beside_a_manifest_no_file_is_taken_for_a_clip(clip_folder):
+    folder = clip_folder("ours", {"golf": 1}, manifest=True)
+    (folder / "golf/b.mpg").touch()
+
+    assert unread_files(folder) == {}
+
+
+def test_a_folder_of_other_videos_alone_names_one(tmp_path):
+    (tmp_path / "a.mpg").touch()
+
+    with pytest.raises(ClipError, match=r"no clips in it .*; not read: .*a\.mpg \(convert it"):
+        import_source(_source(tmp_path))
 
 
 def test_only_the_categories_asked_for_are_read(clip_folder):

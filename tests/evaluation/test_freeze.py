@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import aliased
 
+from analysis.forecast import planned_rows
 from evaluation import freeze, schema
 from evaluation.allocation import get_worker, local_hit, start_session
 from evaluation.clips import import_source
@@ -517,6 +518,36 @@ def test_an_item_without_a_partner_is_refused(sqlite_database, study_toml, tmp_p
 
     with pytest.raises(UsageError, match=r"ours/golf/0002\.mp4: item '0002' has no partner in th"):
         _init_rows(sqlite_database, path)
+
+
+def test_an_item_whose_file_is_not_read_is_refused_with_that_file(
+    sqlite_database, study_toml, tmp_path
+):
+    path = study_toml(("judgments_per_cell = 8", 'judgments_per_pair = 2\npairing = "item"'))
+    clip = tmp_path / "clips/theirs/golf/0002.mp4"
+    clip.rename(clip.with_suffix(".mpg"))
+    words = r"theirs/golf/0002\.mpg: not read \(convert it.*needs item '0002' of theirs too"
+
+    with pytest.raises(ClipError, match=words):
+        _init_rows(sqlite_database, path)
+    with pytest.raises(ClipError, match=words):
+        planned_rows(load_study(path))
+
+
+def test_a_file_that_is_not_read_and_that_no_item_needs_is_a_warning(
+    sqlite_database, study_toml, tmp_path
+):
+    path = study_toml(("judgments_per_cell = 8", 'judgments_per_pair = 2\npairing = "item"'))
+    (tmp_path / "clips/ours/golf/0000.mpg").touch()
+    for n in range(5):
+        (tmp_path / f"clips/real/golf/{n}.wmv").touch()
+    report = _init_rows(sqlite_database, path)
+
+    assert [text.replace(f"{tmp_path}/clips/", "") for text in report.warnings] == [
+        "not read: ours/golf/0000.mpg (convert it to .mp4, or move it away)",
+        *(f"not read: real/golf/{n}.wmv (convert it to .mp4, or move it away)" for n in range(3)),
+        "not read: 2 more files of real",
+    ]
 
 
 def test_more_judgments_than_the_workers_can_give_are_refused(sqlite_database, study_toml):
