@@ -9,6 +9,10 @@ import { VideoPlayer } from './videos.js';
 const byId = (id) => document.getElementById(id);
 const round = (number) => Math.round(number * 10) / 10;
 
+// Nobody has read a question sooner: what comes then was meant for the one before it.
+const UNREAD_MS = 300;
+const DOUBLE_CLICK_MS = 500; // as the systems have it
+
 /**
  * The trial screen. `onAnswer(answer)` returns a promise; answers wait for it. `onError(error)`
  * hears that the pair on screen cannot be played.
@@ -22,6 +26,7 @@ export class TrialScreen {
   #keysOn = true;
   #counts = {};
   #shownAt = null; // when the present question could first be seen, on the clock of events
+  #answeredAt = -Infinity; // when the last answer was given
   #hiddenAt = null;
   #cover = null;
 
@@ -192,15 +197,22 @@ export class TrialScreen {
   // ---- answering -------------------------------------------------------------------------------
 
   #choose(choice, event, input) {
-    if (!this.#player || this.#busy) return;
+    if (!this.#player || this.#busy || this.#unread(event)) return;
     if (!this.#open) this.#counts.early += 1;
     if (!this.#open || this.#cover) {
       this.say(this.#cover?.querySelector('p').textContent ?? say('trial.early'));
       return;
     }
     this.#busy = true;
+    this.#answeredAt = event.timeStamp;
     this.#mark(choice);
     this.#submit(this.#answer(choice, event, input));
+  }
+
+  #unread(event) {
+    const doubled = event.detail > 1 && event.timeStamp - this.#answeredAt < DOUBLE_CLICK_MS;
+    const shown = this.#shownAt ?? -Infinity; // before its first frame a pair is locked anyway
+    return doubled || event.timeStamp - shown < UNREAD_MS;
   }
 
   #mark(choice) {
