@@ -585,6 +585,30 @@ def test_the_trial_fits_900_by_620_without_scrolling(live, rater, page, rating_s
     assert room[1] <= 620
 
 
+FITS = "box => box.scrollHeight <= box.clientHeight"
+
+
+def test_a_long_prompt_is_shown_whole_and_arrows_scroll_the_page(
+    live, rater, page, stored, rating_study
+):
+    page.set_viewport_size({"width": 900, "height": 620})
+    one = rater(live(rating_study.Recipe(trials=2, allow_tie=True, show_prompt=True)))
+    one.begin()
+    one.wait_ready()
+    prompt = page.locator("#prompt")
+    prompt.evaluate("one => { one.textContent = 'A wave rolls in. '.repeat(60); }")
+
+    page.keyboard.press("ArrowDown")
+    page.wait_for_function("() => scrollY > 0")
+    assert prompt.evaluate(FITS)
+    page.keyboard.press("ArrowRight")  # nothing scrolls sideways
+    expect(page.locator("#count")).to_have_text("2 of 2")
+    one.wait_ready()
+
+    assert page.evaluate("scrollY") == 0
+    assert [j.choice for j in judgments(stored)] == ["right"]
+
+
 OUTSIDE = """() => [...document.querySelectorAll('#trial *')].filter((one) => {
   const { left, right } = one.getBoundingClientRect();
   return left < 0 || right > innerWidth;
@@ -646,7 +670,6 @@ def test_disagreeing_records_nothing(live, rater, page, stored, rating_study):
     assert stored(select(schema.Worker)) == []
 
 
-FITS = "box => box.scrollHeight <= box.clientHeight"
 COLOURS = """() => {
   const style = (name) => getComputedStyle(document.querySelector(`#trial ${name}`));
   const answer = document.querySelector('#trial .answer').cloneNode(true);

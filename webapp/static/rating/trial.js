@@ -63,6 +63,7 @@ export class TrialScreen {
     for (const side of ['left', 'right']) this.#place(side, showing[side].layout);
     this.#describeQuestion();
     this.#setOpen(false);
+    window.scrollTo(0, 0); // a long prompt makes the page long, and every pair has its own
     byId('question').focus({ preventScroll: true });
     this.#begin();
   }
