@@ -33,6 +33,10 @@ def focused(page):
     return page.evaluate("document.activeElement.tagName + ' ' + document.activeElement.innerText")
 
 
+def focused_control(page):
+    return page.evaluate("document.activeElement.dataset.choice ?? document.activeElement.id")
+
+
 def press_button(page, name):
     """Tab to a button and press Enter."""
     button = page.get_by_role("button", name=name, exact=True)
@@ -72,6 +76,9 @@ def test_a_german_session_by_keyboard_alone(live, rater, page, stored, rating_st
     press_button(page, "Start")
     one.wait_ready()
     look("trial", GERMAN["trial.question"])
+    assert [(page.keyboard.press("Tab"), focused_control(page))[1] for _ in range(5)] == [
+        "pause", "keys", "left", "right", "replay",
+    ]  # fmt: skip
     expect(page.locator("#hint[role=status]")).to_have_text(GERMAN["trial.open"])
     expect(page.get_by_role("img", name="Linker Clip")).to_be_visible()
     expect(page.get_by_role("progressbar", name="Fortschritt")).to_have_attribute(

@@ -319,6 +319,9 @@ def test_reduced_motion_waits_for_the_rater(live, rater, page, stored):
     one.begin()
     play = page.locator("#cover").get_by_role("button", name="Play")
     expect(play).to_be_focused()
+    for hidden in (page.locator(".answer").first, page.locator("#replay")):
+        hidden.focus()  # which the cover may hide
+        expect(play).to_be_focused()
     for side in ("left", "right"):
         assert np.array_equal(painted(one.canvas(side)), one.frames(side)[0])
 
@@ -570,6 +573,44 @@ def test_a_small_window_is_asked_to_grow(live, rater, browser):
     assert (disabled[0], start.evaluate(looks)[0]) == ("default", "pointer")
     assert disabled[1] != start.evaluate(looks)[1]
     page.close()
+
+
+def test_a_window_that_shrinks_while_rating_stops_and_locks_the_pair(
+    live, rater, page, stored, rating_study
+):
+    one = rater(live(rating_study.Recipe(trials=2, allow_tie=True)))
+    one.begin()
+    one.wait_ready()
+    page.set_viewport_size({"width": 640, "height": 400})  # a zoom of 200 %
+    cover = page.locator("#cover")
+    expect(cover).to_contain_text("enlarge this window")
+    expect(cover).to_contain_text("640 × 400")
+    expect(cover.get_by_role("button")).to_be_hidden()
+    expect(page.locator("#pause")).to_have_text("Play")
+    for key in ("f", "Space", "ArrowDown"):
+        page.keyboard.press(key)
+    page.locator("#pause").click()
+    expect(cover.locator("p")).to_be_in_viewport(ratio=1)
+    page.evaluate("scrollTo(0, 0)")
+    assert page.locator(".frame").first.bounding_box()["x"] >= 0
+
+    page.set_viewport_size({"width": 900, "height": 620})
+    expect(cover).to_be_hidden()
+    page.keyboard.press("j")
+    expect(page.locator("#count")).to_have_text("2 of 2")
+    assert [j.choice for j in judgments(stored)] == ["right"]
+
+
+def test_a_device_that_will_not_do_goes_on_with_no_session_either(live, rater, page, browser):
+    one = rater(live())
+    one.begin()
+    size = {"width": 390, "height": 844}
+    phone = browser.new_page(viewport=size, screen=size, has_touch=True, is_mobile=True)
+    phone.goto(page.url)
+
+    expect(phone.locator("#refused")).to_contain_text("a computer")
+    expect(phone.locator("#refused")).to_contain_text("the same link goes on from there")
+    phone.close()
 
 
 def test_the_trial_fits_900_by_620_without_scrolling(live, rater, page, rating_study):

@@ -80,14 +80,18 @@ async function instruct() {
   window.removeEventListener('resize', check);
 }
 
-/** Before the first trial: the device, consent, instructions. */
-async function begin() {
+/** Say where a device will not do, whether for a new session or to go on with one. */
+function unfit(stage) {
   const problem = refusal(config.layout, config.devices);
-  if (problem) {
-    slot('refused', 'reason').textContent = problem + returned();
-    show('refused');
-    return null;
-  }
+  if (!problem || !['new', 'trials'].includes(stage)) return false;
+  slot('refused', 'reason').textContent = problem + (stage === 'new' ? returned() : '');
+  slot('refused', 'kept').textContent = say(stage === 'new' ? 'device.nothing' : 'device.kept');
+  show('refused');
+  return true;
+}
+
+/** Before the first trial: consent, instructions. */
+async function begin() {
   if (config.consentVersion !== null) {
     show('consent');
     if (await pressed('consent') === 'disagree') {
@@ -224,6 +228,7 @@ async function run() {
   for (;;) {
     try {
       let state = await api.post('open', { ticket: config.ticket });
+      if (unfit(state.stage)) return;
       if (state.stage === 'new') state = await begin();
       if (state === null) return;
       const { allowTie, questions } = config;

@@ -1,6 +1,7 @@
 // One showing: play the pair, keep answers locked until both were seen, measure, hand in answers.
 
-import { reducedMotion } from './device.js';
+import { Cover } from './cover.js';
+import { reducedMotion, tooSmall } from './device.js';
 import { meaning } from './keys.js';
 import { SpritePlayer } from './sprites.js';
 import { say } from './text.js';
@@ -28,7 +29,8 @@ export class TrialScreen {
   #shownAt = null; // when the present question could first be seen, on the clock of events
   #answeredAt = -Infinity; // when the last answer was given
   #hiddenAt = null;
-  #cover = null;
+  #cramped = false; // the window has no room for both clips
+  #cover;
 
   /** @param {{allowTie, refreshMs, onAnswer, questions}} options `questions` are translations. */
   constructor({ allowTie, refreshMs, onAnswer, questions = {} }) {
@@ -41,6 +43,10 @@ export class TrialScreen {
     this.stage = byId('stage');
     this.hint = byId('hint');
     this.answers = [...this.root.querySelectorAll('.answer')];
+    this.#cover = new Cover([...this.answers, byId('replay')], () => {
+      if (this.#hiddenAt === null) this.#restart();
+      else this.#back();
+    });
     this.#listen();
   }
 
@@ -57,7 +63,7 @@ export class TrialScreen {
     this.#player = new Player(pair, {
       onTick: () => this.#onTick(),
       onError: (error) => this.onError(error),
-      onRefused: () => this.#waitForPlay('trial.blocked'),
+      onRefused: () => this.#hold(say('trial.blocked'), say('trial.play')),
       refreshMs: this.refreshMs,
     });
     for (const side of ['left', 'right']) this.#place(side, showing[side].layout);
@@ -65,7 +71,8 @@ export class TrialScreen {
     this.#setOpen(false);
     window.scrollTo(0, 0); // a long prompt makes the page long, and every pair has its own
     byId('question').focus({ preventScroll: true });
-    this.#begin();
+    if (document.hidden || !document.hasFocus()) this.#away();
+    else this.#go();
   }
 
   /** Remove the pair, so that nothing of it is on screen while the next one loads. */
@@ -74,8 +81,10 @@ export class TrialScreen {
     this.#player = null;
     this.#busy = false;
     this.#hiddenAt = null; // nothing is there to come back to
+    this.#cramped = false;
     this.#setOpen(false);
     this.#uncover();
+    this.#labelPause();
     for (const frame of this.root.querySelectorAll('.frame')) frame.replaceChildren();
     for (const one of this.root.querySelectorAll('.chosen')) one.classList.remove('chosen');
   }
@@ -107,16 +116,6 @@ export class TrialScreen {
     prompt.hidden = this.#showing.prompt === '';
   }
 
-  #begin() {
-    if (document.hidden || !document.hasFocus()) {
-      this.#player.poster();
-      this.#away();
-    } else if (reducedMotion()) {
-      this.#player.poster();
-      this.#waitForPlay('trial.waiting');
-    } else this.#player.start();
-  }
-
   #onTick() {
     const player = this.#player;
     if (this.#shownAt === null && player.firstFrameAt !== null) this.#shownAt = player.firstFrameAt;
@@ -134,45 +133,31 @@ export class TrialScreen {
 
   // ---- pausing ---------------------------------------------------------------------------------
 
-  #coverWith(text, label) {
-    this.#cover = byId('cover');
-    this.#cover.querySelector('p').textContent = text;
-    const button = this.#cover.querySelector('button');
-    button.textContent = label;
-    this.#cover.hidden = false;
-    button.focus({ preventScroll: true });
-    this.#labelPause();
-  }
-
-  #uncover() {
-    if (!this.#cover) return;
-    this.#cover.hidden = true;
-    this.#cover = null;
-    if (this.#player) byId('question').focus({ preventScroll: true });
-    this.#labelPause();
-  }
-
   #labelPause() {
     byId('pause').textContent = this.#player && !this.#player.running
       ? say('trial.play') : say('trial.pause');
   }
 
-  #away() {
-    if (!this.#player || this.#hiddenAt !== null) return;
-    this.#hiddenAt = performance.now();
+  /** Stop the clips under a cover, which locks the answers, too. */
+  #hold(why, label) {
     this.#player.pause();
-    this.#coverWith(say('trial.away'), say('trial.continue'));
+    if (this.#player.firstFrameAt === null) this.#player.poster();
+    this.#cover.show(why, label);
+    this.#labelPause();
   }
 
-  #back() {
-    if (this.#hiddenAt === null) return;
-    this.#counts.hiddenMs += performance.now() - this.#hiddenAt;
-    this.#hiddenAt = null;
-    if (reducedMotion()) this.#waitForPlay('trial.waiting');
+  #uncover() {
+    if (this.#cover.hide() && this.#player) byId('question').focus({ preventScroll: true });
+  }
+
+  /** Play from the start, or say what stands in the way. */
+  #go() {
+    const problem = tooSmall(this.#showing.left.layout);
+    this.#cramped = problem !== null;
+    if (this.#cramped) this.#hold(problem);
+    else if (reducedMotion()) this.#hold(say('trial.waiting'), say('trial.play'));
     else this.#restart();
   }
-
-  #waitForPlay(why) { this.#coverWith(say(why), say('trial.play')); }
 
   async #restart() {
     this.#uncover();
@@ -181,17 +166,37 @@ export class TrialScreen {
     this.#labelPause();
   }
 
-  #togglePause() {
+  #away() {
     if (!this.#player || this.#hiddenAt !== null) return;
-    if (this.#cover) { this.#restart(); return; }
+    this.#hiddenAt = performance.now();
+    this.#hold(say('trial.away'), say('trial.continue'));
+  }
+
+  #back() {
+    if (this.#hiddenAt === null) return;
+    this.#counts.hiddenMs += performance.now() - this.#hiddenAt;
+    this.#hiddenAt = null;
+    this.#go();
+  }
+
+  #onResize() {
+    if (!this.#player || this.#hiddenAt !== null) return;
+    if (this.#cramped || tooSmall(this.#showing.left.layout) !== null) this.#go();
+  }
+
+  get #canRun() { return this.#player && this.#hiddenAt === null && !this.#cramped; }
+
+  #togglePause() {
+    if (!this.#canRun) return;
+    if (this.#cover.text !== null) { this.#restart(); return; }
     if (this.#player.running) this.#player.pause();
     else this.#player.resume();
     this.#labelPause();
   }
 
   #replay() {
-    if (!this.#player || this.#hiddenAt !== null || this.#busy) return;
-    if (!this.#cover) this.#counts.replays += 1;
+    if (!this.#canRun || this.#busy) return;
+    if (this.#cover.text === null) this.#counts.replays += 1;
     this.#restart();
   }
 
@@ -200,8 +205,8 @@ export class TrialScreen {
   #choose(choice, event, input) {
     if (!this.#player || this.#busy || this.#unread(event)) return;
     if (!this.#open) this.#counts.early += 1;
-    if (!this.#open || this.#cover) {
-      this.say(this.#cover?.querySelector('p').textContent ?? say('trial.early'));
+    if (!this.#open || this.#cover.text !== null) {
+      this.say(this.#cover.text ?? say('trial.early'));
       return;
     }
     this.#busy = true;
@@ -281,7 +286,6 @@ export class TrialScreen {
         this.#choose(side.dataset.side, event, this.#pointer(event));
       });
     }
-    this.#listenToCover();
     byId('pause').addEventListener('click', () => this.#togglePause());
     byId('replay').addEventListener('click', () => this.#replay());
     byId('keys').addEventListener('click', (event) => {
@@ -296,20 +300,7 @@ export class TrialScreen {
     });
     window.addEventListener('blur', () => { this.#counts.blurs += 1; this.#away(); });
     window.addEventListener('focus', () => { if (!document.hidden) this.#back(); });
-  }
-
-  #listenToCover() {
-    const button = byId('cover').querySelector('button');
-    button.addEventListener('click', () => {
-      if (this.#hiddenAt === null) this.#restart();
-      else this.#back();
-    });
-    // The second half of a double click on it falls on a clip, and is no answer.
-    let first = null;
-    this.stage.addEventListener('click', (event) => {
-      if (event.detail <= 1) first = event.target;
-      else if (first === button) event.stopPropagation();
-    }, true);
+    window.addEventListener('resize', () => this.#onResize());
   }
 
   // A click event without a pointer comes from Enter or Space on a focused button.
