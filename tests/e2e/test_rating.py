@@ -814,6 +814,31 @@ def test_larger_clips_play_as_video_together_once_the_browser_lets_them(
     assert judgment.details["frames_drawn"] > 0
 
 
+def test_a_video_that_was_skipped_through_is_locked_until_it_ran(
+    live, rater, page, stored, rating_study
+):
+    one = rater(live(rating_study.Recipe(trials=1, size=(640, 360), frames=24, fps=24)))
+    one.begin()
+    running = "() => [...document.querySelectorAll('video')].every((one) => one.currentTime > 0)"
+    page.wait_for_function(running)
+    prevented = page.locator("video").first.evaluate("""one => !one.dispatchEvent(
+        new MouseEvent('contextmenu', { bubbles: true, cancelable: true }))""")
+    page.evaluate("""() => {
+        const [left, right] = document.querySelectorAll('video');
+        left.loop = true;
+        right.playbackRate = 16;
+        for (const one of [left, right]) one.currentTime = one.duration - 0.05;
+    }""")
+    one.wait_ready()
+    page.keyboard.press("f")
+    expect(page.locator("#done")).to_be_visible()
+
+    [judgment] = judgments(stored)
+    assert prevented
+    assert judgment.rt_ms >= 1000
+    assert judgment.details["loops"] >= 1
+
+
 def test_a_display_slower_than_the_clip_shows_it_too_but_one_that_hangs_does_not(live, page):
     page.goto(live().url + "/local?rater=ann")
     opened = page.evaluate("""async () => {

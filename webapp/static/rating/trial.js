@@ -286,6 +286,8 @@ export class TrialScreen {
         this.#choose(side.dataset.side, event, this.#pointer(event));
       });
     }
+    // Its menu has controls for a video, which would let people skip through it.
+    this.stage.addEventListener('contextmenu', (event) => event.preventDefault());
     byId('pause').addEventListener('click', () => this.#togglePause());
     byId('replay').addEventListener('click', () => this.#replay());
     byId('keys').addEventListener('click', (event) => {

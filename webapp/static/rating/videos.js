@@ -9,6 +9,13 @@ const canPlay = (video) => new Promise((done, failed) => {
   video.addEventListener('error', () => failed(new Unplayable(video.error?.message)), { once: true });
 });
 
+/** Whether at least 80 % of a video ran, at whatever times. */
+function wasPlayed({ played, duration }) {
+  let seconds = 0;
+  for (let i = 0; i < played.length; i += 1) seconds += played.end(i) - played.start(i);
+  return seconds >= 0.8 * duration;
+}
+
 /** Plays a pair of videos behind the same interface as SpritePlayer. */
 export class VideoPlayer {
   #videos = {};
@@ -17,6 +24,7 @@ export class VideoPlayer {
   #ended = new Set();
   #playing = new Set(); // sides that ran since they were last asked to
   #turns = 0;
+  #rewinding = new Set(); // sides that this page, and nobody else, sends to their start
   #call = 0;
   #ready;
 
@@ -51,6 +59,11 @@ export class VideoPlayer {
       disablePictureInPicture: true, width: layout.width, height: layout.height, src: url,
     });
     video.addEventListener('ended', () => this.#onEnded(side));
+    video.addEventListener('seeking', () => {
+      if (!this.#rewinding.has(side) || video.loop) this.#beginAnew();
+    });
+    video.addEventListener('seeked', () => this.#rewinding.delete(side));
+    video.addEventListener('ratechange', () => { if (video.playbackRate !== 1) this.#beginAnew(); });
     // Every start is a wait, too, and may be told when the clock has already moved.
     video.addEventListener('playing', () => this.#playing.add(side));
     video.addEventListener('waiting', () => { if (this.#playing.delete(side)) this.stalls += 1; });
@@ -67,9 +80,26 @@ export class VideoPlayer {
 
   get loops() { return this.#turns; }
 
-  get shownOnce() { return this.#turns >= 1; }
+  get shownOnce() { return this.#turns >= 1 && Object.values(this.#videos).every(wasPlayed); }
 
-  poster() { for (const video of Object.values(this.#videos)) video.currentTime = 0; }
+  poster() { for (const side of ['left', 'right']) this.#rewind(side); }
+
+  #rewind(side) {
+    this.#rewinding.add(side);
+    this.#videos[side].currentTime = 0;
+  }
+
+  /** A browser's own controls moved a clip or changed its pace: the pass does not count. */
+  #beginAnew() {
+    for (const video of Object.values(this.#videos)) {
+      Object.assign(video, { loop: false, playbackRate: 1 });
+    }
+    if (this.running) this.start();
+    else {
+      this.#ended.clear();
+      this.poster();
+    }
+  }
 
   async start() {
     this.pause();
@@ -124,7 +154,7 @@ export class VideoPlayer {
     if (!this.running) return;
     if (this.together && both) this.start();
     if (!this.together) {
-      this.#videos[side].currentTime = 0;
+      this.#rewind(side);
       this.#play(side);
     }
   }
