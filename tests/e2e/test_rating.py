@@ -514,6 +514,38 @@ def test_a_clip_that_stays_away_offers_to_try_again(live, rater, page):
     expect(page.locator("#stage [role=img]")).to_have_count(2)
 
 
+def test_a_script_that_does_not_come_is_told_of(live, rater, page):
+    server = live()
+    one = rater(server)
+    page.route("**/sprites.js", lambda route: route.abort())
+    one.open()
+    expect(page.get_by_role("heading", name="This page did not load")).to_be_visible()
+    expect(page.locator("#loading")).to_be_hidden()
+    page.unroute("**/sprites.js")
+
+    page.get_by_role("button", name="Reload").click()
+
+    expect(page.get_by_role("button", name="Start")).to_be_visible()
+
+
+def test_a_script_that_never_comes_is_told_of_and_may_still_come(live, rater, page):
+    server = live()
+    rater(server)
+    late = []
+    page.clock.install()
+    page.route("**/sprites.js", lambda route: late.append(route))
+    page.goto(server.url + "/local?rater=ann", wait_until="commit")
+    heading = page.get_by_role("heading", name="This page did not load")
+    run_until(page, heading.is_visible)
+    assert page.evaluate("performance.now()") >= 15_000
+
+    for route in late:
+        route.continue_()
+
+    expect(page.get_by_role("button", name="Start")).to_be_visible()
+    expect(heading).to_be_hidden()
+
+
 def test_the_next_pair_is_fetched_while_this_one_plays(live, rater, page):
     server = live()
     one = rater(server)

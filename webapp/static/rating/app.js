@@ -22,6 +22,8 @@ const slot = (screen, name) => byId(screen).querySelector(`[data-slot=${name}]`)
 let trial = null;
 let wasPractice = false;
 
+byId('loading').dataset.running = ''; // for guard.js
+
 function show(name) {
   if (byId(name).hidden) window.scrollTo(0, 0); // the screen before it may have been a long one
   for (const screen of document.querySelectorAll('.screen')) screen.hidden = screen.id !== name;
