@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vgan.errors import CheckpointError
 from vgan.models.discriminator import Discriminator
-from vgan.training.checkpoint import load_checkpoint
+from vgan.training.checkpoint import fitting, load_checkpoint
 from vgan.training.folder import RunFolder
 
 
@@ -55,10 +55,7 @@ def load_discriminator(run: Path, width: int | None = None) -> PretrainedDiscrim
     file = folder.checkpoint(steps[-1])
     state = load_checkpoint(file)
     network = Discriminator(config.width)
-    try:
+    with fitting(file):
         network.load_state_dict(state["trainer"]["discriminator"]["network"])
-    except (RuntimeError, KeyError, TypeError) as error:
-        why = str(error).strip().splitlines()[0]
-        raise CheckpointError(f"{file}: does not fit the run's settings ({why})") from None
     network.eval().requires_grad_(False)
     return PretrainedDiscriminator(network, config.width, sha256_of(file))

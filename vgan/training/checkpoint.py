@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from vgan.data.files import write_atomic
-from vgan.errors import CheckpointError
+from vgan.errors import CheckpointError, DeviceError, failure_of_device
 from vgan.training.config import TrainConfig, from_dict
 
 FORMAT = 1
@@ -37,12 +37,14 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
     Raises:
         CheckpointError: the file is missing, damaged, or written by a newer version.
+        DeviceError: there is too little memory to read it.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such checkpoint") from None
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, OSError):
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, OSError) as error:
+        _blame_the_device(error, path)
         raise CheckpointError(
             f"{path}: damaged, or not a checkpoint; delete it to go on from the one before"
         ) from None
@@ -75,6 +77,7 @@ def restore_trainer(trainer: Any, state: dict[str, Any], path: Path) -> None:
 
     Raises:
         CheckpointError: the state is of a network of another shape.
+        DeviceError: the device has too little memory for it.
     """
     with fitting(path):
         trainer.load_state_dict(state["trainer"])
@@ -82,9 +85,16 @@ def restore_trainer(trainer: Any, state: dict[str, Any], path: Path) -> None:
 
 @contextmanager
 def fitting(path: Path) -> Iterator[None]:
-    """Turn what goes wrong when a state is loaded into a CheckpointError that names its file."""
+    """Turn what goes wrong when a state is loaded into an error of ours that names its file."""
     try:
         yield
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
+        _blame_the_device(error, path)
         why = str(error).strip().splitlines()[0]
         raise CheckpointError(f"{path}: does not fit the run's settings ({why})") from None
+
+
+def _blame_the_device(error: Exception, path: Path) -> None:
+    """Raise a DeviceError where the device failed, and not the file."""
+    if failure := failure_of_device(error):
+        raise DeviceError(f"{path}: {failure}; the checkpoint is whole") from None

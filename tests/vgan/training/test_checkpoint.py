@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vgan.errors import CheckpointError, DataError
+from vgan.errors import CheckpointError, DataError, DeviceError
 from vgan.training.checkpoint import (
     checkpoint_config,
     load_checkpoint,
@@ -99,3 +99,42 @@ def test_a_checkpoint_of_another_width_does_not_fit(tiny, tmp_path):
 
     with pytest.raises(CheckpointError, match=r"a.pt: does not fit the run's settings"):
         restore_trainer(narrow, {"trainer": wide.state_dict()}, tmp_path / "a.pt")
+
+
+# What torch 2.13 says; the second is an AcceleratorError's.
+FULL = "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity of 7.79 GiB"
+BROKEN = "CUDA error: an illegal memory access was encountered\nCUDA kernel errors might be"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(torch.OutOfMemoryError(FULL), "not enough memory on the GPU"),
+     (torch.AcceleratorError(BROKEN),
+      "the GPU failed (CUDA error: an illegal memory access was encountered)")],
+)  # fmt: skip
+def test_a_device_that_fails_is_not_taken_for_a_checkpoint_that_does_not_fit(
+    tiny, tmp_path, monkeypatch, error, told
+):
+    trainer = build_trainer(tiny(), None, CPU)
+    state = trainer.state_dict()
+
+    def fail(*_):
+        raise error
+
+    # As a copy to a device would: load_state_dict wraps what this raises.
+    monkeypatch.setattr(torch.Tensor, "copy_", fail)
+    with pytest.raises(DeviceError) as caught:
+        restore_trainer(trainer, {"trainer": state}, tmp_path / "a.pt")
+
+    assert str(caught.value) == f"{tmp_path / 'a.pt'}: {told}; the checkpoint is whole"
+
+
+def test_too_little_memory_does_not_make_a_checkpoint_damaged(tmp_path, monkeypatch):
+    save_checkpoint(tmp_path / "a.pt", {"step": 1})
+
+    def load(*_args, **_kwargs):
+        return torch.empty(1 << 50)
+
+    monkeypatch.setattr(torch, "load", load)
+    with pytest.raises(DeviceError, match=r"a.pt: not enough memory on this machine; .* whole"):
+        load_checkpoint(tmp_path / "a.pt")
