@@ -14,7 +14,7 @@ import click
 
 from vgan.commands import authors, clips, collect, figures, future, represent, runs
 from vgan.data.manifest import ManifestError
-from vgan.errors import UsageError, VganError
+from vgan.errors import UsageError, VganError, failure_of_device
 from vgan.signals import sigterm_as_ctrl_c
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
@@ -71,6 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         needed = f"needs {error.name}: python -m pip install 'vgan-eval[train]'"
         return _fail(needed, UsageError.exit_code)
+    except RuntimeError as error:
+        if failure := failure_of_device(error):
+            return _fail(failure, VganError.exit_code)
+        raise
     finally:
         logger.removeHandler(handler)
     return 0

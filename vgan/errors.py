@@ -46,6 +46,6 @@ def failure_of_device(error: Exception) -> str | None:
     said = str(error)
     if _NO_MEMORY.search(said):
         where = "this machine" if _OF_THE_MACHINE in said else "the GPU"
-        return f"not enough memory on {where}"
+        return f"not enough memory on {where}, which other programs may use too"
     broken = _BROKEN.search(said)
     return f"the GPU failed ({broken[0]})" if broken else None

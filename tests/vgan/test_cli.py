@@ -151,7 +151,7 @@ def test_a_failure_is_one_line_with_exit_code_1(arguments, capsys, tmp_path, mon
 @pytest.mark.parametrize(
     ("error", "code"),
     [(TrainingError("diverged"), 1), (ManifestError("line 3"), 1), (OSError("full"), 1),
-     (KeyboardInterrupt(), 130)],
+     (torch.OutOfMemoryError("CUDA out of memory."), 1), (KeyboardInterrupt(), 130)],
 )  # fmt: skip
 def test_errors_become_exit_codes_in_one_place(error, code, monkeypatch, capsys):
     def fail(*_args, **_kwargs):

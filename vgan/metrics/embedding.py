@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from vgan.data.dataset import to_model_range
 from vgan.data.videos import Frames
-from vgan.errors import DataError
+from vgan.errors import DataError, failure_of_device
 
 BATCH = 16
 RANDOM_SEED = 0
@@ -72,6 +72,8 @@ class Embedder:
         try:
             numbers = self.embed(clips)
         except RuntimeError as error:
+            if failure_of_device(error):
+                raise
             why = str(error).strip().splitlines()[-1]
             raise DataError(
                 f"{self.name}: cannot take clips {tuple(clips.shape)} ({why}); state `frames` and "

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from vgan.data.dataset import ClipDataset, open_dataset, to_model_range, to_uint8
 from vgan.data.feed import Feed
 from vgan.data.files import write_atomic
-from vgan.errors import DataError, TrainingError, VganError
+from vgan.errors import DataError, TrainingError, VganError, failure_of_device
 from vgan.metrics.stillness import diversity
 from vgan.models.layers import Streams
 from vgan.training.checkpoint import (
@@ -85,7 +85,8 @@ def train(
             not those the run was started with.
         DataError: the clips cannot be read.
         CheckpointError: the checkpoint is damaged or of another model.
-        TrainingError: a loss is no longer finite, or the disk is full.
+        TrainingError: a loss is no longer finite, the disk is full, or the device failed or has too
+            little memory.
         TrainingInterrupted: Ctrl-C; the run is saved, unless that was the second one or came before
             the first step.
     """
@@ -110,12 +111,25 @@ def train(
             _Session(config, folder, dataset, device, world).run()
     except KeyboardInterrupt:  # before the first step, or a second one, which does not wait
         raise TrainingInterrupted(f"interrupted; {_how_to_go_on(config, folder)}") from None
+    except RuntimeError as error:
+        if failure := failure_of_device(error):
+            smaller = "or take a smaller --batch in a new run"
+            raise TrainingError(f"{failure}; {_safe(folder)}, {smaller}") from error
+        raise
     logger.info("%s: finished at step %d", out, config.steps)
     return out
 
 
 def _how_to_go_on(config: TrainConfig, folder: RunFolder) -> str:
     return f"to go on: vgan train {config.model} --out {folder.path} --resume"
+
+
+def _safe(folder: RunFolder) -> str:
+    steps = folder.saved_steps()
+    if not steps:
+        return "no checkpoint was saved yet: start again"
+    path = folder.checkpoint(steps[-1])
+    return f"the last good checkpoint is {path}: go on from it with --resume"
 
 
 class _Session:
@@ -162,7 +176,7 @@ class _Session:
                 network = self.trainer.sampler()
                 fit_codes(network, self.dataset, self.folder, self.config, self.gaussians)
         except (OSError, DataError) as error:
-            raise TrainingError(f"{error}; {self._safe()}") from error
+            raise TrainingError(f"{error}; {_safe(self.folder)}") from error
         finally:
             with suppress(OSError):  # a full disk has been reported already
                 log.close()
@@ -299,14 +313,8 @@ class _Session:
         )
 
     def _not_finite(self, what: str) -> str:
-        return f"{what} (NaN or infinite); {self._safe()}, with another --seed or --dtype float32"
-
-    def _safe(self) -> str:
-        steps = self.folder.saved_steps()
-        if not steps:
-            return "no checkpoint was saved yet: start again"
-        path = self.folder.checkpoint(steps[-1])
-        return f"the last good checkpoint is {path}: go on from it with --resume"
+        other = "with another --seed or --dtype float32"
+        return f"{what} (NaN or infinite); {_safe(self.folder)}, {other}"
 
 
 def _all_finite(state: Any) -> bool:

@@ -1,5 +1,6 @@
 import json
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -102,6 +103,15 @@ def test_only_i3d_with_the_published_numbers_is_called_fvd(tmp_path):
     assert embedder.protocol(64, 2048, 16, 224).startswith("Fréchet distance (I3D i3d.pt ")
     assert embedder.protocol(2048, 2048, 8, 224).startswith("Fréchet distance (")
     assert not random_embedder().protocol(2048, 2048, 16, 224).startswith("FVD")
+
+
+def test_too_little_memory_is_not_told_as_clips_that_an_embedder_cannot_take(clips):
+    def full(_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    embedder = random_embedder()
+    with pytest.raises(torch.OutOfMemoryError):
+        replace(embedder, embed=full).features(clips, CPU)
 
 
 def test_files_that_are_no_embedder_are_refused_in_one_line(clips, tmp_path):

@@ -197,6 +197,28 @@ def test_weights_that_are_not_finite_are_never_saved(drawn, tiny, tmp_path, monk
     assert RunFolder(tmp_path / "run").saved_steps() == [2]
 
 
+def test_too_little_memory_names_the_last_good_checkpoint_and_the_batch(
+    drawn, tiny, tmp_path, monkeypatch
+):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    at_step(monkeypatch, 3, full)
+    with pytest.raises(TrainingError, match=r"memory on the GPU.*step-0000002.pt.*smaller --batch"):
+        train(tiny(), drawn, tmp_path / "run")
+
+    assert RunFolder(tmp_path / "run").saved_steps() == [2]
+
+
+def test_a_fault_that_is_no_devices_is_not_told_as_one(drawn, tiny, tmp_path, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("a size is wrong")
+
+    at_step(monkeypatch, 1, fail)
+    with pytest.raises(RuntimeError, match="a size is wrong"):
+        train(tiny(), drawn, tmp_path / "run")
+
+
 def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(drawn, tiny, tmp_path, monkeypatch):
     def interrupt(_, metrics):
         os.kill(os.getpid(), signal.SIGINT)
