@@ -189,6 +189,8 @@ if arguments[:3] == ["-m", "vgan.cli", "train"]:
     (run / "sheet.png").touch()
 if arguments[0] == os.environ.get("HANGS"):
     signal.pause()
+if arguments[:2] == ["-m", "pytest"]:
+    print("autoload disabled:", os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"))
 sys.exit(3 if "benchmarks/mixture.py" in arguments else 0)
 """
 
@@ -244,6 +246,15 @@ def test_a_gpu_check_that_fails_is_noted_and_the_others_run(all_gpu_checks):
     assert (results / "sheet-autoencoder.png").exists()
     assert (results / "smoke.txt").read_text() == "noted benchmarks/gpu/smoke.py\n"
     assert (results / "all.txt").read_text().startswith("device no-card\ncommit abc123\n")
+
+
+def test_the_tests_take_no_plugin_that_a_machine_happens_to_have(all_gpu_checks):
+    results, _, commands = all_gpu_checks
+    (command,) = [command for command in commands if command[:2] == ["-m", "pytest"]]
+
+    assert "autoload disabled: 1\n" in (results / "tests.txt").read_text()
+    named = {value for option, value in pairwise(command) if option == "-p"}
+    assert named == {"xdist", "pytest_timeout", "pytest_socket"}
 
 
 def test_few_files_are_left_where_few_come_back(gpu_checks):

@@ -81,7 +81,9 @@ checks() {
     step 40 "step-width-$width" --width "$width" --pairs 3 --steps 10 --ours-only
   done
   step 60 step-64-float32 --pairs 3 --steps 20 --dtype float32 --ours-only
-  check 240 tests "$python" -m pytest tests/vgan -q -n 8 -m "not slow"
+  # Only what the suite needs: pytest-benchmark warns beside xdist, and warnings are errors here.
+  check 240 tests env PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 "$python" -m pytest \
+    -p xdist -p pytest_timeout -p pytest_socket tests/vgan -q -n 8 -m "not slow"
 
   scenes=$work/precision/scenes  # where precision.py looks for them; the long runs train on them too
   check 60 scenes "$python" -m vgan.cli scenes --out "$scenes" --clips 2000 --seed 0 --categories beach
