@@ -170,14 +170,19 @@ def tolerance(dtype: torch.dtype, device: torch.device) -> float:
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """Let float32 convolutions on CUDA multiply in float32, not in TF32."""
+    """Let float32 convolutions on CUDA multiply in float32, not in TF32.
+
+    Kernels are not tried out for them either: what is worked out so is a reference, used once.
+    """
     convolutions: Any = torch.backends.cudnn.conv  # type: ignore[attr-defined]
-    before = convolutions.fp32_precision
+    before, tries = convolutions.fp32_precision, torch.backends.cudnn.benchmark
     convolutions.fp32_precision = "ieee"
+    torch.backends.cudnn.benchmark = False
     try:
         yield
     finally:
         convolutions.fp32_precision = before
+        torch.backends.cudnn.benchmark = tries
 
 
 def drain(device: torch.device) -> None:

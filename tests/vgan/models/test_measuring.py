@@ -195,24 +195,31 @@ def test_a_real_clock_finds_some_right_form():
     assert seconds > 0
 
 
+def arithmetic():
+    """How convolutions of float32 on CUDA multiply, and whether kernels are tried out."""
+    cudnn = torch.backends.cudnn
+    return cudnn.conv.fp32_precision, cudnn.benchmark
+
+
 def test_forms_are_held_against_convolutions_that_do_not_round(clock, monkeypatch):
     seen = []
 
     def noted(form):
         def operation(large, weight):
-            seen.append((form, torch.backends.cudnn.conv.fp32_precision))
+            seen.append((form, *arithmetic()))
             return HALVE[form](large, weight)
 
         return operation
 
     clock(Forms())
-    as_given = torch.backends.cudnn.conv.fp32_precision
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)  # kernels are tried out
+    as_given = arithmetic()
     monkeypatch.setattr(measuring, "HALVE", {form: noted(form) for form in Form})
     measure(HalvingConv3d(4, 6), SHAPE, F32, True)
 
-    assert as_given != "ieee"
-    assert seen == [(Form.LIBRARY, "ieee"), *((form, as_given) for form in Form)]
-    assert torch.backends.cudnn.conv.fp32_precision == as_given
+    assert as_given[0] != "ieee"
+    assert seen == [(Form.LIBRARY, "ieee", False), *((form, *as_given) for form in Form)]
+    assert arithmetic() == as_given
 
 
 def rounded(values):
