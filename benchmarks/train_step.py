@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from vgan.training.config import DTYPES, GENERATOR_STEPS, TrainConfig, resolve_config
 from vgan.training.process import arithmetic
 from vgan.training.trainers import build_trainer
-from vgan.training.tuning import choose
+from vgan.training.tuning import cache_file, choose
 
 SIDES = ("port", "ours")
 CLIP = (3, 32, 64, 64)
@@ -63,14 +63,19 @@ def settings(args: argparse.Namespace, device: torch.device) -> TrainConfig:
 def training(
     args: argparse.Namespace, device: torch.device
 ) -> Iterator[Callable[[Tensor], object]]:
-    """Set one side's process up and yield its step."""
+    """Set one side's process up and yield its step.
+
+    On a GPU the forms are kept for the next process, as `vgan train` does: to try out the kernels
+    of all takes minutes there.
+    """
     torch.manual_seed(0)
     if args.side == "port":
         yield PortedTrainer(args.width, device).step
         return
     config = settings(args, device)
     with arithmetic(device):
-        choice = choose(build_trainer(config, None, device), config, args.batch, device, None)
+        cache = cache_file() if device.type == "cuda" else None
+        choice = choose(build_trainer(config, None, device), config, args.batch, device, cache)
         yield build_trainer(config, None, device, choice=choice).step
 
 
@@ -90,13 +95,15 @@ def operations(args: argparse.Namespace, device: torch.device) -> float:
 
 
 def take_part(args: argparse.Namespace, device: torch.device) -> None:
-    """Be one side: say its operations a clip; for every line that comes in, take a turn.
+    """Be one side: say its operations a clip and what setting up took, then take turns.
 
-    The answer to a line is seconds per step and peak MiB.
+    There is a turn for every line that comes in; the answer is seconds per step and peak MiB.
     """
-    print(operations(args, device), flush=True)
+    counted = operations(args, device)
     real = torch.rand(args.batch, *CLIP, device=device) * 2 - 1
+    start = time.perf_counter()
     with training(args, device) as step:
+        print(counted, time.perf_counter() - start, flush=True)
         for _ in sys.stdin:
             synchronise(device)
             if device.type == "cuda":  # a turn's own, without what choosing kernels takes before it
@@ -114,10 +121,12 @@ class Opponent:
 
     Args:
         operations: of its step, a clip.
+        setting_up: seconds; ours measures the forms of its layers in them.
         turn: takes one; returns seconds per step, and the peak memory in MiB.
     """
 
     operations: float
+    setting_up: float
     turn: Callable[[], tuple[float, float]]
 
 
@@ -142,8 +151,8 @@ def opponent(side: str) -> Iterator[Opponent]:
             seconds, mebibytes = answer()
             return seconds, mebibytes
 
-        (counted,) = answer()
-        yield Opponent(counted, turn)
+        counted, setting_up = answer()
+        yield Opponent(counted, setting_up, turn)
         questions.close()
 
 
@@ -169,6 +178,7 @@ def run_pairs(args: argparse.Namespace) -> None:
             f"{side:6}{clips:12.1f}{typical:12.3f}{1000 * typical / 60:12.1f}{counted / 1e9:12.2f}"
             f"{clips * counted / 1e12:12.3f}{memory[side]:12.0f}"
         )
+    print(f"forms of ours measured in {opponents['ours'].setting_up:.1f} s")
     if args.ours_only:
         return
     ratios = [port / ours for port, ours in zip(times["port"], times["ours"], strict=True)]

@@ -236,7 +236,7 @@ def test_a_gpu_check_that_fails_is_noted_and_the_others_run(all_gpu_checks):
     assert (results / "failed.txt").read_text() == "mixture: exit code 3\n"
     assert not (results / "unfinished.txt").exists()
     assert [command[0] for command in commands[:3]] == [
-        f"benchmarks/{name}.py" for name in ("gpu/check", "train_step", "gpu/smoke")
+        f"benchmarks/{name}.py" for name in ("train_step", "gpu/check", "gpu/smoke")
     ]
     assert [command[2:4] for command in commands[-6:]] == [
         name
@@ -276,7 +276,7 @@ def test_no_gpu_check_is_begun_when_the_time_is_up(gpu_checks):
     results, code, commands = gpu_checks("0")
 
     assert (code, commands) == (0, [])
-    assert "product: not begun\n" in (results / "unfinished.txt").read_text()
+    assert "step-64: not begun\n" in (results / "unfinished.txt").read_text()
 
 
 def test_every_gpu_check_has_arguments_that_its_program_takes(all_gpu_checks):

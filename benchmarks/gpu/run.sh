@@ -26,6 +26,7 @@ out=${RESULTS:-${OUT:-benchmarks/gpu/results}}/$(date -u +%Y-%m-%d)-$device
 work=$out  # of clips and runs, which a second call goes on with
 [ -z "${OUT:-}" ] || work=$(mktemp -d)
 mkdir -p "$out"
+export XDG_CACHE_HOME=$(realpath "$work")/cache  # one check's forms are the next one's
 rm -f "$out"/{failed,unfinished,errors,all}.txt  # of an earlier try on the same day
 
 check() {  # SHARE NAME COMMAND...: SHARE is of the default 480 seconds
@@ -65,8 +66,8 @@ checks() {
   echo "commit ${COMMIT:-$(git rev-parse HEAD 2> /dev/null || echo unknown)}"
   "$python" -c 'import torch; print("torch", torch.__version__, "cudnn", torch.backends.cudnn.version())'
 
+  step 180 step-64 --pairs 3 --steps 20
   check 60 product "$python" benchmarks/gpu/check.py --product 8192
-  step 90 step-64 --pairs 3 --steps 20
   check 120 smoke "$python" benchmarks/gpu/smoke.py
   step 120 step-64-compiled --steps 20 --compile --ours-only
   check 60 generate "$python" benchmarks/generate.py --width 64 --clips 3000 --turns 1
@@ -75,12 +76,12 @@ checks() {
   check 60 input "$python" benchmarks/input.py --clips 5000
   check 120 check-compiled "$python" benchmarks/gpu/check.py --compile
   for batch in 16 32 128; do
-    step 40 "step-batch-$batch" --batch "$batch" --pairs 3 --steps 10 --ours-only
+    step 80 "step-batch-$batch" --batch "$batch" --pairs 3 --steps 10 --ours-only
   done
   for width in 32 128; do
-    step 40 "step-width-$width" --width "$width" --pairs 3 --steps 10 --ours-only
+    step 80 "step-width-$width" --width "$width" --pairs 3 --steps 10 --ours-only
   done
-  step 60 step-64-float32 --pairs 3 --steps 20 --dtype float32 --ours-only
+  step 80 step-64-float32 --pairs 3 --steps 20 --dtype float32 --ours-only
   # Only what the suite needs: pytest-benchmark warns beside xdist, and warnings are errors here.
   check 240 tests env PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 "$python" -m pytest \
     -p xdist -p pytest_timeout -p pytest_socket tests/vgan -q -n 8 -m "not slow"
