@@ -3,8 +3,9 @@
 For each network, logits or clips and the gradients of its weights are compared between float32 and
 bfloat16 under autocast, channels-last as in training; with --compile, between the plain and the
 compiled network too. Some releases of cuDNN were wrong without a word (docs/training.md): the exit
-code is 1 where the difference is beyond the tolerance. Then: the device's matrix-product rate, and
-each network's forward and backward pass apart as a share of it. Kernels are chosen as in training.
+code is 1 where the difference is beyond the tolerance. Before that, with --product: the device's
+matrix-product rate, and each network's forward and backward pass apart as a share of it. Kernels
+are chosen as in training.
 
     python benchmarks/gpu/check.py                                    # the paper's size
     python benchmarks/gpu/check.py --device cpu --width 8 --batch 2   # the same checks anywhere
@@ -128,7 +129,7 @@ def measure(width: int, batch: int, device: torch.device, size: int) -> None:
     """Print the rate of a large matrix product, and each network's beside it."""
     left = torch.randn(size, size, device=device, dtype=torch.bfloat16)
     peak = 2 * size**3 / seconds(lambda: left @ left, device)
-    print(f"matrix product, bfloat16, {size}: {peak / 1e12:.2f} TFLOP/s")
+    print(f"matrix product, bfloat16, {size}: {peak / 1e12:.2f} TFLOP/s", flush=True)
     for name, (network, shape) in networks(width, device).items():
         given = torch.randn(batch, *shape, device=device)
         taken = seconds(partial(there_and_back, network, given), device)
@@ -140,7 +141,7 @@ def measure(width: int, batch: int, device: torch.device, size: int) -> None:
 
 
 def main() -> None:
-    """Run the checks, then the measurements."""
+    """Run the measurements, then the checks."""
     parser = argparse.ArgumentParser(description="Check fast arithmetic against float32.")
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--batch", type=int, default=64)
@@ -150,9 +151,9 @@ def main() -> None:
     args = parser.parse_args()
     device = torch.device(args.device)
     with arithmetic(device):
-        good = check(args.width, args.batch, device, args.compile)
-        if args.product:
+        if args.product:  # first: what every speed is set beside, should time run out
             measure(args.width, args.batch, device, args.product)
+        good = check(args.width, args.batch, device, args.compile)
     sys.exit(0 if good else 1)
 
 

@@ -69,7 +69,9 @@ def test_a_timed_pass_does_not_add_to_the_gradients_of_the_one_before(device_che
     assert network.weight.grad.tolist() == [[2, 2, 2]]
 
 
-def test_a_device_is_checked_with_the_arithmetic_of_training(device_check, monkeypatch):
+def test_a_device_is_measured_then_checked_with_the_arithmetic_of_training(
+    device_check, monkeypatch
+):
     seen = []
 
     @contextmanager
@@ -80,9 +82,10 @@ def test_a_device_is_checked_with_the_arithmetic_of_training(device_check, monke
 
     monkeypatch.setattr(device_check, "arithmetic", arithmetic)
     monkeypatch.setattr(device_check, "check", lambda *_: seen.append("checked"))
-    monkeypatch.setattr(sys, "argv", ["check.py", "--device", "cpu"])
+    monkeypatch.setattr(device_check, "measure", lambda *_: seen.append("measured"))
+    monkeypatch.setattr(sys, "argv", ["check.py", "--device", "cpu", "--product", "8"])
 
     with pytest.raises(SystemExit):
         device_check.main()
 
-    assert seen == [CPU, "checked", "undone"]
+    assert seen == [CPU, "measured", "checked", "undone"]
