@@ -264,6 +264,20 @@ def test_sessions_per_worker_is_a_limit_that_returned_sessions_do_not_use_up(
         begin(unit, study, "another", "s3")
 
 
+def test_who_has_had_all_sessions_of_one_study_may_start_in_another(
+    sqlite_database, plan_study, begin
+):
+    first, second = (
+        plan_study(sqlite_database, name=name, sessions_per_worker=1) for name in ("one", "two")
+    )
+
+    with sqlite_database.write() as unit:
+        begin(unit, first, "w", "s0")
+        with pytest.raises(SessionLimit):
+            begin(unit, first, "w", "s1")
+        begin(unit, second, "w", "s1")
+
+
 def test_a_paused_study_starts_no_session(database, plan_study, begin):
     study = plan_study(database)
 
@@ -367,16 +381,21 @@ def test_a_late_worker_finishes_and_counts_where_nobody_else_has(
     database, plan_study, begin, answer_all
 ):
     study = plan_study(database, cells={("a", "b", "golf"): 8})
+    later = AFTER_LEASE + timedelta(minutes=36)
     with database.write() as unit:
         late = begin(unit, study, "late")
     with database.write() as unit:
         other = begin(unit, study, "other", now=AFTER_LEASE)
-        answer_all(unit, other, showings=4, now=AFTER_LEASE)
-        taken = {t.id for _, t, _ in _shown(unit, other)} & {t.id for _, t, _ in _shown(unit, late)}
+        answer_all(unit, other, showings=2, now=AFTER_LEASE)
+        theirs = [{t.id for _, t, _ in _shown(unit, one)} for one in (late, other)]
+        assert theirs[0] == theirs[1]  # the first trials of the plan, both times
+        expire_leases(unit, study, later)
+        assert _free(unit, study) == 8 - 2
+        taken = set(unit.scalars(select(Judgment.trial_id)))
     with database.write() as unit:
         late = unit.merge(late)
-        answer_all(unit, late, now=AFTER_LEASE + timedelta(minutes=5))
-        finish_session(unit, late, AFTER_LEASE + timedelta(minutes=6))
+        answer_all(unit, late, now=later)
+        finish_session(unit, late, later)
         statuses = dict(
             unit.execute(
                 select(Judgment.trial_id, Judgment.status)
@@ -384,11 +403,26 @@ def test_a_late_worker_finishes_and_counts_where_nobody_else_has(
                 .where(Showing.assignment_id == late.id)
             ).all()
         )
-        assert _free(unit, study) == 8 - len(taken | set(statuses))
+        assert _free(unit, study) == 8 - 4  # what the late worker filled is handed out no more
 
-    assert len(statuses) == 4
     assert {t for t, s in statuses.items() if s is JudgmentStatus.LATE} == taken
-    assert {s for t, s in statuses.items() if t not in taken} <= {JudgmentStatus.COUNTED}
+    assert {s for t, s in statuses.items() if t not in taken} == {JudgmentStatus.COUNTED}
+    assert len(statuses) == 4
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_trial_that_a_late_worker_answered_for_one_of_two_questions_is_still_handed_out(
+    database, plan_study, begin
+):
+    study = plan_study(database, cells={("a", "b", "golf"): 4}, questions=("realism", "motion"))
+    with database.write() as unit:
+        late = begin(unit, study, "late")
+        expire_leases(unit, study, AFTER_LEASE)
+        showing = next_showing(unit, late).id
+        record_judgment(unit, late, showing, Answer("realism", "left", 1.0, 1.0, AFTER_LEASE))
+        assert _free(unit, study) == 4
+        record_judgment(unit, late, showing, Answer("motion", "left", 1.0, 1.0, AFTER_LEASE))
+        assert _free(unit, study) == 3
 
 
 def test_who_answers_second_is_late_even_under_the_live_lease(
