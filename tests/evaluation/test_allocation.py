@@ -5,7 +5,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from evaluation.allocation import (
     expire_leases,
@@ -42,6 +42,8 @@ from evaluation.schema import (
 )
 from evaluation.sessions.arrivals import check_arrival, check_may_start
 from evaluation.sessions.order import REPEAT_GAP, SessionTrial, arrange, draw_from_pool
+from evaluation.sessions.stopped import record_stopped
+from evaluation.study import Comparison
 
 START = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
 AFTER_LEASE = START + timedelta(minutes=36)
@@ -159,6 +161,24 @@ def test_which_cells_come_first_depends_on_the_seed_only(sqlite_database, plan_s
     assert first_cells("again", 3) == firsts[3]
 
 
+def test_trials_of_an_earlier_batch_are_handed_out_before_those_of_a_later_one(
+    sqlite_database, plan_study, begin
+):
+    study = plan_study(sqlite_database, cells={("a", "b", "golf"): 16})
+    with sqlite_database.write() as unit:
+        later = PlanBatch(
+            study_id=study.id, number=2, seed=1, rule="top-up", reason="a test", created_at=START
+        )
+        unit.add(later)
+        unit.flush()
+        every_other = Trial.kind == TrialKind.TEST, Trial.number % 2 == 0
+        unit.execute(update(Trial).where(*every_other).values(batch_id=later.id))
+        shown = [t for w in range(4) for _, t, _ in _shown(unit, begin(unit, study, f"w{w}"))]
+
+    assert [t.batch_id == later.id for t in shown].index(True) == 8
+    assert [t.batch_id == later.id for t in shown].count(True) == 8
+
+
 def test_a_worker_never_sees_a_pair_twice_even_after_returning(database, plan_study, begin):
     study = plan_study(database, cells=CELLS, session=FULL | {"repeats": 0}, pool=20)
 
@@ -236,6 +256,15 @@ def test_nothing_is_left_for_a_worker_who_has_seen_every_pair(database, plan_stu
         assert not has_free_trial(unit, study, new, START)
         assert not has_free_trial(unit, study, first.worker_id, AFTER_LEASE)
         assert has_free_trial(unit, study, new, AFTER_LEASE)
+
+
+def test_a_lapsed_lease_of_a_stopped_row_is_no_free_trial(sqlite_database, plan_study, begin):
+    study = plan_study(sqlite_database, cells={("a", "b", "golf"): 4})
+    with sqlite_database.write() as unit:
+        begin(unit, study, "w1")
+        assert has_free_trial(unit, study, None, AFTER_LEASE)
+        record_stopped(unit, study, [Comparison("a", "b")], "decided", START)
+        assert not has_free_trial(unit, study, None, AFTER_LEASE)
 
 
 def test_nothing_left_leaves_no_trace(database, plan_study, begin):

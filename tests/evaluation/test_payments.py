@@ -59,6 +59,18 @@ def test_ledger_adds_up_to_what_left_the_account(approved):
     assert sum(line.cents for line in lines) == 1_000_000 - approved.balance()
 
 
+def test_no_bonus_is_paid_for_an_approval_whose_call_is_not_known_to_be_done(crowded):
+    crowded.publish()
+    crowded.work("A1", crowded.hits()[0])
+    with pytest.raises(CrowdUnreachable):  # three calls list what was handed in; this approves
+        review(crowded.database, None, crowded.crowd(4, "fault"), now=crowded.clock)
+
+    done = pay(crowded)
+
+    assert [r.state for r in crowded.rows(schema.Review)] == [CallState.INTENDED]
+    assert (done.approved, done.bonuses, crowded.bonuses()) == (0, 0, [])
+
+
 def test_paying_again_pays_nobody(approved):
     pay(approved)
     crowd = approved.crowd()

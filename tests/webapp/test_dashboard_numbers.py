@@ -16,6 +16,7 @@ from evaluation.allocation import finish_session
 from evaluation.budget import crowd_fee_cents
 from evaluation.cli import cli
 from evaluation.database import find_study, open_database
+from evaluation.money.ledger import intend_reward
 from evaluation.privacy.pseudonyms import pseudonym
 from evaluation.publishing.offers import open_sessions
 from evaluation.sessions.closing import return_session, withdraw_session
@@ -162,6 +163,18 @@ def test_a_session_that_waits_for_review_is_owed(opened, moment):
     assert (found.money[0].owed, found.money[0].working, found.money[0].offered) == (60, 0, 120)
     commands = [command for command, _ in next_commands(found, paused=False)]
     assert commands[0] == "vgan-eval review"
+
+
+def test_a_session_whose_approval_was_interrupted_is_written_and_not_owed_too(opened, moment):
+    with opened.write() as session:
+        bob = session.scalars(
+            select(schema.Assignment).where(schema.Assignment.external_id == "A1BOB")
+        ).one()
+        bob.status, bob.submitted_at = schema.AssignmentStatus.SUBMITTED, moment
+        intend_reward(session, find_study(session, None), bob, moment)
+    (money,) = take_snapshot(opened, "secret-study-name", b"k" * 32, moment).money
+
+    assert (money.paid, money.written, money.owed, money.committed) == (60, 60, 0, 240)
 
 
 @pytest.mark.parametrize(("crowd", "free"), [("mturk", 2), ("prolific", 3)])
