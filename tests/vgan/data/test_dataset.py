@@ -116,6 +116,16 @@ def test_unreadable_blank_and_changed_clips_are_skipped_and_named(folder):
     ]
 
 
+def test_a_clip_without_one_of_the_colours_is_not_blank(tmp_path, moving):
+    frames = moving(FRAMES, SIZE, SIZE, 0)
+    frames[..., 2] = 0
+    write_clip(tmp_path / "0.mp4", frames, 20)
+
+    dataset = _open(tmp_path, "all")
+
+    assert np.array_equal(dataset.clips[0], frames)
+
+
 def test_truncated_clip_is_skipped_and_named(tmp_path, moving):
     for number in range(2):
         write_clip(tmp_path / f"{number}.mp4", moving(FRAMES, SIZE, SIZE, number), 20)

@@ -47,3 +47,19 @@ def test_share_of_none_has_wilsons_upper_bound_and_not_zero_width():
 
     assert found.low == 0
     assert found.high == pytest.approx(0.2775, abs=1e-3)  # z^2 / (n + z^2)
+
+
+def test_share_of_clips_has_wilsons_interval_for_the_number_of_videos():
+    first_of_four = np.repeat([1.0, 0, 0, 0], 5)
+    found = share_interval(first_of_four, [str(i // 5) for i in range(20)])
+
+    # Wilson (1927) for 1 of 4, with z = 1.96: (1 + z^2 / 2 +- z sqrt(3 / 4 + z^2 / 4)) / (4 + z^2)
+    assert found.low == pytest.approx(0.0456, abs=1e-4)
+    assert found.high == pytest.approx(0.6994, abs=1e-4)
+
+
+def test_half_width_of_a_mean_of_four_is_students_factor_times_the_standard_error():
+    found = mean_interval(np.array([10.0, 12, 14, 20]), names(4), 0, replicates=4000)
+
+    error = ((16 + 4 + 0 + 36) / 3 / 4) ** 0.5  # s / sqrt(n)
+    assert (found.high - found.low) / 2 == pytest.approx(3.1824 * error, rel=0.05)  # t(3)

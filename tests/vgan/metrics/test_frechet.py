@@ -49,6 +49,14 @@ def test_a_sample_is_at_no_distance_from_itself_and_at_the_shift_from_its_copy()
     assert sample_distance(sample, sample + 2) == pytest.approx(12)
 
 
+def test_distance_of_two_samples_is_the_one_worked_out_by_hand():
+    square = np.array([[0, 0], [2, 0], [0, 2], [2, 2]], float)  # variances 4 / 3, of n - 1
+    larger = 3 * square + 1  # variances 12, means 4
+
+    # 2 * 3^2, and twice (sqrt(12) - sqrt(4 / 3))^2 = 16 / 3
+    assert sample_distance(square, larger) == pytest.approx(18 + 2 * 16 / 3)
+
+
 def test_samples_of_one_distribution_come_nearer_as_they_grow():
     rng = np.random.default_rng(0)
     few = sample_distance(rng.standard_normal((20, 4)), rng.standard_normal((20, 4)))

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from vgan.metrics import nearest
 from vgan.metrics.nearest import near_copies, nearest_clips, reduced
 
 VIDEOS = [f"video {i // 2}" for i in range(6)]  # two clips each
@@ -37,6 +38,18 @@ def test_next_clip_is_of_another_video():
 
     assert found.clips[0] == 1
     assert found.ratios[0] == pytest.approx(9 / 40, abs=1e-5)  # not 9 / 10, of the same video
+
+
+def test_of_many_training_clips_evenly_spread_ones_are_searched(monkeypatch):
+    monkeypatch.setattr(nearest, "SEARCHED", 3)
+    levels = np.array([0, 140, 150, 100, 150, 150, 160], np.uint8)
+    training = np.broadcast_to(levels[:, None, None, None, None], (7, 8, 16, 16, 3))
+    queries = np.stack([training[6], np.full((8, 16, 16, 3), 150, np.uint8)])
+    found = nearest_clips(queries, training, list("aaabbcc"), progress=False)
+
+    assert found.searched == 3  # clips 0, 3 and 6, of three videos
+    assert found.clips.tolist() == [6, 6]
+    assert found.ratios == pytest.approx([0, 10 / 50], abs=1e-5)
 
 
 def test_blocks_are_means_in_time_and_space():
