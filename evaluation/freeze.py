@@ -118,7 +118,9 @@ def _refuse_change(session: Session, row: schema.Study, design: dict[str, Any]) 
     keys = ", ".join(changed_keys(row.design, design))
     raise DesignChanged(
         f"study `{row.name}` has been published or rated, and its design changed ({keys}); "
-        "give the changed study a new name under [study]"
+        "give the changed study a new name under [study]. What was judged stays in "
+        f"`{row.name}`: for one more source, plan only its comparisons and one of these again "
+        '(docs/planning.md, "A model that comes later")'
     )
 
 

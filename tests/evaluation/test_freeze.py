@@ -214,15 +214,27 @@ def test_a_changed_design_without_data_is_frozen_again(database, study_toml):
     assert events == ["init", "design changed", "init"]
 
 
-def test_a_changed_design_with_data_is_refused_and_names_what_changed(database, study_toml):
+def test_a_changed_design_with_data_is_refused_and_says_what_changed_and_what_to_do(
+    database, study_toml
+):
     path = study_toml()
     _init_rows(database, path)
     _start(database)
     counts = _counts(database)
     study_toml(("trials = 6", "trials = 5"), ("seed = 7", "seed = 8"))
+    heading = "A model that comes later"
+    docs = Path(__file__).parents[2] / "docs" / "planning.md"
 
-    with pytest.raises(DesignChanged, match=r"design changed \(seed, session\.trials\); give the"):
+    with pytest.raises(DesignChanged) as refused:
         _init_rows(database, path)
+
+    assert str(refused.value) == (
+        "study `small` has been published or rated, and its design changed (seed, session.trials); "
+        "give the changed study a new name under [study]. What was judged stays in `small`: for "
+        "one more source, plan only its comparisons and one of these again "
+        f'(docs/planning.md, "{heading}")'
+    )
+    assert f"\n## {heading}\n" in docs.read_text(encoding="utf-8")
     assert _counts(database) == counts
 
 
