@@ -39,7 +39,7 @@ class Status:
         study: its name.
         cells: of the plan.
         hits: published ones, open or over, and those whose publication did not end well.
-        open_sessions: assignments still on offer.
+        open_sessions: assignments on offer, or accepted by workers who have not started.
         sessions: how many by crowd, environment and status.
         ledger: what was paid and what is only intended.
         starved: free trials that had many leases and no judgment.
@@ -125,7 +125,11 @@ def status_lines(status: Status) -> Iterator[str]:
     for hits in status.hits:
         yield f"{hits.crowd} ({hits.environment}): {_size(hits)}, {hits.state}"
     if status.hits:
-        yield f"  {status.open_sessions} assignments are still on offer"
+        # Only the platform knows who has accepted one and not begun, and it is not asked here.
+        yield (
+            f"  {status.open_sessions} assignments are on offer, or held by workers who have not "
+            "started"
+        )
     for (crowd, environment, state), n in status.sessions.items():
         yield f"sessions, {crowd} ({environment}), {state}: {n}"
     for line in status.ledger:

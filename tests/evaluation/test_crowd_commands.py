@@ -188,10 +188,20 @@ def test_review_and_pay_settle_everybody_and_status_shows_the_ledger(run, crowde
     assert "study: 4 of 88 judgments" in shown
     assert "a over b, golf: 2 of 44" in shown
     assert "mturk (sandbox): 3 HITs of 22 assignments, open" in shown
-    assert "21 assignments are still on offer" in shown
+    assert "21 assignments are on offer, or held by workers who have not started" in shown
     assert "sessions, mturk (sandbox), approved: 1" in shown
     for line in ("reward done: 0.10 USD in 1", "fee done: 0.03 USD in 2", "bonus done: 0.03 USD"):
         assert line in shown
+
+
+def test_status_does_not_say_that_what_a_worker_holds_is_on_offer(run, crowded):
+    run("publish", "--yes")
+    crowded.accept("A1", crowded.hits()[0])
+
+    shown = run("status")[1]
+
+    assert "mturk (sandbox): 3 HITs of 22 assignments, open" in shown
+    assert "  22 assignments are on offer, or held by workers who have not started\n" in shown
 
 
 def test_an_interrupted_bonus_is_named_by_withdraw_and_can_be_taken_back(run, crowded, monkeypatch):
