@@ -101,20 +101,25 @@ def simulate(
             break
         try:
             with database.write() as session:
-                done += _run_session(session, study, visit)
+                judged = _run_session(session, study, visit)
         except NothingLeft:
             crowd.leave(visit.worker)
             continue
+        if not judged:
+            continue
+        done += judged
         sessions += 1
         seen.add(visit.worker)
         progress("simulate", min(done, wanted), wanted)
-    if done < wanted:
+    with database.read() as session:
+        left = _n_free(session, study)  # others may have judged meanwhile
+    if done < wanted and left:
         raise EvaluationError(
             f"study `{study.name}`: {n_workers} simulated workers judged {done:,} of the "
             f"{wanted:,} trials left, then had seen every pair that remains or had all their "
             "sessions; give more --workers, or raise sessions_per_worker in a new study"
         )
-    return SimulationReport(done, sessions, len(seen), left - done)
+    return SimulationReport(done, sessions, len(seen), left)
 
 
 def _refuse_beside_people(session: Session, study: Study) -> None:
@@ -233,7 +238,10 @@ class _Crowd:
 
 
 def _run_session(session: Session, study: Study, visit: _Visit) -> int:
-    """Start, answer and finish one session; return how many test trials it had."""
+    """Start, answer and finish one session; return how many test trials it had.
+
+    0 where another simulation, run at the same time, had that very session meanwhile.
+    """
     worker = get_worker(session, CROWD, Environment.SIMULATED, visit.name, visit.now)
     if not worker.details:
         worker.details = {"kind": visit.kind}
@@ -241,6 +249,8 @@ def _run_session(session: Session, study: Study, visit: _Visit) -> int:
     assignment = start_session(
         session, study, hit=hit, worker=worker, external_id=visit.external_id, now=visit.now
     )
+    if assignment.status is not AssignmentStatus.ACCEPTED:
+        return 0
     questions = session.scalars(
         select(Question.name).where(Question.study_id == study.id).order_by(Question.position)
     ).all()

@@ -151,6 +151,24 @@ def test_a_limit_stops_early_and_a_second_run_goes_on(sqlite_database, plan_stud
     assert len(_rows(sqlite_database, study)) == 60
 
 
+@pytest.mark.parametrize(("limit", "theirs", "mine"), [(None, 40, 20), (20, 20, 40)])
+def test_two_simulations_at_once_count_what_each_of_them_judged(
+    database, plan_study, limit, theirs, mine
+):
+    study = plan_study(database, cells=SMALL, session={"trials": 5})
+    others = []
+
+    def let_another_in(_stage, done, _total):
+        if done == 20:
+            others.append(simulate(database, None, workers=6, limit=limit))
+
+    report = simulate(database, None, workers=6, progress=let_another_in)
+
+    assert [(other.judgments, other.sessions) for other in others] == [(theirs, theirs // 5)]
+    assert (report.judgments, report.sessions, report.left) == (mine, mine // 5, 0)
+    assert len(_rows(database, study)) == 60
+
+
 def test_every_worker_comes_before_the_busy_ones_come_again(sqlite_database, plan_study):
     plan_study(sqlite_database, cells=SMALL, session={"trials": 2})
 
