@@ -11,13 +11,20 @@ once given, stays.
 import math
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tqdm import tqdm
 
-from vgan.data.cutting import CutVideo, SourceVideo, cut_video, find_videos, remove_clips
+from vgan.data.cutting import (
+    CutVideo,
+    SourceVideo,
+    cut_video,
+    find_videos,
+    remove_clips,
+    unread_files,
+)
 from vgan.data.duplicates import find_duplicates
 from vgan.data.executors import open_workers, run_all
 from vgan.data.files import WriteError, claim_folder
@@ -43,7 +50,7 @@ from vgan.errors import DataError, UsageError
 
 # Raised when the same settings would give other clips, so that an old folder is not continued.
 _CUTTING_VERSION = 6
-_NAMED_MISSING = 5  # videos named in the report
+_NAMED = 5  # videos, or endings of names, in a line of the report
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,7 @@ class IngestReport:
         missing: how many clips came of each video whose file is gone, by the video's id.
         forgotten: whether these clips were deleted, and not counted.
         mixed_rates: what frame rates the clips have, where they differ; see `mixed_rates`.
+        unread: how many files of this run's folders are no videos, by the ending of their names.
     """
 
     videos: int
@@ -73,6 +81,7 @@ class IngestReport:
     missing: dict[str, int]
     forgotten: bool
     mixed_rates: str | None
+    unread: Counter[str]
 
     @property
     def failed(self) -> int:
@@ -94,14 +103,23 @@ class IngestReport:
         if self.missing:
             clips = f"{sum(self.missing.values())} clips"
             clips += " deleted" if self.forgotten else " stay; --forget-missing deletes them"
-            named = ", ".join([*self.missing][:_NAMED_MISSING])
-            named += ", ..." if len(self.missing) > _NAMED_MISSING else ""
-            lines.append(f"no longer there: {len(self.missing)} videos, {clips} ({named})")
+            lines.append(
+                f"no longer there: {len(self.missing)} videos, {clips} ({_first(self.missing)})"
+            )
         if self.stability is not None:
             lines.append(self.stability.sentence())
         if self.mixed_rates is not None:
             lines.append(self.mixed_rates)
+        if self.unread:
+            endings = _first(sorted(self.unread))
+            lines.append(f"not read: {self.unread.total()} files ({endings})")
         return lines
+
+
+def _first(names: Iterable[str]) -> str:
+    """Name some, and say where there are more."""
+    known = list(names)
+    return ", ".join(known[:_NAMED] + (["..."] if len(known) > _NAMED else []))
 
 
 @dataclass(frozen=True)
@@ -244,10 +262,13 @@ def ingest(
             f"{first.why} (all of them: {out / REJECTED_NAME})"
         )
     resumed = len(videos) - len(todo) - len(same)
-    return _report(ledger, settings, resumed, forget_missing)
+    unread = unread_files(inputs, out)
+    return _report(ledger, settings, resumed, forget_missing, unread)
 
 
-def _report(ledger: Ledger, settings: CutSettings, resumed: int, forgotten: bool) -> IngestReport:
+def _report(
+    ledger: Ledger, settings: CutSettings, resumed: int, forgotten: bool, unread: Counter[str]
+) -> IngestReport:
     return IngestReport(
         videos=ledger.videos,
         resumed=resumed,
@@ -259,4 +280,5 @@ def _report(ledger: Ledger, settings: CutSettings, resumed: int, forgotten: bool
         missing=ledger.missing,
         forgotten=forgotten,
         mixed_rates=mixed_rates(ledger.records),
+        unread=unread,
     )

@@ -85,14 +85,29 @@ def _readable(name: str) -> str:
     return os.fsencode(name).decode(errors="backslashreplace")
 
 
-def _videos_under(folder: Path, out: Path) -> Iterator[Path]:
+def _visible_under(folder: Path, out: Path) -> Iterator[Path]:
+    """Yield what lies below a folder, in order: nothing hidden, and nothing made in `out`."""
     real = folder.resolve()
     for path in sorted(folder.rglob("*")):
         below = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in below.parts)
-        made = out in (real / below).parents
-        if path.suffix.lower() in VIDEO_SUFFIXES and not hidden and not made:
+        if not hidden and out not in (real / below).parents:
             yield path
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def unread_files(inputs: Sequence[Path], out: Path) -> Counter[str]:
+    """Count the files of some folders that do not pass for videos, by the ending of their names."""
+    folders = [place for place in map(_place, inputs) if place.is_dir()]
+    found = {path for folder in folders for path in _visible_under(folder, out.resolve())}
+    return Counter(
+        path.suffix.lower().removeprefix(".") or "no ending"
+        for path in found
+        if not _is_video(path) and path.is_file()
+    )
 
 
 def _named(path: Path, folder: Path, category: str | None) -> SourceVideo:
@@ -118,7 +133,8 @@ def find_videos(inputs: Sequence[Path], out: Path, category: str | None) -> list
         place = _place(given)
         if not place.exists():
             raise DataError(f"{given}: no such file or folder")
-        paths = [place] if place.is_file() else _videos_under(place, out.resolve())
+        under = _visible_under(place, out.resolve())
+        paths = [place] if place.is_file() else filter(_is_video, under)
         for path in paths:
             video = _named(path, place.parent if place.is_file() else place, category)
             other = found.setdefault(video.id, video)

@@ -206,6 +206,22 @@ def test_videos_of_several_rates_are_named_at_the_end_until_a_clock_is_given(tmp
     assert (own.details(), on_a_clock.details()) == ([said], [])
 
 
+def test_files_that_are_no_videos_are_counted_at_the_end(tmp_path, video):
+    folder = video("golf/a.mp4", size=16).parent
+    for name in ("1.gif", "2.GIF", "3.png", "4.webp", "sub/5.gif", ".hidden.gif", ".trash/6.gif"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"GIF89a")
+
+    report = ingest([folder.parent, folder], folder / "out", category="golf", **SMALL)
+    (folder / "README").touch()
+    (folder / "labels.csv").touch()
+    (folder / "list.json").touch()
+    again = ingest([folder], folder / "out", category="golf", **SMALL)
+
+    assert report.details() == ["not read: 5 files (gif, png, webp)"]
+    assert again.details() == ["not read: 8 files (csv, gif, json, no ending, png, ...)"]
+
+
 def test_frame_held_for_longer_than_a_clip_gives_every_clip_a_file_of_its_own(tmp_path, video):
     path = video("golf/slides.mp4", frames=3, fps=1, size=16)  # each held for 25 ticks
 
