@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from analysis.declared import declared_of
 from analysis.errors import JudgmentsError, UsageError
 from analysis.preference import add_preferences
-from analysis.rules import LEAST_REAL_TRIALS, LEAST_REPEATS, THRESHOLDS, chance_of_sides
+from evaluation.exclusion_rules import LEAST_REAL_TRIALS, LEAST_REPEATS, THRESHOLDS, chance_of_sides
 
 Mask = NDArray[np.bool_]
 

@@ -14,8 +14,8 @@ from analysis.names import Names
 from analysis.preference import MEAN
 from analysis.published import published_percent
 from analysis.ranking import Ranking
-from analysis.rules import SIDE_SIGMAS
 from analysis.table import Table
+from evaluation.exclusion_rules import SIDE_SIGMAS
 
 INK, ACCENT, PALE, WARM = "#222222", "#1f5f8b", "#8fb3cc", "#b5532a"
 _STYLE: dict[Any, Any] = {

@@ -27,6 +27,7 @@ from evaluation.budget import (
     worker_trials,
 )
 from evaluation.crowd.terms import TERMS
+from evaluation.planning.exclusions import check_exclusions
 from evaluation.study import Study
 
 _STEPS = (1, 2, 4)  # of the curve: times the workers, times the judgments
@@ -50,7 +51,8 @@ def plan_text(
         pilot: from `forecast.read_pilot`.
 
     Raises:
-        UsageError: the stated workers cannot fill the plan.
+        UsageError: the stated workers cannot fill the plan, or nobody can be judged by an
+            exclusion rule.
     """
     expected = forecast(study, rows, pilot)
     parts = [
@@ -77,7 +79,8 @@ def _head(study: Study, expected: Forecast, pilot: Pilot | None) -> str:
         f"{trials}",
         f"{expected.workers:,} workers{stated}, at most {each:,} judgments each",
     ]
-    lines += [f"Warning: {text}" for text in short_sessions(use, study.session, study.workers)]
+    weak = (*check_exclusions(study), *short_sessions(use, study.session, study.workers))
+    lines += [f"Warning: {text}" for text in weak]
     rho = expected.rho
     values = f"worker {rho.worker:.3f}, clip of A {rho.clip_a:.3f}, clip of B {rho.clip_b:.3f}"
     if pilot is None:

@@ -25,6 +25,7 @@ from evaluation.files import remove_stale_parts, taken_back
 from evaluation.media.frames import ClipInfo
 from evaluation.plan import plan_trials
 from evaluation.planning.design import FORMAT, changed_keys, design_hash, design_of, settings_of
+from evaluation.planning.exclusions import check_exclusions
 from evaluation.planning.materials import (
     Imported,
     check_display,
@@ -212,7 +213,8 @@ def init_study(
     Raises:
         EvaluationError: the store cannot be used.
         ClipError: a folder or clip cannot be used.
-        UsageError: the plan cannot be made or filled, or the pay is refused.
+        UsageError: the plan cannot be made or filled, nobody can be judged by an exclusion rule,
+            or the pay is refused.
         DesignChanged: the design differs from the frozen one, and there are data already.
     """
     check_pay(study.pay, study.recruit.crowd)
@@ -230,9 +232,13 @@ def init_study(
             check_version(session, row, study)
         if row is not None and row.design_hash != digest:
             _refuse_change(session, row, design)
+    weak = ()
+    if row is None or row.design_hash != digest:  # else they are frozen, and pay may still change
+        weak = check_exclusions(study)
     plan = plan_trials(
         replace(study.design, categories=imported.categories), planned_clips(imported), study.seed
     )
+    warnings = study_warnings(study, imported, plan) + weak
     use = PairUse.of(Counter(t.pair for t in plan.trials).values())
     check_workers(use, study.session, study.workers)
     terms = (study.session, study.workers, study.pay, study.recruit.crowd)
@@ -246,8 +252,7 @@ def init_study(
         pairs=len(plan.pairs),
         trials=len(plan.trials),
         cost=plan_cost(use, *terms),
-        warnings=study_warnings(study, imported, plan)
-        + short_sessions(use, study.session, study.workers),
+        warnings=warnings + short_sessions(use, study.session, study.workers),
     )
     # Absolute, because the database may be opened from any folder.
     assets = (assets / study.name).resolve()

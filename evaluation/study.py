@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from evaluation.crowd.terms import TERMS
+from evaluation.exclusion_rules import THRESHOLDS
 from evaluation.study_file.stop_rule import Stops
 from evaluation.study_file.tables import SLUG_RULE, Length, Matches, OneOf, Range
 
@@ -18,9 +19,7 @@ RESERVED = frozenset({"mean"})
 DEFAULT_SEED = 1  # of a study file that names none
 HIDDEN_SOURCES = ("gold-good", "gold-bad")
 DEVICES = ("desktop", "tablet", "phone")
-EXCLUSIONS = (
-    "gold", "side-bias", "too-fast", "repeats", "paper", "paper-as-published"
-)  # fmt: skip
+EXCLUSIONS = tuple(THRESHOLDS)
 
 Slug = Annotated[str, SLUG_RULE, Length(64)]
 Count = Annotated[int, Range(0, 1000)]

@@ -32,9 +32,9 @@ from flask import (
 )
 from flask.typing import ResponseReturnValue
 
-from analysis.rules import LEAST_REPEATS, THRESHOLDS
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
+from evaluation.exclusion_rules import LEAST_REPEATS, THRESHOLDS
 from evaluation.privacy.pseudonyms import database_key
 from evaluation.publishing.pausing import set_paused
 from webapp.dashboard_charts import share, side_plot, speed_columns, speed_place, time_columns

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from analysis.rules import SIDE_SIGMAS
+from evaluation.exclusion_rules import SIDE_SIGMAS
 from webapp.dashboard_counts import EDGES_MS
 from webapp.dashboard_workers import WorkerRow
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session, aliased
 
-from analysis.rules import chance_of_sides
+from evaluation.exclusion_rules import chance_of_sides
 from evaluation.exporting.reported import loops_of, reported_loops
 from evaluation.schema import (
     Choice,

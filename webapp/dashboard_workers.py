@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from analysis.rules import LEAST_REPEATS, THRESHOLDS
+from evaluation.exclusion_rules import LEAST_REPEATS, THRESHOLDS
 from evaluation.privacy.pseudonyms import pseudonym
 from evaluation.schema import (
     Assignment,

@@ -182,6 +182,17 @@ def test_plan_on_a_crowd_that_refuses_the_pay_says_so_and_is_planned_all_the_sam
     assert "Power of one test" in out
 
 
+def test_plan_refuses_a_rule_that_could_judge_nobody_and_warns_of_a_weak_one(run, study_file):
+    rule = ("[workers]", '[analysis]\nexclude = ["gold"]\n[workers]')
+    code, _, err = run("plan", study_file(rule), "--clips", 50)
+
+    assert code == 2
+    assert "[analysis] exclude: gold judges a worker from 1 gold trials on" in err
+    assert err.count("\n") == 1
+    out = run("plan", study_file(rule, ("gold = 0", "gold = 2")), "--clips", 50)[1]
+    assert "Warning: [analysis] exclude: gold leaves a worker out for a single slip" in out
+
+
 def test_plan_that_the_workers_cannot_fill_is_refused(run, study_file):
     few = study_file(("workers = 100", "workers = 99"))
     code, _, err = run("plan", few, "--clips", 5)

@@ -659,6 +659,31 @@ def test_gold_trials_without_the_prompt_that_others_show_are_a_warning(
     assert gold.startswith("show_prompt is on and clips of [gold] folder have no prompt")
 
 
+def test_a_rule_that_could_judge_nobody_is_refused_before_it_is_frozen(
+    sqlite_database, study_toml, monkeypatch
+):
+    path = study_toml(extra='[analysis]\nexclude = ["repeats"]\n')  # one, in each of two sessions
+    with pytest.raises(UsageError, match=r"exclude: repeats .* from 4 repeats on, .* at most 2"):
+        _init_rows(sqlite_database, path)
+    assert set(_counts(sqlite_database).values()) == {0}
+
+    with monkeypatch.context() as older:
+        older.setattr("evaluation.freeze.check_exclusions", lambda _: ())
+        _init_rows(sqlite_database, path)
+    path.write_text(path.read_text() + "[pay]\nreward_cents = 7\n")
+
+    # A study that an earlier version froze goes on, and its pay may change.
+    assert _init_rows(sqlite_database, path).action == "settings changed"
+
+
+def test_init_warns_of_a_rule_that_a_single_slip_breaks(sqlite_database, study_toml):
+    path = study_toml(extra='[analysis]\nexclude = ["gold"]\n')
+
+    (warning,) = _init_rows(sqlite_database, path).warnings
+
+    assert "gold leaves a worker out for a single slip: 80% must be right, of 2 gold" in warning
+
+
 def test_progress_is_reported_to_the_end(sqlite_database, study_toml):
     seen = {}
     _init(sqlite_database, study_toml(), progress=lambda stage, *n: seen.__setitem__(stage, n))

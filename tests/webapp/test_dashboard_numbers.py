@@ -10,12 +10,12 @@ from sqlalchemy.engine import Engine
 
 from analysis.exclusions import exclude, parse_rules, repeat_agreement
 from analysis.load import load_judgments
-from analysis.rules import THRESHOLDS
 from evaluation import schema
 from evaluation.allocation import finish_session
 from evaluation.budget import crowd_fee_cents
 from evaluation.cli import cli
 from evaluation.database import find_study, open_database
+from evaluation.exclusion_rules import THRESHOLDS
 from evaluation.money.ledger import intend_reward
 from evaluation.privacy.pseudonyms import pseudonym
 from evaluation.publishing.offers import open_sessions

@@ -1,7 +1,7 @@
 """What the exclusion rules go by: thresholds, and the chances of sides that `side-bias` weighs.
 
-The standard library only: the dashboard, whose server must stay light, weighs the same evidence by
-the same numbers.
+The standard library only: `init` weighs a design and the dashboard, whose server must stay light,
+the evidence by the numbers of the analysis.
 """
 
 import math

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from analysis.exclusions import RULES
-from analysis.rules import (
+from evaluation.exclusion_rules import (
     THRESHOLDS,
     chance_of_sides,
     longest_run_probability,
