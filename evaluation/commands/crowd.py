@@ -151,7 +151,7 @@ def publish_hits(**options: Any) -> None:
     type=FiniteRange(min=0, min_open=True, max=8760),
     required=True,
     metavar="H",
-    help="Offer every HIT for so long from now.",
+    help="Offer every HIT for so long from now (on Prolific: until `vgan-eval expire`).",
 )
 @yes_option
 @dry_run_option
@@ -186,9 +186,10 @@ def extend(
         done = run(database, study, platform, timedelta(hours=hours), confirm=confirm)
     if done is None:
         return
-    click.echo(
-        f"{done.hits} HITs are on offer for {hours:g} hours from now, as far as they are not taken."
-    )
+    time = f"for {hours:g} hours from now"
+    if terms_of(crowd).grows:
+        time = f"until `vgan-eval expire` ({crowd} has no end by time, so --hours means nothing)"
+    click.echo(f"{done.hits} HITs are on offer {time}, as far as they are not taken.")
     if done.gone:
         click.echo(f"{done.gone} HITs were skipped: the platform has them no more.")
 

@@ -6,6 +6,7 @@ import pytest
 
 from crashes import Killed
 from evaluation import schema
+from evaluation.cli import main
 from evaluation.crowd.base import CrowdError, CrowdUnreachable
 from evaluation.crowd.link import LinkCrowd
 from evaluation.errors import UsageError
@@ -461,6 +462,16 @@ def test_workers_who_took_part_are_barred_from_the_next_study(prolific):
     assert group.name not in {"study"}
     blocklist = prolific.fake_rows(store.Study)[0].body["filters"][-1]
     assert blocklist["selected_values"] == [group.external_id]
+
+
+def test_extend_says_that_no_time_ends_an_offer_on_prolific(prolific, monkeypatch, capsys):
+    monkeypatch.setenv("PROLIFIC_API_URL", prolific.api)
+    prolific.publish()
+
+    assert main(["extend", "--hours", "5", "--db", prolific.database.url]) == 0
+    assert "on offer until `vgan-eval expire` (prolific has no end by time, so --hours" in (
+        capsys.readouterr().out
+    )
 
 
 def test_bonus_is_paid_in_whole_units_once_and_by_one_call(prolific):
