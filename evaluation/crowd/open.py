@@ -38,7 +38,8 @@ def open_crowd(name: str, environment: Environment, database: Database | None = 
         database: of the study, for crowds that have no other books.
 
     Raises:
-        UsageError: no such crowd, no production endpoint, or no boto3 for mturk.
+        UsageError: no such crowd, no production endpoint or that of a sandbox, or no boto3 for
+            mturk.
         CrowdUnreachable: the service of the sandbox is not up.
     """
     if name not in CROWDS:
@@ -80,7 +81,7 @@ def _open_link(environment: Environment, database: Database | None) -> Crowd:
 
 def _open_prolific(environment: Environment, _: Database | None) -> Crowd:
     from evaluation.crowd.prolific import Prolific
-    from evaluation.crowd.prolific_calls import Calls, host_of
+    from evaluation.crowd.prolific_calls import LOOPBACK, Calls, host_of
 
     given = os.environ.get(PROLIFIC_ENDPOINT)
     if environment is Environment.PRODUCTION:
@@ -89,6 +90,11 @@ def _open_prolific(environment: Environment, _: Database | None) -> Crowd:
             raise UsageError(
                 "PROLIFIC_TOKEN is missing: make a token on Prolific (Settings, API tokens) and "
                 "export PROLIFIC_TOKEN=...; it is read from the environment only"
+            )
+        if given and host_of(given) in LOOPBACK:  # plain HTTP elsewhere is refused by itself
+            raise UsageError(
+                f"{PROLIFIC_ENDPOINT} points to {given}, which is not Prolific and would get your "
+                "token; unset it"
             )
         workspace = os.environ.get("PROLIFIC_WORKSPACE", "")
         return Prolific(Calls(given or PROLIFIC_URL, token), environment, workspace)

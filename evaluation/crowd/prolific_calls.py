@@ -19,7 +19,7 @@ from evaluation.crowd.base import CrowdError, CrowdUnreachable
 
 TIMEOUT_S = 60.0
 PAUSES_S = (1.0, 4.0, 16.0)  # after a 429, which is only ever given before anything is done
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _LONGEST_DETAIL = 400
 PAGE_SIZE = 100
 
@@ -31,7 +31,7 @@ class _NoRedirect(HTTPRedirectHandler):
 
 def _opener(host: str | None) -> OpenerDirector:
     # A proxy that the environment names for the outside cannot reach this machine's own service.
-    proxies = [ProxyHandler({})] if host in _LOOPBACK else []
+    proxies = [ProxyHandler({})] if host in LOOPBACK else []
     return build_opener(_NoRedirect, *proxies)
 
 
@@ -162,7 +162,7 @@ def host_of(base: str) -> str:
         host = None
     if not host or parts.scheme not in ("http", "https"):
         raise CrowdError(f"PROLIFIC_API_URL={base} is not a URL; write https://HOST/api/v1/")
-    if parts.scheme == "http" and host not in _LOOPBACK:
+    if parts.scheme == "http" and host not in LOOPBACK:
         raise CrowdError(f"PROLIFIC_API_URL={base} would send the token in clear; use https://")
     return host
 

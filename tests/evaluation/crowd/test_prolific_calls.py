@@ -242,6 +242,15 @@ def test_production_talks_to_prolific_and_sends_people_back_there(monkeypatch):
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("host", ["http://127.0.0.1:8910", "https://localhost", "http://[::1]:1"])
+def test_production_refuses_the_address_of_a_sandbox(monkeypatch, host):
+    monkeypatch.setenv("PROLIFIC_TOKEN", TOKEN)
+    monkeypatch.setenv("PROLIFIC_API_URL", f"{host}/api/v1/")
+
+    with pytest.raises(UsageError, match=r"PROLIFIC_API_URL points to .* your token; unset it"):
+        open_crowd("prolific", Environment.PRODUCTION)
+
+
 def test_sandbox_never_sends_the_real_token(monkeypatch, server):
     monkeypatch.setenv("PROLIFIC_TOKEN", TOKEN)
     monkeypatch.setenv("PROLIFIC_API_URL", f"http://127.0.0.1:{server.server_port}/api/v1/")
