@@ -12,6 +12,7 @@ SHORTEST_REJECTION = 100
 SCREEN_OUT = "FIXED_SCREEN_OUT_PAYMENT"
 LEAST_SCREEN_OUT = {"USD": 14, "GBP": 10}
 _DEVICES = {"desktop": "desktop", "tablet": "tablet", "phone": "mobile"}
+_BLOCKLIST = "participant_group_blocklist"
 _CHOICES = re.compile(r"(?P<name>[\w-]+)=(?P<values>[\w-]+(?:,[\w-]+)*)")
 _BOUNDS = re.compile(r"(?P<name>[\w-]+)=(?P<low>\d+(?:\.\d+)?)\.\.(?P<high>\d+(?:\.\d+)?)")
 _ID_PARAMETERS = "&".join(
@@ -166,5 +167,9 @@ def _filters(offer: Offer, group: str) -> list[dict[str, Any]]:
     if offer.minimum_approval and "approval_rate" not in named:
         filters.append(read_filter(f"approval_rate={offer.minimum_approval}..100"))
     if group:
-        filters.append({"filter_id": "participant_group_blocklist", "selected_values": [group]})
+        # Prolific promises nothing about two filters of one kind, and one may hold many groups.
+        own = [one for one in filters if one["filter_id"] == _BLOCKLIST]
+        groups = [value for one in own for value in one.get("selected_values", [])]
+        filters = [one for one in filters if one not in own]
+        filters.append({"filter_id": _BLOCKLIST, "selected_values": [*groups, group]})
     return filters

@@ -309,6 +309,15 @@ def test_draft_says_what_the_study_file_says():
     assert (code["code"], code["actions"]) == ("DONE", [{"action": "MANUALLY_REVIEW"}])
 
 
+def test_groups_that_the_study_file_bars_share_one_filter_with_ours():
+    barred = offer(minimum_approval=0, filters=("participant_group_blocklist=g7,g8", "age=18..80"))
+
+    assert study_body(barred, "g1")["filters"] == [
+        {"filter_id": "age", "selected_range": {"lower": 18.0, "upper": 80.0}},
+        {"filter_id": "participant_group_blocklist", "selected_values": ["g7", "g8", "g1"]},
+    ]
+
+
 def test_paid_screen_out_is_a_code_of_its_own():
     body = study_body(
         offer(screen_out_cents=20, screen_out_code="LEFT", screen_out_places=3), ""
