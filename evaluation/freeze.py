@@ -232,7 +232,7 @@ def init_study(
             check_version(session, row, study)
         if row is not None and row.design_hash != digest:
             _refuse_change(session, row, design)
-    weak = ()
+    weak: tuple[str, ...] = ()
     if row is None or row.design_hash != digest:  # else they are frozen, and pay may still change
         weak = check_exclusions(study)
     plan = plan_trials(
