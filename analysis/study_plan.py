@@ -20,12 +20,12 @@ from analysis.text import BANNER, NONE, text_grid
 from evaluation.budget import (
     Cost,
     PairUse,
-    check_pay,
     filling,
     plan_cost,
     short_sessions,
     worker_trials,
 )
+from evaluation.crowd.open import check_study
 from evaluation.crowd.terms import TERMS
 from evaluation.planning.exclusions import check_exclusions
 from evaluation.study import Study
@@ -112,7 +112,7 @@ def _cost_table(study: Study, use: PairUse, crowds: Sequence[str]) -> str:
 
 def _cost_line(study: Study, use: PairUse, crowd: str) -> tuple[str, ...]:
     try:
-        check_pay(study.pay, crowd)
+        check_study(study, crowd)
     except UsageError as error:
         return (crowd, *(NONE,) * 5, f"refused: {error}")
     cost = _cost(study, use, crowd)

@@ -16,8 +16,8 @@ from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
-from evaluation.budget import Cost, PairUse, check_pay, check_workers, plan_cost, short_sessions
-from evaluation.crowd.open import CROWDS
+from evaluation.budget import Cost, PairUse, check_workers, plan_cost, short_sessions
+from evaluation.crowd.open import CROWDS, check_study
 from evaluation.database import Database, lock_name
 from evaluation.errors import DesignChanged
 from evaluation.events import note_event
@@ -214,10 +214,10 @@ def init_study(
         EvaluationError: the store cannot be used.
         ClipError: a folder or clip cannot be used.
         UsageError: the plan cannot be made or filled, nobody can be judged by an exclusion rule,
-            or the pay is refused.
+            or the crowd would refuse the pay or the conditions.
         DesignChanged: the design differs from the frozen one, and there are data already.
     """
-    check_pay(study.pay, study.recruit.crowd)
+    check_study(study, study.recruit.crowd)
     with db.read() as session:
         imported_before = _known_clips(session, study.name)
     if not imported_before:  # else there is most likely nothing to put

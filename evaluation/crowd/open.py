@@ -6,6 +6,7 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from evaluation import frozen
+from evaluation.budget import check_pay
 from evaluation.crowd.addresses import (
     PROLIFIC_SANDBOX_PORT,
     PROLIFIC_SANDBOX_TOKEN,
@@ -18,6 +19,7 @@ from evaluation.crowd.base import Crowd, CrowdError, CrowdUnreachable
 from evaluation.database import Database, find_study, open_database
 from evaluation.errors import UsageError
 from evaluation.schema import Environment
+from evaluation.study import Study
 
 ENDPOINT = "AWS_ENDPOINT_URL_MTURK"
 PROLIFIC_URL = "https://api.prolific.com/api/v1/"
@@ -59,6 +61,22 @@ def check_endpoint(name: str, environment: Environment) -> None:
     production = environment is Environment.PRODUCTION
     if name == "mturk" and production and not os.environ.get(ENDPOINT):
         raise UsageError(_CLOSED)
+
+
+def check_study(study: Study, crowd: str) -> None:
+    """Refuse a study file that a crowd would not publish; no platform is called.
+
+    Raises:
+        UsageError: its pay, or what cannot be said there; the message names the key.
+    """
+    check_pay(study.pay, crowd)
+    if crowd == "prolific":
+        from evaluation.crowd.prolific_terms import check_tables
+
+        try:
+            check_tables(study.workers, study.pay, study.recruit.prolific)
+        except CrowdError as error:
+            raise UsageError(str(error)) from None
 
 
 def study_crowd(database_url: str, study_name: str | None) -> str:

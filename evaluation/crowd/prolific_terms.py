@@ -7,12 +7,13 @@ from typing import Any
 from evaluation.budget import prolific_minutes
 from evaluation.crowd.base import CrowdError, Offer
 from evaluation.errors import UsageError
+from evaluation.study import Pay, Prolific, Workers
 
 SHORTEST_REJECTION = 100
 SCREEN_OUT = "FIXED_SCREEN_OUT_PAYMENT"
 LEAST_SCREEN_OUT = {"USD": 14, "GBP": 10}
-_DEVICES = {"desktop": "desktop", "tablet": "tablet", "phone": "mobile"}
 _BLOCKLIST = "participant_group_blocklist"
+_DEVICES = {"desktop": "desktop", "tablet": "tablet", "phone": "mobile"}
 _CHOICES = re.compile(r"(?P<name>[\w-]+)=(?P<values>[\w-]+(?:,[\w-]+)*)")
 _BOUNDS = re.compile(r"(?P<name>[\w-]+)=(?P<low>\d+(?:\.\d+)?)\.\.(?P<high>\d+(?:\.\d+)?)")
 _ID_PARAMETERS = "&".join(
@@ -43,26 +44,36 @@ def minimum_time(minutes: int) -> int:
 
 
 def check_offer(offer: Offer) -> None:
-    """Refuse what cannot be said to Prolific.
+    """Refuse what cannot be said to Prolific; `check_tables` is of a study file."""
+    check_tables(offer, offer, offer)
+
+
+def check_tables(workers: Workers | Offer, pay: Pay | Offer, own: Prolific | Offer) -> None:
+    """Refuse what tables of a study file cannot say to Prolific, or an offer made of them.
+
+    Args:
+        workers: [workers].
+        pay: [pay].
+        own: [recruit.prolific].
 
     Raises:
         CrowdError: the message names the key of the study file.
     """
-    if offer.minimum_hits or offer.countries:
-        key = "minimum_hits" if offer.minimum_hits else "countries"
+    if workers.minimum_hits or workers.countries:
+        key = "minimum_hits" if workers.minimum_hits else "countries"
         raise CrowdError(
             f"[workers] {key} has no like on Prolific; write its own condition, such as "
             '[recruit.prolific] filters = ["current-country-of-residence=1"], and leave the key out'
         )
-    if offer.screen_out_cents:
-        least = LEAST_SCREEN_OUT.get(offer.currency, 0)
-        if not least <= offer.screen_out_cents < offer.reward_cents:
+    if own.screen_out_cents:
+        least = LEAST_SCREEN_OUT.get(pay.currency, 0)
+        if not least <= own.screen_out_cents < pay.reward_cents:
             raise CrowdError(
-                f"[recruit.prolific] screen_out_cents = {offer.screen_out_cents} must be at least "
-                f"{least} and under the reward of {offer.reward_cents}; 0 pays nothing to those "
+                f"[recruit.prolific] screen_out_cents = {own.screen_out_cents} must be at least "
+                f"{least} and under the reward of {pay.reward_cents}; 0 pays nothing to those "
                 "who find nothing left"
             )
-    for text in offer.filters:
+    for text in own.filters:
         read_filter(text)
 
 

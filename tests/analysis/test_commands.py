@@ -182,6 +182,15 @@ def test_plan_on_a_crowd_that_refuses_the_pay_says_so_and_is_planned_all_the_sam
     assert "Power of one test" in out
 
 
+def test_plan_names_the_crowd_that_cannot_keep_to_the_countries(run, study_file):
+    abroad = study_file(("workers = 100", 'workers = 100\ncountries = ["US"]'))
+    out = run("plan", abroad, "--clips", 50)[1]
+
+    (refused,) = [line for line in out.splitlines() if "refused" in line]
+    assert refused.startswith("prolific")
+    assert "[workers] countries has no like on Prolific" in refused
+
+
 def test_plan_refuses_a_rule_that_could_judge_nobody_and_warns_of_a_weak_one(run, study_file):
     rule = ("[workers]", '[analysis]\nexclude = ["gold"]\n[workers]')
     code, _, err = run("plan", study_file(rule), "--clips", 50)

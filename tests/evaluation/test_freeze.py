@@ -734,6 +734,25 @@ def test_pay_under_a_crowds_minimum_is_refused_before_anything_is_read(
         init_study(sqlite_database, study, LocalStore(tmp_path / "m"), tmp_path / "a")
 
 
+@pytest.mark.parametrize(
+    ("reward", "workers", "own", "message"),
+    [
+        (20, "", "", r"screen_out_cents = 20 must be at least 14 and under the reward of 20"),
+        (30, 'countries = ["US"]\n', "", r"\[workers\] countries has no like on Prolific"),
+        (30, "", 'filters = ["age=x..y"]\n', r"filters: 'age=x\.\.y' is neither"),
+    ],
+)
+def test_what_prolific_would_refuse_is_refused_before_anything_is_read(
+    sqlite_database, study_toml, tmp_path, reward, workers, own, message
+):
+    extra = f"{workers}[pay]\nreward_cents = {reward}\nexpected_minutes = 1\n"
+    extra += f'[recruit]\ncrowd = "prolific"\n[recruit.prolific]\n{own}'
+    study = load_study(study_toml(extra=extra, clips=False))
+
+    with pytest.raises(UsageError, match=message):
+        init_study(sqlite_database, study, LocalStore(tmp_path / "m"), tmp_path / "a")
+
+
 class _Shut(LocalStore):
     """A store that nothing can be put into."""
 
