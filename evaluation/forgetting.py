@@ -34,11 +34,15 @@ class Forgotten:
         people: whose ids were taken away.
         owed: who would have been, but have pay to be settled first.
         bonuses: cents and reason of those among what is to be settled.
+        kept: who would have been, but took part in a study that keeps ids for ever.
+        keepers: names of those studies.
     """
 
     people: int
     owed: int
     bonuses: tuple[tuple[int, str], ...] = ()
+    kept: int = 0
+    keepers: tuple[str, ...] = ()
 
 
 def forget(
@@ -68,10 +72,13 @@ def forget(
         only = find_study(session, study_name).id if study_name else None
         keep = _retention(session, only, older_than_days)
         everything = session.begin_nested()
-        people, owed = 0, []
+        people, kept, owed, keepers = 0, 0, [], set[int]()
         for worker, theirs in _known_people(session):
             mine = only is None or any(one.study_id == only for one in theirs)
             if not mine or not _is_over(theirs, keep, now()):
+                continue
+            if for_ever := {one.study_id for one in theirs if keep[one.study_id] is None}:
+                kept, keepers = kept + 1, keepers | for_ever
                 continue
             if any(is_owed(session, one) for one in theirs):
                 owed.append(worker.id)
@@ -84,11 +91,13 @@ def forget(
                 note_event(session, one, EventKind.IDS_FORGOTTEN, {"people": people}, now())
         session.flush()
         bonuses = open_bonuses(session, owed)
+        names = session.scalars(select(Study.name).where(Study.id.in_(keepers)).order_by(Study.id))
+        keeping = tuple(names)
         if dry_run:
             everything.rollback()
         else:
             everything.commit()
-    return Forgotten(people, len(owed), bonuses)
+    return Forgotten(people, len(owed), bonuses, kept, keeping)
 
 
 def _retention(
@@ -120,11 +129,13 @@ def _known_people(session: Session) -> list[tuple[Worker, Sequence[Assignment]]]
 def _is_over(
     theirs: Sequence[Assignment], keep: dict[int, timedelta | None], now: datetime
 ) -> bool:
-    for one in theirs:
-        time = keep[one.study_id]
-        if time is None or (one.submitted_at or one.lease_until) > now - time:
-            return False
-    return True
+    """Whether all sessions are long over, of studies that keep ids for some time; it has some."""
+    times = [
+        (one.submitted_at or one.lease_until) + time
+        for one in theirs
+        if (time := keep[one.study_id]) is not None
+    ]
+    return bool(times) and max(times) <= now
 
 
 def _forget(

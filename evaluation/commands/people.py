@@ -111,6 +111,12 @@ def forget(db: str, study: str | None, older_than: float | None, yes: bool, dry_
                 f"{planned.owed} people have pay to be settled first, and their ids stay: run "
                 f"{_settling(planned.bonuses)}."
             )
+        if planned.kept:
+            click.echo(
+                f"{planned.kept} people took part in {', '.join(planned.keepers)} too, without "
+                "retention_days, and their ids stay: write it there and run init, or give "
+                "--older-than."
+            )
         if not planned.people:
             click.echo("Nobody's ids are due; nothing was done.")
             return

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import inspect, select, text
 
 from evaluation.allocation import finish_session
+from evaluation.cli import main
 from evaluation.errors import UsageError
 from evaluation.export import judgment_rows, session_rows
 from evaluation.forgetting import Forgotten, forget
@@ -107,6 +108,25 @@ def test_the_study_file_says_how_long(database, rated):
 
     assert forget(database, key=KEY, now=days(89)).people == 0
     assert forget(database, key=KEY, now=days(91)).people == 1
+
+
+@on_sqlite
+def test_who_also_took_part_in_a_study_that_keeps_ids_for_ever_is_counted_and_it_is_named(
+    database, rated, plan_study, begin, capsys
+):
+    other = plan_study(database, name="other")
+    with database.write() as unit:
+        begin(unit, other, WHO, "SUBMISSION-2")
+        study = unit.get_one(Study, rated.id)
+        study.settings = {**study.settings, "retention_days": 90}
+
+    done = forget(database, key=KEY, now=days(400))
+
+    assert done == Forgotten(0, 0, kept=1, keepers=("other",))
+    assert forget(database, key=KEY, now=days(89)).kept == 0  # not due anyway
+    assert main(["forget", "--db", database.url]) == 0
+    assert "1 people took part in other too, without retention_days" in capsys.readouterr().out
+    assert forget(database, key=KEY, older_than_days=90, now=days(400)).people == 1
 
 
 @on_sqlite
