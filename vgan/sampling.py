@@ -61,7 +61,10 @@ def generate(
     run = open_run(order.run, device)
     write_parameters(order)
     write_manifest(order, _write_clips(order, run, device, workers))
-    logger.info("%s: %d clips of %s", order.out, order.n, run.config.source)
+    logger.info(
+        "%s: %d clips of %s at %.4g frames per second, the median of what it was trained on",
+        order.out, order.n, run.config.source, run.data.fps,
+    )  # fmt: skip
     return order.out
 
 

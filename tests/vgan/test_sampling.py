@@ -53,6 +53,16 @@ def test_every_model_generates_clips_with_a_manifest(runs, tmp_path, model, sour
         assert read_video(out / record.clip).frames.shape == (32, 64, 64, 3)
 
 
+def test_generating_says_at_which_rate(runs, tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        generate(runs["one-stream"], tmp_path / "out", 1, 7)
+
+    assert caplog.messages[-1] == (
+        f"{tmp_path / 'out'}: 1 clips of vgan-one-stream at 20 frames per second, the median of "
+        "what it was trained on"
+    )
+
+
 def test_the_same_seed_gives_the_same_bytes_whatever_the_number(runs, clips, tmp_path):
     many = generate(runs["two-stream"], tmp_path / "many", CHUNK + 2, 7)
     few = checksums(clips)

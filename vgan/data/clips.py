@@ -68,6 +68,7 @@ class IngestReport:
         missing: how many clips came of each video whose file is gone, by the video's id.
         forgotten: whether these clips were deleted, and not counted.
         mixed_rates: what frame rates the clips have, where they differ; see `mixed_rates`.
+        varying: at which rate the clips of each video are whose own varies, by the video's id.
         unread: how many files of this run's folders are no videos, by the ending of their names.
     """
 
@@ -81,6 +82,7 @@ class IngestReport:
     missing: dict[str, int]
     forgotten: bool
     mixed_rates: str | None
+    varying: dict[str, float]
     unread: Counter[str]
 
     @property
@@ -110,6 +112,12 @@ class IngestReport:
             lines.append(self.stability.sentence())
         if self.mixed_rates is not None:
             lines.append(self.mixed_rates)
+        if self.varying:
+            named = _first(f"{video} at {fps:.4g}" for video, fps in sorted(self.varying.items()))
+            lines.append(
+                f"frame rate varies: {len(self.varying)} videos, cut at their mean rate ({named}); "
+                "--fps states another"
+            )
         if self.unread:
             endings = _first(sorted(self.unread))
             lines.append(f"not read: {self.unread.total()} files ({endings})")
@@ -280,5 +288,6 @@ def _report(
         missing=ledger.missing,
         forgotten=forgotten,
         mixed_rates=mixed_rates(ledger.records),
+        varying=ledger.varying,
         unread=unread,
     )

@@ -12,6 +12,7 @@ from vgan.data.files import WriteError
 from vgan.data.making import ClipDroppedError, CutSettings, make_clip
 from vgan.data.manifest import ClipRecord, Origin
 from vgan.data.preview import write_preview
+from vgan.data.rates import rate_varies
 from vgan.data.videos import write_clip
 from vgan.data.windows import OpenVideo, open_video
 from vgan.errors import DataError, UsageError
@@ -61,12 +62,14 @@ class CutVideo:
         dropped: stretches that gave no clip.
         why: there are no clips at all; None where there are some.
         duplicate: another video has the same bytes.
+        varies: its frame rate does, and its clips are at one that was not asked for.
     """
 
     records: list[ClipRecord]
     dropped: list[Drop]
     why: str | None
     duplicate: bool = False
+    varies: bool = False
 
 
 def _slug(text: str) -> str:
@@ -218,7 +221,9 @@ def cut_video(
         remove_clips(out, (record.clip for record in records))
         raise
     why = None if records else _why_none(opened, dropped, settings)
-    return CutVideo(records, dropped, why)
+    return CutVideo(
+        records, dropped, why, varies=settings.fps is None and rate_varies(opened.moments)
+    )
 
 
 def remove_clips(out: Path, clips: Iterable[str]) -> None:

@@ -87,6 +87,7 @@ class Ledger:
         rejects: videos that gave none.
         dropped: stretches of videos that gave none.
         missing: how many clips came of each video whose file is gone, by the video's id.
+        varying: at which rate the clips of each video are whose own varies, by the video's id.
     """
 
     records: list[ClipRecord]
@@ -94,6 +95,7 @@ class Ledger:
     rejects: list[Reject]
     dropped: list[Reject]
     missing: dict[str, int]
+    varying: dict[str, float]
 
     def stability(self) -> Stability:
         """Add up how stabilising went; meaningless in a folder where nothing was stabilised."""
@@ -146,6 +148,8 @@ def write_done(video: SourceVideo, out: Path, cut: CutVideo) -> None:
         done["why"] = cut.why
     if cut.duplicate:
         done["kind"] = DUPLICATE
+    if cut.varies:
+        done["varies"] = True
     write_atomic(_done_path(out, video.id), json.dumps(done).encode())
 
 
@@ -277,6 +281,7 @@ def gather(out: Path, test_share: float, forget_missing: bool = False) -> Ledger
         sorted(whole, key=lambda r: r.video),
         sorted(_dropped(done), key=lambda r: (r.video, r.start_frame or 0)),
         {video: len(d["clips"]) for video, d in missing.items()},
+        {d["video"]: d["clips"][0]["fps"] for d in used if d.get("varies")},
     )
     lines = [
         {key: value for key, value in asdict(reject).items() if value is not None}

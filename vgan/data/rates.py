@@ -1,5 +1,6 @@
 """The frame rate of a video: as its file declares it, or as the times of its frames show it."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -10,6 +11,7 @@ import av
 # Screen recorders declare 1000, or nothing: they count milliseconds and mean no rate at all. A
 # camera that is faster than this loses nothing by being measured.
 _HIGHEST_BELIEVED = 240
+_MOST_FRAMES_OFF = 1.5  # a frame that a camera missed is one; `vgan-eval init` has the same limit
 
 
 def frame_rate(path: Path, stream: Any) -> float | None:
@@ -24,6 +26,19 @@ def frame_rate(path: Path, stream: Any) -> float | None:
         return float(declared)
     rate = _measured(path, stream.index) or declared
     return float(rate) if rate and rate > 0 else None
+
+
+def rate_varies(moments: Sequence[float]) -> bool:
+    """Tell whether frames are shown far from where a steady clock would show them.
+
+    Args:
+        moments: seconds from the first frame to each, that one included; never falling.
+    """
+    # Their own clock and not the declared one, whose last digit is frames in an hour of video.
+    rate = (len(moments) - 1) / moments[-1] if moments and moments[-1] else 0.0
+    return any(
+        abs(moment * rate - n) > _MOST_FRAMES_OFF for n, moment in enumerate(moments) if rate
+    )
 
 
 def _measured(path: Path, index: int) -> Fraction | None:

@@ -45,12 +45,14 @@ class OpenVideo:
         windows: to iterate over, once.
         shots: so far.
         longest: frames in the longest shot so far.
+        moments: seconds from the first frame to each so far.
     """
 
     fps: float
     windows: Iterator[Window] = field(default_factory=lambda: iter(()))
     shots: int = 0
     longest: int = 0
+    moments: list[float] = field(default_factory=list)
 
 
 def _shrinker(path: Path, info: VideoInfo, settings: CutSettings) -> Callable[[Frames], Frames]:
@@ -92,11 +94,19 @@ def open_video(path: Path, settings: CutSettings) -> OpenVideo:
     if fps is None:
         raise DataError(f"{path}: states no frame rate: give --fps")
     opened = OpenVideo(fps)
-    small = ((seconds, shrink(frame)) for seconds, frame in iter_timed_frames(path))
-    shots = label_shots(small, longest_hold(fps))
+    shots = label_shots(_small(path, shrink, opened), longest_hold(fps))
     ticks = resample(shots, fps, info.fps or fps)
     opened.windows = _windows(ticks, opened, settings)
     return opened
+
+
+def _small(
+    path: Path, shrink: Callable[[Frames], Frames], opened: OpenVideo
+) -> Iterator[tuple[float, Frames]]:
+    """Yield every frame, small, with its moment, which is noted in `opened`."""
+    for seconds, frame in iter_timed_frames(path):
+        opened.moments.append(seconds)
+        yield seconds, shrink(frame)
 
 
 def _windows(

@@ -1,8 +1,10 @@
 """Small videos to read, cut and break."""
 
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -37,6 +39,26 @@ def video(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+def _write_at(path: Path, frames: Frames, milliseconds: list[int]) -> None:
+    """Write frames that are shown at the given moments."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264rgb", rate=25, options={"qp": "0", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "rgb24"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for frame, moment in zip(frames, milliseconds, strict=True):
+            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+            picture.pts, picture.time_base = moment, Fraction(1, 1000)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+
+
+@pytest.fixture
+def write_at() -> Callable[..., None]:
+    """Write frames that are shown at given moments: write_at(path, frames, milliseconds)."""
+    return _write_at
 
 
 @pytest.fixture(scope="session")

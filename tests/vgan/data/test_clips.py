@@ -20,6 +20,7 @@ from vgan.data.ledger import assign_splits
 from vgan.data.listing import list_clips
 from vgan.data.manifest import read_manifest, sha256_of
 from vgan.data.pictures import find_pictures
+from vgan.data.rates import rate_varies
 from vgan.data.scenes import draw_scenes
 from vgan.data.videos import read_video, video_info, write_clip
 from vgan.errors import DataError, UsageError
@@ -204,6 +205,33 @@ def test_videos_of_several_rates_are_named_at_the_end_until_a_clock_is_given(tmp
 
     said = "frame rates 12.5 to 60; ingest with --fps 25 puts all on one clock"
     assert (own.details(), on_a_clock.details()) == ([said], [])
+
+
+def test_videos_whose_rate_varies_are_named_at_the_end_until_a_rate_is_given(
+    tmp_path, moving, write_at
+):
+    slower = [40 * n + 40 * max(0, n - 20) for n in range(41)]  # from 25 a second to 12.5
+    missed = [40 * n + 40 * (n > 20) for n in range(41)]
+    write_at(tmp_path / "videos/golf/slower.mp4", moving(41, 16, 16, 0), slower)
+    write_at(tmp_path / "videos/golf/missed.mp4", moving(41, 16, 16, 1), missed)
+
+    own, again = (ingest([tmp_path / "videos"], tmp_path / "own", **SMALL) for _ in range(2))
+    given = ingest([tmp_path / "videos"], tmp_path / "given", fps=25, **SMALL)
+
+    said = (
+        "frame rate varies: 1 videos, cut at their mean rate (golf/slower.mp4 at 16.8)"  # 41/2.44
+    )
+    assert f"{said}; --fps states another" in own.details()
+    assert again.details() == own.details()
+    assert given.details() == []
+
+
+def test_a_rate_that_is_steady_but_not_quite_the_stated_one_does_not_vary():
+    an_hour = [round(n / 29.97, 3) for n in range(108_000)]
+
+    assert not rate_varies(an_hour)
+    assert not rate_varies([0.0])
+    assert rate_varies([*an_hour, an_hour[-1] + 1.0])
 
 
 def test_files_that_are_no_videos_are_counted_at_the_end(tmp_path, video):

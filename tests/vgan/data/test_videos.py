@@ -129,23 +129,10 @@ def test_sideways_phone_video_is_turned_upright(tmp_path, moving):
     assert (info.width, info.height) == (16, 32)
 
 
-def _write_at(path: Path, frames: np.ndarray, milliseconds: list[int]) -> None:
-    """Write frames that are shown at the given moments."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264rgb", rate=25, options={"qp": "0", "bf": "0"})
-        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "rgb24"
-        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
-        for frame, moment in zip(frames, milliseconds, strict=True):
-            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-            picture.pts, picture.time_base = moment, Fraction(1, 1000)
-            container.mux(stream.encode(picture))
-        container.mux(stream.encode(None))
-
-
-def test_timed_frames_keep_a_variable_rate(tmp_path, moving):
+def test_timed_frames_keep_a_variable_rate(tmp_path, moving, write_at):
     moments = [0, 40, 160, 200, 400]
     frames = moving(5, 16, 16, 0)
-    _write_at(tmp_path / "vfr.mp4", frames, moments)
+    write_at(tmp_path / "vfr.mp4", frames, moments)
 
     times, pictures = zip(*iter_timed_frames(tmp_path / "vfr.mp4"), strict=True)
 
