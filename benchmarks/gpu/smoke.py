@@ -1,9 +1,10 @@
 """Every command that works with a run, small, on a device: does each of them end well?
 
-Scenes are drawn; each model is trained under each recipe, generated or predicted from, and
-measured; one run is stopped as by Ctrl-C and gone on with; two processes share one. All but the
-last are called in one process, whose start would take longer than most of them. A command that
-fails is named with the end of what it said, the others run all the same, and the exit code is 1.
+Scenes are drawn; each model is trained under each recipe, generated (twice: the same bytes?) or
+predicted from, and measured; one run is stopped as by Ctrl-C and gone on with; two processes share
+one. All but the last are called in one process, whose start would take longer than most of them. A
+command that fails is named with the end of what it said, the others run all the same, and the exit
+code is 1.
 
     python benchmarks/gpu/smoke.py                                          # on a GPU
     python benchmarks/gpu/smoke.py --device cpu --width 1 --batch 2 --steps 2    # half a minute
@@ -25,6 +26,7 @@ from pathlib import Path
 import torch
 
 from vgan.cli import EXIT_INTERRUPTED, main
+from vgan.data.manifest import MANIFEST_NAME
 from vgan.training.config import MODELS, RECIPES
 from vgan.training.folder import RunFolder
 
@@ -62,14 +64,24 @@ class Smoke:
         """Train a run, make clips with it and measure it."""
         name, run = f"{model} {recipe}", self.folder / f"{model}-{recipe}"
         self.vgan(f"train {name}", *self.training(model, recipe, run, self.args.steps))
-        made = ("--out", str(self.folder / f"made-{model}-{recipe}"), *self.device)
+        out = self.folder / f"made-{model}-{recipe}"
         if model == "future":
-            self.vgan(
-                f"predict {name}", "predict", str(run), str(self.clips), "--split", "test", *made
-            )
+            given = (str(run), str(self.clips), "--split", "test")
+            self.vgan(f"predict {name}", "predict", *given, "--out", str(out), *self.device)
         else:
-            self.vgan(f"generate {name}", "generate", str(run), "--n", "4", *made)
+            self.generate_twice(name, run, out)
         self.vgan(f"measure {name}", "measure", str(run), "--n", "4", *self.device)
+
+    def generate_twice(self, name: str, run: Path, out: Path) -> None:
+        """Generate the same clips into two folders, and compare these by their checksums."""
+        listed = []
+        for place in (out, out.with_name(f"{out.name}-again")):
+            made = ("--n", "4", "--out", str(place), *self.device)
+            self.vgan(f"generate {name}", "generate", str(run), *made)
+            manifest = place / MANIFEST_NAME
+            listed.append(manifest.read_text() if manifest.is_file() else "none")
+        if listed[0] != listed[1]:
+            self.note(f"the same bytes {name}", 0.0, good=False, said="\n\n".join(listed))
 
     def stop_and_resume(self) -> None:
         """Press Ctrl-C after a run's first checkpoint, then go on for some steps."""

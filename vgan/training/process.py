@@ -48,19 +48,25 @@ def keep_memory() -> None:
     mallopt(trim_threshold, largest)
 
 
+def keep_to_one_kernel() -> None:
+    """Let a GPU work a convolution out by one kernel, which adds up in one order, from now on."""
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = False, True
+
+
 @contextmanager
 def arithmetic(device: torch.device) -> Iterator[None]:
     """Choose deterministic arithmetic on a CPU, the fastest kernels on a GPU; undo it after.
 
     On a CPU the process also keeps its memory from now on.
     """
+    cudnn = torch.backends.cudnn
     if device.type == "cuda":
-        before = torch.backends.cudnn.benchmark
-        torch.backends.cudnn.benchmark = True
+        kept = cudnn.benchmark, cudnn.deterministic
+        cudnn.benchmark, cudnn.deterministic = True, False
         try:
             yield
         finally:
-            torch.backends.cudnn.benchmark = before
+            cudnn.benchmark, cudnn.deterministic = kept
         return
     make_first_calls()
     keep_memory()

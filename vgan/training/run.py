@@ -12,7 +12,7 @@ from vgan.models.mixture import GaussianMixture
 from vgan.training.checkpoint import checkpoint_config, fitting, load_checkpoint
 from vgan.training.config import TrainConfig
 from vgan.training.folder import RunFolder, SavedRun, TrainingData, find_run
-from vgan.training.process import make_first_calls
+from vgan.training.process import keep_to_one_kernel, make_first_calls
 from vgan.training.samplers import load_sampler
 
 
@@ -39,7 +39,7 @@ class Run:
 
 
 def load_run(run: Path | SavedRun, device: torch.device | None = None) -> Run:
-    """Load the network that generates.
+    """Load the network that generates; from now on a GPU makes the same clips of it each time.
 
     Args:
         run: the run folder, whose newest checkpoint is taken; or the run found in it.
@@ -51,6 +51,7 @@ def load_run(run: Path | SavedRun, device: torch.device | None = None) -> Run:
     """
     saved = find_run(run) if isinstance(run, Path) else run
     state = read_checkpoint(saved)
+    keep_to_one_kernel()
     with fitting(saved.file):
         network = load_sampler(saved.config, state["trainer"], device or torch.device("cpu"))
     mixture = load_mixture(saved.folder) if saved.config.model == "autoencoder" else None

@@ -7,6 +7,7 @@ from vgan.errors import CheckpointError
 from vgan.training.checkpoint import save_checkpoint
 from vgan.training.config import to_json
 from vgan.training.folder import RunFolder, TrainingData
+from vgan.training.process import arithmetic
 from vgan.training.run import load_run
 from vgan.training.trainers import build_trainer
 
@@ -37,6 +38,22 @@ def test_a_run_without_checkpoint_says_how_to_go_on(new_run):
 
     with pytest.raises(CheckpointError, match=r"no checkpoint yet; .* --resume"):
         load_run(folder.path)
+
+
+def test_a_loaded_run_keeps_to_one_kernel_and_training_tries_all(runs, monkeypatch):
+    cudnn = torch.backends.cudnn
+
+    def settings():
+        return cudnn.benchmark, cudnn.deterministic
+
+    monkeypatch.setattr(cudnn, "benchmark", False)
+    monkeypatch.setattr(cudnn, "deterministic", False)
+    load_run(runs["two-stream"])
+
+    assert settings() == (False, True)
+    with arithmetic(torch.device("cuda")):
+        assert settings() == (True, False)
+    assert settings() == (False, True)
 
 
 def test_a_run_with_a_checkpoint_of_another_model_is_refused(new_run, tiny):
