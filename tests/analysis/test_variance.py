@@ -85,6 +85,53 @@ def test_multiway_never_falls_under_its_floors():
         assert found.df >= 2
 
 
+def of_workers(answers, cell=None):
+    """Judgments of clips that are shown once; `answers` are those of each worker in turn."""
+    y = [answer for own in answers for answer in own]
+    worker = np.repeat(np.arange(len(answers)), [len(own) for own in answers])
+    return Sample.of(y, worker, np.arange(len(y)), np.arange(len(y)), cell)
+
+
+def test_degrees_of_freedom_of_a_table_of_three_workers():
+    found = multiway(of_workers([[1, 1, 1, 1], [1, 1, 0, 0], [0, 0, 0, 0]]))
+    # By worker, residuals sum to 2, 0, -2, with 8 others; by clip, to one half, with 11 others.
+    by_worker, by_clip, independent = 2 / 3 * 2 / 4**2, 11 / 12 * 12 / 22**2, 1 / 48
+    variance = by_worker + by_clip - independent
+    below = (by_worker - independent) ** 2 / 2 + (by_clip - independent) ** 2 / 11
+    below += independent**2 / 11
+
+    assert found.by_worker == pytest.approx(1 / 12)
+    assert found.variance == pytest.approx(variance)
+    assert found.df == pytest.approx(variance**2 / below)
+    assert found.df == pytest.approx(3.645, abs=5e-4)
+
+
+def test_a_busy_worker_leaves_the_degrees_of_freedom_of_kishs_number():
+    # 12 judgments of one worker, 4 each of six: 36^2 / (12^2 + 6 * 4^2) = 5.4 effective workers.
+    busy, fond, not_fond = [1] * 9 + [0] * 3, [1] * 4, [0] * 4
+    found = multiway(of_workers([busy, *[fond] * 2, *[not_fond] * 4]))
+    # 17 of 36. The residuals of the busy one sum to 9 - 12 * 17/36 = 10/3, with 24 others.
+    rate, share = 17 / 36, 4 * 17 / 36
+    shifts = [10 / 3 / 24, *[(4 - share) / 32] * 2, *[-share / 32] * 4]
+    by_worker = 6 / 7 * sum(shift**2 for shift in shifts)
+    independent, by_clip = rate * (1 - rate) / 36, rate * (1 - rate) / 35
+    variance = by_worker + by_clip - independent
+    below = (by_worker - independent) ** 2 / 4.4 + (by_clip - independent) ** 2 / 35
+    below += independent**2 / 35
+
+    assert found.df == pytest.approx(variance**2 / below)
+
+
+def test_where_clips_cancel_the_variance_is_the_one_by_worker():
+    # Of each two workers one prefers A in four items, the other B in the same: no item differs.
+    item = [*range(4), *range(4), *range(4, 8), *range(4, 8)]
+    y, worker = np.repeat([1, 0, 1, 0], 4), np.repeat(np.arange(4), 4)
+    found = multiway(Sample.of(y, worker, item, item))
+
+    # By worker, residuals sum to 2 or -2, with 12 others; all others are 0, less 1 / 64 for both.
+    assert found.variance == found.by_worker == pytest.approx(3 / 4 * 4 / 6**2)
+
+
 def test_equal_sides_are_one_factor_when_pairing_by_item():
     rng = np.random.default_rng(1)
     item, worker = rng.integers(0, 40, 400), rng.integers(0, 30, 400)
@@ -140,6 +187,29 @@ def test_correlations_come_back_on_average():
     assert np.mean([f.worker for f in found]) == pytest.approx(0.046, abs=0.012)
     assert np.mean([f.clip_a for f in found]) == pytest.approx(0.046, abs=0.012)
     assert np.mean([f.clip_b for f in found]) == pytest.approx(0.046, abs=0.012)
+
+
+def test_correlation_of_a_table_of_four_workers():
+    rho = correlations(of_workers([[1] * 4, [1, 1, 0, 0], [1, 1, 0, 0], [0] * 4]))
+    # Two workers' 12 products each are 1, the others' are 8 times -1 and 4 times 1: 16 of 48.
+    # Centring took from each the variance (by worker, clip and both) over p (1 - p).
+    taken = (3 / 4 * 2 / 6**2 + 1 / 60 - 1 / 64) / (1 / 4)
+
+    assert rho == Correlations(pytest.approx(16 / 48 + taken), 0, 0)
+
+
+def test_what_workers_like_in_two_categories_is_correlation_across_them():
+    # One worker likes A in both, one B in both; two like each once in each.
+    answers = [[1] * 4, [0] * 4, [1, 0, 1, 0], [1, 0, 1, 0]]
+    row = of_workers(answers, cell=[0, 0, 1, 1] * 4)
+    within, across = correlations(row), correlations(row, across=True)
+    # Within a category, products cancel: 2 + 2 - 2 - 2 of 8. In both, 12 + 12 - 4 - 4 of 48.
+    # Centring took the variances, by worker, clip and both, over p (1 - p).
+    in_cell = (3 / 4 * 2 / 6**2 + 1 / 28 - 1 / 32) / (1 / 4)
+    in_row = (3 / 4 * 2 / 6**2 + 15 / 28**2 - 1 / 64) / (1 / 4)
+
+    assert within.worker == pytest.approx(in_cell)
+    assert across.worker == pytest.approx(16 / 48 + in_row)
 
 
 def test_fixed_pairs_split_one_correlation_and_do_not_count_it_twice():
