@@ -234,8 +234,7 @@ def spread_of(sample: Sample, rho: Correlations) -> Spread | None:
     # Few clusters make the jackknife noisy and its own degrees of freedom too hopeful. The pooled
     # correlations hold the level in cells; in a Mean only the larger of the two estimates does.
     pooled = component_variance(sample, rho)
-    spans_cells = len(sample.sizes) > 1
-    variance = max(pooled, jack.variance if spans_cells or flat else jack.independent)
+    variance = max(pooled, jack.variance) if len(sample.sizes) > 1 else pooled
     df = max(effective - 1, 1.0)
     if effective < FEW_WORKERS:
         note = f"{FEW}: correlations pooled over the row"

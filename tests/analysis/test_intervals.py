@@ -1,17 +1,20 @@
 import numpy as np
 import pytest
+from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from analysis.intervals import (
+    Spread,
     cell_interval,
     clopper_pearson,
+    estimate_of,
     korn_graubard,
     mean_interval,
     row_correlations,
     wilson,
 )
 from analysis.synthetic import Setting, draw_row
-from analysis.variance import TYPICAL, Sample, multiway
+from analysis.variance import TYPICAL, Correlations, Sample, multiway
 
 
 def test_wilson_matches_published_and_statsmodels_values():
@@ -37,6 +40,15 @@ def test_korn_graubard_widens_with_fewer_degrees_of_freedom():
     wide, narrow = korn_graubard(0.3, 100, 50, 5), korn_graubard(0.3, 100, 50, 99)
 
     assert wide[0] < narrow[0] < narrow[1] < wide[1]
+
+
+def test_korn_graubard_is_the_beta_quantiles_at_the_shrunk_number():
+    # Quantiles of t at 97.5 % for 99 and for 5 degrees of freedom, as tables print them.
+    n = 50 * (1.984217 / 2.570582) ** 2
+    low = stats.beta.ppf(0.025, 0.3 * n, 0.7 * n + 1)
+    high = stats.beta.ppf(0.975, 0.3 * n + 1, 0.7 * n)
+
+    assert korn_graubard(0.3, 100, 50, 5) == pytest.approx((low, high), abs=1e-6)
 
 
 def sample(rates_y, workers, clips=10):
@@ -79,6 +91,37 @@ def test_few_effective_workers_use_pooled_correlations_and_warn():
     assert found.method == "pooled ICC"
     assert "under 20 effective workers" in found.note
     assert found.df == pytest.approx(found.effective_workers - 1)
+
+
+def test_of_few_workers_the_mean_takes_a_larger_jackknife_and_a_cell_never():
+    # Six workers always prefer A, six always B, in 10 judgments of each of two categories.
+    worker, cell = np.repeat(np.arange(12), 20), np.arange(240) % 2
+    row = Sample.of(worker % 2, worker, np.arange(240), np.arange(240), cell)
+    unrelated = Correlations(0, 0, 0)
+    # By worker, residuals sum to 5 in each category, with 110 others; by clip, and by both.
+    jackknife = 11 / 12 * 12 / 22**2 + 239 / 240 * 240 / (4 * 119) ** 2 - 1 / 960
+
+    assert mean_interval(row, unrelated).se == pytest.approx(100 * jackknife**0.5)
+    assert multiway(row.cells[0]).variance > 1 / 50
+    assert cell_interval(row.cells[0], unrelated).se == pytest.approx(100 * (0.25 / 120) ** 0.5)
+
+
+def test_a_mean_of_10_and_90_percent_counts_as_so_many_judgments_at_50():
+    y = [*[1] * 4, *[0] * 36, *[0] * 4, *[1] * 36]
+    row = Sample.of(y, np.arange(80) % 40, np.arange(80), np.arange(80), np.repeat([0, 1], 40))
+    found = estimate_of(row, Spread(0.0025, 30, "multiway"))
+
+    assert (found.percent, found.effective) == pytest.approx((50, 0.5 * 0.5 / 0.0025))
+    assert (found.low, found.high) == pytest.approx(
+        tuple(100 * bound for bound in korn_graubard(0.5, 80, 100, 30))
+    )
+
+
+def test_the_naive_interval_has_the_level_that_was_asked_for():
+    found = cell_interval(sample([1, 1, 1, 0] * 15, 30), TYPICAL, level=0.99)
+    naive = proportion_confint(45, 60, alpha=0.01, method="wilson")
+
+    assert found.naive == pytest.approx(tuple(100 * bound for bound in naive))
 
 
 def test_many_workers_use_the_multiway_variance():
