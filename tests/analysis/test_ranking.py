@@ -148,6 +148,122 @@ def test_without_clusters_the_intervals_are_the_usual_ones():
     assert found.design_effect == pytest.approx(1, abs=0.01)
 
 
+def unclustered(table):
+    """Judgments of pairs of sources, no two of which share a worker or a clip."""
+    rows = [
+        (f"s{i}", f"s{j}", float(k < won))
+        for (i, j), (won, lost) in table.items()
+        for k in range(won + lost)
+    ]
+    frame = pd.DataFrame(rows, columns=["a", "b", "y"])
+    for column in ("worker", "cluster_a", "cluster_b"):
+        frame[column] = [f"{column}{k}" for k in range(len(frame))]
+    return frame
+
+
+def rank_ranges(found):
+    return {s.source: (s.best, s.worst) for s in found.standings}
+
+
+# t is ln(218 / 182) or ln(225 / 175), times the root of 400 p (1 - p): 1.80 and 2.49. That is
+# between the one- and two-sided 5 % points, 1.65 and 1.97, and between those of 5 and 1 %, 2.59.
+@pytest.mark.parametrize(
+    ("won", "level", "decided"), [(218, 0.95, False), (225, 0.95, True), (225, 0.99, False)]
+)
+def test_rank_ranges_are_those_of_a_two_sided_test_at_the_level(won, level, decided):
+    found = rank(unclustered({(0, 1): (won, 400 - won)}), level=level)
+    open_ranks = {"s0": (1, 2), "s1": (1, 2)}
+
+    assert rank_ranges(found) == ({"s0": (1, 1), "s1": (2, 2)} if decided else open_ranks)
+
+
+def test_a_higher_level_has_wider_intervals():
+    frame = unclustered({(0, 1): (225, 175)})
+    usual, wide = (rank(frame, level=level).standings[0] for level in (0.95, 0.99))
+    # The 97.5 and 99.5 % points of t for 399 degrees of freedom.
+    times = 2.58820 / 1.96593
+
+    assert wide.high - wide.low == pytest.approx(times * (usual.high - usual.low), rel=1e-5)
+
+
+@pytest.mark.parametrize(("won", "top"), [(56, (1, 6)), (70, (1, 1))])
+def test_holm_adjusts_all_pairs_of_six_sources(won, top):
+    # Between the first and another: ln(56 / 44) over the root of 4 / (3 * 100) is 2.1, p = 0.04,
+    # the smallest of 15. At 70 it is 7.
+    even = {(i, j): (50, 50) for i in range(1, 6) for j in range(i + 1, 6)}
+    found = rank(unclustered({(0, j): (won, 100 - won) for j in range(1, 6)} | even))
+
+    assert rank_ranges(found)["s0"] == top
+    assert rank_ranges(found)["s5"] == ((1, 6) if top == (1, 6) else (2, 6))
+
+
+def test_few_workers_have_intervals_of_t():
+    # Ten workers give 40 judgments each, of clips that nobody sees twice.
+    frame = unclustered({(0, 1): (200, 200)})
+    frame["worker"] = np.arange(400) % 10
+    won = np.array([8, 12, 14, 16, 20, 20, 24, 26, 28, 32])
+    frame["y"] = (np.arange(400) // 10 < won[np.arange(400) % 10]).astype(float)
+    found = rank(frame)
+    # Leaving out a worker moves the log odds by the residuals over the information of the others.
+    se = (9 / 10 * sum(((won - 20) / (0.25 * 360)) ** 2)) ** 0.5
+    top = found.standings[0]
+
+    assert found.df == pytest.approx(9)
+    # 2.262 is the 97.5 % point of t for 9; a strength is half of the log odds.
+    assert top.high - top.strength == pytest.approx(2.262 * se / 2, rel=0.01)
+
+
+def covariance_by_hand(frame, strengths):
+    """Covariance of the strengths of s0 and s1 less that of s2, by worker and by clip.
+
+    Refits without each worker and each clip, less the products that these count twice.
+    """
+    a, b = ([frame[side] == source for source in ("s0", "s1")] for side in ("a", "b"))
+    design = np.array(a, float).T - np.array(b, float).T
+    rate = 1 / (1 + np.exp(-design @ (strengths[:2] - strengths[2])))
+    scores = (frame["y"].to_numpy() - rate)[:, None] * design
+    weight = rate * (1 - rate)
+
+    def information(rows):
+        return (design[rows] * weight[rows, None]).T @ design[rows]
+
+    def without(*members):
+        moved = [np.linalg.solve(information(~one), scores[one].sum(axis=0)) for one in members]
+        return (len(moved) - 1) / len(moved) * sum(np.outer(one, one) for one in moved)
+
+    worker, clips = frame["worker"].to_numpy(), frame[["cluster_a", "cluster_b"]].to_numpy()
+    by_worker = without(*(worker == w for w in set(worker)))
+    by_clip = without(*((clips == clip).any(axis=1) for clip in set(clips.ravel())))
+    common = [[len(set(one) & set(other)) for other in clips] for one in clips]
+    times = (worker[:, None] == worker).astype(int) + np.array(common)
+    inverse = np.linalg.inv(information(np.full(len(frame), True)))
+    repeated = inverse @ scores.T @ np.maximum(times - 1, 0) @ scores @ inverse
+    return by_worker + by_clip - repeated, by_worker
+
+
+def test_the_covariance_is_that_of_all_judgments_that_share_a_worker_or_a_clip():
+    rng = np.random.default_rng(0)
+    n = 240
+    a = rng.integers(0, 3, n)
+    b = (a + rng.integers(1, 3, n)) % 3
+    worker, clip_a, clip_b = rng.integers(0, 12, n), rng.integers(0, 6, n), rng.integers(0, 6, n)
+    liking, quality = rng.normal(0, 0.7, (12, 3)), rng.normal(0, 0.7, (3, 6))
+    logit = liking[worker, a] - liking[worker, b] + quality[a, clip_a] - quality[b, clip_b]
+    frame = frame_of(a, b, rng.random(n) < 1 / (1 + np.exp(-logit)))
+    frame["worker"] = worker
+    frame["cluster_a"] = [f"{x}/{y}" for x, y in zip(a, clip_a, strict=True)]
+    frame["cluster_b"] = [f"{x}/{y}" for x, y in zip(b, clip_b, strict=True)]
+    found = rank(frame)
+    standings = sorted(found.standings, key=lambda s: s.source)
+    both, by_worker = covariance_by_hand(frame, np.array([s.strength for s in standings]))
+    free = np.array([[2, -1], [-1, 2], [-1, -1]]) / 3  # of each strength, less the mean of all
+    variances = np.einsum("ij,jk,ik->i", free, both, free)
+    half = [s.high - s.strength for s in standings]
+
+    assert (variances > np.einsum("ij,jk,ik->i", free, by_worker, free)).all()
+    assert half == pytest.approx(stats.t.ppf(0.975, found.df) * variances**0.5, rel=1e-6)
+
+
 def test_clusters_widen_the_intervals(judgments_text):
     rows = {("x", "y"): 0.7, ("y", "z"): 0.6, ("x", "z"): 0.8}
     frame = judgments_text(rows, per_cell=300, workers=30, clips=30, sd=0.9)
@@ -206,12 +322,17 @@ def test_few_workers_bring_a_warning_and_many_none():
 def test_worker_bootstrap_matches_the_worker_standard_error_and_is_seeded():
     a, b, won, _ = random_games(seed=2)
     frame = frame_of(a, b, won)
+    frame["y"] = frame["y"].mask(frame["worker"] % 5 == 0, 1 - frame["y"])  # they like the worst
     draws = bootstrap_strengths(frame, 400, seed=3)
     again = bootstrap_strengths(frame, 400, seed=3)
+    strengths = fit_strengths(contests_of(frame)[0])
+    left_out = [fit_strengths(contests_of(frame[frame["worker"] != w])[0]) for w in range(50)]
+    error = (49 / 50 * np.square(left_out - strengths).sum(axis=0)) ** 0.5
 
     assert draws.shape == (400, 6)
     assert np.array_equal(draws, again)
-    assert draws.mean(axis=0) == pytest.approx(fit_strengths(contests_of(frame)[0]), abs=0.03)
+    assert draws.mean(axis=0) == pytest.approx(strengths, abs=0.03)
+    assert draws.std(axis=0) == pytest.approx(error, rel=0.12)
 
 
 def test_a_thousand_refits_take_less_than_a_second():
