@@ -131,6 +131,33 @@ def test_balanced_halves_in_two_long_runs_are_side_bias_too(judgments_text):
     assert dropped_workers(frame, "side-bias")[0] == {"w003"}
 
 
+def with_sides(frame, worker, sides, kind="test", **columns):
+    """Add answers of a worker: the sides chosen, in the order of answering."""
+    added = frame.iloc[: len(sides)].copy()
+    added[["worker", "assignment", "trial_kind"]] = [worker, worker, kind]
+    added["trial"] = [f"{kind}-{worker}-{i}" for i in range(len(sides))]
+    added["choice"] = sides
+    added["label"] = added["left_clip"].where(added["choice"] == "left", added["right_clip"])
+    return pd.concat([frame, added.assign(**columns)], ignore_index=True)
+
+
+def test_a_run_of_one_side_goes_by_the_order_of_answering_over_sessions(judgments_text):
+    # Twice 20 positions: in the first session always left, in the second always right.
+    sides, positions = ["left"] * 20 + ["right"] * 20, [*range(20), *range(20)]
+    two_sessions = with_sides(judgments_text(per_cell=40), "new", sides, position=positions)
+
+    assert dropped_workers(two_sessions, "side-bias")[0] == {"new"}
+
+
+@pytest.mark.parametrize("kind", ["repeat", "identical"])
+def test_sides_of_repeats_and_identical_pairs_count(judgments_text, kind):
+    even = with_sides(judgments_text(per_cell=40), "new", ["left", "right"] * 5)
+    biased = with_sides(even, "new", ["left"] * 20, kind)
+
+    assert dropped_workers(even, "side-bias")[0] == set()
+    assert dropped_workers(biased, "side-bias")[0] == {"new"}
+
+
 def test_too_fast_drops_the_answer_and_the_hasty_worker(judgments_text):
     frame = judgments_text(per_cell=40)
     one = frame.index[frame["worker"] == "w001"][0]
@@ -194,6 +221,12 @@ def test_repeats_drop_the_worker_who_contradicts_himself(judgments_text):
     assert dropped_workers(frame, "repeats")[0] == {"w001"}
 
 
+def test_who_repeats_half_of_the_answers_is_kept(judgments_text):
+    frame = with_repeats(judgments_text(per_cell=40), "w001", [True, True, False, False])
+
+    assert dropped_workers(frame, "repeats")[0] == set()
+
+
 REAL = {("x", "real"): 0.2, ("z", "real"): 0.2, ("x", "z"): 0.5}
 
 
@@ -230,11 +263,46 @@ def test_paper_as_published_looks_at_the_same_rows_and_says_circular(judgments_t
     assert "circular" in report.note
 
 
-def test_paper_rule_needs_ten_trials(judgments_text):
-    frame = judgments_text(REAL, per_cell=4, workers=12, sd=0.0)
-    frame = fooled(frame, "w005", [("x", "real"), ("z", "real")])
+@pytest.mark.parametrize("rule", ["paper:0.5", "paper-as-published:0.5"])
+def test_the_papers_rules_do_not_depend_on_the_side_of_the_row_that_real_is_on(
+    judgments_text, rule
+):
+    frame = judgments_text(REAL, per_cell=100, workers=12, sd=0.0)
+    second = fooled(frame, "w005", [("x", "real"), ("z", "real")])
+    real = second["source_b"] == "real"
+    first = second.assign(
+        source_a=second["source_a"].mask(real, "real"),
+        source_b=second["source_b"].mask(real, second["source_a"]),
+    )
 
-    assert dropped_workers(frame, "paper-as-published")[0] == set()
+    assert dropped_workers(second, rule)[0] == dropped_workers(first, rule)[0] == {"w005"}
+
+
+def against_real(frame, worker, missed, trials):
+    """Add trials of x against real for a worker, so many of them missed."""
+    real = frame[frame["source_b"] == "real"]
+    left = real["left_source"].iloc[:trials]
+    wrong = np.arange(trials) < missed
+    sides = np.where((left == "real").to_numpy() == wrong, "right", "left")
+    return pd.concat([frame, with_sides(real, worker, sides).iloc[len(real) :]], ignore_index=True)
+
+
+@pytest.mark.parametrize("rule", ["paper", "paper-as-published"])
+@pytest.mark.parametrize(
+    ("missed", "trials", "dropped"),
+    [(9, 9, False), (10, 10, True), (7, 20, False), (8, 20, True)],
+)
+def test_the_papers_rules_need_ten_trials_and_drop_above_35_percent(
+    judgments_text, rule, missed, trials, dropped
+):
+    frame = judgments_text({("x", "real"): 0.01, ("x", "z"): 0.5}, per_cell=20, sd=0.0)
+    frame = against_real(frame, "new", missed, trials)
+    # The paper's rule drops them from the other row, which has an answer of theirs too.
+    other = frame[frame["source_b"] == "z"].iloc[:1].assign(worker="new", trial="other")
+    checked = check_judgments(pd.concat([frame, other], ignore_index=True))
+    kept, _ = exclude(checked, parse_rules([rule]))
+
+    assert ("other" not in set(kept["trial"])) == dropped
 
 
 def test_the_paper_rule_says_whom_it_cannot_judge_as_gold_does(judgments_text):
