@@ -1,12 +1,19 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from analysis.declared import Declared
 from analysis.errors import UsageError
 from analysis.intervals import Estimate
 from analysis.load import check_judgments
 from analysis.preference import comparisons_in, sample_of, table_preferences
-from analysis.sequential import is_done, mean_at_all_looks, mixture_bound, mixture_parameter
+from analysis.sequential import (
+    is_done,
+    mean_at_all_looks,
+    mixture_bound,
+    mixture_parameter,
+    radius,
+)
 from analysis.synthetic import Setting, draw_row
 from analysis.table import build_table
 from analysis.variance import Sample
@@ -19,6 +26,10 @@ def test_mixture_reproduces_published_constants():
 
     assert parameter == pytest.approx(12.60056, abs=1e-5)
     assert mixture_bound(100, 0.05, parameter) == pytest.approx(30.35209, abs=1e-5)
+
+
+def test_the_bound_is_tightest_at_half_the_plan():
+    assert radius(100, 200) < min(radius(100, 150), radius(100, 270))
 
 
 def first(sample, order, count):
@@ -64,6 +75,42 @@ def test_the_sequence_is_wider_than_one_look_needs_and_shrinks():
     assert late.low < 70 < late.high
 
 
+def published_bound(time, planned):
+    """Half the 95 % interval of a mean with p = 0.5: of Howard et al. (2021), over the time."""
+    parameter = planned / 2 / (-2 * np.log(0.05) + np.log(1 - 2 * np.log(0.05)))
+    total = time + parameter
+    return 0.5 * np.sqrt(total * np.log(total / (parameter * 0.05**2))) / time
+
+
+def test_bounds_of_200_judgments_are_the_published_ones_on_the_larger_variance():
+    # One worker prefers A in 20 of 40, 40 workers in both of two, 40 in none; clips are shown once.
+    y = [*[0, 1] * 20, *[1, 1] * 40, *[0, 0] * 40]
+    worker = [*[0] * 40, *np.repeat(np.arange(1, 81), 2)]
+    sample = Sample.of(y, worker, np.arange(200), np.arange(200))
+    found = look(sample, 400)
+    # Leaving out workers (80 move the mean by 1 / 198), leaving out clips, less both at once.
+    jackknife = 80 / 81 * 80 / 198**2 + 1 / (4 * 199) - 1 / 800
+    # Of 1720 products of a worker's judgments, the busy one's sum to -40, the other 160 are 1.
+    correlation = (160 - 40) / 1720 + jackknife / 0.25
+    variance = (1 + correlation * 1720 / 200) / 800
+    df = 200**2 / (40**2 + 80 * 2**2) - 1
+    time = 0.25 / variance * (stats.norm.ppf(0.975) / stats.t.ppf(0.975, df)) ** 2
+    half = 100 * published_bound(time, 400)
+
+    assert variance > jackknife
+    assert (found.low, found.high) == pytest.approx((50 - half, 50 + half))
+
+
+def test_judgments_never_count_for_more_than_they_are():
+    # Cells at 10 and 90 %, whose Mean varies less than judgments of one cell at 50 % do.
+    y = [*[1] * 10, *[0] * 90, *[0] * 10, *[1] * 90]
+    cell, worker = np.repeat([0, 1], 100), np.arange(200) % 100
+    found = look(Sample.of(y, worker, np.arange(200), np.arange(200), cell), 400)
+    half = 100 * published_bound(200, 400)
+
+    assert (found.low, found.high) == pytest.approx((50 - half, 50 + half))
+
+
 def test_too_few_workers_have_no_sequence():
     sample = Sample.of([1, 0, 1], ["a", "b", "c"], [1, 2, 3], [1, 2, 3])
 
@@ -87,7 +134,11 @@ def test_stop_rules_read_and_decide():
     assert parse_stop("decided") == StopRule(True, None)
     assert parse_stop("decided or half-width 3") == StopRule(True, 3.0)
     assert parse_stop("half-width<=2.5") == StopRule(False, 2.5)
-    for rule, expected in (("decided", [1, 0, 0]), ("half-width 12", [1, 1, 0])):
+    for rule, expected in (
+        ("decided", [1, 0, 0]),
+        ("half-width 12", [1, 1, 0]),
+        ("half-width 11.99", [1, 0, 0]),
+    ):
         assert [is_done(e, parse_stop(rule)) for e in (done, wide, blind)] == expected
 
 
