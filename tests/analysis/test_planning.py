@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis.errors import AnalysisError
@@ -126,6 +127,12 @@ def test_allocation_by_p_times_1_minus_p_saves_43_percent_on_the_papers_rows():
     assert 1 - needed / 13_000 == pytest.approx(0.43, abs=0.01)
 
 
+def test_the_largest_remainders_get_what_rounding_down_leaves_over():
+    # p (1 - p) is 0.25, 0.16 and 0.16: of ten, 4.39, 2.81 and 2.81; of nine, 3.95, 2.53 and 2.53.
+    assert allocate([0.5, 0.2, 0.8], 10) == [4, 3, 3]
+    assert allocate([0.5, 0.2, 0.8], 9) == [4, 3, 2]
+
+
 def test_no_clustering_is_a_design_effect_of_one():
     assert design_effect(100, Crowd(200), Correlations(0, 0, 0)) == 1
     assert design_effect(10, Crowd(200)) == 1
@@ -139,6 +146,23 @@ def test_pilot_finds_who_differs(judgments_text):
 
     assert min(rho.worker, rho.clip_a, rho.clip_b) > 0.05
     assert max(none.worker, none.clip_a, none.clip_b) < 0.02
+
+
+def test_a_larger_row_of_a_pilot_weighs_more():
+    def row(name, answers):
+        """Judgments of clips that are shown once; `answers` are those of each worker in turn."""
+        y = np.concatenate(answers)
+        worker = np.repeat(np.arange(len(answers)), [len(own) for own in answers])
+        clip = [f"{name}{i}" for i in range(len(y))]
+        columns = {"row": name, "category": "all", "worker": worker, "y": y}
+        return pd.DataFrame(columns | {"cluster_a": clip, "cluster_b": clip})
+
+    small = row("x over y", [[1.0] * 4, [1.0, 0.0] * 2, [1.0, 0.0] * 2, [0.0] * 4])
+    large = row("x over z", [[1.0, 0.0]] * 24)
+    rho = pilot_correlations(pd.concat([small, large]))
+
+    # 0.504 in 16 judgments (derived in test_variance.py), none in 48, where nobody agrees.
+    assert rho.worker == pytest.approx(0.504 / 4, abs=5e-4)
 
 
 def test_a_pilot_of_one_judgment_is_refused(judgments_text):
