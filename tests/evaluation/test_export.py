@@ -13,11 +13,17 @@ import pytest
 from sqlalchemy import select, update
 
 from evaluation import export as export_module
-from evaluation.allocation import finish_session, next_showing, withdraw_session
+from evaluation.allocation import (
+    finish_session,
+    next_showing,
+    return_session,
+    withdraw_session,
+)
 from evaluation.cli import main
 from evaluation.errors import EvaluationError, UsageError
-from evaluation.export import export_study, judgment_rows
+from evaluation.export import export_study, judgment_rows, session_rows
 from evaluation.exporting.columns import data_dictionary
+from evaluation.exporting.rows import clip_rows
 from evaluation.exporting.study_text import public_text
 from evaluation.judgments import Answer, record_judgment
 from evaluation.privacy.pseudonyms import (
@@ -26,7 +32,7 @@ from evaluation.privacy.pseudonyms import (
     installation_key,
     pseudonym,
 )
-from evaluation.schema import Judgment, Pair, Showing, Trial, TrialKind
+from evaluation.schema import Clip, Environment, Judgment, Pair, Showing, Trial, TrialKind
 from evaluation.sqlite_file import key_beside
 
 START = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
@@ -90,7 +96,7 @@ def test_a_judgment_is_exported_as_it_was_given(database, rated, tmp_path):
     left, right = (a, b) if trial.a_is_left else (b, a)
     sources = ("vgan", "real") if trial.a_is_left else ("real", "vgan")
 
-    assert len(rows) == 8
+    assert [int(r["position"]) for r in rows] == list(range(1, 9))  # in the order of recording
     assert (row["left_clip"], row["right_clip"], row["label"]) == (left, right, right)
     assert (row["left_source"], row["right_source"]) == sources
     assert row["pair_type"] == "real__vgan"
@@ -140,6 +146,57 @@ def test_gold_repeat_and_identical_rows_say_what_they_are(database, rated):
     assert same["left_clip"] == same["right_clip"] == same["label"]
 
 
+def test_what_pairs_and_clips_have_in_common_is_exported(
+    sqlite_database, plan_study, begin, answer_all
+):
+    study = plan_study(sqlite_database, cells=CELLS)
+    with sqlite_database.write() as unit:
+        unit.execute(update(Pair).values(item="swing"))
+        unit.execute(update(Clip).values(item="swing", prompt="a golfer", origin_frame=9))
+        answer_all(unit, begin(unit, study, "w"))
+        judgments = list(judgment_rows(unit, study, key=KEY))
+        clips = {row["clip"]: row for row in clip_rows(unit, study)}
+
+    assert {row["item"] for row in judgments} == {"swing"}
+    real, made = clips["real/golf/00000.mp4"], clips["vgan/golf/00000.mp4"]
+    assert (real["item"], real["prompt"], real["origin_frame"]) == ("swing", "a golfer", 9)
+    assert made["origin_frame"] is None  # it is of no video
+
+
+def test_sessions_of_a_worker_in_a_study_are_numbered_as_they_began(
+    sqlite_database, plan_study, begin, answer_all
+):
+    study, other = (plan_study(sqlite_database, name=name) for name in ("one", "two"))
+    later = START + timedelta(hours=1)
+    with sqlite_database.write() as unit:
+        answer_all(unit, begin(unit, other, "w", "elsewhere"))
+        for worker, name, now in (("w", "s2", later), ("w", "s1", START), ("v", "s3", later)):
+            answer_all(unit, begin(unit, study, worker, name, now))
+        sessions = list(session_rows(unit, study, key=KEY))
+        judgments = list(judgment_rows(unit, study, key=KEY))
+
+    assert [row["session"] for row in sessions] == [2, 1, 1]
+    assert [row["session"] for row in judgments] == [2] * 4 + [1] * 8
+
+
+def test_one_id_in_two_places_or_with_two_workers_is_two_pseudonyms(
+    sqlite_database, plan_study, begin, answer_all
+):
+    study = plan_study(sqlite_database)
+    with sqlite_database.write() as unit:
+        for worker, environment in (
+            ("w", Environment.SANDBOX), ("w", Environment.SIMULATED), ("v", Environment.SANDBOX)
+        ):  # fmt: skip
+            answer_all(unit, begin(unit, study, worker, "same", environment=environment))
+        judgments = list(judgment_rows(unit, study, key=KEY))[::4]
+        sessions = list(session_rows(unit, study, key=KEY))
+
+    for rows in (judgments, sessions):
+        assert [row["simulated"] for row in rows] == [False, True, False]
+        assert [row["environment"] for row in rows] == ["sandbox", "simulated", "sandbox"]
+        assert len({row["worker"] for row in rows}) == len({row["assignment"] for row in rows}) == 3
+
+
 def test_no_id_of_a_platform_is_in_any_file(database, plan_study, begin, answer_all, tmp_path):
     study = plan_study(database, cells={("a", "b", "golf"): 40}, session=FULL, name="paper")
     workers = [f"A{i}SECRETWORKER" for i in range(5)]
@@ -180,6 +237,9 @@ def test_only_counted_judgments_unless_all_are_asked_for_and_never_withdrawn_one
 ):
     study = plan_study(database, cells={("a", "b", "golf"): 4})
     with database.write() as unit:
+        returned = begin(unit, study, "returned")
+        answer_all(unit, returned, showings=1)
+        return_session(unit, returned)
         late = begin(unit, study, "late")
         on_time = begin(unit, study, "on-time", now=AFTER_LEASE)
         answer_all(unit, on_time, now=AFTER_LEASE)
@@ -190,11 +250,20 @@ def test_only_counted_judgments_unless_all_are_asked_for_and_never_withdrawn_one
             rows = judgment_rows(unit, study, key=KEY, **options)
             return sorted(r["counted"] for r in rows)
 
+    def sessions():
+        with database.read() as unit:
+            return [
+                (row["status"], row["judgments"], row["counted"])
+                for row in session_rows(unit, study, key=KEY)
+            ]
+
     assert flags() == [True] * 4
-    assert flags(all_judgments=True) == [False] * 4 + [True] * 4
+    assert flags(all_judgments=True) == [False] * 5 + [True] * 4
+    assert sessions() == [("returned", 1, 0), ("accepted", 4, 0), ("accepted", 4, 4)]
     with database.write() as unit:
         withdraw_session(unit, unit.merge(late))
-    assert flags(all_judgments=True) == [True] * 4
+    assert flags(all_judgments=True) == [False] + [True] * 4
+    assert sessions() == [("returned", 1, 0), ("accepted", 4, 4)]
 
 
 def test_sessions_have_status_times_and_device_but_no_fingerprint(database, rated, tmp_path):
@@ -203,6 +272,7 @@ def test_sessions_have_status_times_and_device_but_no_fingerprint(database, rate
     (row,) = _read(tmp_path / "sessions.csv")
     assert (row["status"], row["seconds"]) == ("submitted", "90.0")
     assert row["accepted_at"] == "2026-05-01T09:00:00.000Z"
+    assert row["submitted_at"] == "2026-05-01T09:01:30.000Z"
     assert (row["trials"], row["judgments"], row["counted"]) == ("8", "8", "4")
     assert (row["device"], row["screen"], row["viewport"]) == ("desktop", "1920x1080", "1200x800.5")
     assert (row["device_pixel_ratio"], row["reduced_motion"]) == ("1.5", "false")

@@ -9,7 +9,7 @@ from evaluation import schema
 from evaluation.crowd.base import CrowdError, CrowdUnreachable
 from evaluation.errors import EvaluationError, UsageError
 from evaluation.money.cancelling import Cancellation, cancel_bonuses
-from evaluation.money.ledger import ledger
+from evaluation.money.ledger import ledger, settle_reward
 from evaluation.payments import declared_bonus, pay_bonuses
 from evaluation.reviews import review
 from evaluation.schema import CallState, PaymentKind
@@ -69,6 +69,18 @@ def test_no_bonus_is_paid_for_an_approval_whose_call_is_not_known_to_be_done(cro
 
     assert [r.state for r in crowded.rows(schema.Review)] == [CallState.INTENDED]
     assert (done.approved, done.bonuses, crowded.bonuses()) == (0, 0, [])
+
+
+def test_a_reward_that_comes_to_nothing_leaves_the_fee_of_a_bonus_that_was_paid(approved):
+    pay(approved)
+    with approved.database.write() as session:
+        first = session.scalars(select(schema.Assignment).order_by(schema.Assignment.id)).first()
+        settle_reward(session, first, approved.clock(), paid=False)
+
+    failed = approved.rows(schema.Payment, schema.Payment.state == CallState.FAILED)
+    assert [(row.kind, row.cents) for row in failed] == [
+        (PaymentKind.REWARD, 10), (PaymentKind.FEE, 2)
+    ]  # fmt: skip
 
 
 def test_paying_again_pays_nobody(approved):

@@ -127,7 +127,10 @@ def test_rejection_by_an_explicit_rule_shows_its_reason_to_the_worker(submitted)
     rejected = {w: a for w, a in submitted.by_worker().items() if a.status == "Rejected"}
     assert set(rejected) == {"A3", "A4"}
     assert {a.feedback for a in rejected.values()} == {"You did not answer every pair."}
-    assert (PaymentKind.REWARD, CallState.INTENDED) not in books(submitted)
+    assert books(submitted) == {
+        (PaymentKind.REWARD, CallState.DONE): 20,
+        (PaymentKind.FEE, CallState.DONE): 4,
+    }
     assert submitted.balance() == 1_000_000 - 24
 
 
@@ -158,7 +161,7 @@ def test_auto_approval_by_the_platform_is_noted_and_paid_once(submitted):
 
     done = reviewed(submitted)
 
-    assert (done.approve, done.noted, done.undecided) == (0, 4, ())
+    assert (done.approve, done.noted, done.undecided, done.reward_cents) == (0, 4, (), 0)
     assert books(submitted)[PaymentKind.REWARD, CallState.DONE] == 40  # the idle ones' too
     assert submitted.balance() == 1_000_000 - 48
     assert reviewed(submitted).already == 4
@@ -177,6 +180,7 @@ def test_rejection_reversed_on_the_platform_is_noted_and_paid(submitted):
     assert (2, ReviewDecision.APPROVE) in reviews
     assert books(submitted)[PaymentKind.REWARD, CallState.DONE] == 30
     assert submitted.balance() == 1_000_000 - 36
+    assert reviewed(submitted, REJECT).already == 4  # the latest decision is what counts
 
 
 def test_approval_that_a_person_forestalled_by_a_rejection_is_not_booked(submitted):
