@@ -13,11 +13,11 @@ from evaluation.commands.options import (
     dry_run_option,
     environment_of,
     media_options,
-    media_store,
     study_options,
     url_option,
     yes_option,
 )
+from evaluation.locations import media_store
 
 _stop_when = click.option(
     "--stop-when",

@@ -20,13 +20,13 @@ from evaluation.commands import crowd, doctor, links, money, people, sandbox, st
 from evaluation.commands.options import (
     database_option,
     media_options,
-    media_store,
     port_option,
     served_study_option,
     study_options,
 )
 from evaluation.crowd.addresses import SANDBOX_PORT, SANDBOX_URL
 from evaluation.errors import EvaluationError
+from evaluation.locations import media_store
 from evaluation.signals import sigterm_as_ctrl_c
 from vgan.data.manifest import ManifestError
 

@@ -2,8 +2,8 @@
 
 import shlex
 
-from evaluation.commands.options import DATABASE_URL
 from evaluation.engine import typed
+from evaluation.locations import DATABASE_URL
 from webapp.dashboard_snapshot import Snapshot
 
 _PUBLISHING = ("publish", "top-up")

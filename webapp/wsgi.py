@@ -11,8 +11,8 @@ from pathlib import Path
 
 from flask import Flask
 
-from evaluation.commands.options import media_store
 from evaluation.errors import UsageError
+from evaluation.locations import media_store
 from evaluation.storage import open_store
 from webapp import create_app
 from webapp.dashboard import TOKEN_VARIABLE, dashboard_token

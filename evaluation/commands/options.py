@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from evaluation.errors import UsageError
+from evaluation.locations import DATABASE_URL
 
 if TYPE_CHECKING:
     from evaluation.database import Database
@@ -19,7 +20,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 Folder = click.Path(path_type=Path)
 SERVE_URL = "http://localhost:8000"  # where `vgan-eval serve` is on this machine
-DATABASE_URL = "sqlite:///vgan-eval.db"
 
 
 class FiniteRange(click.FloatRange):
@@ -182,23 +182,3 @@ def checked_url(url: str | None, crowd: str, sandbox: bool) -> str:
         raise UsageError("--url is missing: the address at which workers reach `vgan-eval serve`")
     check_public_url(url or SERVE_URL, environment_of(sandbox))
     return url or SERVE_URL
-
-
-def files_folder(db: str, files: Path | None) -> Path:
-    """Return the folder that belongs to a database.
-
-    Raises:
-        UsageError: the database is no local file and no folder was named.
-        DatabaseError: see `parsed_url`.
-    """
-    from evaluation.sqlite_file import files_beside
-
-    folder = files or files_beside(db)
-    if folder is None:
-        raise UsageError("--files DIR is missing: a database server has no folder beside it")
-    return folder
-
-
-def media_store(db: str, files: Path | None, media: str | None) -> str:
-    """Return where the encoded clips of a database lie, for `open_store`."""
-    return media or str(files_folder(db, files) / "media")

@@ -8,12 +8,11 @@ import click
 
 from evaluation.commands.options import (
     Folder,
-    files_folder,
     media_options,
-    media_store,
     study_options,
 )
 from evaluation.errors import UsageError
+from evaluation.locations import files_folder, media_store
 
 
 @contextmanager

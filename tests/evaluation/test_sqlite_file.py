@@ -2,9 +2,9 @@
 
 import pytest
 
-from evaluation.commands.options import files_folder
 from evaluation.database import create_database, open_database
 from evaluation.errors import UsageError
+from evaluation.locations import files_folder
 from evaluation.privacy.pseudonyms import installation_key
 from evaluation.sqlite_file import files_beside, key_beside
 
