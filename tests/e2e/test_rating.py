@@ -496,17 +496,21 @@ def test_slow_media_show_no_side_alone(live, rater, page):
     expect(page.locator("#stage [role=img]")).to_have_count(2)
 
 
-def test_a_clip_that_stays_away_offers_to_try_again(live, rater, page):
+@pytest.mark.parametrize(
+    ("status", "heading"), [(404, "A clip is missing"), (503, "No connection")]
+)
+def test_a_clip_that_stays_away_offers_to_try_again(live, rater, page, status, heading):
     server = live()
     one = rater(server)
     page.clock.install()
-    server.faults["/media/"] = [404] * 12
+    server.faults["/media/"] = [status] * 12
     one.open()
     one.press_start()
     retry = page.get_by_role("button", name="Try again")
     while not retry.is_visible():
         assert page.locator("#stage [role=img]").count() == 0
         page.clock.run_for(1000)
+    expect(page.locator("#notice h1")).to_have_text(heading)
     server.faults.clear()
 
     retry.click()
@@ -979,6 +983,31 @@ def test_survey_that_came_after_the_page_is_asked_all_the_same(
     page.get_by_role("button", name="Finish").click()
     expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
     assert stored(select(schema.Assignment))[0].survey == {"notes": "no"}
+
+
+ASKS = "() => !window.dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+
+
+def test_what_was_typed_into_the_survey_outlives_a_refusal(live, rater, page, stored, rating_study):
+    survey = (SurveyQuestion("notes", "Anything else?"),)
+    one = rater(live(rating_study.Recipe(trials=1, survey=survey)))
+    one.begin()
+    one.wait_ready()
+    page.keyboard.press("f")
+    notes = page.get_by_label("Anything else?")
+    notes.click()
+    before = page.evaluate(ASKS)
+    notes.fill("a long remark")
+    typed = page.evaluate(ASKS)
+    one.server.faults["/api/finish"] = [401]
+    page.get_by_role("button", name="Finish").click()
+    page.get_by_role("button", name="Try again").click()
+    expect(notes).to_have_value("a long remark")
+    page.get_by_role("button", name="Finish").click()
+    expect(page.get_by_role("heading", name="Thank you")).to_be_visible()
+
+    assert (before, typed, page.evaluate(ASKS)) == (False, True, False)
+    assert stored(select(schema.Assignment))[0].survey == {"notes": "a long remark"}
 
 
 def test_coming_back_between_two_pairs_starts_nothing(live, rater, page, rating_study):

@@ -20,6 +20,11 @@ export class Unplayable extends Error {
   word = 'unplayable';
 }
 
+/** The server has no such clip, or gives it to nobody. */
+export class Missing extends Error {
+  word = 'missing';
+}
+
 export const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /**
@@ -32,7 +37,9 @@ export async function persistently(attempt, onRetry = () => {}) {
       return await attempt();
     } catch (error) {
       if (error instanceof Refused) throw error;
-      if (tried >= WAITS_MS.length) throw new Unreachable(String(error));
+      if (tried >= WAITS_MS.length) {
+        throw error instanceof Missing ? error : new Unreachable(String(error));
+      }
       onRetry(tried + 1);
       await wait(WAITS_MS[tried]);
     }
@@ -58,9 +65,12 @@ export async function unlessSilent(attempt) {
   }
 }
 
+/** Whether another try may bring something else. */
+export const isPassing = ({ status }) => status >= 500 || status === 429;
+
 async function answered(reply) {
   if (reply.ok) return reply.json();
-  if (reply.status >= 500 || reply.status === 429) throw new Error(`status ${reply.status}`);
+  if (isPassing(reply)) throw new Error(`status ${reply.status}`);
   const body = await reply.json().catch(() => ({}));
   throw new Refused(body.error ?? 'invalid', reply.status);
 }

@@ -4,7 +4,7 @@ import { Api, Refused, wait } from './api.js';
 import { describe, refreshInterval, refusal, tooSmall } from './device.js';
 import { HandIn } from './handin.js';
 import { Pairs } from './media.js';
-import { filledIn } from './survey.js';
+import { filledIn, letGo, unsent } from './survey.js';
 import { say } from './text.js';
 import { TrialScreen } from './trial.js';
 
@@ -61,9 +61,10 @@ async function explain(error) {
   slot('notice', 'title').textContent = say(`${key}_heading`);
   slot('notice', 'text').textContent = say(key) + (final && word !== 'closed' ? returned() : '');
   byId('notice').querySelector('button').hidden = final;
+  if (final) letGo();
   show('notice');
   await pressed('notice');
-  if (refused) window.location.reload();
+  if (refused && !unsent()) window.location.reload();
 }
 
 async function instruct() {
@@ -214,7 +215,10 @@ async function proceed(first) {
     window.location.reload(); // it came into the study after this page
     return;
   }
-  if (state.stage === 'survey') state = await finish({ survey: await survey() });
+  if (state.stage === 'survey') {
+    state = await finish({ survey: await survey() });
+    letGo();
+  }
   if (state.stage === 'finish') state = await finish({});
   if (state.stage === 'done') {
     if (handIn) handIn.prepare(state.receipt);
@@ -247,6 +251,8 @@ async function run() {
 }
 
 // Restored from the back/forward cache, the page may be older than the database.
-window.addEventListener('pageshow', (event) => { if (event.persisted) window.location.reload(); });
+window.addEventListener('pageshow', (event) => {
+  if (event.persisted && !unsent()) window.location.reload();
+});
 
 run();

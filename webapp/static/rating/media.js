@@ -1,6 +1,6 @@
 // Fetching pairs. A pair is complete or it is an error; there is never one side alone.
 
-import { persistently, Refused, unlessSilent, Unplayable } from './api.js';
+import { isPassing, Missing, persistently, Refused, unlessSilent, Unplayable } from './api.js';
 
 /** Read a reply piece by piece; each is a sign of life. */
 async function whole(reply, heard) {
@@ -18,7 +18,7 @@ async function bytes(clip, onRetry) {
   return persistently(() => unlessSilent(async (signal, heard) => {
     const options = { credentials: 'omit', referrerPolicy: 'no-referrer', signal };
     const reply = await fetch(clip.url, options);
-    if (!reply.ok) throw new Error(`status ${reply.status}`);
+    if (!reply.ok) throw new (isPassing(reply) ? Error : Missing)(`status ${reply.status}`);
     const blob = await whole(reply, heard);
     if (blob.size !== clip.bytes) throw new Error('cut short');
     return blob;

@@ -29,8 +29,25 @@ function complete(form) {
   return !first;
 }
 
+// The browser asks before it throws away what was typed.
+const ask = (event) => event.preventDefault();
+let typed = false;
+
+/** Whether the form holds what the server does not have. */
+export const unsent = () => typed;
+
+/** What was typed has been handed in, or never can be. */
+export function letGo() {
+  typed = false;
+  window.removeEventListener('beforeunload', ask);
+}
+
 /** Wait until the form is handed in complete; returns its answers. */
 export function filledIn(form) {
+  form.oninput = () => {
+    typed = true;
+    window.addEventListener('beforeunload', ask);
+  };
   return new Promise((done) => {
     // It stays: the second half of a double click would submit the form to another page.
     form.onsubmit = (event) => {
