@@ -76,6 +76,17 @@ def test_a_form_that_gives_nan_is_never_chosen(clock, monkeypatch):
     assert measure(HalvingConv3d(4, 6), SHAPE, F32, True)[0].halve is Form.LIBRARY
 
 
+def test_a_form_that_asks_for_too_much_memory_is_passed_over(clock, monkeypatch):
+    clock(Forms(Form.PHASES))
+
+    def greedy(large, weight):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 80.00 GiB.")
+
+    monkeypatch.setattr(measuring, "HALVE", HALVE | {Form.PHASES: greedy})
+
+    assert measure(HalvingConv3d(4, 6), SHAPE, F32, True)[0].halve is Form.LIBRARY
+
+
 def test_the_librarys_own_form_is_not_used_where_it_is_wrong(clock, monkeypatch):
     def broken(large, weight):
         found = HALVE[Form.LIBRARY](large, weight)
