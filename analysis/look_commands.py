@@ -13,6 +13,7 @@ from evaluation.commands.options import (
     dry_run_option,
     environment_of,
     media_options,
+    progress_bars,
     study_options,
     url_option,
     yes_option,
@@ -83,9 +84,8 @@ def top_up(
     no longer, and the others get one more plan batch. Without a rule this is `publish`: it asks
     again for the judgments of people who left. Run again, it adds and publishes nothing twice.
     """
+    from analysis.needs import Proposal, decide_and_add
     from analysis.stopping import declared_rule
-    from analysis.topping_up import Proposal
-    from analysis.topping_up import top_up as run
 
     def confirm(proposal: Proposal) -> bool:
         text, then = proposal.text, proposal.then
@@ -99,7 +99,11 @@ def top_up(
             checked_url(url, crowd, sandbox)
         place = None if plan_only else (crowd, environment_of(sandbox))
         store = media_store(db, files, media)
-        done = run(db, study, stop_when, store, per_cell=per_cell, place=place, confirm=confirm)
+        with progress_bars() as progress:
+            done = decide_and_add(
+                db, study, stop_when, store,
+                per_cell=per_cell, place=place, confirm=confirm, progress=progress,
+            )  # fmt: skip
         if done is None:
             return
         proposal, added = done

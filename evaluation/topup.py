@@ -1,6 +1,6 @@
 """Top-up: a later plan batch for the cells that need more judgments, and for no others.
 
-Who needs how many is decided elsewhere (`analysis.topping_up`) and comes in as a `Need`. It says
+Who needs how many is decided elsewhere (`analysis.needs`) and comes in as a `Need`. It says
 how many trials *without an answer* a cell shall have, so the same need twice adds nothing twice,
 whoever ran in between. One transaction writes everything: the batch, its stimuli, and which rows
 are stopped.
@@ -104,7 +104,6 @@ def top_up(
     need: Need,
     store: MediaStore,
     now: datetime,
-    *,
     progress: Progress = silent,
 ) -> TopUp:
     """Plan the trials that are lacking as one more batch, and stop the rows that are done.

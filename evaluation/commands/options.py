@@ -1,8 +1,9 @@
-"""What several `vgan-eval` commands share: options, and questions asked before anything is done."""
+"""What several `vgan-eval` commands share: options, questions before anything is done, bars."""
 
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -182,3 +183,22 @@ def checked_url(url: str | None, crowd: str, sandbox: bool) -> str:
         raise UsageError("--url is missing: the address at which workers reach `vgan-eval serve`")
     check_public_url(url or SERVE_URL, environment_of(sandbox))
     return url or SERVE_URL
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """Yield a function (stage, done, total) that draws one progress bar per stage."""
+    from tqdm import tqdm
+
+    bars: dict[str, tqdm] = {}  # type: ignore[type-arg] # a bar that counts has no items
+
+    def show(stage: str, done: int, total: int) -> None:
+        if stage not in bars:
+            bars[stage] = tqdm(total=total, desc=stage, unit="", leave=False, disable=None)
+        bars[stage].update(done - bars[stage].n)
+
+    try:
+        yield show
+    finally:
+        for bar in bars.values():
+            bar.close()

@@ -1,7 +1,5 @@
 """The commands that fill and read a study database: init, simulate, export. No logic."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -9,29 +7,11 @@ import click
 from evaluation.commands.options import (
     Folder,
     media_options,
+    progress_bars,
     study_options,
 )
 from evaluation.errors import UsageError
 from evaluation.locations import files_folder, media_store
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
-    """Yield a function (stage, done, total) that draws one progress bar per stage."""
-    from tqdm import tqdm
-
-    bars: dict[str, tqdm] = {}  # type: ignore[type-arg] # a bar that counts has no items
-
-    def show(stage: str, done: int, total: int) -> None:
-        if stage not in bars:
-            bars[stage] = tqdm(total=total, desc=stage, unit="", leave=False, disable=None)
-        bars[stage].update(done - bars[stage].n)
-
-    try:
-        yield show
-    finally:
-        for bar in bars.values():
-            bar.close()
 
 
 @click.command()
@@ -56,7 +36,7 @@ def init(
     loaded = load_study(study_file)
     folder = files_folder(db, files)
     store = open_store(media_store(db, files, media))
-    with database_to_fill(db) as database, _progress() as progress:
+    with database_to_fill(db) as database, progress_bars() as progress:
         report = init_study(database, loaded, store, folder / "clips", progress)
     for warning in report.warnings:
         click.echo(f"warning: {warning}", err=True)
@@ -101,7 +81,7 @@ def simulate(
     from evaluation.raters import DEFAULT_MIX
     from evaluation.simulate import simulate as run
 
-    with open_database(db) as database, _progress() as progress:
+    with open_database(db) as database, progress_bars() as progress:
         report = run(
             database,
             study,

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from analysis.intervals import Estimate
+from analysis.needs import decide
 from analysis.sequential import growth
 from analysis.stopping import look_at_question
-from analysis.topping_up import decide
 from evaluation.cli import main
 from evaluation.simulate import simulate
 from evaluation.study import Comparison
@@ -79,7 +79,7 @@ def test_a_row_whose_judgments_were_all_left_out_gets_as_many_again(recorded, mo
     def left_out(*arguments, **options):
         return replace(look_at_question(*arguments, **options), means={})
 
-    monkeypatch.setattr("analysis.topping_up.look_at_question", left_out)
+    monkeypatch.setattr("analysis.needs.look_at_question", left_out)
     need = decide(recorded(pairs=4), None, "decided").need
 
     assert need.stop == frozenset()

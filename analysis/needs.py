@@ -17,13 +17,14 @@ from analysis.sequential import growth
 from analysis.stopping import QuestionLook, look_at_question, look_text, questions_of
 from analysis.text import BANNER
 from evaluation import schema, topup
-from evaluation.clock import Clock, utc_now
+from evaluation.clock import utc_now
 from evaluation.crowd.terms import terms_of
 from evaluation.database import find_study, open_database
 from evaluation.publishing.offers import Publication, check_publishable, plan_publication
 from evaluation.schema import Environment
 from evaluation.storage import open_store
 from evaluation.study import Comparison
+from evaluation.threads import Progress
 from evaluation.topup import Cell, Need, TopUp
 
 
@@ -157,7 +158,7 @@ class Proposal:
     then: Publication | None
 
 
-def top_up(
+def decide_and_add(
     db: str,
     study: str | None,
     rule: str | None,
@@ -166,7 +167,7 @@ def top_up(
     per_cell: int | None = None,
     place: tuple[str, Environment] | None = None,
     confirm: Callable[[Proposal], bool],
-    now: Clock = utc_now,
+    progress: Progress,
 ) -> tuple[Proposal, TopUp] | None:
     """Plan the batch that a look asks for, as it was shown, whoever answers meanwhile.
 
@@ -178,7 +179,7 @@ def top_up(
         per_cell: as in `decide`.
         place: the crowd on which the batch is to be published, and its environment; None: nowhere.
         confirm: asked before anything is written, unless there is nothing to do; False stops.
-        now: the clock.
+        progress: called while clips are encoded with the stage, how many are done, and of how many.
 
     Returns:
         What was proposed, and what was done. None when `confirm` said no.
@@ -204,10 +205,11 @@ def top_up(
         if place is not None and not terms_of(place[0]).by_link:  # a link says what it owes
 
             def published(session: Session, found: schema.Study) -> Publication:
-                return plan_publication(session, found, *place, now())
+                return plan_publication(session, found, *place, utc_now())
 
-            then = topup.rehearse(database, study, need, now(), published)
+            then = topup.rehearse(database, study, need, utc_now(), published)
         proposal = Proposal(text, then)
         if not confirm(proposal):
             return None
-        return proposal, topup.top_up(database, study, need, open_store(media), now())
+        store = open_store(media)
+        return proposal, topup.top_up(database, study, need, store, utc_now(), progress)
