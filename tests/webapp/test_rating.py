@@ -5,13 +5,15 @@ import hashlib
 import re
 import sqlite3
 import urllib.parse
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from evaluation import schema
-from evaluation.sessions.tokens import PageToken, sign_token
+from evaluation.allocation import expire_leases
+from evaluation.sessions.tokens import PageToken, read_token, sign_token
 from evaluation.study import Consent, SurveyQuestion
 from freezing import freeze_tables
 
@@ -250,6 +252,7 @@ def test_the_survey_is_checked_and_stored(make_client, rating_study, stored):
     assert finish({}).status_code == 400
     assert finish({"screen": "cinema"}).status_code == 400
     assert finish({"screen": "laptop", "notes": " "}).status_code == 200
+    assert finish({"screen": "monitor"}).status_code == 200  # again; what was said first stays
     assert stored(select(schema.Assignment.survey))[0] == {"screen": "laptop"}
 
 
@@ -309,6 +312,45 @@ def test_a_forged_token_is_refused(make_client, header):
     )
 
     assert (reply.status_code, reply.json) == (401, {"error": "token"})
+
+
+def test_a_token_outlives_its_lease_and_is_for_the_study_that_it_names(make_client):
+    client = make_client()
+    _, started = start(client)
+    with client.application.extensions["vgan_eval"].database.read() as session:
+        one = session.scalars(select(schema.Assignment)).one()
+        secret = session.scalars(select(schema.Study.secret)).one()
+    token = read_token(secret, started.json["token"], one.lease_until + timedelta(days=7))
+    other = sign_token(secret, replace(token, study=token.study + 1))
+
+    assert token.assignment == one.id
+    reply = client.get("/api/state", headers=bearer({"token": other}))
+    assert (reply.status_code, reply.json) == (401, {"error": "token"})
+
+
+def test_a_rater_whose_lease_ran_out_is_shown_the_rest_and_finishes(make_client):
+    client = make_client()
+    _, started = start(client)
+    with client.application.extensions["vgan_eval"].database.write() as session:
+        one = session.scalars(select(schema.Assignment)).one()
+        study = session.scalars(select(schema.Study)).one()
+        assert expire_leases(session, study, one.lease_until + timedelta(minutes=1))
+
+    assert client.get("/api/state", headers=bearer(started.json)).json["stage"] == "trials"
+    _, headers = rate_all(client, started.json)
+    assert client.post("/api/finish", json={}, headers=headers).status_code == 200
+
+
+@pytest.mark.parametrize("decided", ["approved", "rejected"])
+def test_a_finished_session_shows_its_code_whatever_was_decided(make_client, decided):
+    client = make_client()
+    _, started = start(client)
+    _, headers = rate_all(client, started.json)
+    done = client.post("/api/finish", json={}, headers=headers)
+    with client.application.extensions["vgan_eval"].database.write() as session:
+        session.execute(update(schema.Assignment).values(status=decided))
+
+    assert client.get("/api/state", headers=headers).json == done.json
 
 
 def test_a_study_frozen_again_while_it_is_served_is_rated_as_it_is_now(make_client):
@@ -479,6 +521,7 @@ def test_no_page_sets_a_cookie_and_every_one_carries_the_policy(make_client):
         assert "script-src 'self';" in policy
         assert "unsafe" not in policy
         assert policy.endswith("frame-ancestors 'self' https://*.example.org")
+        assert reply.headers["Referrer-Policy"] == "no-referrer"  # addresses hold tickets
     assert page.headers["Cache-Control"] == "no-store"
 
 
