@@ -24,8 +24,6 @@ _NEEDED = (
     "classes", "groups", "parameters", "seconds", "data",
 )  # fmt: skip
 
-Statistic = Callable[[Sequence["Tally"]], float]
-
 
 @dataclass(frozen=True)
 class Result:

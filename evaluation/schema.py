@@ -336,7 +336,6 @@ class Trial(Base):
 
     pair: Mapped[Pair] = relationship()
     batch: Mapped[PlanBatch] = relationship()
-    repeat_of: Mapped["Trial | None"] = relationship(remote_side=[id])
 
 
 class Hit(Base):
@@ -408,9 +407,6 @@ class Assignment(Base):
 
     hit: Mapped[Hit] = relationship()
     worker: Mapped[Worker] = relationship()
-    showings: Mapped[list["Showing"]] = relationship(
-        order_by="Showing.position", back_populates="assignment"
-    )
 
 
 class Showing(Base):
@@ -445,9 +441,8 @@ class Showing(Base):
     leased_at: Mapped[datetime]
     expires_at: Mapped[datetime]
 
-    assignment: Mapped[Assignment] = relationship(back_populates="showings")
+    assignment: Mapped[Assignment] = relationship()
     trial: Mapped[Trial] = relationship()
-    judgments: Mapped[list["Judgment"]] = relationship(back_populates="showing")
 
 
 class Judgment(Base):
@@ -478,7 +473,7 @@ class Judgment(Base):
     answered_at: Mapped[datetime]
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
-    showing: Mapped[Showing] = relationship(back_populates="judgments")
+    showing: Mapped[Showing] = relationship()
     question: Mapped[Question] = relationship()
 
 

@@ -60,7 +60,6 @@ class Snapshot:
         bars: test judgments by response time, see `response_times`.
         median_ms: of the response times, or None.
         sessions: steps and endings.
-        minutes: that the study file expects of a session; 0 where it says nothing.
         money: spent and committed.
         workers: everybody who started a session and did not withdraw.
         starved: the first starved trials.
@@ -86,7 +85,6 @@ class Snapshot:
     bars: list[int]
     median_ms: float | None
     sessions: Sessions
-    minutes: float
     money: list[Spend]
     workers: list[WorkerRow]
     starved: list[StarvedTrial]
@@ -182,7 +180,6 @@ def take_snapshot(database: Database, study_name: str, key: bytes, now: datetime
             bars=bars,
             median_ms=median_ms,
             sessions=sessions,
-            minutes=pay.expected_minutes,
             money=spend(session, study, now),
             workers=worker_rows(session, study, key),
             starved=starved[:_SHOWN_STARVED],

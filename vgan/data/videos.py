@@ -59,7 +59,6 @@ class VideoInfo:
             None where neither the header nor the frames' times tell.
         frames: as declared; None where the container does not say.
         pixel_aspect: width of a pixel over its height, as shown; 1 for square pixels.
-        codec: FFmpeg's name.
     """
 
     width: int
@@ -67,7 +66,6 @@ class VideoInfo:
     fps: float | None
     frames: int | None
     pixel_aspect: float
-    codec: str
 
 
 def _why_unreadable(path: Path) -> str:
@@ -217,7 +215,6 @@ def video_info(path: Path) -> VideoInfo:
             fps=frame_rate(path, stream),
             frames=stream.frames or None,
             pixel_aspect=1 / aspect if sideways else aspect,
-            codec=stream.codec_context.name,
         )
 
 
