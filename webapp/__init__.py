@@ -75,6 +75,7 @@ def create_app(
     for module in (health,) if simulated else pages:
         app.register_blueprint(module.blueprint)
     app.register_error_handler(DatabaseError, refusals.unavailable)
+    app.register_error_handler(404, refusals.not_found)
     if dashboard_token is not None:
         from webapp.dashboard import install
 

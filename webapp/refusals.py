@@ -1,6 +1,8 @@
 """What each refusal is called on the pages; our own messages name the study, so they stay here."""
 
 from flask import Response, current_app, jsonify, render_template, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import NotFound
 
 from evaluation.errors import (
     DatabaseError,
@@ -54,3 +56,11 @@ def unavailable(error: DatabaseError) -> tuple[Response | str, int]:
         return jsonify(error=word), status
     wording = page_wording(services().frozen)
     return render_template("rating/notice.html", wording=wording, key=f"notice.{word}"), status
+
+
+def not_found(error: NotFound) -> ResponseReturnValue:
+    """Show a person at an address of no page where to look; scripts get the bare answer."""
+    if request.path.startswith(("/api/", "/media/", "/static/")):
+        return error
+    wording = page_wording(services().frozen)
+    return render_template("rating/closed.html", wording=wording), 404

@@ -985,6 +985,48 @@ def test_survey_that_came_after_the_page_is_asked_all_the_same(
     assert stored(select(schema.Assignment))[0].survey == {"notes": "no"}
 
 
+LONG = "Donaudampfschifffahrtsgesellschaftskapitänsmützenabzeichen"
+HEBREW = "איזה סרטון נראה אמיתי יותר (A או B)?"
+DIRECTION = "one => getComputedStyle(one).direction"
+OVERFLOW = "document.documentElement.scrollWidth - innerWidth"
+
+
+def test_texts_of_the_study_fit_a_narrow_window_and_run_their_own_way(
+    live, rater, page, rating_study
+):
+    survey = (SurveyQuestion("a", LONG, (LONG, "none")), SurveyQuestion("b", HEBREW))
+    recipe = rating_study.Recipe(
+        trials=1, survey=survey, questions=(("realism", HEBREW),), display=Display(box=64),
+        consent=Consent(f"https://lab.example/{LONG}", contact=f"a@{LONG}.example", irb_id=LONG),
+    )  # fmt: skip
+    one = rater(live(recipe))
+    page.set_viewport_size({"width": 320, "height": 700})
+    one.open()
+    expect(page.locator("#consent")).to_be_visible()
+    beyond = [page.evaluate(OVERFLOW)]
+    page.get_by_role("button", name="I agree").click()
+    one.press_start()
+    one.wait_ready()
+    directions = [page.locator("#question").evaluate(DIRECTION)]
+    page.keyboard.press("f")
+    expect(page.locator("#survey")).to_be_visible()
+    beyond.append(page.evaluate(OVERFLOW))
+    directions.append(page.locator("label.field span").evaluate(DIRECTION))
+    directions.append(page.locator("legend").evaluate(DIRECTION))
+
+    assert beyond == [0, 0]
+    assert directions == ["rtl", "rtl", "ltr"]
+
+
+def test_without_scripts_the_page_does_not_say_that_it_loads(live, browser):
+    page = browser.new_page(java_script_enabled=False)
+    page.goto(live().url + "/local?rater=ann")
+
+    expect(page.locator("noscript p")).to_be_visible()
+    expect(page.get_by_text("Loading")).to_be_hidden()
+    page.close()
+
+
 ASKS = "() => !window.dispatchEvent(new Event('beforeunload', { cancelable: true }))"
 
 

@@ -35,6 +35,19 @@ def test_a_closed_door_lets_only_the_link_in(make_client):
     assert client.get("/join/é").status_code == 404
 
 
+def test_an_unknown_address_says_so_in_the_language_but_to_no_script(make_client):
+    client = make_client()
+
+    page = client.get("/nothing?lang=de")
+
+    assert (page.status_code, page.mimetype) == (404, "text/html")
+    assert 'lang="de"' in page.text
+    assert "Dieser Link" in page.text
+    for path in ("/api/nothing", "/media/nothing", "/static/nothing.js"):
+        reply = client.get(f"{path}?lang=de")
+        assert (reply.status_code, "Link" in reply.text) == (404, False)
+
+
 def test_a_changed_ticket_opens_nothing(make_client):
     client = make_client()
     ticket = ticket_of(client.get("/local?rater=ann"))
