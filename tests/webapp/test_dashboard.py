@@ -289,7 +289,8 @@ def test_serve_prints_the_address_of_the_dashboard_beside_the_raters_link(filled
 
     monkeypatch.setattr("webapp.create_app", kept)
     monkeypatch.setattr("webapp.server.Server.run", lambda self: None)
-    asked = ["serve", "--db", filled.url, "--host", "127.0.0.1", "--port", "0"]
+    media = str(filled.store.folder)
+    asked = ["serve", "--db", filled.url, "--media", media, "--host", "127.0.0.1", "--port", "0"]
 
     plain = CliRunner().invoke(cli, asked)
     shown = CliRunner().invoke(cli, [*asked, "--dashboard"], env={TOKEN_VARIABLE: TOKEN})
