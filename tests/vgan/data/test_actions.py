@@ -194,6 +194,17 @@ def test_group_by_pattern_is_shared_by_all_classes(touch):
     assert _no_shared_groups(found)
 
 
+def test_a_group_of_two_classes_stays_on_the_side_that_the_first_gave_it(touch):
+    folder = touch(["run/cid_1.mp4", "run/bob_1.mp4", "walk/bob_1.mp4", "walk/dee_1.mp4"])
+
+    (split,) = open_action_set(folder, group_pattern="^([a-z]+)_").splits
+
+    # None of their numbers (cid 0.33, bob 0.51, dee 0.90) is under the share, so that the lowest of
+    # `run` is tested on; `walk` alone would test on bob, of whom `run` is trained.
+    assert {v.group for v in split.test} == {"cid", "dee"}
+    assert [v.label for v in split.train] == ["run", "walk"]
+
+
 @pytest.mark.parametrize(("pattern", "named"), [("(", "not a regular"), ("ada", "marks no group")])
 def test_pattern_without_a_group_is_wrong_usage(touch, pattern, named):
     with pytest.raises(UsageError, match=named):

@@ -309,13 +309,19 @@ def test_a_generator_that_shows_one_clip_for_every_code_is_reported_as_collapsed
     assert "step 4: the samples have collapsed" in caplog.text
 
 
-def test_a_checkpoint_in_good_health_outlives_a_collapse(drawn, tiny, tmp_path, monkeypatch):
+def test_a_checkpoint_in_good_health_outlives_a_collapse_and_a_pause(
+    drawn, tiny, tmp_path, monkeypatch
+):
     monkeypatch.setattr("vgan.training.loop.diversity", lambda _: 0.0)
     monkeypatch.setattr("vgan.training.health.WARM_UP_STEPS", 0)
-    run = train(tiny(steps=8, checkpoint_every=1, sample_every=3), drawn, tmp_path / "run")
+    settings = tiny(steps=8, checkpoint_every=1, sample_every=3)
+    run = RunFolder(train(settings, drawn, tmp_path / "run"))
 
     # Sheets at 3, 6 and 8 are all alike: step 2 is the last before the first of them.
-    assert RunFolder(run).saved_steps() == [2, 7, 8]
+    assert run.saved_steps() == [2, 7, 8]
+    run.checkpoint(8).unlink()  # as if it was killed before its last step
+    train(settings, drawn, run.path, resume=True)
+    assert run.saved_steps() == [2, 7, 8]
 
 
 def test_the_paper_preset_refuses_too_few_clips_for_its_mixture_before_training(
