@@ -258,7 +258,7 @@ def plan(
     from analysis.forecast import planned_rows, read_pilot
     from analysis.load import load_judgments
     from analysis.study_plan import plan_text
-    from evaluation.study import load_study
+    from evaluation.study_file.reader import load_study
 
     if file is not None and pilot_db is not None:
         raise UsageError("give either --judgments FILE or --pilot-db URL, not both")

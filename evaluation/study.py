@@ -2,8 +2,8 @@
 
 The file has the tables [study] [[questions]] [sources] [categories] [design] [session] [gold]
 [display] [pay] [workers] [text] [consent] [[survey]] [analysis] [recruit]. The annotations below
-are the rules: `load_study` reads and checks the file by them, and every error names the file, the
-line and the key. docs/study-file.md says what each key means.
+are the rules: `study_file.reader` reads and checks the file by them, and every error names the
+file, the line and the key. docs/study-file.md says what each key means.
 """
 
 from dataclasses import dataclass, field
@@ -241,15 +241,3 @@ class Study:
     analysis: Analysis = Analysis()
     recruit: Recruit = Recruit()
     retention_days: int | None = None  # then `vgan-eval forget` takes the platforms' ids away
-
-
-def load_study(path: Path) -> Study:
-    """Read and check a study file.
-
-    Raises:
-        StudyFileError: it is missing, is not TOML, or a key is unknown, missing, of the wrong type
-            or against a rule. The message names the file, the line, the table and the key.
-    """
-    from evaluation.study_file.reader import read_study  # it reads into the classes above
-
-    return read_study(path)

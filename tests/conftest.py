@@ -28,7 +28,7 @@ from sqlalchemy.pool import NullPool
 from evaluation.database import Database, create_database, open_database
 from evaluation.freeze import InitReport, init_study
 from evaluation.storage import LocalStore
-from evaluation.study import load_study
+from evaluation.study_file.reader import load_study
 from vgan.data.manifest import ClipRecord, Origin, sha256_of, write_manifest
 
 _REAL_PARTS = ("browser", "postgres")  # markers

@@ -16,7 +16,7 @@ from evaluation import schema
 from evaluation.database import create_database, open_database
 from evaluation.freeze import init_study
 from evaluation.storage import LocalStore
-from evaluation.study import load_study
+from evaluation.study_file.reader import load_study
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"

@@ -1,6 +1,6 @@
 """What a rating page needs to know of its study: texts, consent, survey, questions, size."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import request
@@ -50,9 +50,9 @@ class RatingSettings:
     survey: tuple[SurveyQuestion, ...]
     devices: tuple[str, ...]
     allow_tie: bool
-    layout: dict[str, Any] = field(default_factory=dict)
-    minutes: float = 0
-    trials: int = 0
+    layout: dict[str, Any]
+    minutes: float
+    trials: int
 
 
 def current_study(session: Session) -> schema.Study:

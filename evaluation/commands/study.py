@@ -29,7 +29,7 @@ def init(
     from evaluation.database import database_to_fill
     from evaluation.freeze import init_study
     from evaluation.storage import open_store
-    from evaluation.study import load_study
+    from evaluation.study_file.reader import load_study
 
     if study is not None:
         raise UsageError("--study: init takes the name from the study file")

@@ -57,8 +57,13 @@ class _Head:
     retention_days: Annotated[int | None, Range(1, 36_500)] = None
 
 
-def read_study(path: Path) -> Study:
-    """Read and check a study file: `load_study`."""
+def load_study(path: Path) -> Study:
+    """Read and check a study file.
+
+    Raises:
+        StudyFileError: it is missing, is not TOML, or a key is unknown, missing, of the wrong type
+            or against a rule. The message names the file, the line, the table and the key.
+    """
     file = TomlFile(path)
     file.check_keys("", file.data, TABLES)
     head = read_table(file, "study", _required(file, "study"), _Head)

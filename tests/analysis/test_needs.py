@@ -40,7 +40,7 @@ def judged(sqlite_database, study_toml, tmp_path, clip_folder):
     """A small study that simulated raters have judged; returns its URL."""
     from evaluation.freeze import init_study
     from evaluation.storage import LocalStore
-    from evaluation.study import load_study
+    from evaluation.study_file.reader import load_study
 
     for source in ("ours", "theirs", "real"):
         clip_folder(source, {"golf": 8, "beach": 8})

@@ -9,7 +9,8 @@ from evaluation.database import find_study
 from evaluation.freeze import init_study
 from evaluation.planning.progress import study_progress
 from evaluation.storage import LocalStore
-from evaluation.study import Comparison, load_study
+from evaluation.study import Comparison
+from evaluation.study_file.reader import load_study
 
 PAIRS = {("zeta", "alpha"): 0.6, ("alpha", "real"): 0.3, ("zeta", "real"): 0.4}
 

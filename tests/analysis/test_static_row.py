@@ -12,7 +12,7 @@ from evaluation.database import create_database
 from evaluation.freeze import init_study
 from evaluation.simulate import simulate
 from evaluation.storage import LocalStore
-from evaluation.study import load_study
+from evaluation.study_file.reader import load_study
 from vgan.data.statics import make_statics
 
 STUDY = """\

@@ -21,7 +21,7 @@ from evaluation.export import export_study
 from evaluation.freeze import init_study
 from evaluation.simulate import simulate
 from evaluation.storage import LocalStore
-from evaluation.study import load_study
+from evaluation.study_file.reader import load_study
 
 RULE = "decided or half-width 3"
 ROWS = {("x", "y"): 0.6, ("y", "z"): 0.5}

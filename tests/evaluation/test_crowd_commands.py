@@ -17,7 +17,7 @@ from evaluation.sandbox import store
 from evaluation.schema import Environment
 from evaluation.status import Status, status_lines
 from evaluation.storage import LocalStore
-from evaluation.study import load_study
+from evaluation.study_file.reader import load_study
 
 
 @pytest.fixture

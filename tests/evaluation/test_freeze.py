@@ -31,7 +31,8 @@ from evaluation.planning.gold import spoil
 from evaluation.planning.plan_rows import StudyRows
 from evaluation.schema import Environment, PlanBatch, Side, Trial, TrialKind
 from evaluation.storage import LocalStore
-from evaluation.study import Source, load_study
+from evaluation.study import Source
+from evaluation.study_file.reader import load_study
 from freezing import without_media
 from vgan.data.manifest import read_manifest, write_manifest
 

@@ -7,7 +7,7 @@ import pytest
 
 from evaluation.errors import StudyFileError
 from evaluation.languages import OWN_TABLES, Wording, built_in, choose, placeholders, shipped
-from evaluation.study import load_study
+from evaluation.study_file.reader import load_study
 
 WEBAPP = Path(__file__).parents[2] / "webapp"
 USED = re.compile(r"""(?:\bt|\bsay)\(\s*["']([a-z]+\.[a-z_]*[a-z])["']""")

@@ -32,7 +32,8 @@ from evaluation.publish import extend
 from evaluation.publishing.codes import code_rows
 from evaluation.publishing.invitations import find_invitation, make_invitations, revoke
 from evaluation.schema import Assignment, Environment, Event, Hit, Invitation, Study, Trial
-from evaluation.study import Link, Pay, Recruit, load_study
+from evaluation.study import Link, Pay, Recruit
+from evaluation.study_file.reader import load_study
 from evaluation.withdrawing import withdraw
 
 START = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)

@@ -9,7 +9,8 @@ from evaluation.errors import StudyFileError, UsageError
 from evaluation.planning.design import clips_digest
 from evaluation.planning.gold import folder_pairs
 from evaluation.planning.prompts import check_prompts, prompt_warnings
-from evaluation.study import Source, load_study
+from evaluation.study import Source
+from evaluation.study_file.reader import load_study
 from vgan.data.manifest import ClipRecord, read_manifest, write_manifest
 
 

@@ -9,8 +9,8 @@ import pytest
 from evaluation import study as study_module
 from evaluation.errors import StudyFileError
 from evaluation.languages import OWN_KEYS, OWN_TABLES
-from evaluation.study import Comparison, Gold, Question, load_study
-from evaluation.study_file.reader import PAY_PRESETS, TABLES
+from evaluation.study import Comparison, Gold, Question
+from evaluation.study_file.reader import PAY_PRESETS, TABLES, load_study
 
 ROOT = Path(__file__).parents[2]
 PAPER_ROWS = [

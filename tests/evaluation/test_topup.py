@@ -18,7 +18,8 @@ from evaluation.plan import CellSteps, PlannedClip, plan_more, plan_trials
 from evaluation.publishing.offers import plan_publication
 from evaluation.schema import Environment, Pair, PlanBatch, Trial, TrialKind
 from evaluation.sessions.stopped import stopped_rows
-from evaluation.study import Comparison, Design, load_study
+from evaluation.study import Comparison, Design
+from evaluation.study_file.reader import load_study
 from evaluation.topup import Need, preview, rehearse, top_up
 
 NOW = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)

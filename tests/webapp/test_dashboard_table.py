@@ -6,7 +6,7 @@ from analysis.table import build_table
 from evaluation.freeze import init_study
 from evaluation.simulate import simulate
 from evaluation.storage import LocalStore
-from evaluation.study import load_study
+from evaluation.study_file.reader import load_study
 from webapp import create_app
 from webapp.dashboard_child import tables
 

@@ -10,7 +10,7 @@ from evaluation.freeze import init_study
 from evaluation.schema import Consent, Study
 from evaluation.sessions.consents import note_consent, text_digest
 from evaluation.storage import LocalStore
-from evaluation.study import load_study
+from evaluation.study_file.reader import load_study
 from freezing import without_media
 
 START = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
