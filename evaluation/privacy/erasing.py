@@ -193,7 +193,6 @@ def erase_session(session: Session, assignment: Assignment) -> Erased:
         delete(Consent).where(Consent.assignment_id == assignment.id),
     ):
         session.execute(statement, execution_options={"synchronize_session": False})
-    session.expire(assignment, ["showings"])
     assignment.environment_details, assignment.survey = {}, {}
     assignment.accepted_at = assignment.lease_until = study.created_at
     if is_owed(session, assignment):
