@@ -140,7 +140,7 @@ def test_preview_names_every_question_in_the_language_of_the_page(client, publis
 
     shown = app.get(preview(publish()), headers={"Accept-Language": "de"}).text
 
-    asked = re.findall(r"<li><strong>(.*?)</strong></li>", shown)
+    asked = re.findall(r'<li dir="auto"><strong>(.*?)</strong></li>', shown)
     assert asked == ["Welches Video ist realistischer?", "Und besser?"]
 
 
