@@ -5,7 +5,6 @@ A folder has a manifest (then every file is held to its checksum), or is laid ou
 sub-folders have a manifest each is read as all of them together.
 """
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from evaluation.errors import ClipError, UsageError
+from evaluation.files import composed
 from evaluation.media.folders import (
     category_folders,
     category_of,
@@ -131,7 +131,7 @@ def _with_prompts(records: list[ClipRecord], source: Source) -> list[ClipRecord]
     if source.prompts is None:
         return records
     key, rows = read_prompts(source.prompts)
-    names = [unicodedata.normalize("NFC", r.clip if key == "clip" else item_of(r)) for r in records]
+    names = [composed(r.clip if key == "clip" else item_of(r)) for r in records]
     known = set(names)
     for row in rows:
         if row.name not in known:

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all: a crash or a full disk leaves the old one."""
+"""Files written whole or not at all: a crash or a full disk leaves the old one; and their names."""
 
 import contextlib
 import glob
@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -92,3 +93,8 @@ def remove_stale_parts(folder: Path) -> None:
         with contextlib.suppress(OSError):  # it stays, or another run has removed it
             if part.stat().st_mtime < time.time() - _STALE_S:
                 part.unlink()
+
+
+def composed(name: str) -> str:
+    """Return a file's name with composed accents (NFC), which macOS keeps apart: for comparing."""
+    return unicodedata.normalize("NFC", name)

@@ -17,7 +17,6 @@ trials from them, with a random side. `correct` of a template is the side of its
 """
 
 import hashlib
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -26,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.errors import UsageError
+from evaluation.files import composed
 from evaluation.planning.drawing import Indices, balance_sides, draw_pairs
 from evaluation.schema import TrialKind
 from evaluation.study import Comparison, Design
@@ -126,7 +126,7 @@ def partners(
     for source in (comparison.source_a, comparison.source_b):
         by_item: dict[str, PlannedClip] = {}
         for clip in clips[source, category]:
-            item = unicodedata.normalize("NFC", clip.item)  # macOS keeps accents apart
+            item = composed(clip.item)
             if item in by_item:
                 raise UsageError(
                     f"{by_item[item].name} and {clip.name} are both item {clip.item!r} of "

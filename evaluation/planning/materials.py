@@ -1,6 +1,5 @@
 """What a study is made of: the clips of its sources, and pools of pairs for the checks."""
 
-import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from evaluation.clips import (
     shared_categories,
 )
 from evaluation.errors import ClipError
+from evaluation.files import composed
 from evaluation.media.folders import category_of, unread_files
 from evaluation.media.formats import check_alike
 from evaluation.media.frames import ClipInfo
@@ -95,7 +95,7 @@ def check_unread_items(sources: Iterable[Source], held: Mapping[str, Sequence[Cl
     """
 
     def key(category: str, item: str) -> tuple[str, str]:
-        return category, unicodedata.normalize("NFC", item)
+        return category, composed(item)
 
     items = {name: {key(r.category, item_of(r)) for r in found} for name, found in held.items()}
     for source in (s for s in sources if s.name in items):

@@ -2,12 +2,12 @@
 
 import csv
 import io
-import unicodedata
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from evaluation.errors import UsageError
+from evaluation.files import composed
 
 _HEADERS = (["clip", "prompt"], ["item", "prompt"])
 
@@ -63,7 +63,7 @@ def _numbered(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
         for row in reader:
             if row:
                 name, *rest = [field.strip() for field in row]
-                yield line, [unicodedata.normalize("NFC", name), *rest]
+                yield line, [composed(name), *rest]
             line = reader.line_num + 1
     except csv.Error as error:
         raise UsageError(f"{path}:{line}: not a row of a CSV ({error})") from None
