@@ -232,9 +232,8 @@ def init_study(
             check_version(session, row, study)
         if row is not None and row.design_hash != digest:
             _refuse_change(session, row, design)
-    weak: tuple[str, ...] = ()
-    if row is None or row.design_hash != digest:  # else they are frozen, and pay may still change
-        weak = check_exclusions(study)
+    same = row if row is not None and row.design_hash == digest else None
+    weak = () if same else check_exclusions(study)  # frozen ones stay, and pay may still change
     plan = plan_trials(
         replace(study.design, categories=imported.categories), planned_clips(imported), study.seed
     )
@@ -260,12 +259,12 @@ def init_study(
     def update(session: Session) -> str:
         return _update(session, study, settings, clip_files(study, imported), assets)
 
-    if row is not None and row.design_hash == digest:
+    if same is not None:
         with db.write() as session:
-            use, action = planned_use(session, row), update(session)
+            use, action = planned_use(session, same), update(session)
         cost = plan_cost(use, *terms)  # with the batches that were added since
-        report = replace(report, trials=use.trials, pairs=use.pairs, cost=cost)
-        return _with_form(db, study, imported, replace(report, action=action))
+        report = replace(report, action=action, trials=use.trials, pairs=use.pairs, cost=cost)
+        return _with_form(db, study, imported, report)
     check_prompts(study.design, imported.clips)
     check_display(study, imported)  # here, as the pools are made of the same clips
     with taken_back(assets, lambda: _is_there(db, study.name)):
