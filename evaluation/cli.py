@@ -170,7 +170,7 @@ def _serve(
     threads: int = 8,
 ) -> None:
     """Run the web application; `path` None lets people in by the join link only."""
-    from evaluation.database import find_study, open_database
+    from evaluation.database import find_study
     from evaluation.stimuli import stimulus_keys
     from evaluation.storage import LocalStore, S3Store, open_store
     from webapp import create_app
@@ -189,7 +189,7 @@ def _serve(
         trusted_proxies=trusted_proxies,
     )
     if "rating" in app.blueprints and isinstance(store, LocalStore):
-        with open_database(db) as database, database.read() as session:
+        with app.extensions["vgan_eval"].database.read() as session:
             store.check_holds(stimulus_keys(session, find_study(session, study)))
     with listen(app, host, port, threads=threads, behind_proxy=trusted_proxies > 0) as server:
         address = f"{server.url}{path or join_address(app)}"
