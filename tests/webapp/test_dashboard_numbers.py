@@ -152,12 +152,18 @@ def test_money_has_the_fee_that_the_platform_named(opened, moment):
     assert (money.working, money.offered) == (75, 150)
 
 
+def submitted(session, moment):
+    """Let Bob hand his session in; returns it."""
+    bob = session.scalars(
+        select(schema.Assignment).where(schema.Assignment.external_id == "A1BOB")
+    ).one()
+    bob.status, bob.submitted_at = schema.AssignmentStatus.SUBMITTED, moment
+    return bob
+
+
 def test_a_session_that_waits_for_review_is_owed(opened, moment):
     with opened.write() as session:
-        bob = session.scalars(
-            select(schema.Assignment).where(schema.Assignment.external_id == "A1BOB")
-        ).one()
-        bob.status, bob.submitted_at = schema.AssignmentStatus.SUBMITTED, moment
+        submitted(session, moment)
     found = take_snapshot(opened, "secret-study-name", b"k" * 32, moment)
 
     assert (found.money[0].owed, found.money[0].working, found.money[0].offered) == (60, 0, 120)
@@ -167,11 +173,7 @@ def test_a_session_that_waits_for_review_is_owed(opened, moment):
 
 def test_a_session_whose_approval_was_interrupted_is_written_and_not_owed_too(opened, moment):
     with opened.write() as session:
-        bob = session.scalars(
-            select(schema.Assignment).where(schema.Assignment.external_id == "A1BOB")
-        ).one()
-        bob.status, bob.submitted_at = schema.AssignmentStatus.SUBMITTED, moment
-        intend_reward(session, find_study(session, None), bob, moment)
+        intend_reward(session, find_study(session, None), submitted(session, moment), moment)
     (money,) = take_snapshot(opened, "secret-study-name", b"k" * 32, moment).money
 
     assert (money.paid, money.written, money.owed, money.committed) == (60, 60, 0, 240)
