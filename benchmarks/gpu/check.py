@@ -1,17 +1,18 @@
 """Hold a device's fast arithmetic against plain float32, and measure what it could reach.
 
 For each network, logits or clips and the gradients of its weights are compared between float32 and
-bfloat16 under autocast, channels-last as in training; with --compile, between the plain and the
-compiled network too. Some releases of cuDNN were wrong without a word (docs/training.md): the exit
-code is 1 where the difference is beyond the tolerance. Before that, with --product: the device's
-matrix-product rate, and each network's forward and backward pass apart as a share of it. Kernels
-are chosen as in training.
+bfloat16 under autocast, channels-last as in training; with --compile, of networks with compiled
+batch norms and activations too. Some releases of cuDNN were wrong without a word
+(docs/training.md): the exit code is 1 where the difference is beyond the tolerance. Before that,
+with --product: the device's matrix-product rate, and each network's forward and backward pass apart
+as a share of it. Kernels are chosen as in training.
 
     python benchmarks/gpu/check.py                                    # the paper's size
     python benchmarks/gpu/check.py --device cpu --width 8 --batch 2   # the same checks anywhere
 """
 
 import argparse
+import copy
 import sys
 import time
 from collections.abc import Callable
@@ -85,7 +86,8 @@ def check(width: int, batch: int, device: torch.device, compiled: bool) -> bool:
         given = torch.randn(batch, *shape, device=device)
         ways = {"bfloat16": (network, torch.bfloat16)}
         if compiled:
-            fused = players.compiled(network)
+            fused = copy.deepcopy(network)
+            players.compile_norms(fused)
             ways |= {"compiled float32": (fused, torch.float32)}
             ways |= {"compiled bfloat16": (fused, torch.bfloat16)}
         for way, (other, dtype) in ways.items():
@@ -146,7 +148,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--compile", action="store_true", help="compiled networks too")
+    parser.add_argument("--compile", action="store_true", help="compiled batch norms too")
     parser.add_argument("--product", type=int, metavar="N", help="side of the matrix product")
     args = parser.parse_args()
     device = torch.device(args.device)

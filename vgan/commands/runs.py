@@ -86,7 +86,7 @@ from vgan.training.config import (
     option(
         "--compile/--no-compile",
         default=None,
-        help="Compile the networks, which takes a minute first; recipe paper (default: no).",
+        help="Compile batch norms and activations, a minute at the start (default: no).",
     ),
 )
 @options(

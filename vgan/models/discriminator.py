@@ -13,6 +13,7 @@ from vgan.models.layers import (
     CLIP_SIZE,
     Readout,
     ShapeError,
+    Stack,
     initialise_paper,
     shrink3d,
 )
@@ -38,7 +39,7 @@ class Discriminator(nn.Module):
                 nn.BatchNorm3d(factor * width, eps=1e-3),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
-        self.trunk = nn.Sequential(*layers)
+        self.trunk = Stack(*layers)
         self.readout = Readout(8 * width, (2, 4, 4), outputs)
         initialise_paper(self)
 

@@ -28,6 +28,7 @@ from vgan.models.layers import (
     CLIP_SIZE,
     Readout,
     ShapeError,
+    Stack,
     Streams,
     enlarge3d,
     initialise_paper,
@@ -81,10 +82,10 @@ class CodeFuture(nn.Module):
 
     def __init__(self, width: int = 128) -> None:
         super().__init__()
-        self.encoder = nn.Sequential(*_halvings(width, nn.ReLU(inplace=True)))
+        self.encoder = Stack(*_halvings(width, nn.ReLU(inplace=True)))
         self.foreground = foreground_trunk(_Hold(8 * width), width)
         self.head = enlarge3d(width, 4)  # channels 0-2 foreground, 3 mask
-        self.background = nn.Sequential(*background_layers(width))
+        self.background = Stack(*background_layers(width))
         initialise_paper(self)
 
     def streams(self, picture: Tensor) -> Streams:
@@ -106,7 +107,7 @@ class SmallCodeFuture(nn.Module):
 
     def __init__(self, width: int = 8) -> None:
         super().__init__()
-        self.encoder = nn.Sequential(*_halvings(width, nn.LeakyReLU(0.2, inplace=True)))
+        self.encoder = Stack(*_halvings(width, nn.LeakyReLU(0.2, inplace=True)))
         self.foreground = small_trunk(_Hold(8 * width), width)
         self.head = nn.Conv3d(width, 4, 3, padding=1)
         self.background = SmallBackground(nn.Identity(), width, None)
@@ -135,9 +136,7 @@ class _Hold(nn.ConvTranspose3d):
 
 def paper_future(width: int = 64, latent: int = 100) -> Future:
     """Build the paper's text: five convolutions to a code, then the two-stream generator."""
-    encoder = nn.Sequential(
-        *_halvings(width, nn.ReLU(inplace=True)), Readout(8 * width, (4, 4), latent)
-    )
+    encoder = Stack(*_halvings(width, nn.ReLU(inplace=True)), Readout(8 * width, (4, 4), latent))
     initialise_paper(encoder)
     return Future(encoder, TwoStreamGenerator(width, latent))
 
@@ -145,7 +144,7 @@ def paper_future(width: int = 64, latent: int = 100) -> Future:
 def small_future(width: int = 8, latent: int = 100, mean_frame: Tensor | None = None) -> Future:
     """Build the same in the stabilised recipe's layers; backgrounds start from the mean frame."""
     readout = Readout(8 * width, (4, 4), latent)
-    encoder = nn.Sequential(*_halvings(width, nn.LeakyReLU(0.2, inplace=True)), readout)
+    encoder = Stack(*_halvings(width, nn.LeakyReLU(0.2, inplace=True)), readout)
     initialise_small(encoder)
     nn.init.normal_(readout.weight, 0.0, readout.weight[0].numel() ** -0.5)
     return Future(encoder, SmallTwoStreamGenerator(width, latent, mean_frame))

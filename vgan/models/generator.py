@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from vgan.models.layers import (
     LatentMap,
+    Stack,
     Streams,
     activate,
     composite,
@@ -85,7 +86,7 @@ def blend(head: Tensor, picture: Tensor) -> Streams:
     return Streams(composite(mask, foreground, background), foreground, mask, background)
 
 
-def foreground_trunk(first: nn.Module, width: int) -> nn.Sequential:
+def foreground_trunk(first: nn.Module, width: int) -> Stack:
     """Four layers of the moving stream, from `first`'s map (B, 8W, 2, 4, 4) to (B, W, 16, 32, 32).
 
     Batch norm and ReLU follow each of them, `first` included.
@@ -95,7 +96,7 @@ def foreground_trunk(first: nn.Module, width: int) -> nn.Sequential:
         layers += [nn.BatchNorm3d(factor * width), nn.ReLU(inplace=True)]
         layers += [enlarge3d(factor * width, factor * width // 2)]
     layers += [nn.BatchNorm3d(width), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers)
+    return Stack(*layers)
 
 
 def background_layers(width: int) -> list[nn.Module]:
@@ -108,7 +109,7 @@ def background_layers(width: int) -> list[nn.Module]:
     return [*layers, enlarge2d(width, 3)]
 
 
-def _background_stream(width: int, latent: int) -> nn.Sequential:
+def _background_stream(width: int, latent: int) -> Stack:
     first = LatentMap(latent, 8 * width, (4, 4))  # (B, 8W, 4, 4)
     activation = (nn.BatchNorm2d(8 * width), nn.ReLU(inplace=True))
-    return nn.Sequential(first, *activation, *background_layers(width))
+    return Stack(first, *activation, *background_layers(width))

@@ -17,6 +17,7 @@ from vgan.models.strided import DoublingConv3d, HalvingConv3d
 CLIP_FRAMES = 32
 CLIP_SIZE = 64
 PAPER_SPREAD = 0.01  # of every layer's starting weights
+_NORMS = (nn.BatchNorm2d, nn.BatchNorm3d)  # of this process alone: those shared have to talk
 
 
 class ShapeError(ValueError):
@@ -123,6 +124,39 @@ def composite(mask: Tensor, foreground: Tensor, background: Tensor) -> Tensor:
     if mask.dtype == torch.float64:
         parts = (mask, foreground, background)
     return cast(Tensor, _Blend.apply(*parts))  # type: ignore[no-untyped-call]
+
+
+class Stack(nn.Sequential):
+    """Layers one after the other; batch norm and activation can be compiled into one kernel."""
+
+    _parts: tuple[nn.Module, ...] = ()  # a copy of the stack has copies that are not compiled
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Run the layers on maps."""
+        for part in self._parts or self:
+            maps = part(maps)
+        return maps
+
+    def compile_norms(self) -> None:
+        """Compile each batch norm with the activation behind it; convolutions stay as they are."""
+        parts: list[nn.Module] = []
+        for layer in self:
+            if parts and type(parts[-1]) in _NORMS and isinstance(layer, nn.ReLU | nn.LeakyReLU):
+                parts[-1] = _Normed(parts[-1], layer)
+                parts[-1].compile(dynamic=False)
+            else:
+                parts.append(layer)
+        self._parts = tuple(parts)
+
+
+class _Normed(nn.Module):
+    # Not nn.Sequential: `compile` passes torch's own modules over without a word.
+    def __init__(self, norm: nn.Module, activation: nn.Module) -> None:
+        super().__init__()
+        self.norm, self.activation = norm, activation
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return cast(Tensor, self.activation(self.norm(maps)))
 
 
 class LatentMap(nn.Module):

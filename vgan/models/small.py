@@ -28,6 +28,7 @@ from vgan.models.layers import (
     CLIP_FRAMES,
     CLIP_SIZE,
     LatentMap,
+    Stack,
     Streams,
     activate,
     composite,
@@ -55,9 +56,7 @@ class SmallTwoStreamGenerator(nn.Module):
         self.latent = latent
         self.foreground = small_trunk(LatentMap(latent, 8 * width, (2, 4, 4)), width)
         self.head = nn.Conv3d(width, 4, 3, padding=1)  # channels 0-2 foreground, 3 mask
-        first = nn.Sequential(
-            LatentMap(latent, 8 * width, (4, 4)), nn.BatchNorm2d(8 * width), nn.ReLU()
-        )
+        first = Stack(LatentMap(latent, 8 * width, (4, 4)), nn.BatchNorm2d(8 * width), nn.ReLU())
         self.background = SmallBackground(first, width, mean_frame)
         initialise_small(self)
 
@@ -123,7 +122,7 @@ class SmallBackground(nn.Module):
         self.blocks = nn.ModuleList([first])
         for inputs, outputs in pairwise(channels):
             self.blocks.append(
-                nn.Sequential(
+                Stack(
                     nn.Upsample(scale_factor=2),
                     nn.Conv2d(inputs, outputs, 3, padding=1),
                     nn.BatchNorm2d(outputs),
@@ -265,7 +264,7 @@ def small_trunk(first: nn.Module, width: int) -> nn.Sequential:
     doublings = [first, *(ShuffleConv3d(*counts) for counts in pairwise(channels))]
     return nn.Sequential(
         *(
-            nn.Sequential(doubling, nn.BatchNorm3d(outputs), nn.ReLU(inplace=True))
+            Stack(doubling, nn.BatchNorm3d(outputs), nn.ReLU(inplace=True))
             for doubling, outputs in zip(doublings, channels, strict=True)
         )
     )

@@ -3,18 +3,17 @@
 import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch._functorch.config
 from torch import Tensor, nn
 
+from vgan.models.layers import Stack
 from vgan.models.strided import strided_layers
 from vgan.training.config import TrainConfig, learning_rate_factor
 from vgan.training.distributed import World, shared
 from vgan.training.steps import Player
-
-Runs = TypeVar("Runs", bound=Callable[[Tensor], Any])
 
 
 def adam(network: nn.Module, config: TrainConfig, learning_rate: float) -> torch.optim.Adam:
@@ -34,21 +33,30 @@ def player(
 ) -> Player:
     """Return a player whose network does `run` in a step: compiled, shared, as the run is."""
     if config.compile:
-        run = compiled(run)
+        compile_norms(network)
     return Player(
         network, adam(network, config, learning_rate), shared(network, run, world, device)
     )
 
 
-def compiled(run: Runs) -> Runs:
-    """Compile what a network does in a step, so that its graph can be gone back through twice.
+def compile_norms(network: nn.Module) -> None:
+    """Compile a network's batch norms with their activations, each pair into one kernel.
 
-    `step_simultaneous` does that with the discriminator's. A compiled backward pass may otherwise
-    overwrite what it was given ("donated buffers"), and then refuses to be called so. The setting
-    is a part of the compiler's cache keys, counts when the pass runs too, and so stays set.
+    Convolutions stay as they are: their forms are measured, and only the gradients that are used
+    are worked out, which a network compiled as a whole could not know (11 % more operations).
+
+    A step goes back through the discriminator's graph twice (`step_simultaneous`). A compiled
+    backward pass may otherwise overwrite what it was given ("donated buffers"), and then refuses to
+    be called so. That setting is a part of the compiler's cache keys, counts when the pass runs
+    too, and so stays set; as does the number of shapes that one piece of code is compiled for.
     """
+    import torch._dynamo.config  # over a second
+
     torch._functorch.config.donated_buffer = False
-    return torch.compile(run, dynamic=False)  # type: ignore[return-value]
+    torch._dynamo.config.recompile_limit = 64
+    for module in network.modules():
+        if isinstance(module, Stack):
+            module.compile_norms()
 
 
 def set_learning_rate(player: Player, full: float, config: TrainConfig, step: int) -> None:

@@ -125,8 +125,6 @@ def choose(
 
     `cache` has the measurements of earlier runs, and these are kept there; None for neither.
     """
-    if config.compile:  # the compiler works out the library's forms by itself
-        return plain(device)
     networks = trainer.networks()
     layers, others = _layers_of(networks), _other_convolutions(networks)
     black = -torch.ones(clips, 3, CLIP_FRAMES, CLIP_SIZE, CLIP_SIZE, device=device)
