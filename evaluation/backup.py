@@ -7,7 +7,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from evaluation.engine import parsed_url
+from evaluation.engine import parsed_url, sqlite_uri
 from evaluation.errors import DatabaseError, UsageError
 from evaluation.files import make_private, part_of
 from evaluation.sqlite_file import told
@@ -65,7 +65,7 @@ def _move(part: Path, out: Path) -> None:
 
 
 def _copy(file: Path, part: Path) -> None:
-    source, copy = sqlite3.connect(file), sqlite3.connect(part)
+    source, copy = sqlite3.connect(sqlite_uri(file), uri=True), sqlite3.connect(part)
     try:
         source.backup(copy)
     finally:

@@ -1,5 +1,7 @@
 """The connections to a study database: which URLs there are, and how SQLite is set up."""
 
+import os
+from pathlib import Path
 from select import POLLIN, poll
 from sqlite3 import Connection as SqliteConnection
 from typing import Any
@@ -67,6 +69,7 @@ def make_engine(url: URL, busy_timeout_s: float) -> Engine:
     if url.get_backend_name() == "sqlite":
         arguments = {"timeout": busy_timeout_s}
         engine = create_engine(url, connect_args=arguments, **_SETTINGS)
+        event.listen(engine, "do_connect", _connect_sqlite)
         event.listen(engine, "connect", _on_sqlite_connect)
         event.listen(engine, "begin", _on_sqlite_begin)
         return engine
@@ -94,6 +97,23 @@ def _refuse_ended(connection: Any, _record: Any, _proxy: Any) -> None:
         socket.register(connection.fileno(), POLLIN)
     if connection.closed or socket.poll(0):
         raise DisconnectionError("the server has ended the connection")
+
+
+def sqlite_uri(file: Path) -> str:
+    """Return what SQLite opens a file by, so that a copy on a read-only disk can be read.
+
+    Even to read in WAL mode it writes beside the file, unless told that nobody changes that: so
+    where we cannot write, and no `-wal` shows that another program is at work, or was killed.
+    """
+    file = file.resolve()
+    can_write = os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)
+    still = file.exists() and not can_write and not Path(f"{file}-wal").exists()
+    return file.as_uri() + ("?immutable=1" if still else "")
+
+
+def _connect_sqlite(dialect: Any, _record: Any, names: list[str], settings: dict[str, Any]) -> Any:
+    (name,) = names
+    return dialect.connect(sqlite_uri(Path(name)), uri=True, **settings)
 
 
 def _on_sqlite_connect(connection: SqliteConnection, _record: Any) -> None:

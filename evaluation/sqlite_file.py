@@ -62,13 +62,14 @@ def _first_there(*paths: Path) -> Path:
 def told(error: object) -> str:
     """Return in one line what a driver says, and what to do where SQLite could not write.
 
-    It writes `-wal` and `-shm` beside a database that is only read.
+    It writes `-wal` and `-shm` even to read, but for what `engine.sqlite_uri` says.
     """
     text = " ".join(str(error).split())
     if any(words in text for words in _UNWRITABLE):
         text += (
-            ": even to be read, the file and its folder must be writable, with space left; else "
-            "copy the file, and its -wal if there is one, to a folder of yours"
+            ": to be written, or read with a -wal beside it, the file and its folder must be "
+            "writable, with space left; else copy the file, and its -wal if there is one, to a "
+            "folder of yours"
         )
     return text
 

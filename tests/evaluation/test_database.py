@@ -1,5 +1,6 @@
 """The one door to the database: what it opens, what it refuses, and how units behave."""
 
+import os
 import shutil
 import sqlite3
 import stat
@@ -180,6 +181,31 @@ def test_a_database_in_a_folder_without_permission_says_what_to_do(tmp_path):
 
     with pytest.raises(DatabaseError, match=r"study\.db: .*copy the file, and its -wal"):
         open_database(str(tmp_path / "study.db"))
+
+
+def test_a_copy_that_cannot_be_written_is_read_and_nothing_appears_beside_it(tmp_path, monkeypatch):
+    file = tmp_path / "a copy#1.db"
+    create_database(str(file)).close()
+    monkeypatch.setattr("os.access", lambda _, mode: mode != os.W_OK)
+
+    with open_database(str(file)) as copy:
+        with copy.read() as session:
+            assert session.scalars(select(schema.Study)).all() == []
+        assert list(tmp_path.iterdir()) == [file]
+        with pytest.raises(DatabaseError, match=r"readonly database: to be written, .*copy"):
+            _add_study(copy, "new")
+
+
+def test_a_database_that_others_may_be_writing_is_never_read_as_one_that_stays(
+    tmp_path, monkeypatch
+):
+    file = tmp_path / "study.db"
+    with create_database(str(file)) as open_elsewhere:
+        monkeypatch.setattr("os.access", lambda _, mode: mode != os.W_OK)
+        with open_database(str(file)) as reader, reader.read() as session:
+            _add_study(open_elsewhere, "new")
+
+            assert [s.name for s in session.scalars(select(schema.Study))] == ["new"]
 
 
 @pytest.mark.postgres
