@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from evaluation import frozen
@@ -49,7 +50,7 @@ def open_crowd(name: str, environment: Environment, database: Database | None = 
             f"crowd {name!r} takes no HITs; publish on {', '.join(CROWDS)}, or let raters in by "
             "link with `vgan-eval serve`"
         )
-    return CROWDS[name](environment, database)
+    return CROWDS[name].open(environment, database)
 
 
 def check_endpoint(name: str, environment: Environment) -> None:
@@ -70,13 +71,8 @@ def check_study(study: Study, crowd: str) -> None:
         UsageError: its pay, or what cannot be said there; the message names the key.
     """
     check_pay(study.pay, crowd)
-    if crowd == "prolific":
-        from evaluation.crowd.prolific_terms import check_tables
-
-        try:
-            check_tables(study.workers, study.pay, study.recruit.prolific)
-        except CrowdError as error:
-            raise UsageError(str(error)) from None
+    if crowd in CROWDS:
+        CROWDS[crowd].check(study)
 
 
 def study_crowd(database_url: str, study_name: str | None) -> str:
@@ -124,6 +120,15 @@ def _open_prolific(environment: Environment, _: Database | None) -> Crowd:
     return Prolific(Calls(endpoint, PROLIFIC_SANDBOX_TOKEN), environment)
 
 
+def _check_prolific(study: Study) -> None:
+    from evaluation.crowd.prolific_terms import check_tables
+
+    try:
+        check_tables(study.workers, study.pay, study.recruit.prolific)
+    except CrowdError as error:
+        raise UsageError(str(error)) from None
+
+
 def _open_mturk(environment: Environment, _: Database | None) -> Crowd:
     check_endpoint("mturk", environment)
     try:  # before the service is asked for, which needs boto3 itself
@@ -164,9 +169,16 @@ def _require_up(endpoint: str, variable: str, bundled: tuple[str, int]) -> None:
         ) from None
 
 
-# The crowds that take HITs, and how each is opened.
-CROWDS: dict[str, Callable[[Environment, Database | None], Crowd]] = {
-    "mturk": _open_mturk,
-    "link": _open_link,
-    "prolific": _open_prolific,
+@dataclass(frozen=True)
+class Registered:
+    """A crowd that takes HITs: how it is opened, and what it refuses in a study file but pay."""
+
+    open: Callable[[Environment, Database | None], Crowd]
+    check: Callable[[Study], None] = lambda _: None
+
+
+CROWDS = {
+    "mturk": Registered(_open_mturk),
+    "link": Registered(_open_link),
+    "prolific": Registered(_open_prolific, _check_prolific),
 }
