@@ -1,7 +1,5 @@
 """What a study file will cost and can tell, as text: `vgan-eval plan`. See docs/planning.md."""
 
-from collections.abc import Sequence
-
 from analysis.errors import AnalysisError, UsageError
 from analysis.forecast import Forecast, Pilot, PlannedRow, forecast, pair_use
 from analysis.intervals import LEAST_WORKERS, LEVEL, too_few
@@ -20,6 +18,7 @@ from analysis.text import BANNER, NONE, text_grid
 from evaluation.budget import (
     Cost,
     PairUse,
+    check_pay,
     filling,
     plan_cost,
     short_sessions,
@@ -57,7 +56,7 @@ def plan_text(
     expected = forecast(study, rows, pilot)
     parts = [
         _head(study, expected, pilot),
-        _cost_table(study, expected.pair_use, (crowd,) if crowd else tuple(TERMS)),
+        _cost_table(study, expected.pair_use, crowd),
         _precision_table(study, expected),
         _power_table(study, expected, difference),
         _curve_table(study, expected, crowd or study.recruit.crowd),
@@ -101,18 +100,22 @@ def _money(cents: float) -> str:
     return f"{cents / 100:,.2f}"
 
 
-def _cost_table(study: Study, use: PairUse, crowds: Sequence[str]) -> str:
+def _cost_table(study: Study, use: PairUse, only: str | None) -> str:
     header = ("crowd", "rewards", "bonuses", "fees", "total", "an hour", "")
-    grid = [_cost_line(study, use, crowd) for crowd in crowds]
+    chosen = only or study.recruit.crowd
+    grid = [_cost_line(study, use, crowd, chosen) for crowd in ((only,) if only else TERMS)]
     title = f"Cost in {study.pay.currency}, before tax (bonuses: if everybody earns them)"
     return text_grid(title, header, grid) + (
         "The last sessions may be short, at full pay: then a few more are needed.\n"
     )
 
 
-def _cost_line(study: Study, use: PairUse, crowd: str) -> tuple[str, ...]:
+def _cost_line(study: Study, use: PairUse, crowd: str, chosen: str) -> tuple[str, ...]:
     try:
-        check_study(study, crowd)
+        if chosen in (crowd, "local"):  # which is also a study whose crowd is not chosen yet
+            check_study(study, crowd)
+        else:
+            check_pay(study.pay, crowd)
     except UsageError as error:
         return (crowd, *(NONE,) * 5, f"refused: {error}")
     cost = _cost(study, use, crowd)

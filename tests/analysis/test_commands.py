@@ -191,6 +191,16 @@ def test_plan_names_the_crowd_that_cannot_keep_to_the_countries(run, study_file)
     assert "[workers] countries has no like on Prolific" in refused
 
 
+def test_plan_says_nothing_of_conditions_on_a_crowd_that_the_study_does_not_use(run, study_file):
+    abroad = study_file(
+        ("workers = 100", 'workers = 100\ncountries = ["US"]\n[recruit]\ncrowd = "mturk"')
+    )
+    out = run("plan", abroad, "--clips", 50)[1]
+
+    assert "refused" not in out
+    assert numbers_of(out, "prolific ")[1] == numbers_of(out, "mturk ")[1]
+
+
 def test_plan_refuses_a_rule_that_could_judge_nobody_and_warns_of_a_weak_one(run, study_file):
     rule = ("[workers]", '[analysis]\nexclude = ["gold"]\n[workers]')
     code, _, err = run("plan", study_file(rule), "--clips", 50)
