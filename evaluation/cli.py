@@ -170,11 +170,10 @@ def _serve(
     threads: int = 8,
 ) -> None:
     """Run the web application; `path` None lets people in by the join link only."""
-    from evaluation.database import find_study
-    from evaluation.stimuli import stimulus_keys
-    from evaluation.storage import LocalStore, S3Store, open_store
+    from evaluation.storage import S3Store, open_store
     from webapp import create_app
     from webapp.local import join_address
+    from webapp.media import check_clips
     from webapp.server import listen
 
     store = open_store(media_store(db, *places))
@@ -188,9 +187,7 @@ def _serve(
         dashboard_token=token,
         trusted_proxies=trusted_proxies,
     )
-    if "rating" in app.blueprints and isinstance(store, LocalStore):
-        with app.extensions["vgan_eval"].database.read() as session:
-            store.check_holds(stimulus_keys(session, find_study(session, study)))
+    check_clips(app)
     with listen(app, host, port, threads=threads, behind_proxy=trusted_proxies > 0) as server:
         address = f"{server.url}{path or join_address(app)}"
         if token is not None:

@@ -7,19 +7,32 @@ length, which is padded to be equal. No Last-Modified, no file names.
 import re
 from functools import lru_cache
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Flask, Response, abort, request
 from sqlalchemy import select
 
 from evaluation import schema
 from evaluation.database import Database
 from evaluation.errors import EvaluationError
-from evaluation.storage import IMMUTABLE
-from webapp.services import services
+from evaluation.stimuli import stimulus_keys
+from evaluation.storage import IMMUTABLE, LocalStore
+from webapp.services import Services, services
 
 blueprint = Blueprint("media", __name__)
 
 _KEY = re.compile(r"[0-9a-f]{64}")
 _REMEMBERED = 50_000  # keys, in some ten megabytes
+
+
+def check_clips(app: Flask) -> None:
+    """Look, before raters come, whether a local folder has every clip; a bucket is not asked.
+
+    Raises:
+        EvaluationError: some are not there.
+    """
+    found: Services = app.extensions["vgan_eval"]
+    if blueprint.name in app.blueprints and isinstance(found.store, LocalStore):
+        with found.database.read() as session:
+            found.store.check_holds(stimulus_keys(session, found.frozen))
 
 
 @lru_cache(_REMEMBERED)

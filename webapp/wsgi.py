@@ -16,6 +16,7 @@ from evaluation.locations import media_store
 from evaluation.storage import open_store
 from webapp import create_app
 from webapp.dashboard import TOKEN_VARIABLE, dashboard_token
+from webapp.media import check_clips
 
 _MOST_PROXIES = 5
 
@@ -30,6 +31,7 @@ def app() -> Flask:
     Raises:
         UsageError: a variable is missing or wrong.
         DatabaseError: the database cannot be opened.
+        EvaluationError: clips of the study are not in the folder.
     """
     database = os.environ.get("VGAN_EVAL_DB")
     if not database:
@@ -38,7 +40,7 @@ def app() -> Flask:
     media = media_store(database, Path(files) if files else None, os.environ.get("VGAN_EVAL_MEDIA"))
     token = os.environ.get(TOKEN_VARIABLE)
     sites = tuple(os.environ.get("VGAN_EVAL_FRAME_ANCESTORS", "").split())
-    return create_app(
+    made = create_app(
         database,
         open_store(media),
         study=os.environ.get("VGAN_EVAL_STUDY") or None,
@@ -48,6 +50,8 @@ def app() -> Flask:
         dashboard_token=dashboard_token() if token else None,
         trusted_proxies=_count("VGAN_EVAL_TRUSTED_PROXIES"),
     )
+    check_clips(made)
+    return made
 
 
 def _count(variable: str) -> int:

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from evaluation import schema
 from evaluation.database import find_study
 from evaluation.doctor.notes import sign_note
-from evaluation.errors import UsageError
+from evaluation.errors import EvaluationError, UsageError
 from evaluation.publishing.pausing import set_paused
 from webapp import create_app
 from webapp.wsgi import app as wsgi_app
@@ -158,6 +158,13 @@ def test_the_wsgi_application_is_set_by_the_environment(environment):
     )
     assert door.status_code == 404  # only the join link lets anybody in
     assert not any("dashboard" in str(rule) for rule in made.url_map.iter_rules())
+
+
+def test_the_wsgi_application_of_a_folder_without_the_clips_does_not_start(environment, tmp_path):
+    environment.setenv("VGAN_EVAL_MEDIA", str(tmp_path / "elsewhere"))
+
+    with pytest.raises(EvaluationError, match="encoded clips are not in it"):
+        wsgi_app()
 
 
 @pytest.mark.parametrize(
