@@ -19,6 +19,7 @@ from analysis.command import (
 from evaluation.commands.options import FiniteRange, Folder, database_option
 from evaluation.crowd.terms import TERMS
 from evaluation.errors import UsageError
+from evaluation.quantities import quantity
 
 _judgment_options = judgment_options(database_option)
 
@@ -204,7 +205,9 @@ def import_(
     )
     for note in found.notes:
         click.echo(f"note: {note}", err=True)
-    click.echo(f"{out}: {found.judgments:,} judgments by {found.workers:,} workers")
+    click.echo(
+        f"{out}: {quantity(found.judgments, 'judgment')} by {quantity(found.workers, 'worker')}"
+    )
 
 
 @click.command()

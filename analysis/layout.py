@@ -10,6 +10,7 @@ from analysis.sequential import SEQUENCE
 from analysis.significance import effect
 from analysis.table import Table
 from analysis.text import BANNER, NONE, Grid, interval_text, p_text, percent_text, share_text
+from evaluation.quantities import quantity
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,17 @@ def _measure(table: Table) -> str:
 
 def remarks(table: Table, *, paper: bool = False) -> list[str]:
     """Say under the table what it rests on: counts, method, exclusions, plan, warnings."""
-    out = [f"{table.judgments:,} judgments by {table.workers:,} workers", _method(table)]
+    out = [
+        f"{quantity(table.judgments, 'judgment')} by {quantity(table.workers, 'worker')}",
+        _method(table),
+    ]
     out.append("Mean: every category counts the same, from unrounded cells")
     if not table.dropped:
         out.append("Exclusions: none")
     for rule in table.dropped:
         text = (
             f"Exclusion {rule.rule}, {rule.says}: "
-            f"{rule.judgments:,} judgments of {rule.workers:,} workers"
+            f"{quantity(rule.judgments, 'judgment')} of {quantity(rule.workers, 'worker')}"
         )
         out.append(f"{text} ({rule.note})" if rule.note else text)
     if table.dropped:

@@ -8,6 +8,7 @@ from analysis.ranking import Ranking
 from analysis.sequential import SEQUENCE
 from analysis.table import Table
 from analysis.text import percent_text, share_text
+from evaluation.quantities import quantity
 
 CITATIONS = {
     "paper": "Vondrick, Pirsiavash, Torralba. Generating Videos with Scene Dynamics. NIPS 2016.",
@@ -66,7 +67,8 @@ def _exclusion_text(table: Table) -> str:
     if not table.dropped:
         return "No judgments were excluded."
     parts = [
-        f"{rule.says} ({rule.judgments:,} judgments of {rule.workers:,} workers)"
+        f"{rule.says} ({quantity(rule.judgments, 'judgment')} of "
+        f"{quantity(rule.workers, 'worker')})"
         for rule in table.dropped
     ]
     text = f"We left out {'; '.join(parts)}. In all, that was {table.left_out.text}"

@@ -44,6 +44,7 @@ from analysis.table import Table, build_table
 from analysis.text import BANNER, NONE, Grid, p_text
 from evaluation.exporting.columns import JUDGMENT_COLUMNS
 from evaluation.files import write_atomic
+from evaluation.quantities import quantity
 
 
 def report(
@@ -201,7 +202,8 @@ def _facts(judgments: pd.DataFrame, table: Table) -> str:
     judgments = judgments[judgments["counted"]]
     first, last = judgments["answered_at"].min(), judgments["answered_at"].max()
     crowds = ", ".join(sorted(judgments["crowd"].unique()))
-    text = f"{table.judgments:,} judgments by {table.workers:,} workers ({crowds}), "
+    text = f"{quantity(table.judgments, 'judgment')} by {quantity(table.workers, 'worker')} "
+    text += f"({crowds}), "
     text += "at unknown times." if pd.isna(first) else f"{first:%Y-%m-%d} to {last:%Y-%m-%d}."
     return text + (f" Design {table.study_hash[:16]}." if table.study_hash else "")
 

@@ -27,6 +27,7 @@ from evaluation.budget import (
 from evaluation.crowd.open import check_study
 from evaluation.crowd.terms import TERMS
 from evaluation.planning.exclusions import check_exclusions
+from evaluation.quantities import quantity
 from evaluation.study import Study
 
 _STEPS = (1, 2, 4)  # of the curve: times the workers, times the judgments
@@ -73,10 +74,12 @@ def _head(study: Study, expected: Forecast, pilot: Pilot | None) -> str:
     sessions, trials = filling(use, study.session.trials, allowed)
     stated = "" if study.workers.workers else " at least ([workers] workers is not set)"
     lines = [
-        f"Plan of {study.name}: {len(expected.rows)} rows, {len(expected.rows[0].cells)} "
-        f"categories, {expected.judgments:,} test judgments in {sessions:,} sessions of "
-        f"{trials}",
-        f"{expected.workers:,} workers{stated}, at most {each:,} judgments each",
+        f"Plan of {study.name}: {quantity(len(expected.rows), 'row')}, "
+        f"{quantity(len(expected.rows[0].cells), 'category', 'categories')}, "
+        f"{quantity(expected.judgments, 'test judgment')} in "
+        f"{quantity(sessions, 'session')} of {trials}",
+        f"{quantity(expected.workers, 'worker')}{stated}, at most "
+        f"{quantity(each, 'judgment')} each",
     ]
     weak = (*check_exclusions(study), *short_sessions(use, study.session, study.workers))
     lines += [f"Warning: {text}" for text in weak]
@@ -85,7 +88,7 @@ def _head(study: Study, expected: Forecast, pilot: Pilot | None) -> str:
     if pilot is None:
         lines.append(f"Correlations: {values} (typical; a pilot would tell)")
         return "\n".join(lines) + "\n"
-    of = f"{pilot.judgments:,} judgments by {pilot.workers:,} workers"
+    of = f"{quantity(pilot.judgments, 'judgment')} by {quantity(pilot.workers, 'worker')}"
     if pilot.rho is None:
         lines.append(f"Correlations: {values} (typical; the pilot of {of} cannot tell)")
     else:

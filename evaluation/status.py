@@ -11,6 +11,7 @@ from evaluation.crowd.terms import terms_of
 from evaluation.money.ledger import LedgerLine, ledger
 from evaluation.planning.progress import CellProgress, StarvedTrial, starved_trials, study_progress
 from evaluation.publishing.offers import open_sessions
+from evaluation.quantities import quantity
 from evaluation.schema import Assignment, CallState, Hit, Study
 from evaluation.sessions.stopped import stopped_rows
 
@@ -102,9 +103,8 @@ def _hit_counts(session: Session, study: Study, now: datetime) -> list[HitCount]
 
 def _size(hits: HitCount) -> str:
     if not terms_of(hits.crowd).by_link:
-        return f"{hits.hits} HITs of {hits.assignments} assignments"
-    links = "1 link" if hits.hits == 1 else f"{hits.hits} links"
-    return f"{links} with {hits.assignments} places"
+        return f"{quantity(hits.hits, 'HIT')} of {quantity(hits.assignments, 'assignment')}"
+    return f"{quantity(hits.hits, 'link')} with {quantity(hits.assignments, 'place')}"
 
 
 def status_lines(status: Status) -> Iterator[str]:
@@ -127,15 +127,15 @@ def status_lines(status: Status) -> Iterator[str]:
     if status.hits:
         # Only the platform knows who has accepted one and not begun, and it is not asked here.
         yield (
-            f"  {status.open_sessions} assignments are on offer, or held by workers who have not "
-            "started"
+            f"  {quantity(status.open_sessions, 'assignment is', 'assignments are')} on offer, or "
+            "held by workers who have not started"
         )
     for (crowd, environment, state), n in status.sessions.items():
         yield f"sessions, {crowd} ({environment}), {state}: {n}"
     for line in status.ledger:
         yield (
             f"{line.kind} {line.state}: {line.cents / 100:,.2f} {line.currency} in "
-            f"{line.payments} payments"
+            f"{quantity(line.payments, 'payment')}"
         )
     for trial in status.starved[:5]:
         yield (
@@ -143,4 +143,4 @@ def status_lines(status: Status) -> Iterator[str]:
             f"out {trial.leases} times without an answer"
         )
     if len(status.starved) > 5:
-        yield f"starved: {len(status.starved) - 5} more trials"
+        yield f"starved: {quantity(len(status.starved) - 5, 'more trial')}"

@@ -37,6 +37,7 @@ from evaluation.errors import UsageError
 from evaluation.exclusion_rules import LEAST_REPEATS, THRESHOLDS
 from evaluation.privacy.pseudonyms import database_key
 from evaluation.publishing.pausing import set_paused
+from evaluation.quantities import quantity
 from webapp.dashboard_charts import share, side_plot, speed_columns, speed_place, time_columns
 from webapp.dashboard_child import run_child
 from webapp.dashboard_commands import next_commands, whole_command
@@ -51,6 +52,7 @@ from webapp.dashboard_workers import SORTS, worker_page
 from webapp.services import now, services
 
 blueprint = Blueprint("dashboard", __name__, url_prefix="/dashboard")
+blueprint.add_app_template_global(quantity)
 
 TOKEN_VARIABLE = "VGAN_EVAL_DASHBOARD_TOKEN"  # noqa: S105 (the name of a variable)
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,128}")

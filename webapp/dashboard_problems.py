@@ -10,6 +10,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from evaluation.exporting.reported import number_of
+from evaluation.quantities import quantity
 from evaluation.schema import (
     Assignment,
     CallState,
@@ -124,19 +125,25 @@ def unfinished_calls(session: Session, study: Study) -> Iterator[Problem]:
         select(Payment.state, func.count()).where(Payment.study_id == study.id, news),
         Payment,
     )
-    for things, word, counts in (
-        ("HITs were written down but are not known to be published", "publish", hits),
-        ("reviews were decided but are not known to have reached the platform", "review", reviews),
-        ("payments were written down but are not known to be made", "pay", payments),
+    for thing, done, word, counts in (
+        ("HIT", "written down but not known to be published", "publish", hits),
+        ("review", "decided but not known to have reached the platform", "review", reviews),
+        ("payment", "written down but not known to be made", "pay", payments),
     ):
         if n := counts.get(CallState.INTENDED):
-            yield Problem(f"{n:,} {things}.", f"vgan-eval {word}", serious=True)
+            were = quantity(n, f"{thing} was", f"{thing}s were")
+            yield Problem(f"{were} {done}.", f"vgan-eval {word}", serious=True)
     if n := hits.get(CallState.FAILED):
-        yield Problem(f"{n:,} HITs were refused by the platform.", "vgan-eval publish")
+        yield Problem(
+            f"{quantity(n, 'HIT was', 'HITs were')} refused by the platform.", "vgan-eval publish"
+        )
     if n := reviews.get(CallState.FAILED, 0):
-        yield Problem(f"{n:,} reviews were refused by the platform.", "vgan-eval review", True)
+        refused = quantity(n, "review was", "reviews were")
+        yield Problem(f"{refused} refused by the platform.", "vgan-eval review", True)
     if n := payments.get(CallState.FAILED, 0):
-        yield Problem(f"{n:,} payments came to nothing.", "vgan-eval status", serious=True)
+        yield Problem(
+            f"{quantity(n, 'payment')} came to nothing.", "vgan-eval status", serious=True
+        )
 
 
 def _states(session: Session, query: Any, table: Any) -> dict[CallState, int]:

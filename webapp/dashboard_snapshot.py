@@ -11,6 +11,7 @@ from evaluation import frozen
 from evaluation.database import Database, find_study
 from evaluation.planning.progress import CellProgress, StarvedTrial, starved_trials, study_progress
 from evaluation.publishing.environments import is_for_a_crowd, production_address
+from evaluation.quantities import quantity
 from evaluation.schema import Environment, Event, Study
 from evaluation.sessions.stopped import stopped_rows
 from webapp.dashboard_counts import (
@@ -202,13 +203,14 @@ def _stuck(
 ) -> Iterator[Problem]:
     if starved:
         yield Problem(
-            f"{starved:,} trials were handed out three times or more and have no answer.",
+            f"{quantity(starved, 'trial was', 'trials were')} handed out three times or more and "
+            "without an answer.",
             "vgan-eval status",
         )
     if lapsed := lapsed_leases(session, study, now):
         text = (
-            f"{lapsed:,} pairs are under leases that have run out; the next worker who starts "
-            "sets them free."
+            f"{quantity(lapsed, 'pair is', 'pairs are')} under leases that have run out; the next "
+            "worker who starts frees what they hold."
         )
         if for_a_crowd:
             yield Problem(f"{text} Where nobody is on the way, publish again.", "vgan-eval top-up")

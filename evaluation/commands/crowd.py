@@ -22,6 +22,7 @@ from evaluation.commands.options import (
     yes_option,
 )
 from evaluation.crowd.terms import terms_of
+from evaluation.quantities import quantity
 
 if TYPE_CHECKING:
     from evaluation.crowd.base import Crowd
@@ -62,13 +63,14 @@ def money_text(cents: int, currency: str) -> str:
 
 def publication_text(plan: "Publication", crowd: str, sandbox: bool) -> str:
     """Say what would be published, and what it costs."""
-    hits = f"{len(plan.hits):,} {'HIT' if len(plan.hits) == 1 else 'HITs'}"
+    hits = quantity(len(plan.hits), "HIT")
     if plan.grown:
-        hits = f"the published HIT, which gets {plan.places:,} places"
+        hits = f"the published HIT, which gets {quantity(plan.places, 'place')}"
     reward, fee = (money_text(c, plan.currency) for c in (plan.reward_cents, plan.fee_cents))
     if plan.sessions_cents != plan.sessions * (plan.reward_cents + plan.fee_cents):
         fee = f"up to {fee}"  # no whole cents
-    left = f" {plan.unfinished} HITs are left of an interrupted run." if plan.unfinished else ""
+    unfinished = quantity(plan.unfinished, "HIT is", "HITs are")
+    left = f" {unfinished} left of an interrupted run." if plan.unfinished else ""
     if plan.kept_cents:
         kept = money_text(plan.kept_cents, plan.currency)
         left += f" {kept} are kept for people who find nothing left."
@@ -76,7 +78,8 @@ def publication_text(plan: "Publication", crowd: str, sandbox: bool) -> str:
         declared = money_text(plan.declared_cents, plan.currency)
         left += f" It keeps the reward it was published with; the study file says {declared} now."
     return (
-        f"{plan.trials:,} trials lack a worker: {plan.sessions:,} sessions in "
+        f"{quantity(plan.trials, 'trial lacks', 'trials lack')} a worker: "
+        f"{quantity(plan.sessions, 'session')} in "
         f"{hits}, {reward} and {fee} fee each."
         f"{left}\nIn all {money_text(plan.total_cents, plan.currency)} on {crowd}, "
         f"{'sandbox' if sandbox else 'PRODUCTION'}."
@@ -175,9 +178,10 @@ def extend(
         if not (plan.again or dry_run):
             return True
         return agreed(
-            f"The plan lacks {plan.lacking:,} sessions; up to {plan.on_offer:,} would be on offer, "
-            f"{plan.again:,} again, for at most {money_text(plan.cents, plan.currency)} with fees, "
-            f"on {crowd}, {'sandbox' if sandbox else 'PRODUCTION'}.",
+            f"The plan lacks {quantity(plan.lacking, 'session')}; up to {plan.on_offer:,} would be "
+            f"on offer, {plan.again:,} again, for at most "
+            f"{money_text(plan.cents, plan.currency)} with fees, on {crowd}, "
+            f"{'sandbox' if sandbox else 'PRODUCTION'}.",
             yes,
             dry_run,
         )
@@ -189,9 +193,11 @@ def extend(
     time = f"for {hours:g} hours from now"
     if terms_of(crowd).grows:
         time = f"until `vgan-eval expire` ({crowd} has no end by time, so --hours means nothing)"
-    click.echo(f"{done.hits} HITs are on offer {time}, as far as they are not taken.")
+    click.echo(f"{quantity(done.hits, 'HIT is', 'HITs are')} on offer {time}, as far as not taken.")
     if done.gone:
-        click.echo(f"{done.gone} HITs were skipped: the platform has them no more.")
+        click.echo(
+            f"{quantity(done.gone, 'HIT is', 'HITs are')} skipped, as the platform has none such."
+        )
 
 
 @click.command()
@@ -202,7 +208,7 @@ def expire(db: str, study: str | None, crowd: str, sandbox: bool) -> None:
 
     with opened_published(db, study, crowd, sandbox) as (database, platform):
         ended, opening = run(database, study, platform)
-    click.echo(f"{ended} HITs are no longer on offer.")
+    click.echo(f"{quantity(ended, 'HIT is', 'HITs are')} no longer on offer.")
     if opening:
         click.echo(
             f"{opening} of them cannot be paused while all places wait for review: one that is "

@@ -14,6 +14,7 @@ from evaluation.commands.options import (
     study_options,
 )
 from evaluation.errors import UsageError
+from evaluation.quantities import quantity
 
 NOTHING_LACKING = "Nothing to publish: every planned judgment is given, being given or on offer."
 
@@ -32,7 +33,8 @@ def publish_link(
         cost = f"{plan.open * plan.reward_cents / 100:,.2f} {plan.currency}"
         owed = f"{cost} for you to pay where they come from"
         return agreed(
-            f"{plan.trials:,} trials lack a worker. The link lets in {plan.open:,} more people "
+            f"{quantity(plan.trials, 'trial lacks', 'trials lack')} a worker. The link lets in "
+            f"{quantity(plan.open, 'more person', 'more people')} "
             f"until {plan.until:%Y-%m-%d %H:%M} UTC ({environment}). "
             f"Cost here: 0; {owed if plan.reward_cents else 'no reward is promised'}.",
             yes or (sandbox and not dry_run),
@@ -83,10 +85,10 @@ def links(
         check_published(database, study, CROWD, sandbox)
         if revoked or revoke_unused:
             gone = revoke(database, study, environment, revoked, now, unused=revoke_unused)
-            click.echo(f"{gone} links revoked.")
+            click.echo(f"{quantity(gone, 'link')} revoked.")
         if n is not None and out is not None:
             made = make_invitations(database, study, environment, n, out, now)
-            click.echo(f"{out}: {made} links, one person each.")
+            click.echo(f"{out}: {quantity(made, 'link')}, one person each.")
 
 
 @click.command()

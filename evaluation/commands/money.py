@@ -6,6 +6,7 @@ import click
 
 from evaluation.commands.crowd import money_text, opened_published
 from evaluation.commands.options import agreed, crowd_options, dry_run_option, yes_option
+from evaluation.quantities import quantity
 
 if TYPE_CHECKING:
     from evaluation.crowd.base import Crowd
@@ -45,9 +46,9 @@ def review(
         if plan.is_empty:
             return not dry_run
         return agreed(
-            f"Approve {plan.approve} assignments (rewards of "
+            f"Approve {quantity(plan.approve, 'assignment')} (rewards of "
             f"{money_text(plan.reward_cents, plan.currency)}), reject {plan.reject}, note "
-            f"{plan.noted} that were decided on the platform.",
+            f"{plan.noted} decided on the platform.",
             yes or (sandbox and not plan.reject),
             dry_run,
         )
@@ -61,7 +62,7 @@ def review(
         return
     click.echo(f"{plan.already} were settled before.")
     if plan.unlisted:
-        click.echo(f"{plan.unlisted} sessions finished here are not handed in on the platform")
+        click.echo(f"{quantity(plan.unlisted, 'session')} finished here and not on the platform")
     for assignment in plan.undecided:
         click.echo(f"undecided: {assignment} was handed in without a finished session here")
 
@@ -111,7 +112,8 @@ def pay(
 
     def confirm(plan: "BonusPlan") -> bool:
         return agreed(
-            f"{plan.bonuses} bonuses of {money_text(plan.cents, plan.currency)} together and "
+            f"{quantity(plan.bonuses, 'bonus', 'bonuses')} of "
+            f"{money_text(plan.cents, plan.currency)} together and "
             f"{money_text(plan.fee_cents, plan.currency)} in fees: "
             f"{money_text(plan.total_cents, plan.currency)} on {crowd}, "
             f"{'sandbox' if sandbox else 'PRODUCTION'}.{_others_text(plan)}",
@@ -156,7 +158,8 @@ def _cancel(
 
     def confirm(plan: Cancellation) -> bool:
         return agreed(
-            f"Take back {plan.cancelled} bonuses of {plan.cents / 100:,.2f} together, and tick off "
+            f"Take back {quantity(plan.cancelled, 'bonus', 'bonuses')} of "
+            f"{plan.cents / 100:,.2f} together, and tick off "
             f"{plan.paid} that the platform shows as paid.",
             yes,
             dry_run,
@@ -165,8 +168,8 @@ def _cancel(
     plan = cancel_bonuses(database, study, platform, reason=reason, cents=cents, confirm=confirm)
     if plan.asked:
         click.echo(
-            f"{plan.asked} bonuses stay, because the platform was asked for them: `vgan-eval pay` "
-            "with their reason and amount looks whether they were paid."
+            f"{quantity(plan.asked, 'bonus stays', 'bonuses stay')}, as the platform was asked: "
+            "`vgan-eval pay` with the same reason and amount looks whether that was paid."
         )
     elif not (plan.cancelled or plan.paid):
         click.echo("Nothing to take back: no bonus of this reason is left of an interrupted run.")

@@ -12,6 +12,7 @@ from evaluation.commands.options import (
     study_options,
     yes_option,
 )
+from evaluation.quantities import quantity
 
 
 @click.command()
@@ -69,9 +70,10 @@ def withdraw(
             click.echo("Nobody is stored under that id or pseudonym; nothing was done.")
             return
         told = (
-            f"Remove {planned.sessions} sessions with {planned.judgments} judgments; "
-            f"{planned.trials} trials are open to others again, {planned.payments} rows of the "
-            "ledger stay."
+            f"Remove {quantity(planned.sessions, 'session')} with "
+            f"{quantity(planned.judgments, 'judgment')}; "
+            f"{quantity(planned.trials, 'trial is', 'trials are')} open to others again, "
+            f"{quantity(planned.payments, 'row of the ledger stays', 'rows of the ledger stay')}."
         )
         if not agreed(told, yes, dry_run):
             return
@@ -79,7 +81,8 @@ def withdraw(
     click.echo("Removed.")
     if done.owed:
         click.echo(
-            f"{done.owed} sessions are not paid yet, and their ids stay until they are: run "
+            f"{quantity(done.owed, 'session is', 'sessions are')} not paid yet, and until then the "
+            "ids stay: run "
             f"{_settling(done.bonuses)}, then withdraw again."
         )
 
@@ -108,19 +111,23 @@ def forget(db: str, study: str | None, older_than: float | None, yes: bool, dry_
         planned = run(database, key=key, older_than_days=older_than, study_name=study, dry_run=True)
         if planned.owed:
             click.echo(
-                f"{planned.owed} people have pay to be settled first, and their ids stay: run "
+                f"{quantity(planned.owed, 'person has', 'people have')} pay to be settled first, "
+                "and the ids stay: run "
                 f"{_settling(planned.bonuses)}."
             )
         if planned.kept:
             click.echo(
-                f"{planned.kept} people took part in {', '.join(planned.keepers)} too, without "
-                "retention_days, and their ids stay: write it there and run init, or give "
+                f"{quantity(planned.kept, 'person', 'people')} took part in "
+                f"{', '.join(planned.keepers)} too, without "
+                "retention_days, and the ids stay: write it there and run init, or give "
                 "--older-than."
             )
         if not planned.people:
             click.echo("Nobody's ids are due; nothing was done.")
             return
-        if agreed(f"Forget the ids of {planned.people} people.", yes, dry_run):
+        if agreed(
+            f"Forget the ids of {quantity(planned.people, 'person', 'people')}.", yes, dry_run
+        ):
             run(database, key=key, older_than_days=older_than, study_name=study)
             click.echo("Forgotten.")
 

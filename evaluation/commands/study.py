@@ -12,6 +12,7 @@ from evaluation.commands.options import (
 )
 from evaluation.errors import UsageError
 from evaluation.locations import files_folder, media_store
+from evaluation.quantities import quantity
 
 
 @click.command()
@@ -42,9 +43,10 @@ def init(
         click.echo(f"warning: {warning}", err=True)
     cost = report.cost
     click.echo(
-        f"{report.study}: {report.action}. {report.rows} comparisons in "
-        f"{', '.join(report.categories)}: {report.trials:,} trials of {report.pairs:,} pairs "
-        f"from {report.clips:,} clips, {cost.sessions:,} sessions. "
+        f"{report.study}: {report.action}. {quantity(report.rows, 'comparison')} in "
+        f"{', '.join(report.categories)}: {quantity(report.trials, 'trial')} of "
+        f"{quantity(report.pairs, 'pair')} from {quantity(report.clips, 'clip')}, "
+        f"{quantity(cost.sessions, 'session')}. "
         f"Design {report.design_hash[:12]}."
     )
     click.echo(f"Clips are shown as {report.shown}.")
@@ -92,8 +94,10 @@ def simulate(
             progress=progress,
         )
     click.echo(
-        f"SIMULATED: {report.judgments:,} judgments by {report.workers} simulated raters in "
-        f"{report.sessions} sessions; {report.left:,} trials are left"
+        f"SIMULATED: {quantity(report.judgments, 'judgment')} by "
+        f"{quantity(report.workers, 'simulated rater')} in "
+        f"{quantity(report.sessions, 'session')}; "
+        f"{quantity(report.left, 'trial is', 'trials are')} left"
     )
 
 
@@ -130,8 +134,8 @@ def export(
             survey=survey,
         )
     click.echo(
-        f"{out}: {report.judgments:,} judgments, {report.sessions:,} sessions, "
-        f"{report.clips:,} clips"
+        f"{out}: {quantity(report.judgments, 'judgment')}, "
+        f"{quantity(report.sessions, 'session')}, {quantity(report.clips, 'clip')}"
     )
 
 

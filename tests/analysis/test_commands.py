@@ -323,7 +323,7 @@ def test_a_pilot_too_small_to_tell_says_so(run, study_file, judgments_text, writ
     path = write_judgments(judgments_text({("mine", "yours"): 0.5}, per_cell=1, categories=("g",)))
     out = run("plan", study_file(), "--clips", 50, "--judgments", path)[1]
 
-    assert "the pilot of 1 judgments by 1 workers cannot tell" in out
+    assert "the pilot of 1 judgment by 1 worker cannot tell" in out
     assert "Not in the pilot, taken as 50 %: mine over real" in out
 
 

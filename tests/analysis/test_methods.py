@@ -97,4 +97,4 @@ def test_what_several_rules_leave_out_is_said_once_for_all(judgments_text, write
 
     total = f"In all, that was {n} of 960 judgments, of 1 of 40 workers"
     assert f"{total}, as a worker may break several rules. Nobody's payment" in told[0]
-    assert f"more than 12.5% of them ({n} judgments of 1 workers). {total}. Nobody's" in told[1]
+    assert f"more than 12.5% of them ({n} judgments of 1 worker). {total}. Nobody's" in told[1]

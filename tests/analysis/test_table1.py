@@ -203,7 +203,7 @@ def test_declared_exclusions_apply_unless_told_otherwise(judgments_text, write_j
     declared, none = run("--judgments", path), run("--judgments", path, "--exclude", "none")
 
     assert "Exclusion too-fast:0.1" in declared.stdout
-    assert "of 1 workers" in declared.stdout
+    assert "of 1 worker" in declared.stdout
     assert "seed 3" in declared.stdout
     assert "Exclusions: none" in none.stdout
 

@@ -81,8 +81,8 @@ def test_from_publishing_to_table_1(page: Page, loop, tmp_path: Path, capsys) ->
         assert main(command) == 0
     shown = capsys.readouterr().out
     assert "2 of 4 judgments" in shown
-    assert "reward done: 0.40 USD in 1 payments" in shown
-    assert "bonus done: 0.05 USD in 1 payments" in shown
+    assert "reward done: 0.40 USD in 1 payment" in shown
+    assert "bonus done: 0.05 USD in 1 payment" in shown
     page.goto(site)
     expect(page.get_by_role("row", name="Which clip looks real?")).to_contain_text("Approved")
 

@@ -162,9 +162,7 @@ def test_extend_and_expire_say_how_many(run):
     run("publish", "--yes")
 
     extended = run("extend", "--hours", "5")[1]
-    assert extended.endswith(
-        "3 HITs are on offer for 5 hours from now, as far as they are not taken.\n"
-    )
+    assert extended.endswith("3 HITs are on offer for 5 hours from now, as far as not taken.\n")
     assert "The plan lacks" not in extended  # nothing is offered again, so nothing is asked
     assert "3 HITs are no longer on offer" in run("expire")[1]
 
@@ -181,9 +179,9 @@ def test_review_and_pay_settle_everybody_and_status_shows_the_ledger(run, crowde
     again = run("pay", "--yes")[1]
     shown = run("status")[1]
 
-    assert "Approve 1 assignments (rewards of 0.10 USD), reject 0" in reviewed
+    assert "Approve 1 assignment (rewards of 0.10 USD), reject 0" in reviewed
     assert f"undecided: {idle}" in reviewed
-    assert "1 bonuses of 0.03 USD together and 0.01 USD in fees: 0.04 USD" in paid
+    assert "1 bonus of 0.03 USD together and 0.01 USD in fees: 0.04 USD" in paid
     assert "Nothing to pay" in again
     assert "study: 4 of 88 judgments" in shown
     assert "a over b, golf: 2 of 44" in shown
@@ -223,7 +221,7 @@ def test_an_interrupted_bonus_is_named_by_withdraw_and_can_be_taken_back(run, cr
     command = "run `vgan-eval pay --cents 500 --reason 'Well done'` (with --cancel"
     assert command in kept
     assert command in left
-    assert "Take back 1 bonuses of 5.00 together" in again
+    assert "Take back 1 bonus of 5.00 together" in again
     assert gone.endswith("Removed.\n")
     assert "Nothing to take back" in run("pay", "--reason", "Well done", "--cancel")[1]
     assert crowded.bonuses() == []
@@ -372,4 +370,4 @@ def test_a_failed_hit_is_shown(run, crowded):
         first = session.scalars(select(schema.Hit).order_by(schema.Hit.id)).first()
         first.state = schema.CallState.FAILED
 
-    assert "1 HITs of 8 assignments, refused" in run("status")[1]
+    assert "1 HIT of 8 assignments, refused" in run("status")[1]

@@ -125,7 +125,7 @@ def test_who_also_took_part_in_a_study_that_keeps_ids_for_ever_is_counted_and_it
     assert done == Forgotten(0, 0, kept=1, keepers=("other",))
     assert forget(database, key=KEY, now=days(89)).kept == 0  # not due anyway
     assert main(["forget", "--db", database.url]) == 0
-    assert "1 people took part in other too, without retention_days" in capsys.readouterr().out
+    assert "1 person took part in other too, without retention_days" in capsys.readouterr().out
     assert forget(database, key=KEY, older_than_days=90, now=days(400)).people == 1
 
 

@@ -424,10 +424,10 @@ def test_withdraw_and_forget_are_typed(database, linked, answer_all, typed, monk
         finish(database, come(database, who), answer_all)
 
     dry = typed("withdraw", "PARTICIPANT1", "--dry-run")
-    assert (dry[0], "1 sessions with 4 judgments; 4 trials" in dry[1]) == (0, True), dry
+    assert (dry[0], "1 session with 4 judgments; 4 trials" in dry[1]) == (0, True), dry
     assert "Removed." in typed("withdraw", "PARTICIPANT1", "--yes")[1]
     assert "Nobody is stored" in typed("withdraw", "PARTICIPANT1", "--yes")[1]
-    assert "Forget the ids of 1 people" in typed("forget", "--older-than", "1", "--yes")[1]
+    assert "Forget the ids of 1 person" in typed("forget", "--older-than", "1", "--yes")[1]
     assert typed("forget")[0] == 2
 
 

@@ -32,7 +32,7 @@ def test_a_link_is_said_to_be_a_link_with_places(database, plan_study):
 
     assert "link (sandbox): 1 link with 3 places, open" in lines
     assert "link (production): 1 link with 4 places, over" in lines
-    assert "mturk (sandbox): 1 HITs of 5 assignments, over" in lines
+    assert "mturk (sandbox): 1 HIT of 5 assignments, over" in lines
 
 
 def test_a_study_is_paused_and_resumed_and_status_says_so(database, plan_study, begin, capsys):

@@ -367,7 +367,7 @@ def test_problems_name_what_went_wrong_and_the_command_that_helps(
     texts = [problem.text for problem in found.problems]
     assert found.problems[0].serious
     assert any("holds production and sandbox rows together" in text for text in texts)
-    assert "1 HITs were written down but are not known to be published." in texts
+    assert "1 HIT was written down but not known to be published." in texts
     assert any(text.startswith("3 pairs are under leases that have run out") for text in texts)
     assert any(text.startswith("In 100 % of the last 3 answers a player waited") for text in texts)
     assert any("started more than 50 ms apart" in text for text in texts)

@@ -141,7 +141,7 @@ def test_published_study_grows_at_its_own_reward_and_the_plan_says_so(prolific):
     assert before - prolific.crowd().balance_cents() == 107
     assert (shown[0].reward_cents, shown[0].total_cents) == (80, 107)
     text = publication_text(shown[0], "prolific", True)
-    assert "1 sessions in the published HIT, which gets 6 places, 0.80 USD and 0.27 USD" in text
+    assert "1 session in the published HIT, which gets 6 places, 0.80 USD and 0.27 USD" in text
     assert "It keeps the reward it was published with; the study file says 1.20 USD now." in text
 
 
