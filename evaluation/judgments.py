@@ -214,9 +214,8 @@ def _recorded(
                 raise SessionClosed(
                     f"this session was {showing.status}; it takes no more judgments"
                 )
-            slot = (showing.trial_id, key[1])
-            rows.append(_row(answer, showing, key[1], late=slot in counted))
-            counted.add(slot)
+            late = (showing.trial_id, key[1]) in counted
+            rows.append(_row(answer, showing, key[1], late=late))
             kept[key] = Choice(answer.choice)
         recorded.append(Recorded(duplicate, _feedback(showing, kept[key])))
     if rows:

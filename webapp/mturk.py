@@ -101,7 +101,7 @@ def may_submit_to(url: str, hosts: tuple[str, ...]) -> bool:
     parts = urlsplit(url)
     for host in hosts:
         allowed = urlsplit(host)
-        if parts.scheme != allowed.scheme or parts.username is not None:
+        if parts.scheme != allowed.scheme:
             continue
         if parts.netloc == allowed.netloc:
             return True
