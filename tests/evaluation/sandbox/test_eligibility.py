@@ -208,6 +208,16 @@ def test_blocked_worker_can_do_nothing_until_the_block_is_lifted(mturk, make_hit
     hand.accept("A1", hit["HITId"])
 
 
+def test_block_is_of_one_requester_and_no_other_lifts_it(mturk, make_hit, hand, live, connect):
+    other = connect(live, key="AKIDOTHER")
+    mturk.create_worker_block(WorkerId="A1", Reason="Robot")
+
+    other.delete_worker_block(WorkerId="A1")
+
+    assert mturk.list_worker_blocks()["NumResults"] == 1
+    hand.accept("A1", make_hit(other)["HITId"])
+
+
 def test_judged_work_here_counts_towards_the_approval_rate(mturk, make_hit, hand, worker, app):
     worker(approved_before=99)
     assignment = hand.do("A1", make_hit()["HITId"])

@@ -123,6 +123,22 @@ def test_hit_is_disposed_of_after_120_days(make_hit, sandbox, status):
     assert status(hit) == "Disposed"
 
 
+def test_hit_with_a_submission_that_waits_is_not_disposed_of(make_hit, hand, sandbox, status):
+    hit = make_hit(
+        MaxAssignments=1, AssignmentDurationInSeconds=125 * 86_400,
+        AutoApprovalDelayInSeconds=30 * 86_400,
+    )  # fmt: skip
+    assignment = hand.accept("A1", hit["HITId"])
+    sandbox.move_clock(timedelta(days=119))
+    hand.submit(assignment, choice="left")
+
+    sandbox.move_clock(timedelta(days=5))
+    assert status(hit) == "Reviewable"
+
+    sandbox.move_clock(timedelta(days=25))  # approved by itself
+    assert status(hit) == "Disposed"
+
+
 @pytest.mark.parametrize(("start", "more", "end"), [(5, 4, 9), (10, 1, 11), (12, 88, 100)])
 def test_assignments_can_be_added_on_one_side_of_ten(mturk, make_hit, start, more, end):
     hit = make_hit(MaxAssignments=start)

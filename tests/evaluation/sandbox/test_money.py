@@ -51,6 +51,14 @@ def test_ten_assignments_double_the_fee(make_hit, balance):
     assert balance() == ("9998.60", "1.40")
 
 
+def test_each_of_ten_assignments_is_paid_with_the_doubled_fee(mturk, make_hit, hand, balance):
+    hit = make_hit(MaxAssignments=10)
+
+    mturk.approve_assignment(AssignmentId=hand.do("A1", hit["HITId"]))
+
+    assert balance() == ("9998.60", "1.26")  # 0.10 + 0.04 were paid, and are held no more
+
+
 def test_rejection_frees_what_was_held(mturk, make_hit, hand, balance):
     hit = make_hit(MaxAssignments=1)
     assignment = hand.do("A1", hit["HITId"])
@@ -85,6 +93,21 @@ def test_hit_that_cannot_be_paid_is_refused_and_leaves_nothing(
     assert balance() == ("1.00", "0.00")
     assert mturk.list_hits()["HITs"] == []
     assert make_hit(MaxAssignments=8)["MaxAssignments"] == 8
+
+
+def test_what_a_hit_would_hold_anew_and_cannot_be_paid_is_refused(
+    mturk, make_hit, sandbox, error_of, balance
+):
+    sandbox.configure(opening_balance_cents=24)
+    over = make_hit(MaxAssignments=1, LifetimeInSeconds=60)["HITId"]
+    sandbox.move_clock(timedelta(seconds=61))
+    full = make_hit(MaxAssignments=2)["HITId"]
+    later = {"HITId": over, "ExpireAt": sandbox.now() + timedelta(hours=1)}
+    more = {"HITId": full, "NumberOfAdditionalAssignments": 1}
+
+    assert error_of(mturk.update_expiration_for_hit, **later)[0] == "InsufficientFunds"
+    assert error_of(mturk.create_additional_assignments_for_hit, **more)[0] == "InsufficientFunds"
+    assert balance() == ("0.00", "0.24")
 
 
 def test_bonus_beyond_the_balance_is_refused(mturk, make_hit, hand, sandbox, error_of):

@@ -275,6 +275,19 @@ def test_test_can_be_repeated_after_its_delay(make_type, pages, sandbox):
     assert ask(pages, "A1", kind)[0].status_code == 303
 
 
+def test_only_the_owner_of_a_type_answers_its_requests(
+    mturk, make_type, pages, live, connect, error_of
+):
+    ask(pages, "A1", make_type())
+    (request,) = mturk.list_qualification_requests()["QualificationRequests"]
+    key = {"QualificationRequestId": request["QualificationRequestId"]}
+    other = connect(live, key="AKIDOTHER")
+
+    assert error_of(other.accept_qualification_request, **key)[0] == "AWS.NotAuthorized"
+    assert error_of(other.reject_qualification_request, **key)[0] == "AWS.NotAuthorized"
+    assert mturk.list_qualification_requests()["NumResults"] == 1
+
+
 def test_deleting_a_type_rejects_its_requests_and_ends_its_use(
     mturk, make_type, pages, make_hit, hit_properties, error_of
 ):

@@ -225,6 +225,21 @@ def test_returned_id_goes_to_the_next_worker_but_not_to_the_same_on_request(
     assert hand.accept("A2", hit) == first
 
 
+def test_returned_id_is_one_workers_at_a_time_who_can_submit_under_it(
+    hand, site, make_hit, sandbox, mturk
+):
+    sandbox.configure(reuse_returned_ids=True)
+    hit = make_hit(MaxAssignments=2)["HITId"]
+    first = hand.accept("A1", hit)
+    site.post(f"/worker/A1/assignments/{first}/return")
+
+    assert hand.accept("A2", hit) == first
+    assert hand.accept("A3", hit) != first
+    hand.submit(first, choice="left")
+
+    assert mturk.get_assignment(AssignmentId=first)["Assignment"]["WorkerId"] == "A2"
+
+
 def test_a_page_left_open_after_a_return_submits_nothing_for_the_next_worker(hand, site, make_hit):
     hit = make_hit(MaxAssignments=1)["HITId"]
     first = hand.accept("A1", hit)
