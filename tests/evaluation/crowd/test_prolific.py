@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from crashes import Killed
 from evaluation import schema
@@ -13,6 +14,7 @@ from evaluation.errors import UsageError
 from evaluation.money.bulk_bonuses import SETTLE
 from evaluation.money.policy import Policy
 from evaluation.payments import pay_bonuses
+from evaluation.privacy.erasing import ALL_LISTED
 from evaluation.prolific_sandbox import store, studies
 from evaluation.publish import expire, extend
 from evaluation.publishing.creating import CLAIM
@@ -189,6 +191,30 @@ def test_top_up_enlarges_the_one_study(prolific):
     assert prolific.publish().is_empty
 
 
+def test_growth_that_is_refused_leaves_the_places_of_before_and_is_planned_anew(prolific):
+    prolific.publish()
+    prolific.take_back(prolific.work("ann"))
+    crowd = prolific.crowd()
+    crowd.balance_cents = lambda: 10**6  # the money goes to somebody else meanwhile
+    prolific.sandbox.configure(balance_cents=5 * 107)
+
+    with pytest.raises(CrowdError, match="Not enough funds"):
+        prolific.publish(crowd)
+    (hit,) = prolific.rows(schema.Hit)
+    assert (hit.state, hit.max_assignments) == ("done", 5)
+
+    prolific.sandbox.configure(balance_cents=5000)
+    assert prolific.publish().places == 6
+
+
+def test_growing_to_fewer_places_changes_nothing(prolific):
+    prolific.publish()
+
+    prolific.crowd().grow(prolific.hit().external_id, 1)
+
+    assert [study.places for study in prolific.fake_rows(store.Study)] == [5]
+
+
 def test_no_call_killed_anywhere_enlarges_a_study_twice(prolific, prolific_walk):
     prolific.publish()
     prolific.take_back(prolific.work("ann"))
@@ -209,21 +235,22 @@ def test_no_more_is_published_than_was_confirmed(prolific):
     assert [study.places for study in prolific.fake_rows(store.Study)] == [5]
 
 
-def test_growth_that_is_given_up_leaves_what_the_platform_has(prolific):
+@pytest.mark.parametrize(("fate", "places"), [("lost", 6), ("fault", 5)])
+def test_growth_that_is_given_up_leaves_what_the_platform_has(prolific, fate, places):
     prolific.publish()
     prolific.take_back(prolific.work("ann"))
     calls = prolific.crowd()
     prolific.publish(calls, confirm=lambda _: False)
     before = len(calls._calls.made)
     with pytest.raises(CrowdUnreachable):  # the PATCH, after the balance and a look at the study
-        prolific.publish(prolific.crowd(before + 3, "lost"))
+        prolific.publish(prolific.crowd(before + 3, fate))
     assert [hit.state for hit in prolific.rows(schema.Hit)] == ["intended"]
 
     expire(prolific.database, None, prolific.crowd(), prolific.clock)
 
     (hit,) = prolific.rows(schema.Hit)
     (study,) = prolific.fake_rows(store.Study)
-    assert (hit.state, hit.max_assignments) == ("done", study.places)
+    assert (hit.state, hit.max_assignments, study.places) == ("done", places, places)
     assert study.status == "PAUSED"
 
 
@@ -237,6 +264,17 @@ def test_expire_pauses_and_extend_goes_on(prolific):
     assert prolific.fake_rows(store.Study)[0].status == "ACTIVE"
     prolific.clock.time += timedelta(days=2)
     assert prolific.publish().is_empty  # it has no end of its own
+
+
+def test_a_study_that_is_still_being_published_is_not_said_to_be_paused(prolific):
+    prolific.publish()
+    with prolific.sandbox.begin() as unit:
+        study = unit.session.scalars(select(store.Study)).one()
+        study.status = store.StudyStatus.PUBLISHING
+        unit.service.publish_delay_s = 60
+
+    with pytest.raises(CrowdError, match="Cannot PAUSE"):
+        prolific.crowd().expire(prolific.hit().external_id)
 
 
 @pytest.mark.parametrize("give_back", [False, True])
@@ -254,6 +292,16 @@ def test_a_study_that_was_ended_while_all_wait_for_review_stays_ended(prolific_s
 
     (study,) = world.fake_rows(store.Study)
     assert study.status == "PAUSED"
+
+
+def test_review_never_takes_all_of_a_study_for_listed_where_late_people_are_paid_by_hand(prolific):
+    prolific.publish()
+    expire(prolific.database, None, prolific.crowd(), prolific.clock)
+    prolific.clock.time += timedelta(days=90)
+
+    prolific.review()
+
+    assert ALL_LISTED not in prolific.hit().details
 
 
 def test_publishing_that_is_not_agreed_to_leaves_an_ended_study_ended(prolific_study):

@@ -318,6 +318,14 @@ def test_groups_that_the_study_file_bars_share_one_filter_with_ours():
     ]
 
 
+def test_approval_rate_of_the_study_file_takes_the_place_of_ours():
+    own = offer(minimum_approval=95, filters=("approval_rate=90..100",))
+
+    assert study_body(own, "")["filters"] == [
+        {"filter_id": "approval_rate", "selected_range": {"lower": 90.0, "upper": 100.0}}
+    ]
+
+
 def test_paid_screen_out_is_a_code_of_its_own():
     body = study_body(
         offer(screen_out_cents=20, screen_out_code="LEFT", screen_out_places=3), ""

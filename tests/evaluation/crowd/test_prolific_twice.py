@@ -61,9 +61,10 @@ def test_run_that_died_is_followed_by_one_that_waits_and_says_how_long(prolific)
     assert [study.status for study in prolific.fake_rows(store.Study)] == ["ACTIVE"]
 
 
-def test_run_that_ends_without_an_answer_is_followed_by_one_that_looks_at_once(prolific):
+@pytest.mark.parametrize("fate", ["lost", "fault"])  # published or not; there is no reply
+def test_run_that_ends_without_an_answer_is_followed_by_one_that_looks_at_once(prolific, fate):
     with pytest.raises(CrowdUnreachable):
-        prolific.publish(prolific.crowd(11, "lost"))  # published; the reply is lost
+        prolific.publish(prolific.crowd(11, fate))
 
     prolific.publish()
 

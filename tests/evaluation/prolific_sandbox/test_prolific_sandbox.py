@@ -200,6 +200,38 @@ def test_places_only_grow_and_reopen_a_study_that_is_over(fake):
     assert fake.state(study) == "ACTIVE"
 
 
+def test_more_places_open_a_stopped_study_again(fake):
+    study = fake.publish(total_available_places=1)
+    fake.call("POST", f"studies/{study}/transition/", {"action": "STOP"})
+
+    fake.call("PATCH", f"studies/{study}/", {"total_available_places": 2})
+
+    assert fake.state(study) == "ACTIVE"
+    assert fake.balance()[1] == 1_000_000 - 2 * (90 + 30)
+
+
+def test_paused_study_stays_paused_when_somebody_hands_in(fake):
+    study = fake.publish()
+    fake.begin("ann", study)
+    fake.call("POST", f"studies/{study}/transition/", {"action": "PAUSE"})
+
+    fake.come_back("DONE")
+
+    assert fake.state(study) == "PAUSED"
+
+
+def test_place_of_an_approved_submission_is_not_given_again(fake):
+    study = fake.publish()
+    fake.decide(fake.work("ann", study))
+    fake.begin("ben", study)
+
+    fake.client.post("/participant/sign-in", data={"name": "cas"})
+    reply = fake.client.post(f"/participant/studies/{study}/take-part")
+
+    assert reply.status_code == 409
+    assert "no free places" in reply.text
+
+
 def test_ids_are_put_into_the_studys_address(fake):
     study = fake.publish()
 
@@ -313,6 +345,20 @@ def test_used_up_screen_out_slots_pause_the_study(fake):
     assert fake.state(study) == "PAUSED"
     assert fake.balance()[0] == 1_000_000 - 20 - 7
     fake.call("POST", f"studies/{study}/transition/", {"action": "START"}, status=400)
+
+
+def test_screen_outs_hold_no_money_once_they_are_paid_or_the_study_is_over(fake):
+    pay = {"action": "FIXED_SCREEN_OUT_PAYMENT", "fixed_screen_out_reward": 20, "slots": 3}
+    study = fake.publish(completion_codes=[*codes(), {"code": "OUT", "actions": [pay]}])
+    before = fake.balance()[1]
+
+    fake.work("ann", study, "OUT")
+
+    assert fake.balance()[1] == before
+    for name in ("ben", "cas"):
+        fake.decide(fake.work(name, study))
+    left = 1_000_000 - (20 + 7) - 2 * (90 + 30)
+    assert fake.balance() == (left, left)  # the study is over, with two screen-outs left
 
 
 def test_published_study_takes_more_slots_and_no_other_change_of_its_codes(fake):
