@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import delete, select, update
 
 from evaluation import frozen
-from evaluation.allocation import finish_session, get_worker, start_session
+from evaluation.allocation import finish_session, get_worker, local_hit, start_session
 from evaluation.cli import main
 from evaluation.crowd.link import LinkCrowd
 from evaluation.errors import NothingLeft, StudyFileError, UsageError
@@ -141,6 +141,15 @@ def test_a_link_that_is_over_is_not_opened_again_for_nobody(database, linked):
     assert publish_link(database, None, SANDBOX, URL, now=lambda: later).is_empty
 
     assert link_row(database)[1] < later
+
+
+@on_sqlite
+def test_a_link_that_was_over_has_as_many_places_again_as_the_plan_lacks(database, linked):
+    linked()
+
+    again = publish_link(database, None, SANDBOX, URL, now=lambda: START + timedelta(days=60))
+
+    assert (again.places, again.taken, again.trials) == (4, 0, 16)
 
 
 @on_sqlite
@@ -300,6 +309,17 @@ def test_invitations_are_one_persons_and_can_be_revoked(database, linked, tmp_pa
 
 
 @on_sqlite
+def test_revoking_all_unused_links_leaves_those_of_another_study(database, linked, plan_study):
+    linked(link=Link())
+    other = plan_study(database, name="other")
+    with database.write() as unit:
+        hit = local_hit(unit, other, "link", SANDBOX, START)
+        unit.add(Invitation(hit_id=hit.id, token="t" * 20, created_at=START))
+
+    assert revoke(database, "study", SANDBOX, [], START, unused=True) == 0
+
+
+@on_sqlite
 def test_withdrawing_forgets_the_link_too(database, linked, tmp_path):
     linked(link=Link())
     make_invitations(database, None, SANDBOX, 1, tmp_path / "links.csv", START)
@@ -313,6 +333,25 @@ def test_withdrawing_forgets_the_link_too(database, linked, tmp_path):
         left = session.scalars(select(Invitation)).one()
     assert left.token != token
     assert left.revoked_at is not None
+
+
+@on_sqlite
+def test_who_withdraws_is_paid_for_a_finished_session_and_for_no_other(
+    database, linked, answer_all
+):
+    linked(reward=25)
+    code = finish(database, come(database, "ann"), answer_all)
+    come(database, "ben")
+    for who in ("ann", "ben"):
+        withdraw(database, who, key=b"k" * 32)
+
+    with database.read() as session:
+        study = session.scalars(select(Study)).one()
+        (row,) = code_rows(session, study, SANDBOX)
+        hit = published_link(session, study, SANDBOX).external_id
+    (listed,) = LinkCrowd(database, SANDBOX).assignments(hit)
+    assert (row["participant"], row["code"]) == ("ann", code)
+    assert (listed.worker, listed.status) == ("ann", "submitted")
 
 
 @on_sqlite

@@ -14,8 +14,8 @@ from evaluation.publishing.offers import (
     plan_publication,
     split_sessions,
 )
+from evaluation.sandbox.store import Account, HitStatus
 from evaluation.sandbox.store import Hit as ServiceHit
-from evaluation.sandbox.store import HitStatus
 from evaluation.schema import CallState, Environment
 from evaluation.secret import page_key
 
@@ -161,10 +161,12 @@ def test_hits_lost_for_longer_than_their_tokens_live_are_found_and_not_made_agai
 
     finished = crowded.publish()
 
-    assert (finished.unfinished, finished.sessions) == (3, 0)
+    assert (finished.unfinished, finished.unfinished_cents, finished.sessions) == (3, 264, 0)
     assert sorted(h.max_assignments for h in crowded.service_rows(ServiceHit)) == [7, 7, 8]
     published = crowded.hits()
     assert len(published) == 3
+    ends = {hit.external_id: hit.expires_at for hit in crowded.service_rows(ServiceHit)}
+    assert {hit.external_id: hit.expires_at for hit in crowded.rows(schema.Hit)} == ends
 
     with crowded.database.write() as session:  # as a backup from before is restored
         session.execute(delete(schema.Hit))
@@ -196,6 +198,23 @@ def test_too_little_money_is_said_before_anything_is_made(crowded):
 
     assert crowded.rows(schema.Hit) == []
     assert crowded.service_rows(ServiceHit) == []
+
+
+def test_what_an_interrupted_run_left_must_be_paid_for_too_and_exactly_enough_will_do(crowded):
+    def hold(cents):
+        with crowded.sandbox.begin() as unit:
+            unit.session.scalars(select(Account)).one().balance_cents = cents
+
+    with pytest.raises(CrowdUnreachable):
+        crowded.publish(crowded.crowd(2, "fault"))
+    hold(263)
+    with pytest.raises(CrowdError, match=r"costs 2\.64 USD and the account holds 2\.63"):
+        crowded.publish()
+    hold(264)
+
+    crowded.publish()
+
+    assert len(crowded.service_rows(ServiceHit)) == 3
 
 
 def test_a_refused_hit_is_failed_and_its_sessions_are_published_by_the_next_run(crowded):
@@ -270,6 +289,16 @@ def test_expire_and_extend_move_every_hit(crowded):
     assert planned(crowded).is_empty
 
 
+def test_a_hit_that_is_over_keeps_its_end_when_it_is_expired(crowded):
+    crowded.publish()
+    ends = [hit.expires_at for hit in crowded.rows(schema.Hit)]
+    crowded.clock.time += timedelta(days=8)
+
+    expire(crowded.database, None, crowded.crowd(), crowded.clock)
+
+    assert [hit.expires_at for hit in crowded.rows(schema.Hit)] == ends
+
+
 @pytest.mark.parametrize("command", ["extend", "expire"])
 def test_moving_the_expiry_twice_is_harmless_where_the_service_refuses_it(crowded, command):
     crowded.publish()
@@ -279,6 +308,17 @@ def test_moving_the_expiry_twice_is_harmless_where_the_service_refuses_it(crowde
         for hit in crowded.hits():
             crowd = crowded.crowd()
             crowd.expire(hit) if command == "expire" else crowd.extend(hit, until)
+
+
+def test_a_hit_that_the_service_leaves_on_offer_is_not_said_to_be_expired(crowded):
+    crowded.publish()
+    crowded.sandbox.configure(duplicate_error="field")  # the same change is refused for a day
+    hit, crowd = crowded.hits()[0], crowded.crowd()
+    crowd.expire(hit)
+    crowd.extend(hit, crowded.clock() + timedelta(hours=5))
+
+    with pytest.raises(CrowdError, match="already been processed"):
+        crowd.expire(hit)
 
 
 def test_expire_gives_up_what_was_not_made(crowded):

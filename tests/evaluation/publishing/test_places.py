@@ -78,6 +78,16 @@ def _later(crowded):
     return lambda: crowded.clock() + timedelta(seconds=1)
 
 
+def test_a_hit_with_more_people_than_places_takes_no_place_of_another(crowded):
+    crowded.publish()
+    full = crowded.rows(schema.Hit)[0]
+    with crowded.database.read() as session:
+        study = session.scalars(select(schema.Study)).one()
+        left = open_sessions(session, study, crowded.clock(), None, {full.id: 99})
+
+    assert left == 22 - full.max_assignments
+
+
 def test_what_is_on_offer_in_the_sandbox_covers_nothing_in_production(crowded):
     crowded.publish()
     real = crowded.crowd(environment=Environment.PRODUCTION)
@@ -100,6 +110,16 @@ def test_hits_that_the_platform_has_no_more_are_skipped_and_never_asked_for_agai
     extend(crowded.database, None, again, timedelta(hours=5), crowded.clock)
     assert again._calls.made.count("update_expiration_for_hit") == 3
     assert _expire(crowded) == (3, 0)
+
+
+def test_a_hit_that_the_account_cannot_pay_is_not_said_to_be_extended(crowded):
+    crowded.publish()
+    _expire(crowded)
+    with crowded.sandbox.begin() as unit:
+        unit.session.scalars(select(Account)).one().balance_cents = 10
+
+    with pytest.raises(CrowdError, match="not enough money"):
+        _extend(crowded)
 
 
 def test_another_account_does_not_make_a_hit_on_offer_count_as_gone(crowded):

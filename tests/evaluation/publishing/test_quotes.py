@@ -1,6 +1,7 @@
 """A platform's own prices, of which a session's part need not be whole cents."""
 
 import math
+from dataclasses import replace
 from datetime import timedelta
 from fractions import Fraction
 
@@ -51,6 +52,14 @@ def test_fewer_sessions_than_were_priced_cost_their_part():
     assert (fewer.sessions_cents, fewer.kept_cents) == (116_084, 2_800)  # 116,083.8
 
 
+def test_a_hit_grows_by_no_more_than_was_confirmed():
+    confirmed = replace(PLANNED, sessions=2, hits=(), grown=1, places=7)
+
+    found = no_more_than(confirmed, replace(confirmed, sessions=5, places=10))
+
+    assert (found.sessions, found.places) == (2, 7)
+
+
 def test_fees_in_the_ledger_add_up_to_what_the_platform_named(sqlite_database, plan_study, begin):
     study = plan_study(sqlite_database, cells={("a", "b", "golf"): 40})
     with sqlite_database.write() as session:
@@ -73,6 +82,6 @@ def test_fees_in_the_ledger_add_up_to_what_the_platform_named(sqlite_database, p
 
 
 def test_growth_that_was_not_made_has_no_part_in_the_price():
-    hit = schema.Hit(max_assignments=5, details={QUOTED: [[581, 5], [2000, 10]]})
+    hit = schema.Hit(max_assignments=5, details={QUOTED: [[581, 5], [349, 3], [2000, 10]]})
 
     assert quotes(hit) == [(581, 5)]
