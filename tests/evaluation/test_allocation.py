@@ -40,7 +40,12 @@ from evaluation.schema import (
     TrialKind,
     Worker,
 )
-from evaluation.sessions.arrivals import check_arrival, check_may_start
+from evaluation.sessions.arrivals import (
+    check_arrival,
+    check_may_start,
+    published_hit,
+    published_hits,
+)
 from evaluation.sessions.order import REPEAT_GAP, SessionTrial, arrange, draw_from_pool
 from evaluation.sessions.stopped import record_stopped
 from evaluation.study import Comparison
@@ -224,6 +229,19 @@ def test_an_assignment_id_of_another_study_is_refused(sqlite_database, plan_stud
             begin(unit, second, "w", "same")
 
 
+def test_a_hit_is_of_its_own_study_and_environment_only(sqlite_database, plan_study):
+    first, second = (plan_study(sqlite_database, name=name) for name in ("one", "two"))
+
+    with sqlite_database.write() as unit:
+        hit = local_hit(unit, first, "mturk", Environment.SANDBOX, START)
+        hit.external_id = "3HIT"
+
+        assert published_hit(unit, first, "mturk", "3HIT") is hit
+        assert published_hit(unit, second, "mturk", "3HIT") is None
+        assert published_hits(unit, first, "mturk", Environment.SANDBOX) == [hit]
+        assert published_hits(unit, first, "mturk", Environment.PRODUCTION) == []
+
+
 def test_a_reused_platform_id_with_another_worker_is_another_session(database, plan_study, begin):
     study = plan_study(database)
 
@@ -265,6 +283,24 @@ def test_a_lapsed_lease_of_a_stopped_row_is_no_free_trial(sqlite_database, plan_
         assert has_free_trial(unit, study, None, AFTER_LEASE)
         record_stopped(unit, study, [Comparison("a", "b")], "decided", START)
         assert not has_free_trial(unit, study, None, AFTER_LEASE)
+
+
+def test_an_answered_trial_is_no_free_trial_when_its_lease_is_over(
+    sqlite_database, plan_study, begin, answer_all
+):
+    study = plan_study(sqlite_database, cells={("a", "b", "golf"): 4})
+    with sqlite_database.write() as unit:
+        answer_all(unit, begin(unit, study, "w1"))
+        assert not has_free_trial(unit, study, None, AFTER_LEASE)
+
+
+def test_patterns_of_session_trials_are_no_free_trials_before_the_first_session(
+    sqlite_database, plan_study
+):
+    study = plan_study(sqlite_database)
+    with sqlite_database.write() as unit:
+        unit.execute(update(Trial).where(Trial.kind == TrialKind.TEST).values(free=False))
+        assert not has_free_trial(unit, study, None, START)
 
 
 def test_nothing_left_leaves_no_trace(database, plan_study, begin):
@@ -493,6 +529,16 @@ def test_returning_frees_every_trial_and_uncounts_its_judgments(
         with pytest.raises(SessionClosed, match="returned"):
             finish_session(unit, assignment, START)
         assert next_showing(unit, assignment) is None
+
+
+def test_the_trials_of_a_returned_session_that_are_not_the_plans_go_to_nobody(
+    sqlite_database, plan_study, begin
+):
+    study = plan_study(sqlite_database, session=FULL)
+    with sqlite_database.write() as unit:
+        return_session(unit, begin(unit, study, "w"))
+
+        assert set(unit.scalars(select(Trial.kind).where(Trial.free))) == {TrialKind.TEST}
 
 
 def test_returning_keeps_a_trial_that_another_worker_was_counted_for(

@@ -251,6 +251,19 @@ def test_worker_who_returned_the_hit_and_took_it_again_starts_anew(client, publi
     assert judgment.status == "returned"
 
 
+def test_taking_a_hit_ends_neither_others_sessions_nor_those_of_other_hits(client, publish, stored):
+    app = client(sessions=2)
+    key = publish()
+    publish("3HITB")
+    accept(app, key, assignment="3ONE")
+    accept(app, key, assignment="3TWO", worker="A2WORKER")
+
+    accept(app, key, assignment="3THREE", hit="3HITB")
+
+    sessions = stored(select(schema.Assignment))
+    assert [one.status for one in sessions] == ["accepted"] * 3
+
+
 def test_worker_over_the_limit_is_told_to_return_the_hit(client, publish, stored):
     app = client()
     key = publish()

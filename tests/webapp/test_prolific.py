@@ -190,14 +190,16 @@ def test_somebody_elses_submission_stays_theirs(opened, stored):
     assert len(stored(select(schema.Assignment))) == 1
 
 
-def test_who_comes_again_with_a_new_submission_has_had_their_session(opened):
-    client = opened()
+def test_who_comes_again_with_a_new_submission_has_had_their_session_and_its_pay(opened):
+    url = "https://app.prolific.com/submissions/complete?cc=LEFT2345"
+    client = opened(details={"screen_out_url": url})
     finish(client, begin(client))
 
     reply = come(client, ANN, "d" * 24)
 
     assert reply.status_code == 409
     assert "already taken part" in reply.text
+    assert url not in reply.text
 
 
 def test_new_submission_takes_the_place_of_one_that_was_left(opened, stored):

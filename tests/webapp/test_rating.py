@@ -133,10 +133,12 @@ def test_starting_twice_leases_once(make_client, stored):
     client = make_client()
     ticket, first = start(client)
 
-    second = client.post("/api/start", json={"ticket": ticket, "device": DEVICE})
+    second = client.post("/api/start", json={"ticket": ticket, "device": {"screen": [1, 1]}})
 
     assert second.json["showing"] == first.json["showing"]
     assert len(stored(select(schema.Showing))) == 3
+    (assignment,) = stored(select(schema.Assignment))
+    assert assignment.environment_details["screen"] == DEVICE["screen"]
 
 
 def test_twenty_equal_posts_at_once_store_one_judgment(make_client, stored):
@@ -240,6 +242,7 @@ def test_the_survey_is_checked_and_stored(make_client, rating_study, stored):
     survey = (
         SurveyQuestion("screen", "Which screen?", ("laptop", "monitor"), required=True),
         SurveyQuestion("notes", "Anything else?"),
+        SurveyQuestion("age", "How old are you?", required=True),
     )
     client = make_client(rating_study.Recipe(trials=1, survey=survey))
     _, started = start(client)
@@ -250,10 +253,12 @@ def test_the_survey_is_checked_and_stored(make_client, rating_study, stored):
 
     assert state == {"stage": "survey"}
     assert finish({}).status_code == 400
-    assert finish({"screen": "cinema"}).status_code == 400
-    assert finish({"screen": "laptop", "notes": " "}).status_code == 200
-    assert finish({"screen": "monitor"}).status_code == 200  # again; what was said first stays
-    assert stored(select(schema.Assignment.survey))[0] == {"screen": "laptop"}
+    assert finish({"screen": "cinema", "age": "40"}).status_code == 400
+    assert finish({"screen": "laptop"}).status_code == 400
+    assert finish({"screen": "laptop", "notes": " ", "age": "40"}).status_code == 200
+    # Again; what was said first stays.
+    assert finish({"screen": "monitor", "age": "41"}).status_code == 200
+    assert stored(select(schema.Assignment.survey))[0] == {"screen": "laptop", "age": "40"}
 
 
 def test_a_survey_that_was_added_meanwhile_is_asked_for(make_client, rating_study):
