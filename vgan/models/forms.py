@@ -13,7 +13,7 @@ on shapes, arithmetic and processor, often by a factor of two or more, so each o
 All give the same numbers within rounding. Shapes: large (B, L, 2 T, 2 H, 2 W), small
 (B, S, T, H, W), weight (S, L, 4, 4, 4). Maps lie as the weights do, channels-last or planar, and
 maps of colours are planar as clips are: the library works on two maps that lie differently in up to
-ten times the time.
+ten times the time. Phases lie as the device likes them (`layout_of_phases`).
 """
 
 import math
@@ -112,17 +112,21 @@ def _gradient_by_library(large: Tensor, small: Tensor) -> Tensor:
 
 
 def _halve_in_phases(large: Tensor, weight: Tensor) -> Tensor:
-    split = _split(large).permute(0, 2, 4, 6, 3, 5, 7, 1)  # (B, T+1, H+1, W+1, 2, 2, 2, L)
-    phases = split.flatten(4).permute(0, 4, 1, 2, 3)  # channels-last
-    return functional.conv3d(phases, _phase_weight(weight))
+    return functional.conv3d(_phases(large, torch.channels_last_3d), _phase_weight(weight))
 
 
 def _double_in_phases(small: Tensor, weight: Tensor) -> Tensor:
-    # Planar, not channels-last: runs of a few channels are slow to interleave.
     b, _, t, h, w = small.shape
-    phases = functional.conv_transpose3d(small.contiguous(), _phase_weight(weight).contiguous())
-    octants = phases.reshape(b, 2, 2, 2, -1, t + 1, h + 1, w + 1)  # (B, 2, 2, 2, L, ...)
-    large = small.new_empty(b, weight.shape[1], 2 * t, 2 * h, 2 * w)
+    channels, layout = weight.shape[1], layout_of_phases(small.device)
+    phases = functional.conv_transpose3d(
+        small.contiguous(memory_format=layout),
+        _phase_weight(weight).contiguous(memory_format=layout),
+    )
+    octants = phases.reshape(b, 2, 2, 2, channels, t + 1, h + 1, w + 1)
+    large = torch.empty(
+        (b, channels, 2 * t, 2 * h, 2 * w),
+        dtype=small.dtype, device=small.device, memory_format=layout_of_double(channels, layout),
+    )  # fmt: skip
     for i, j, k in _OCTANTS:  # of the padded map; without its border, phase 1 is the even places
         places = (slice(1 - i, t + 1 - i), slice(1 - j, h + 1 - j), slice(1 - k, w + 1 - k))
         large[:, :, 1 - i :: 2, 1 - j :: 2, 1 - k :: 2] = octants[:, i, j, k, :, *places]
@@ -130,8 +134,7 @@ def _double_in_phases(small: Tensor, weight: Tensor) -> Tensor:
 
 
 def _gradient_in_phases(large: Tensor, small: Tensor) -> Tensor:
-    # Not channels-last: the library's kernel for it was a third slower where phases gain at all.
-    phases = _split(large).permute(0, 3, 5, 7, 1, 2, 4, 6).flatten(1, 4)
+    phases = _phases(large, layout_of_phases(large.device))
     found = _convolution_gradient(phases, (small.shape[1], phases.shape[1], 2, 2, 2), small)
     shape = (len(found), large.shape[1], _TAPS, _TAPS, _TAPS)
     apart = found.reshape(len(found), 2, 2, 2, -1, 2, 2, 2)  # phases, L, taps
@@ -184,11 +187,14 @@ WEIGHT_GRADIENT: Mapping[Form, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-def _split(large: Tensor) -> Tensor:
-    """Pad a large map by 1 and split its sides into pairs: (B, L, T+1, 2, H+1, 2, W+1, 2)."""
+def _phases(large: Tensor, layout: torch.memory_format) -> Tensor:
+    """Return the phases of a large map padded by 1, (B, 8 L, T+1, H+1, W+1), in a layout."""
     padded = functional.pad(large, (1,) * 6)
     b, c, t, h, w = padded.shape
-    return padded.reshape(b, c, t // 2, 2, h // 2, 2, w // 2, 2)
+    pairs = padded.reshape(b, c, t // 2, 2, h // 2, 2, w // 2, 2)
+    if layout is torch.contiguous_format:
+        return pairs.permute(0, 3, 5, 7, 1, 2, 4, 6).flatten(1, 4)
+    return pairs.permute(0, 2, 4, 6, 3, 5, 7, 1).flatten(4).permute(0, 4, 1, 2, 3)
 
 
 def _phase_weight(weight: Tensor) -> Tensor:
@@ -213,6 +219,16 @@ def _windows(large: Tensor) -> Tensor:
     shape = (b, t // 2, h // 2, w // 2, _TAPS, _TAPS, _TAPS, c)
     steps = (of_b, 2 * of_t, 2 * of_h, 2 * of_w, of_t, of_h, of_w, 1)
     return padded.as_strided(shape, steps).reshape(-1, _TAPS**3 * c)
+
+
+def layout_of_phases(device: torch.device) -> torch.memory_format:
+    """Return how phases lie where a device may like either layout.
+
+    A GPU's tensor cores take channels-last, and the library would turn planar maps there and back.
+    On a CPU runs of a few channels are slow to interleave, and the weights' gradient of
+    channels-last phases took a third longer where phases gain at all.
+    """
+    return torch.channels_last_3d if device.type == "cuda" else torch.contiguous_format
 
 
 def layout_of(weight: Tensor) -> torch.memory_format:

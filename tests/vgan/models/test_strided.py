@@ -1,9 +1,18 @@
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
-from vgan.models import strided
-from vgan.models.forms import Form, Forms, weight_gradient
+from vgan.models import forms, strided
+from vgan.models.forms import (
+    COLOURS,
+    DOUBLE,
+    Form,
+    Forms,
+    double,
+    layout_of_phases,
+    weight_gradient,
+)
 from vgan.models.generator import OneStreamGenerator, TwoStreamGenerator
 from vgan.models.strided import (
     DoublingConv3d,
@@ -149,6 +158,47 @@ def test_gradients_that_a_backward_pass_is_not_for_are_not_worked_out(name, monk
 
     assert sorted(done[3:]) == sorted([backward, "weight_gradient"])
     assert torch.equal(layer.bias.grad, torch.full((6,), float(layer(maps)[0, 0].numel())))
+
+
+def test_phases_are_channels_last_on_a_gpu_and_planar_on_a_cpu():
+    assert layout_of_phases(torch.device("cuda", 1)) is torch.channels_last_3d
+    assert layout_of_phases(torch.device("cpu")) is torch.contiguous_format
+
+
+@pytest.mark.parametrize("channels", [COLOURS, COLOURS + 1])
+@pytest.mark.parametrize("weights", [torch.contiguous_format, torch.channels_last_3d])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+def test_the_library_is_given_phases_in_the_devices_layout_and_says_the_same(
+    channels, weights, layout, monkeypatch
+):
+    torch.manual_seed(0)
+    maps = torch.randn(2, channels, 4, 8, 6), torch.randn(2, 6, 2, 4, 3)
+    large, small = (one.contiguous(memory_format=weights) for one in maps)
+    weight = torch.randn(6, channels, 4, 4, 4).contiguous(memory_format=weights)
+    expected = double(small, weight), weight_gradient(large, small)
+    given = []
+    doubled, gradient = functional.conv_transpose3d, forms._convolution_gradient
+
+    def noted_doubled(phases, weight):
+        given.extend((phases, weight))
+        return doubled(phases, weight)
+
+    def noted_gradient(phases, shape, small):
+        given.append(phases)
+        return gradient(phases, shape, small)
+
+    monkeypatch.setattr(forms, "layout_of_phases", lambda device: layout)
+    monkeypatch.setattr(functional, "conv_transpose3d", noted_doubled)
+    monkeypatch.setattr(forms, "_convolution_gradient", noted_gradient)
+
+    found = DOUBLE[Form.PHASES](small, weight), weight_gradient(large, small, Form.PHASES)
+
+    assert len(given) == 3
+    assert all(maps.is_contiguous(memory_format=layout) for maps in given)
+    planar = channels <= COLOURS
+    assert found[0].is_contiguous(memory_format=torch.contiguous_format if planar else layout)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-5 * float(other.abs().max()))
 
 
 def test_strided_layers_are_found_by_name():
