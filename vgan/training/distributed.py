@@ -9,6 +9,7 @@ of its own, since each loss moves one network. Only the first process writes.
 anything.
 """
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from vgan.errors import UsageError
 
+logger = logging.getLogger(__name__)
+
 # The others wait while the first one decodes, which can take a day, or fits a mixture. Only waiting
 # may take so long: a sum that a dead process never joins ends after the backend's own ten minutes
 # (NCCL) or thirty (Gloo).
@@ -39,11 +42,13 @@ class World:
         rank: of this one, from 0.
         size: how many there are.
         waiting: the group that they wait in; the one of everything else when None.
+        on_card: how many of them work on this one's GPU.
     """
 
     rank: int = 0
     size: int = 1
     waiting: dist.ProcessGroup | None = None
+    on_card: int = 1
 
     @property
     def is_first(self) -> bool:
@@ -158,24 +163,42 @@ def joined(device: torch.device) -> Iterator[World]:
     ends the others: these may be in the middle of a sum, for which leaving would wait.
 
     Args:
-        device: of this process; GPUs talk through NCCL, processors through Gloo. Two processes on
-            one GPU talk through Gloo as well: NCCL refuses that.
+        device: of this process.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield ALONE
         return
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-        crowded = int(os.environ.get("LOCAL_WORLD_SIZE", size)) > torch.cuda.device_count()
-        dist.init_process_group("gloo" if crowded else "nccl")
-    else:
-        dist.init_process_group("gloo")
+    on_card = _meet(device)
     waiting = dist.new_group(backend="gloo", timeout=LONGEST_WAIT)
-    world = World(dist.get_rank(), dist.get_world_size(), waiting)
+    world = World(dist.get_rank(), dist.get_world_size(), waiting, on_card)
     yield world
     world.wait()
     dist.destroy_process_group()
+
+
+def _meet(device: torch.device) -> int:
+    """Begin to talk with the other processes; return how many of them work on this one's GPU.
+
+    GPUs talk through NCCL, processors through Gloo. So do processes of which two share a GPU: NCCL
+    refuses that. Which GPUs they have is known only after they have met: a launcher may show each
+    of them a single one, the same or another.
+    """
+    if device.type != "cuda":
+        dist.init_process_group("gloo")
+        return 1
+    torch.cuda.set_device(device)
+    store, rank, size = next(dist.rendezvous("env://"))  # type: ignore[attr-defined]
+    store.set(f"card-{rank}", str(torch.cuda.get_device_properties(device).uuid))
+    cards = [store.get(f"card-{other}") for other in range(size)]
+    crowded = len(set(cards)) < size
+    if crowded and rank == 0:
+        logger.warning(
+            "%d processes, GPUs: %d. They talk through Gloo, which is slow: NCCL takes one process "
+            "a GPU", size, len(set(cards)),
+        )  # fmt: skip
+    dist.init_process_group("gloo" if crowded else "nccl", store=store, rank=rank, world_size=size)
+    return cards.count(cards[rank])
 
 
 class _Gathered(torch.autograd.Function):

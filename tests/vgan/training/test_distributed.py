@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
@@ -42,6 +43,7 @@ SETTINGS = [
 PROGRAM = """
 import json, os, signal, sys, time
 from datetime import timedelta
+from types import SimpleNamespace
 
 import torch
 from torch.distributed.distributed_c10d import _set_pg_timeout
@@ -65,6 +67,12 @@ with joined(torch.device("cpu")) as world:
         time.sleep(0.8)  # later than a sum would wait for it
     world.wait()
 print("waited", flush=True)
+
+torch.cuda.set_device = lambda device: None
+torch.cuda.get_device_properties = lambda device: SimpleNamespace(uuid="the only card")
+os.environ["MASTER_PORT"] = next(ports)
+with joined(torch.device("cuda", 0)) as world:
+    print("on one card:", world.on_card, world.means({"rank": world.rank}, torch.device("cpu")))
 
 step = GameTrainer.step
 
@@ -146,7 +154,7 @@ def together(drawn, alone, tmp_path_factory):
     program.write_text(PROGRAM)
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-        str(program), json.dumps(trained), *free_ports(3),
+        str(program), json.dumps(trained), *free_ports(4),
     ]  # fmt: skip
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -176,6 +184,12 @@ def test_a_process_waits_longer_for_the_first_than_for_a_sum(together):
 
 
 @pytest.mark.slow
+def test_processes_that_share_a_gpu_meet_and_talk(together):
+    assert together.out.count("on one card: 2 {'rank': 0.5}") == 2
+    assert together.said.count("2 processes, GPUs: 1. They talk through Gloo") == 1
+
+
+@pytest.mark.slow
 def test_ctrl_c_at_two_processes_saves_the_step_at_which_they_ask_each_other(together):
     assert "stopped at step 10 of 20; to go on" in together.said
     assert RunFolder(together.stopped).saved_steps() == [10]
@@ -195,6 +209,29 @@ def said(monkeypatch):
     for name in ("init_process_group", "new_group", "barrier", "destroy_process_group"):
         monkeypatch.setattr(dist, name, noting(name))
     return noted
+
+
+@pytest.mark.parametrize(
+    ("other", "backend", "on_card"), [("card B", "nccl", 1), ("card A", "gloo", 2)]
+)
+def test_gpus_talk_through_nccl_unless_two_processes_share_one(
+    said, other, backend, on_card, monkeypatch, caplog
+):
+    """Each sees a single GPU, as some launchers have it; whether that is the same is asked."""
+    store = dist.HashStore()
+    store.set("card-1", other)
+    monkeypatch.setattr(dist, "rendezvous", lambda url: iter([(store, 0, 2)]))
+    monkeypatch.setattr(dist, "init_process_group", lambda name, **_: said.append(name))
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    card = SimpleNamespace(uuid="card A")
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: card)
+
+    with joined(torch.device("cuda", 0)) as world:
+        assert said[0] == backend
+        assert world.on_card == on_card
+
+    assert ("through Gloo" in caplog.text) == (backend == "gloo")
 
 
 def test_processes_leave_together(said):
