@@ -6,6 +6,7 @@ between therefore never sees a draw that has not been trained on.
 """
 
 import copy
+import logging
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from vgan.data.dataset import ClipDataset
+
+logger = logging.getLogger(__name__)
 
 _SHARE_OF_MEMORY = 0.5  # of a GPU's free memory that clips may take up
 _COPIERS = 4  # threads; more do not read memory faster
@@ -35,6 +38,7 @@ class Feed:
         rows: which of those drawn are this process's; all when None.
         device: of the batches.
         resident: whether the clips are kept on the device; where they fit when None.
+        on_card: processes that work on this GPU, each of which keeps its own copy.
     """
 
     def __init__(
@@ -45,12 +49,15 @@ class Feed:
         rows: slice | None = None,
         device: torch.device | None = None,
         resident: bool | None = None,
+        on_card: int = 1,
     ) -> None:
         self.dataset, self.batch_size, self.rng, self.rows = dataset, batch_size, rng, rows
         self.device = device or torch.device("cpu")
-        if resident is None:
-            resident = fits(dataset.clips.nbytes, self.device)
-        self.resident = _copied(dataset.clips, self.device) if resident else None
+        self.resident: Tensor | None = None
+        if resident:
+            self.resident = _copied(dataset.clips, self.device)
+        elif resident is None and fits(on_card * dataset.clips.nbytes, self.device):
+            self.resident = _copied_if_possible(dataset.clips, self.device)
         self._pool = ThreadPoolExecutor(min(_COPIERS, os.cpu_count() or 1) + 1)
         self._buffers: list[Tensor] = []
         self._sent: list[torch.cuda.Event | None] = [None, None]
@@ -136,6 +143,15 @@ def fits(size: int, device: torch.device) -> bool:
         return False
     free, _ = torch.cuda.mem_get_info(device)
     return size <= _SHARE_OF_MEMORY * free
+
+
+def _copied_if_possible(clips: NDArray[np.uint8], device: torch.device) -> Tensor | None:
+    """Copy clips to a device; None where others have taken its memory in the meantime."""
+    try:
+        return _copied(clips, device)
+    except torch.OutOfMemoryError:
+        logger.info("the clips are sent to the GPU batch by batch: its memory is taken")
+        return None
 
 
 def _copied(clips: NDArray[np.uint8], device: torch.device) -> Tensor:

@@ -185,7 +185,8 @@ class _Session:
 
     def _train(self, log: MetricsLog | None, stopped: Callable[[], bool], bar: "tqdm[Any]") -> None:
         """Train to the last step; a process without a log only lends its hands."""
-        with Feed(self.dataset, self.config.batch, self.clip_order, self.rows, self.device) as feed:
+        given = self.dataset, self.config.batch, self.clip_order, self.rows, self.device
+        with Feed(*given, on_card=self.world.on_card) as feed:
             self._train_on(feed, log, stopped, bar)
 
     def _train_on(

@@ -76,6 +76,35 @@ def test_clips_stay_on_a_gpu_that_has_room_for_them_twice(monkeypatch):
     assert not fits(1, torch.device("cpu"))
 
 
+@pytest.mark.parametrize(("on_card", "stays"), [(1, True), (2, True), (3, False)])
+def test_clips_stay_on_a_gpu_where_each_process_that_shares_it_has_room(
+    dataset, monkeypatch, on_card, stays
+):
+    free = 4 * dataset.clips.nbytes
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10 * free))
+    monkeypatch.setattr(feed_module, "_copied", lambda clips, device: torch.from_numpy(clips))
+    card = torch.device("cuda")
+
+    with Feed(dataset, 4, np.random.default_rng(3), device=card, on_card=on_card) as feed:
+        assert (feed.resident is not None) == stays
+
+
+def test_clips_whose_copy_finds_the_memory_taken_come_from_the_host(dataset, monkeypatch, caplog):
+    def copied(clips, device):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 80.00 GiB.")
+
+    monkeypatch.setattr(feed_module, "fits", lambda size, device: True)
+    monkeypatch.setattr(feed_module, "_copied", copied)
+    caplog.set_level("INFO")
+    rng, plain = np.random.default_rng(3), np.random.default_rng(3)
+    with Feed(dataset, 4, rng) as feed:
+        assert torch.equal(feed.take(), dataset.batch(4, plain))
+
+    assert "batch by batch" in caplog.text
+    with pytest.raises(torch.OutOfMemoryError):
+        Feed(dataset, 4, rng, resident=True)
+
+
 def test_a_batch_of_resident_clips_does_not_wait_for_the_gpu(dataset, monkeypatch):
     asked = []
 
