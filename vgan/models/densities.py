@@ -13,6 +13,8 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
+from vgan.models.measuring import exact_float32
+
 # Shares under exp(-37) = 9e-17 of the largest are left out: float64 would round each of them away.
 NEGLIGIBLE = 37.0
 _FINE = torch.finfo(torch.float32).eps
@@ -146,11 +148,12 @@ def _pieces(codes: Tensor) -> tuple[Tensor, ...]:
     return torch.split(codes, max(1, _PIECE_NUMBERS // codes.shape[1]))
 
 
+@exact_float32()
 def _rough_distances(codes: Tensor, gaussians: Gaussians) -> Tensor:
     """Return at most the distances of codes (n, D) from all Gaussians, (K, n), float32.
 
     A product of float32 is off by no more than D units in the last place of the product of the
-    norms, which is why it has to be a full one: TensorFloat-32 is not.
+    norms, which is why it has to be a full one: TF32 is not.
     """
     rounding = 2 * codes.shape[1] * _FINE
     bounds = codes.new_empty((len(gaussians.means), len(codes)), dtype=torch.float32)

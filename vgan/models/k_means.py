@@ -12,12 +12,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from vgan.models.measuring import exact_float32
+
 _CHUNK_NUMBERS = 1 << 21  # of float32 in the largest temporary: small enough for the cache
 _LEAST_GAIN = 1e-4  # of the inertia, for which centres go on being moved
 _TRIAL_ITERATIONS = 5
 _MOST_ITERATIONS = 300
 
 
+@exact_float32()  # a distance is what is left of the products of long vectors
 def k_means(codes: Tensor, components: int, seed: int) -> Tensor:
     """Return groups (N,) in 0..components-1 of codes (N, D): k-means++, Lloyd, moves of centres.
 

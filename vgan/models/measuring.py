@@ -174,19 +174,21 @@ def tolerance(dtype: torch.dtype, device: torch.device) -> float:
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """Let float32 convolutions on CUDA multiply in float32, not in TF32.
+    """Let float32 on CUDA multiply in float32, not in TF32: convolutions and matrix products.
 
-    Kernels are not tried out for them either: what is worked out so is a reference, used once.
+    Convolutions use TF32 unless told otherwise, products where TORCH_ALLOW_TF32_CUBLAS_OVERRIDE
+    says so. Kernels are not tried out for them either: what is convolved so is a reference, used
+    once. Products are told by torch's older call: some versions take the newer one beside it amiss.
     """
-    convolutions: Any = torch.backends.cudnn.conv  # type: ignore[attr-defined]
-    before, tries = convolutions.fp32_precision, torch.backends.cudnn.benchmark
-    convolutions.fp32_precision = "ieee"
-    torch.backends.cudnn.benchmark = False
+    cudnn: Any = torch.backends.cudnn
+    before = cudnn.conv.fp32_precision, cudnn.benchmark, torch.get_float32_matmul_precision()
+    cudnn.conv.fp32_precision, cudnn.benchmark = "ieee", False
+    torch.set_float32_matmul_precision("highest")
     try:
         yield
     finally:
-        convolutions.fp32_precision = before
-        torch.backends.cudnn.benchmark = tries
+        cudnn.conv.fp32_precision, cudnn.benchmark = before[:2]
+        torch.set_float32_matmul_precision(before[2])
 
 
 def drain(device: torch.device) -> None:

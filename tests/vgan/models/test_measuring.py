@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from vgan.models import measuring
+from vgan.models import densities, measuring
 from vgan.models.forms import DOUBLE, HALVE, WEIGHT_GRADIENT, Form, Forms
 from vgan.models.measuring import (
     TF32_TOLERANCE,
@@ -15,6 +15,7 @@ from vgan.models.measuring import (
     measure,
     tolerance,
 )
+from vgan.models.mixture import GaussianMixture
 from vgan.models.strided import DoublingConv3d, HalvingConv3d
 
 SHAPE = torch.Size((2, 4, 2, 4, 4))
@@ -207,11 +208,22 @@ def test_a_real_clock_finds_some_right_form():
 
 
 def arithmetic():
-    """How convolutions of float32 on CUDA multiply, and whether kernels are tried out."""
+    """How float32 on CUDA is multiplied, and whether kernels are tried out."""
     cudnn = torch.backends.cudnn
-    return cudnn.conv.fp32_precision, cudnn.benchmark
+    products = torch.get_float32_matmul_precision()
+    return cudnn.conv.fp32_precision, cudnn.benchmark, products
 
 
+@pytest.fixture
+def rounding():
+    """Let matrix products round to TF32, as TORCH_ALLOW_TF32_CUBLAS_OVERRIDE=1 does."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    yield
+    torch.set_float32_matmul_precision(before)
+
+
+@pytest.mark.usefixtures("rounding")
 def test_forms_are_held_against_convolutions_that_do_not_round(clock, monkeypatch):
     seen = []
 
@@ -229,8 +241,32 @@ def test_forms_are_held_against_convolutions_that_do_not_round(clock, monkeypatc
     measure(HalvingConv3d(4, 6), SHAPE, F32, True)
 
     assert as_given[0] != "ieee"
-    assert seen == [(Form.LIBRARY, "ieee", False), *((form, *as_given) for form in Form)]
+    assert as_given[2] == "high"
+    assert seen == [(Form.LIBRARY, "ieee", False, "highest"), *((form, *as_given) for form in Form)]
     assert arithmetic() == as_given
+
+
+@pytest.mark.usefixtures("rounding")
+def test_the_products_of_a_mixtures_fit_do_not_round(monkeypatch):
+    seen = []
+
+    def noted(operation):
+        def noting(*given, **settings):
+            seen.append((operation.__name__, arithmetic()[2]))
+            return operation(*given, **settings)
+
+        return noting
+
+    monkeypatch.setattr(torch, "addmm", noted(torch.addmm))
+    monkeypatch.setattr(densities, "_lengths", noted(densities._lengths))
+    codes = torch.randn((40, 3), generator=torch.Generator().manual_seed(0))
+
+    GaussianMixture.fit(codes, 2, most_iterations=1)
+
+    assert ("addmm", "highest") in seen
+    assert ("addmm", "high") not in seen
+    assert ("_lengths", "highest") in seen
+    assert arithmetic()[2] == "high"
 
 
 def rounded(values):
