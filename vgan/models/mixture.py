@@ -174,11 +174,11 @@ class GaussianMixture:
         return codes.float()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the mixture as tensors and plain values."""
+        """Return the mixture as tensors, on the CPU, and plain values."""
         return {
-            "weights": self.weights,
-            "means": self.means,
-            "covariances": self.covariances,
+            "weights": self.weights.cpu(),
+            "means": self.means.cpu(),
+            "covariances": self.covariances.cpu(),
             "log_likelihoods": self.log_likelihoods,
             "converged": self.converged,
         }

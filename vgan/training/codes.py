@@ -32,6 +32,9 @@ def fit_codes(
 ) -> None:
     """Encode the training clips, fit the mixture to their codes and keep it in the run folder.
 
+    All of it on the network's device; the file loads anywhere. Too little memory there ends as in
+    a step: the weights are saved, and the run goes on from here.
+
     Args:
         network: the trained autoencoder, in evaluation mode.
         dataset: the training clips.
@@ -53,11 +56,11 @@ def fit_codes(
 
 
 def encode_clips(network: Any, dataset: ClipDataset) -> Tensor:
-    """Return the codes of all training clips, (N, latent), on the CPU."""
+    """Return the codes of all training clips, (N, latent), on the network's device."""
     device = next(network.parameters()).device
     codes = []
     with torch.no_grad():
         for start in tqdm(range(0, len(dataset.clips), CHUNK), desc="encoding", unit="batch"):
             clips = torch.from_numpy(dataset.clips[start : start + CHUNK].copy())
-            codes.append(network.encode(to_model_range(clips.to(device))).float().cpu())
+            codes.append(network.encode(to_model_range(clips.to(device))).float())
     return torch.cat(codes)
