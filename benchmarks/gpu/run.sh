@@ -21,6 +21,10 @@ else
   python=python3
 fi
 export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1  # the package may not be installed
+if ! "$python" -c 'import av, vgan.cli' > /dev/null; then
+  echo "$python lacks a package; benchmarks/gpu/README.md says how to bring it" >&2
+  exit 1
+fi
 device=$("$python" -c 'import torch; print(torch.cuda.get_device_name().replace(" ", "-"))') || exit 1
 out=${RESULTS:-${OUT:-benchmarks/gpu/results}}/$(date -u +%Y-%m-%d)-$device
 work=$out  # of clips and runs, which a second call goes on with

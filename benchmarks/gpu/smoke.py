@@ -2,7 +2,7 @@
 
 Scenes are drawn; each model is trained under each recipe, generated (twice: the same bytes?) or
 predicted from, and measured; one run is stopped as by Ctrl-C and gone on with; two processes share
-one. All but the last are called in one process, whose start would take longer than most of them. A
+one. All but that one are called in one process, whose start would take longer than most of them. A
 command that fails is named with the end of what it said, the others run all the same, and the exit
 code is 1.
 
@@ -21,6 +21,7 @@ import threading
 import time
 import traceback
 from contextlib import redirect_stderr, redirect_stdout
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -33,6 +34,8 @@ from vgan.training.folder import RunFolder
 CATEGORY = "beach"
 FOREVER = 1_000_000  # steps of the run that is stopped
 LOOKS_EVERY = 0.02  # seconds, for a checkpoint
+COMPILED = "one-stream", "paper"  # on a GPU: for a CPU the compiler takes longer than all the rest
+SHARED_SECONDS = 60  # of two processes, which may wait for each other for ever
 SHOWN = 20_000  # characters of what a failed command said
 
 
@@ -54,11 +57,12 @@ class Smoke:
         """Run everything."""
         drawn = ["--clips", str(self.args.clips), "--categories", CATEGORY]
         self.vgan("scenes", "scenes", "--out", str(self.clips), *drawn)
-        for model in MODELS:
-            for recipe in RECIPES:
-                self.use(model, recipe)
-        self.stop_and_resume()
+        first, *others = product(MODELS, RECIPES)
+        self.use(*first)
         self.share()
+        self.stop_and_resume()
+        for model, recipe in others:
+            self.use(model, recipe)
 
     def use(self, model: str, recipe: str) -> None:
         """Train a run, make clips with it and measure it."""
@@ -107,9 +111,12 @@ class Smoke:
     def share(self) -> None:
         """Let two processes train together; on a single GPU both use that one."""
         command = [
+            # Terminated, torchrun ends the two of them; killed, it would leave them.
+            "timeout", "--foreground", "--kill-after", "40", str(SHARED_SECONDS),
             sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
             "-m", "vgan.cli",
             *self.training("two-stream", "paper", self.folder / "shared", self.args.steps),
+            "--sync-batch-norm",
         ]  # fmt: skip
         # Without a network, the machine's own name may lead nowhere.
         environment = {"GLOO_SOCKET_IFNAME": "lo"} | os.environ
@@ -123,11 +130,12 @@ class Smoke:
     def training(self, model: str, recipe: str, run: Path, steps: int) -> list[str]:
         """Return the command that trains a run."""
         args = self.args
+        compiled = (model, recipe) == COMPILED and args.device != "cpu"
         return [
             "train", model, "--data", str(self.clips), "--category", CATEGORY, "--out", str(run),
             "--recipe", recipe, "--width", str(args.width), "--batch", str(args.batch),
             "--steps", str(steps), "--checkpoint-every", str(max(1, args.steps // 2)),
-            *self.device,
+            *(["--compile"] if compiled else []), *self.device,
         ]  # fmt: skip
 
     def vgan(self, name: str, *command: str, code: int = 0) -> None:
