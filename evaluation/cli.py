@@ -8,6 +8,7 @@ import json
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
@@ -187,8 +188,11 @@ def _serve(
         dashboard_token=token,
         trusted_proxies=trusted_proxies,
     )
-    check_clips(app)
-    with listen(app, host, port, threads=threads, behind_proxy=trusted_proxies > 0) as server:
+    with ExitStack() as stack:
+        stack.callback(app.extensions["vgan_eval"].database.close)
+        check_clips(app)
+        behind = trusted_proxies > 0
+        server = stack.enter_context(listen(app, host, port, threads=threads, behind_proxy=behind))
         address = f"{server.url}{path or join_address(app)}"
         if token is not None:
             click.echo(

@@ -12,8 +12,9 @@ from pathlib import Path
 from flask import Flask, Response, abort, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from evaluation.database import find_study, open_database
-from evaluation.errors import DatabaseError, UsageError
+from evaluation import schema
+from evaluation.database import Database, find_study, open_database
+from evaluation.errors import DatabaseError, EvaluationError, UsageError
 from evaluation.planning.progress import has_simulated
 from evaluation.storage import IMMUTABLE, MediaStore
 from webapp import doctor, health, link, local, media, mturk, prolific, rating, refusals
@@ -55,17 +56,8 @@ def create_app(
         UsageError: no study of that name, several and no name, simulated judgments and no
             dashboard to show them, or the token is none.
     """
-    database = open_database(database_url)
-    with database.read() as session:
-        found = find_study(session, study)
-        name = found.name
-        session.refresh(found, ["questions"])
-        simulated = has_simulated(session, found)
-        if simulated and dashboard_token is None:
-            raise UsageError(
-                f"study `{name}` holds simulated judgments; people's must not mix with them: "
-                "init the study in another database and serve that one"
-            )
+    database, found, simulated = _open(database_url, study, dashboard_token is not None)
+    name = found.name
     app = Flask(__name__, static_url_path=f"/static/{_static_version()}")
     app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
     app.extensions["vgan_eval"] = Services(
@@ -103,6 +95,25 @@ def create_app(
         return response
 
     return app
+
+
+def _open(url: str, study: str | None, has_dashboard: bool) -> tuple[Database, schema.Study, bool]:
+    """Open the database; return it, the study with its questions, and whether it is simulated."""
+    database = open_database(url)
+    try:
+        with database.read() as session:
+            found = find_study(session, study)
+            session.refresh(found, ["questions"])
+            simulated = has_simulated(session, found)
+        if simulated and not has_dashboard:
+            raise UsageError(
+                f"study `{found.name}` holds simulated judgments; people's must not mix with them: "
+                "init the study in another database and serve that one"
+            )
+    except EvaluationError:
+        database.close()
+        raise
+    return database, found, simulated
 
 
 def _static_version() -> str:

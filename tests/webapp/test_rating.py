@@ -387,6 +387,7 @@ def test_the_page_of_a_session_that_a_restore_lost_writes_into_no_others(
     ids = stored(select(schema.Assignment.id))
     backup.backup(live)
     live.close()
+    backup.close()
     _, bob = start(client, "bob")
     assert stored(select(schema.Assignment.id)) == ids
 
