@@ -5,7 +5,7 @@ A score predicts a choice when the preferred clip has the better score. Scores a
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +15,9 @@ from numpy.typing import ArrayLike
 from analysis.clusters import Codes, Floats, codes_of
 from analysis.errors import AnalysisError, JudgmentsError
 from analysis.exclusions import exclude, rules_for
-from analysis.intervals import Estimate, estimate_of
+from analysis.intervals import LEAST_WORKERS, Estimate, estimate_of
 from analysis.preference import table_preferences
-from analysis.shared_clips import Clusters, spread_over_rows
+from analysis.shared_clips import Clusters, spread_between_people, spread_over_rows
 from analysis.text import BANNER, interval_text, percent_text, text_grid
 from analysis.variance import Sample
 
@@ -113,11 +113,15 @@ def agreement(
     return Agreement(_estimate(decided, hit), rows, people, pairs, alpha)
 
 
-def _estimate(frame: pd.DataFrame, hit: np.ndarray) -> Estimate:
-    """The mean of `hit`, whichever source of a row the study names first."""
+def _estimate(frame: pd.DataFrame, hit: Floats) -> Estimate:
+    """The mean of `hit` over all judgments."""
+    return estimate_of(_sample(frame, hit), spread_over_rows(hit, Clusters.of(frame)))
+
+
+def _sample(frame: pd.DataFrame, hit: Floats) -> Sample:
+    """The judgments, whichever source of a row the study names first."""
     a, b = frame["cluster_a"], frame["cluster_b"]
-    sample = Sample.of(hit, frame["worker"], a.where(a < b, b), b.where(a < b, a))
-    return estimate_of(sample, spread_over_rows(sample.y, Clusters.of(frame)))
+    return Sample.of(hit, frame["worker"], a.where(a < b, b), b.where(a < b, a))
 
 
 def krippendorff_alpha(
@@ -177,13 +181,17 @@ def _first_answers(frame: pd.DataFrame, pair: Codes) -> Codes:
 
 def _between_people(frame: pd.DataFrame, pair: Codes, y: Codes) -> tuple[Estimate | None, int]:
     """For each worker's answer on a pair that others judged, the share of the others who agree."""
-    n = np.bincount(pair)[pair]
-    wins = np.bincount(pair, weights=y)[pair]
-    shared = n > 1
+    shared = np.bincount(pair)[pair] > 1
     if not shared.any():
         return None, 0
-    agreeing = np.where(y == 1, wins - 1, n - wins - 1)[shared] / (n[shared] - 1)
-    return _estimate(frame[shared], agreeing), len(np.unique(pair[shared]))
+    asked, pair, y = frame[shared], codes_of(pair[shared]), y[shared]
+    n, wins = np.bincount(pair)[pair], np.bincount(pair, weights=y)[pair]
+    agreeing = np.where(y == 1, wins - 1, n - wins - 1) / (n - 1)
+    spread = spread_between_people(pair, y.astype(np.float64), Clusters.of(asked))
+    found = estimate_of(_sample(asked, agreeing), spread)
+    if spread is None and found.workers >= LEAST_WORKERS:
+        found = replace(found, note="every pair was judged by one worker and others: no interval")
+    return found, int(pair.max()) + 1
 
 
 def agreement_text(

@@ -114,6 +114,72 @@ def test_the_spread_of_one_row_is_the_multiway_one_and_rows_that_share_clips_hav
     assert shared > less
 
 
+def answers_of(workers, pairs, each, careless, rng):
+    """What each worker of a pair chose; the careful are right 95 % of the time, others half."""
+    skill = np.where(rng.random(workers) < careless, 0.5, 0.95)
+    better, pair = (np.repeat(x, each) for x in (rng.integers(0, 2, pairs), np.arange(pairs)))
+    worker = rng.random((pairs, workers)).argpartition(each - 1, axis=1)[:, :each].ravel()
+    y = np.where(rng.random(len(pair)) < skill[worker], better, 1 - better)
+    clips = {"a": pair.astype(str), "b": (pairs + pair).astype(str)}
+    frame = pd.DataFrame({"row": "a over b", "worker": worker, "y": y, "answered_at": 0})
+    for side, source in (("left", "a"), ("right", "b")):
+        frame[f"{side}_source"] = frame[source] = source
+        frame[f"{side}_clip"] = frame[f"cluster_{source}"] = clips[source]
+    return frame.assign(choice=np.where(y == 1, "left", "right"), position=0)
+
+
+def between_people(frame):
+    return agreement(frame, "source", pd.Series({"a": 1.0, "b": 0.0})).people
+
+
+def test_careless_workers_are_allowed_for_in_how_often_another_person_agrees():
+    # A worker is in the answers of all with whom they share a pair, as another person.
+    right = 0.7 * 0.95 + 0.3 * 0.5
+    truth = 100 * (right**2 + (1 - right) ** 2)
+    rng = np.random.default_rng(1)
+    found = [between_people(answers_of(30, 200, 4, 0.3, rng)) for _ in range(80)]
+
+    assert np.mean([e.low <= truth <= e.high for e in found]) > 0.9
+
+
+def test_the_spread_between_people_is_a_jackknife_of_workers_on_both_sides():
+    frame = answers_of(40, 200, 3, 0.3, np.random.default_rng(2)).iloc[:-1]  # the last pair has two
+
+    def share(kept):
+        n, won = kept.groupby("left_clip")["y"].agg(["size", "sum"]).to_numpy().T
+        n, won = n[n > 1], won[n > 1]
+        return np.sum((won * (won - 1) + (n - won) * (n - won - 1)) / (n - 1)) / n.sum()
+
+    def left_out(clusters):
+        without = [share(frame[clusters != each]) for each in np.unique(clusters)]
+        return np.sum((np.array(without) - share(frame)) ** 2)
+
+    of_both = left_out(np.arange(len(frame)))
+    expected = left_out(frame["worker"].to_numpy()) + left_out(frame["left_clip"]) - of_both
+
+    assert (between_people(frame).se / 100) ** 2 == pytest.approx(expected, rel=0.03)
+
+
+def test_unanimous_pairs_tell_as_much_as_there_are_pairs_not_answers():
+    rng = np.random.default_rng(3)
+    found = [
+        between_people(answers_of(200, 30, each, 0, rng).assign(y=1, choice="left"))
+        for each in (2, 5)
+    ]
+
+    assert [e.percent for e in found] == [100, 100]
+    assert found[0].low == pytest.approx(100 * 0.025 ** (1 / 30), abs=2)  # of 30 that agree
+
+
+def test_there_is_no_interval_where_one_worker_shares_every_pair():
+    frame = answers_of(30, 60, 2, 0, np.random.default_rng(4))
+    frame.loc[::2, "worker"] = 99
+    found = between_people(frame)
+
+    assert found.low is None
+    assert found.note == "every pair was judged by one worker and others: no interval"
+
+
 def test_alpha_over_rows_sums_what_is_observed_and_expected_in_each():
     # Row 1: two units agree on 0, one is split. Row 2: three units agree, on 1, 1 and 0.
     unit, row = np.repeat(np.arange(6), 2), np.repeat([1, 2], 6)
