@@ -1,8 +1,8 @@
 """Accuracies of `vgan represent`: read, averaged over splits, with intervals by test group.
 
 Videos of one group look alike (one film, one person), so the groups are what was sampled: the
-interval is a jackknife over them, with Student's t on as many groups as there are, less one. It is
-never narrower than that of independent videos: a few groups may agree by chance.
+interval is a jackknife over them, with Student's t on as many groups as there are, less one, on the
+logit scale. It is never narrower than that of independent videos: a few groups may agree by chance.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special, stats
 
 from analysis.errors import AnalysisError
 
@@ -165,7 +165,7 @@ def jackknife(
     Args:
         tallies: of methods tested on the same groups.
         statistic: of their accuracies.
-        bounds: that the interval cannot leave.
+        bounds: that the interval cannot leave; between 0 and 1 it is made on the logit scale.
         least_error: standard error under which none is believed.
         level: of the interval.
 
@@ -190,7 +190,11 @@ def jackknife(
     if error < 1e-12:
         return Interval(estimate, None, None)
     half = float(stats.t.ppf((1 + level) / 2, count - 1) * error)
-    low, high = max(bounds[0], estimate - half), min(bounds[1], estimate + half)
+    if bounds == (0.0, 1.0):  # symmetric and cut off at 1, it falls short near 1
+        half /= estimate * (1 - estimate)
+        low, high = special.expit(special.logit(estimate) + np.array([-half, half]))
+    else:
+        low, high = max(bounds[0], estimate - half), min(bounds[1], estimate + half)
     return Interval(estimate, float(low), float(high))
 
 

@@ -88,8 +88,9 @@ def remarks(results: list[Result], found: list[Row]) -> list[str]:
     groups = len({group for result in results for group in result.groups})
     splits = max((row.splits for row in found), default=0)
     said.append(
-        f"Intervals: jackknife over {groups} test groups, Student's t; mean over {splits} "
-        f"split{'' if splits == 1 else 's'}; a video's scores are averaged over its windows"
+        f"Intervals: jackknife over {groups} test groups, Student's t on the logit scale; "
+        f"mean over {splits} split{'' if splits == 1 else 's'}; "
+        "a video's scores are averaged over its windows"
     )
     classes = len(results[0].classes)
     if classes != UCF101_CLASSES:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from scipy import stats
+from scipy.special import expit, logit
 
 from analysis import figure4, table_a
 from analysis.errors import AnalysisError
@@ -45,16 +46,16 @@ def test_the_interval_is_the_jackknife_over_groups(write):
     error = np.sqrt(2 / 3 * ((left - left.mean()) ** 2).sum())
 
     assert found.estimate == 0.5
-    assert found.low == pytest.approx(0.5 - stats.t.ppf(0.975, 2) * error)
+    assert found.low == pytest.approx(expit(-stats.t.ppf(0.975, 2) * error / 0.25))
 
 
 def test_the_interval_is_never_narrower_than_that_of_independent_videos(write):
     groups = {name: [9, 10] for name in "abcdef"}  # all alike, by chance
     found = accuracy_of(read_results(write(line(groups=groups))))
-    half = stats.t.ppf(0.975, 5) * np.sqrt(0.9 * 0.1 / 60)
+    half = stats.t.ppf(0.975, 5) / np.sqrt(0.9 * 0.1 * 60)  # on the logit scale
 
-    assert found.low == pytest.approx(0.9 - half)
-    assert found.high == pytest.approx(min(1, 0.9 + half))
+    assert found.low == pytest.approx(expit(logit(0.9) - half))
+    assert found.high == pytest.approx(expit(logit(0.9) + half))
 
 
 def test_accuracy_is_the_mean_over_splits_not_over_videos(write):
@@ -84,17 +85,18 @@ def test_all_right_still_has_a_lower_bound(write):
     assert found.low == pytest.approx(0.025 ** (1 / 5))
 
 
-def test_the_jackknife_covers_where_groups_differ():
+@pytest.mark.parametrize(("rate", "groups", "videos"), [(0.6, 12, 12), (0.9, 7, 20), (0.95, 9, 10)])
+def test_the_jackknife_covers_where_groups_differ(rate, groups, videos):
     chance = np.random.default_rng(0)
     covered = 0
     for _ in range(300):
-        counts = {
-            ("1", f"g{g}"): (int(chance.binomial(12, chance.beta(6, 4))), 12) for g in range(12)
-        }
+        rates = chance.beta(rate * 10, (1 - rate) * 10, groups)
+        right = chance.binomial(videos, rates)
+        counts = {("1", f"g{g}"): (int(count), videos) for g, count in enumerate(right)}
         found = jackknife([Tally(counts)], lambda a: a[0], bounds=(0.0, 1.0))
-        covered += found.low <= 0.6 <= found.high
+        covered += found.low <= rate <= found.high
 
-    assert 0.92 <= covered / 300 <= 0.98
+    assert covered / 300 >= 0.93
 
 
 def test_seeds_are_averaged(write):
@@ -109,7 +111,7 @@ def test_more_seeds_are_not_more_videos(write):
     many = accuracy_of(read_results(write(*(line(seed=k, groups=groups) for k in range(16)))))
 
     assert many == one
-    assert one.low == pytest.approx(0.5 - stats.t.ppf(0.975, 4) * np.sqrt(0.25 / 50))
+    assert one.low == pytest.approx(expit(-stats.t.ppf(0.975, 4) / np.sqrt(0.25 * 50)))
 
 
 def test_the_table_sets_ours_beside_the_published(write):
