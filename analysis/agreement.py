@@ -20,6 +20,7 @@ from analysis.preference import table_preferences
 from analysis.shared_clips import Clusters, spread_between_people, spread_over_rows
 from analysis.text import BANNER, interval_text, percent_text, text_grid
 from analysis.variance import Sample
+from evaluation.quantities import quantity
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,9 @@ def agreement_text(
     lines = [("scores, all rows", found.metric)]
     lines += [(f"  {row}", estimate) for row, estimate in found.by_row.items()]
     if found.people is not None:
-        lines.append((f"another person ({found.pairs:,} pairs judged by several)", found.people))
+        lines.append(
+            (f"another person ({quantity(found.pairs, 'pair')} judged by several)", found.people)
+        )
     grid = [(name, percent_text(e.percent), interval_text(e), f"{e.n:,}") for name, e in lines]
     banner = f"{BANNER}\n" if judgments.attrs["simulated"] else ""
     title = "Percent of choices predicted (chance is 50)"

@@ -16,6 +16,7 @@ from analysis.declared import declared_of
 from analysis.errors import JudgmentsError, UsageError
 from analysis.preference import add_preferences
 from evaluation.exclusion_rules import LEAST_REAL_TRIALS, LEAST_REPEATS, THRESHOLDS, chance_of_sides
+from evaluation.quantities import quantity
 
 Mask = NDArray[np.bool_]
 
@@ -74,8 +75,8 @@ class LeftOut:
     def text(self) -> str:
         """In words."""
         return (
-            f"{self.judgments:,} of {self.of_judgments:,} judgments, "
-            f"of {self.workers:,} of {self.of_workers:,} workers"
+            f"{self.judgments:,} of {quantity(self.of_judgments, 'judgment')}, "
+            f"of {self.workers:,} of {quantity(self.of_workers, 'worker')}"
         )
 
 
@@ -151,9 +152,10 @@ def exclude(judgments: pd.DataFrame, rules: Sequence[Rule]) -> tuple[pd.DataFram
         judged = len(everybody if found.judged is None else found.judged)
         notes = [kind.note] if kind.note else []
         if judged < len(everybody):
+            kept = len(everybody) - judged
             notes.append(
-                f"{len(everybody) - judged:,} workers saw too few {kind.by} to be judged, "
-                "and are kept"
+                f"{quantity(kept, 'worker')} saw too few {kind.by} to be judged, "
+                f"and {'is' if kept == 1 else 'are'} kept"
             )
         report.append(
             Dropped(

@@ -149,6 +149,7 @@ def tests_and_effects(table: Table) -> Grid:
     """Return header and rows of the table of tests and effect sizes, one row per Mean.
 
     A row that the study file does not declare primary is marked so; it is adjusted with the cells.
+    So is one that a single rater judged: the test says nothing of other people.
     """
     header = ("row", "Mean", "p", "adjusted", "by", "odds", "d'", "JOD")
     rows: list[tuple[str, ...]] = []
@@ -157,15 +158,11 @@ def tests_and_effects(table: Table) -> Grid:
         if row.mean.percent is None:
             continue
         size = effect(row.mean.percent)
-        shown = (
-            (NONE,) * 3
-            if test is None
-            else (
-                p_text(test.p),
-                p_text(test.adjusted),
-                "Holm" if test.primary else "BH, secondary",
-            )
-        )
+        shown = (NONE,) * 3
+        if test is not None:
+            by = "Holm" if test.primary else "BH, secondary"
+            by += f", {THIS_RATER}" if row.mean.method == THIS_RATER else ""
+            shown = (p_text(test.p), p_text(test.adjusted), by)
         sizes = (f"{size.odds:.2f}", f"{size.d_prime:.2f}", f"{size.jod:.2f}")
         rows.append(
             (table.names.row(row.comparison), percent_text(row.mean.percent), *shown, *sizes)

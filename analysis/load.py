@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from analysis.declared import read_declared
 from analysis.errors import JudgmentsError, UsageError
 from evaluation.exporting.columns import OPTIONAL_JUDGMENT_COLUMNS, REQUIRED_JUDGMENT_COLUMNS, names
+from evaluation.quantities import quantity
 
 REQUIRED = names(REQUIRED_JUDGMENT_COLUMNS)
 OPTIONAL = names(OPTIONAL_JUDGMENT_COLUMNS)
@@ -245,11 +246,13 @@ def _duplicates(frame: pd.DataFrame, policy: str, name: str) -> pd.DataFrame:
         return frame
     count = int(again.sum())
     if policy == "keep-first":
-        frame.attrs["notes"].append(f"duplicates: {count} judgments left out, the first kept")
+        frame.attrs["notes"].append(
+            f"duplicates: {quantity(count, 'judgment')} left out, the first kept"
+        )
         return frame[~again]
     line = int(frame.index[again.to_numpy()][0]) + 2
     raise JudgmentsError(
-        f"{name}:{line}: the trial was already judged ({count} duplicate judgments); "
+        f"{name}:{line}: the trial was already judged ({quantity(count, 'duplicate judgment')}); "
         "remove them, or use --exclude duplicates to keep the first"
     )
 
@@ -260,7 +263,7 @@ def _simulated(frame: pd.DataFrame, policy: str) -> pd.DataFrame:
     if flag.all() or not flag.any() or policy == "include":
         return frame
     if policy == "exclude":
-        frame.attrs["notes"].append(f"{int(flag.sum())} simulated judgments left out")
+        frame.attrs["notes"].append(f"{quantity(int(flag.sum()), 'simulated judgment')} left out")
         return frame[~flag]
     raise JudgmentsError(
         f"{int(flag.sum())} of {len(frame)} judgments are simulated; "

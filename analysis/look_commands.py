@@ -19,6 +19,7 @@ from evaluation.commands.options import (
     yes_option,
 )
 from evaluation.locations import media_store
+from evaluation.quantities import quantity
 
 _stop_when = click.option(
     "--stop-when",
@@ -110,7 +111,7 @@ def top_up(
         if added.is_empty:  # so nobody was asked
             click.echo(proposal.text, nl=False)
         if added.batch is not None:
-            click.echo(f"Planned {added.trials:,} trials as batch {added.batch}.")
+            click.echo(f"Planned {quantity(added.trials, 'trial')} as batch {added.batch}.")
         cents = proposal.then.total_cents if proposal.then else None
     elif plan_only or per_cell:
         raise click.UsageError("--plan-only and --per-cell need a stopping rule: --stop-when RULE")

@@ -1,8 +1,8 @@
 """The methods paragraph of a paper, every number filled in, and the works it cites."""
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 
-from analysis.intervals import LEAST_WORKERS, THIS_RATER
+from analysis.intervals import FEW_CLIPS, LEAST_CLIPS, LEAST_WORKERS, ONE_CLIP, THIS_RATER, Estimate
 from analysis.preference import MEAN
 from analysis.ranking import Ranking
 from analysis.sequential import SEQUENCE
@@ -37,16 +37,18 @@ def methods(table: Table, ranking: Ranking | None, sides_left: float) -> list[st
         ranking: the leaderboard, where there is one.
         sides_left: share of test judgments with the row's first source on the left, 0..1.
     """
-    people = "simulated raters (a program, not people)" if table.simulated else "workers"
+    people = "simulated rater" if table.simulated else "worker"
+    program = " (a program, not people)" if table.simulated else ""
     cells = [e for row in table.rows for e in row.cells.values() if e.n]
     sizes = sorted(e.n for e in cells)
     compared = sum(row.judged for row in table.rows)
-    each = f"{sizes[0]:,}" if sizes[0] == sizes[-1] else f"{sizes[0]:,} to {sizes[-1]:,}"
+    each = f"{sizes[0]:,} to " if sizes[0] != sizes[-1] else ""
+    each += quantity(sizes[-1], "judgment")
     design = (
-        f"{table.workers:,} {people} compared {compared} pairs of sources in "
-        f"{len(table.categories)} {'category' if len(table.categories) == 1 else 'categories'} "
+        f"{quantity(table.workers, people)}{program} compared {quantity(compared, 'pair')} of "
+        f"sources in {quantity(len(table.categories), 'category', 'categories')} "
         f"({', '.join(map(table.names.category, table.categories))}) in {_choices(table)}, "
-        f"{each} judgments per cell and {table.judgments:,} in all. The first source was "
+        f"{each} per cell and {table.judgments:,} in all. The first source was "
         f"on the left in {percent_text(100 * sides_left)} % of them."
     )
     if table.study_hash:
@@ -87,7 +89,10 @@ def _interval_text(table: Table) -> str:
             f"No intervals are given: it takes at least {LEAST_WORKERS} workers to tell how much "
             "people differ, or several judgments of one to tell how much clips do."
         )
-    parts = [_people_text(table.level, used)] if used & {"multiway", "pooled ICC"} else []
+    given = [e for e in estimates if e.method]
+    clips = "on these clips" if all(ONE_CLIP in e.note for e in given) else "and new clips"
+    people = used & {"multiway", "pooled ICC"}
+    parts = [_people_text(table.level, used, clips)] if people else []
     if THIS_RATER in used:
         where = "Where a single rater judged, intervals" if parts else "Intervals"
         parts.append(
@@ -95,6 +100,7 @@ def _interval_text(table: Table) -> str:
             "this one rater, and say nothing of other people: their variance clusters judgments "
             "by clip (or item, or source video) of either source only [cluster, jackknife]."
         )
+    parts += _clips_text(given)
     if "" in used:
         unknown = ", or where it is not known how many judgments were planned"
         where = unknown if table.stop_when else ""
@@ -114,9 +120,21 @@ def _interval_text(table: Table) -> str:
     return " ".join([*parts, *_effect_text(table)])
 
 
-def _people_text(level: float, used: Set[str]) -> str:
-    """Say how intervals that hold for new workers and new clips come about."""
-    text = f"Intervals have a nominal coverage of {100 * level:g} % for new workers and new clips."
+def _clips_text(given: Sequence[Estimate]) -> list[str]:
+    """Say of which clips intervals say nothing, or too little."""
+    text = []
+    if any(ONE_CLIP in e.note for e in given):
+        text.append(
+            "Where a source has one clip in a category, intervals say nothing of its others."
+        )
+    if any(FEW_CLIPS in e.note for e in given):
+        text.append(f"Where a source has under {LEAST_CLIPS} clips, intervals may be too short.")
+    return text
+
+
+def _people_text(level: float, used: Set[str], clips: str) -> str:
+    """Say how intervals that hold for new workers, and for which clips, come about."""
+    text = f"Intervals have a nominal coverage of {100 * level:g} % for new workers {clips}."
     jackknife = (
         "by worker, by clip (or item, or source video) of the first source and by clip of the "
         "second, each by a delete-one-cluster jackknife, combined by inclusion and exclusion and "
@@ -158,16 +176,22 @@ def _test_text(table: Table, ranking: Ranking | None) -> str:
     made = [(row, test) for row, test in tests if test is not None]
     told = [table.names.row(row.comparison) for row, test in made if test.adjusted < 0.05]
     secondary = sum(not test.primary for _, test in made)
-    primary = f"{len(made) - secondary} primary" if secondary else f"{len(made)}"
+    primary = quantity(len(made) - secondary, "primary row" if secondary else "row")
     others = f"the other {secondary} with the cells" if secondary else "cells"
     which = "Each Mean" if len(made) == len(tests) else "Each Mean that has an interval"
     text = (
         f"{which} was tested against 50 %, its p-value being 1 minus the level at which its "
-        f"interval touches 50 %, adjusted by Holm [holm] over {primary} rows, {others} by "
+        f"interval touches 50 %, adjusted by Holm [holm] over {primary}, {others} by "
         "Benjamini and Hochberg [bh]; "
-        f"{len(told)} of {len(made)} rows differ from 50 % at the 5 % level"
+        f"{len(told)} of {quantity(len(made), 'row')} {'differs' if len(made) == 1 else 'differ'} "
+        "from 50 % at the 5 % level"
     )
+    one_rater = [row for row, _ in made if row.mean.method == THIS_RATER]
+    text += " for this rater" if len(one_rater) == len(made) else ""
     text += f" ({'; '.join(told)})." if told else "."
+    if 0 < len(one_rater) < len(made):
+        names = "; ".join(table.names.row(row.comparison) for row in one_rater)
+        text += f" Where a single rater judged ({names}), the test is of that rater only."
     if not made:
         text = "No Mean was tested against 50 %, as none has an interval."
     if table.undeclared:
@@ -206,8 +230,8 @@ def _ranking_text(ranking: Ranking | None, *, one_look: bool) -> str:
     if fit is not None and fit.p is not None:
         text += (
             f"; one strength per source fits the rows with deviance {fit.deviance:.1f} on "
-            f"{fit.df} degrees of freedom, {fit.scaled:.1f} after the mean design effect of "
-            f"{ranking.design_effect:.1f} (p = {fit.p:.2f})"
+            f"{quantity(fit.df, 'degree')} of freedom, {fit.scaled:.1f} after the mean design "
+            f"effect of {ranking.design_effect:.1f} (p = {fit.p:.2f})"
         )
     if one_look:
         text += (

@@ -21,6 +21,7 @@ from evaluation.clock import utc_now
 from evaluation.crowd.terms import terms_of
 from evaluation.database import find_study, open_database
 from evaluation.publishing.offers import Publication, check_publishable, plan_publication
+from evaluation.quantities import quantity
 from evaluation.schema import Environment
 from evaluation.storage import open_store
 from evaluation.study import Comparison
@@ -99,7 +100,7 @@ def _cells(look: QuestionLook, row: Comparison, per_cell: int | None) -> dict[st
 def _reason(seen: Sequence[QuestionLook], needy: Sequence[Comparison]) -> str:
     """What is stored with the batch: the rule, and where each row that is not done stood."""
     parts = [
-        f"{row.label} {_where(mean)} after {mean.n} judgments"
+        f"{row.label} {_where(mean)} after {quantity(mean.n, 'judgment')}"
         for look in seen
         for row in needy
         if (mean := look.mean(row)).n

@@ -192,8 +192,8 @@ def _fit_text(ranking: Ranking | None) -> str:
         return ""
     says = "describes the rows" if fit.p > 0.05 else "does not describe all rows"
     return (
-        f"One strength per source {says}: deviance {fit.scaled:.1f} on {fit.df} degrees of "
-        f"freedom after the design effect, p = {p_text(fit.p)}."
+        f"One strength per source {says}: deviance {fit.scaled:.1f} on "
+        f"{quantity(fit.df, 'degree')} of freedom after the design effect, p = {p_text(fit.p)}."
     )
 
 

@@ -17,6 +17,7 @@ from analysis.text import BANNER, interval_text, percent_text, text_grid
 from evaluation import frozen
 from evaluation.database import find_study, open_database
 from evaluation.planning.progress import CellProgress, study_progress
+from evaluation.quantities import quantity
 from evaluation.schema import Study
 from evaluation.study import Comparison
 from evaluation.study_file.stop_rule import StopRule, parse_stop
@@ -130,7 +131,9 @@ def look_at_question(
     except NothingLeft as error:
         return QuestionLook(name, cells, {}, stop, (str(error),), marked)
     means = {row.comparison.label: row.mean for row in table.rows}
-    notes = tuple(f"left out by {d.rule}: {d.judgments:,} judgments" for d in table.dropped)
+    notes = tuple(
+        f"left out by {d.rule}: {quantity(d.judgments, 'judgment')}" for d in table.dropped
+    )
     return QuestionLook(name, cells, means, stop, notes, marked)
 
 

@@ -32,6 +32,7 @@ from analysis.sequential import mean_at_all_looks, without_interval
 from analysis.significance import Test, tests_of
 from analysis.unplanned import undeclared_looks
 from analysis.variance import Correlations
+from evaluation.quantities import quantity
 from evaluation.study import Comparison
 
 # A difference of the two kinds of mean that changes what the paper would have printed.
@@ -296,7 +297,9 @@ def _notes(
     notes = list(loading)
     ties = int((preferences["y"] == 0.5).sum())
     if ties:
-        notes.append(f"{ties} ties count one half to either side")
+        notes.append(
+            f"{quantity(ties, 'tie')} {'counts' if ties == 1 else 'count'} one half to either side"
+        )
     for row in rows:
         label = names.row(row.comparison)
         missing = [names.category(c) for c, cell in row.cells.items() if cell.n == 0]

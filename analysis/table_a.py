@@ -22,6 +22,7 @@ from analysis.render import GRIDS, REMARKS
 from analysis.representation import Result, Row, read_results, rows
 from analysis.text import NONE, percent_text
 from evaluation.files import write_atomic
+from evaluation.quantities import quantity
 
 # Percent on UCF101, and what to know of the number.
 PUBLISHED = {
@@ -88,8 +89,8 @@ def remarks(results: list[Result], found: list[Row]) -> list[str]:
     groups = len({group for result in results for group in result.groups})
     splits = max((row.splits for row in found), default=0)
     said.append(
-        f"Intervals: jackknife over {groups} test groups, Student's t on the logit scale; "
-        f"mean over {splits} split{'' if splits == 1 else 's'}; "
+        f"Intervals: jackknife over {quantity(groups, 'test group')}, Student's t on the logit "
+        f"scale; mean over {quantity(splits, 'split')}; "
         "a video's scores are averaged over its windows"
     )
     classes = len(results[0].classes)

@@ -63,7 +63,7 @@ def test_declared_rows_without_judgments_are_there_in_the_declared_order(declare
     assert "z over y,golf,,,,0,0" in render(table, "csv").splitlines()
     assert "x over z: no judgments" in table.notes
     assert "z over y is declared primary, but has no judgments" in table.notes
-    assert "compared 1 pairs of sources" in methods(table, None, 0.5)[0]
+    assert "compared 1 pair of sources" in methods(table, None, 0.5)[0]
 
 
 @pytest.mark.parametrize("form", ["text", "markdown", "latex", "html", "json"])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from analysis import layout
 from analysis.exclusions import parse_rules
 from analysis.load import load_judgments
 from analysis.methods import methods
@@ -28,6 +29,48 @@ def test_one_rater_speaks_for_nobody_else(told):
     assert "new workers" not in intervals
     assert "by worker" not in intervals
     assert "the level at which its interval touches 50 %" in tests
+    assert "at the 5 % level for this rater (x over y)." in tests
+
+
+def test_a_row_of_one_rater_is_tested_for_that_rater_only(judgments_text, write_judgments):
+    rows = {("x", "y"): 0.9, ("x", "z"): 0.9}
+    frame = judgments_text(rows, per_cell=40)
+    frame.loc[frame["pair_type"] == "x__z", ["worker", "assignment"]] = "only", "as-only"
+    table = build_table(load_judgments(file=write_judgments(frame)))
+    test = methods(table, None, 0.5)[3]
+    by = [row[4] for row in layout.tests_and_effects(table)[1]]
+
+    assert "2 of 2 rows differ from 50 % at the 5 % level (x over y; x over z). Where" in test
+    assert test.endswith("Where a single rater judged (x over z), the test is of that rater only.")
+    assert by == ["Holm", "Holm, this rater"]
+
+
+@pytest.mark.parametrize(
+    ("clips", "said"),
+    [
+        (1, "workers on these clips. Their"),
+        (3, "Where a source has under 5 clips, intervals may be too short."),
+        (30, "workers and new clips. Their"),
+    ],
+)
+def test_intervals_claim_no_more_of_other_clips_than_the_clips_let_them(told, clips, said):
+    intervals, _ = told(60, per_cell=100, clips=clips)
+
+    assert said in intervals
+    assert ("intervals say nothing of its others" in intervals) == (clips == 1)
+    assert ("too short" in intervals) == (clips == 3)
+
+
+def test_one_of_a_thing_is_not_said_as_if_there_were_several(judgments_text, write_judgments):
+    options = {"workers": 1, "per_cell": 30, "categories": ("all",)}
+    frame = judgments_text({("x", "y"): 0.9}, **options)
+    table = build_table(load_judgments(file=write_judgments(frame)))
+    told = methods(table, None, 0.5)
+
+    assert told[0].startswith("1 worker compared 1 pair of sources in 1 category (all) in two-")
+    assert "adjusted by Holm [holm] over 1 row, cells by" in told[3]
+    assert "1 of 1 row differs from 50 % at the 5 % level for this rater (x over y)." in told[3]
+    assert layout.remarks(table)[0] == "30 judgments by 1 worker"
 
 
 def test_without_intervals_nothing_is_claimed(told):
