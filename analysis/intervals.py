@@ -30,7 +30,7 @@ FEW = f"under {FEW_WORKERS:.0f} effective workers"
 THIS_RATER = "this rater"  # the method of an estimate whose interval is over clips only
 ONE_RATER = f"{THIS_RATER}: the interval is over clips, not over people"
 ONE_CLIP = "one clip of a source in a category: the interval says nothing of its other clips"
-LEAST_CLIPS = 5  # of a source; with 2 a cell covers 90 of 95
+LEAST_CLIPS = 5  # of a source; with 2 a cell covers 93 of 95
 FEW_CLIPS = f"under {LEAST_CLIPS} clips of a source: the interval may be too short"
 
 # Half a p-value is sought between these; far beyond, quantiles of t are not to be had.
@@ -229,13 +229,14 @@ def spread_of(sample: Sample, rho: Correlations) -> Spread | None:
     jack = multiway(sample)
     effective = kish(sample.worker)
     flat = _flat(sample)
+    most = _clips_df(sample)
     if not flat and effective >= FEW_WORKERS:
-        return Spread(jack.variance, jack.df, "multiway")
+        return Spread(jack.variance, min(jack.df, most), "multiway")
     # Few clusters make the jackknife noisy and its own degrees of freedom too hopeful. The pooled
     # correlations hold the level in cells; in a Mean only the larger of the two estimates does.
     pooled = component_variance(sample, rho)
     variance = max(pooled, jack.variance) if len(sample.sizes) > 1 else pooled
-    df = max(effective - 1, 1.0)
+    df = min(max(effective - 1, 1.0), most)
     if effective < FEW_WORKERS:
         note = f"{FEW}: correlations pooled over the row"
     else:
@@ -255,11 +256,18 @@ def _one_rater(sample: Sample) -> Spread | None:
     if len(sample) < 2:
         return None
     if _flat(sample):
-        only_clips = Correlations(0.0, TYPICAL.clip_a, TYPICAL.clip_b)
-        return Spread(
-            component_variance(sample, only_clips), len(sample) - 1, THIS_RATER, ONE_RATER
-        )
-    return Spread(jack.variance, jack.df, THIS_RATER, ONE_RATER)
+        alike = component_variance(sample, Correlations(0.0, TYPICAL.clip_a, TYPICAL.clip_b))
+        return Spread(alike, len(sample) - 1, THIS_RATER, ONE_RATER)
+    return Spread(jack.variance, min(jack.df, _clips_df(sample)), THIS_RATER, ONE_RATER)
+
+
+def _clips_df(sample: Sample) -> float:
+    """The most degrees of freedom that the scarcer source's clips allow; see docs/statistics.md.
+
+    Five items are five, however many judge them: alike by chance, they made the jackknife too sure.
+    """
+    known = [codes for codes in (sample.clip_a, sample.clip_b) if codes.max() >= len(sample.sizes)]
+    return max(min(map(kish, known), default=np.inf), LEAST_CLIPS) - 1
 
 
 def estimate_of(sample: Sample, spread: Spread | None, level: float = LEVEL) -> Estimate:

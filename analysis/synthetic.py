@@ -38,6 +38,7 @@ class Setting:
         categories: how many.
         busy_differ: correlation of a worker's log activity with the worker effect.
         shared_eye: a worker has one effect in all categories; else a new one in each.
+        by_item: both clips of a pair are of one item, which has one effect.
     """
 
     rate: float = 0.82
@@ -50,6 +51,7 @@ class Setting:
     categories: int = 4
     busy_differ: float = 0.0
     shared_eye: bool = True
+    by_item: bool = False
 
 
 def marginal_rate(mu: float, variance: float) -> float:
@@ -65,7 +67,7 @@ def mu_for(rate: float, variance: float) -> float:
 def draw_row(setting: Setting, rng: np.random.Generator) -> Sample:
     """Draw the judgments of one row, cells in order."""
     s = setting
-    mu = mu_for(s.rate, s.worker_sd**2 + 2 * s.clip_sd**2)
+    mu = mu_for(s.rate, s.worker_sd**2 + (1 if s.by_item else 2) * s.clip_sd**2)
     busy = rng.normal(size=s.workers)
     share = np.exp(s.activity * busy)
     n, cells = s.per_cell * s.categories, s.categories
@@ -73,9 +75,9 @@ def draw_row(setting: Setting, rng: np.random.Generator) -> Sample:
     eye = _eyes(s, busy, rng)
     worker = rng.choice(s.workers, size=n, p=share / share.sum())
     clip_a = rng.integers(0, s.clips, n) + cell * s.clips
-    clip_b = rng.integers(0, s.clips, n) + cell * s.clips
+    clip_b = clip_a if s.by_item else rng.integers(0, s.clips, n) + cell * s.clips
     effect_a = rng.normal(0, s.clip_sd, s.clips * cells)
-    effect_b = rng.normal(0, s.clip_sd, s.clips * cells)
+    effect_b = rng.normal(0, 0 if s.by_item else s.clip_sd, s.clips * cells)
     logit = mu + eye[worker, cell] + effect_a[clip_a] - effect_b[clip_b]
     return Sample.of((rng.random(n) < expit(logit)).astype(float), worker, clip_a, clip_b, cell)
 

@@ -59,11 +59,20 @@ FEW_CLIPS = {
     f"{clips} clips": Setting(rate=0.7, workers=100, activity=0.5, clips=clips, per_cell=200)
     for clips in (2, 3, 4, 5, 8)
 }
+BY_ITEM = {
+    f"{items} items": Setting(
+        rate=0.9, workers=60, activity=0.0, clips=items, clip_sd=1.0, per_cell=60 * items,
+        categories=1, by_item=True,
+    )
+    for items in (3, 5, 8, 10, 16, 30)
+}  # fmt: skip
 TABLES = (
     ("truths", TRUTHS, ""),
     ("stress", STRESS, "; p=0.82 unless said"),
     ("clips", FEW_CLIPS, "; p=0.7"),
+    ("items", BY_ITEM, "; p=0.9, one category"),
 )
+SETTINGS = [label for _, settings, _ in TABLES for label in settings]
 DRAWS = 400
 Z = float(stats.norm.ppf(0.975))
 Found = tuple[str, str, float, float]
@@ -264,7 +273,7 @@ def markdown(
 @click.option("--seed", default=1, show_default=True)
 @click.option("--processes", default=os.cpu_count(), show_default=True)
 @click.option("--only", type=click.Choice([name for name, *_ in TABLES]), help="One of the tables.")
-@click.option("--setting", type=click.Choice((*TRUTHS, *STRESS, *FEW_CLIPS)), help="One column.")
+@click.option("--setting", type=click.Choice(SETTINGS), help="One column.")
 @click.option("--resample", is_flag=True, help="Add the worker and the pigeonhole bootstraps.")
 @click.option("--models", is_flag=True, help="Add statsmodels' GEE, exchangeable workers.")
 @click.option(

@@ -68,7 +68,7 @@ def test_two_to_four_workers_get_a_percent_but_no_interval(workers):
 
 
 def test_one_worker_gets_an_interval_over_clips_marked_this_rater():
-    cell = sample([1, 0, 1, 1, 0, 1, 0, 1], 1)
+    cell = sample([1, 0, 1, 1, 0, 1, 0, 1], 1, clips=100)
     found = cell_interval(cell, TYPICAL)
     clips = multiway(cell, (cell.clip_a, cell.clip_b))
     expected = korn_graubard(0.625, 8, 0.625 * 0.375 / clips.variance, clips.df)
@@ -122,6 +122,35 @@ def test_the_naive_interval_has_the_level_that_was_asked_for():
     naive = proportion_confint(45, 60, alpha=0.01, method="wilson")
 
     assert found.naive == pytest.approx(tuple(100 * bound for bound in naive))
+
+
+def items_of(items, rng):
+    """A row of one category that 60 workers judged, on so many items that differ much."""
+    return draw_row(
+        Setting(
+            rate=0.9, workers=60, activity=0, clips=items, clip_sd=1, per_cell=60 * items,
+            categories=1, by_item=True,
+        ),
+        rng,
+    )  # fmt: skip
+
+
+def test_few_items_cover_however_many_workers_judge_them():
+    rng = np.random.default_rng(1)
+    rows = [items_of(5, rng) for _ in range(300)]
+    found = [mean_interval(row, row_correlations(row)[1]) for row in rows]
+
+    assert np.mean([e.low <= 90 <= e.high for e in found]) > 0.94
+    assert max(e.df for e in found) <= 4
+
+
+@pytest.mark.parametrize(("items", "most"), [(8, 7), (2, 4)])  # under five, there is a warning
+def test_degrees_of_freedom_are_under_the_number_of_items(items, most):
+    rng = np.random.default_rng(2)
+    rows = [items_of(items, rng) for _ in range(20)]
+    found = [mean_interval(row, row_correlations(row)[1]).df for row in rows]
+
+    assert most - 0.5 < max(found) <= most
 
 
 def test_many_workers_use_the_multiway_variance():
