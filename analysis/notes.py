@@ -1,8 +1,17 @@
-"""What has to be said under a table of its intervals."""
+"""What has to be said under a table of its intervals, and of the sides that clips were on."""
 
 from collections.abc import Iterable
 
+import pandas as pd
+from scipy import special
+
 from analysis.intervals import Estimate
+from analysis.names import Names
+from analysis.text import share_text
+from evaluation.study import Comparison
+
+# How often sides drawn at random may raise a remark anywhere in a table; balanced ones never do.
+_BY_CHANCE = 0.001
 
 
 def interval_notes(found: Iterable[tuple[str, Estimate]]) -> list[str]:
@@ -19,3 +28,23 @@ def interval_notes(found: Iterable[tuple[str, Estimate]]) -> list[str]:
         f"{note} ({places[0]}{f' and {len(places) - 1} more' if len(places) > 1 else ''})"
         for note, places in where.items()
     ]
+
+
+def side_notes(preferences: pd.DataFrame, names: Names) -> list[str]:
+    """Name the rows whose first source was on the left more, or less, often than chance has it.
+
+    Args:
+        preferences: from `table_preferences`.
+        names: for print.
+    """
+    left = preferences["left_source"] == preferences["a"]
+    rows = left.groupby([preferences["a"], preferences["b"]], sort=False).agg(["sum", "size"])
+    notes = []
+    for (a, b), on_left, n in rows.itertuples():
+        if 2 * special.bdtr(min(on_left, n - on_left), n, 0.5) < _BY_CHANCE / len(rows):
+            notes.append(
+                f"{names.row(Comparison(a, b))}: {names.source(a)} was on the left in "
+                f"{share_text(on_left, n)} of the judgments: a liking of raters for one side is "
+                "mixed with their preference"
+            )
+    return notes

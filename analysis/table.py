@@ -17,7 +17,7 @@ from analysis.intervals import (
     row_correlations,
 )
 from analysis.names import Names
-from analysis.notes import interval_notes
+from analysis.notes import interval_notes, side_notes
 from analysis.preference import (
     MEAN,
     NEEDED,
@@ -318,10 +318,14 @@ def _notes(
                     f"{round_half_up(row.mean.percent, 1):.1f}, "
                     f"pooling all judgments gives {round_half_up(row.pooled, 1):.1f}"
                 )
-    return notes + interval_notes(
-        (f"{names.row(row.comparison)}, {names.category(category)}", estimate)
-        for row in rows
-        for category, estimate in (*row.cells.items(), (MEAN, row.mean))
+    return (
+        notes
+        + side_notes(preferences, names)
+        + interval_notes(
+            (f"{names.row(row.comparison)}, {names.category(category)}", estimate)
+            for row in rows
+            for category, estimate in (*row.cells.items(), (MEAN, row.mean))
+        )
     )
 
 
