@@ -52,6 +52,7 @@ class Pilot:
         judgments: how many it has.
         workers: who gave them.
         simulated: whether any judgment is simulated.
+        ties: their share by row, kept off 1 like the rates.
     """
 
     rates: dict[Comparison, float]
@@ -59,6 +60,7 @@ class Pilot:
     judgments: int
     workers: int
     simulated: bool
+    ties: dict[Comparison, float]
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Forecast:
     cap: float
     rho: Correlations
     rates: Mapping[Comparison, float]
+    ties: Mapping[Comparison, float]
 
     @property
     def judgments(self) -> int:
@@ -84,6 +87,10 @@ class Forecast:
     def rate(self, row: PlannedRow) -> float:
         """Expected preference: the pilot's, else one half, where intervals are widest."""
         return self.rates.get(row.comparison, 0.5)
+
+    def tie_share(self, row: PlannedRow) -> float:
+        """Expected share of ties: the pilot's, else none, with which intervals are widest."""
+        return self.ties.get(row.comparison, 0.0)
 
     def crowd(self, cells: Sequence[Cell]) -> Crowd:
         """Who judges these cells, and how many clips."""
@@ -172,7 +179,7 @@ def read_pilot(judgments: pd.DataFrame, rows: Sequence[PlannedRow]) -> Pilot:
     preferences = table_preferences(kept)
     if preferences.empty:
         raise AnalysisError("the pilot has no counted test judgments")
-    rates = {}
+    rates, ties = {}, {}
     for row in (r.comparison for r in rows):
         for label, flipped in (
             (row.label, False),
@@ -183,12 +190,13 @@ def read_pilot(judgments: pd.DataFrame, rows: Sequence[PlannedRow]) -> Pilot:
                 # Agresti and Coull's shrinkage: a row that is all one way still varies.
                 rate = (sample_of(mine).mean * len(mine) + 2) / (len(mine) + 4)
                 rates[row] = 1 - rate if flipped else rate
+                ties[row] = float((mine["y"] == 0.5).sum()) / (len(mine) + 4)
     try:
         rho = pilot_correlations(preferences)
     except AnalysisError:
         rho = None
     workers = int(preferences["worker"].nunique())
-    return Pilot(rates, rho, len(preferences), workers, bool(judgments.attrs["simulated"]))
+    return Pilot(rates, rho, len(preferences), workers, bool(judgments.attrs["simulated"]), ties)
 
 
 def forecast(study: Study, rows: tuple[PlannedRow, ...], pilot: Pilot | None) -> Forecast:
@@ -207,4 +215,5 @@ def forecast(study: Study, rows: tuple[PlannedRow, ...], pilot: Pilot | None) ->
         cap=max(each * workers / use.trials, 1.0),
         rho=(pilot and pilot.rho) or TYPICAL,
         rates=pilot.rates if pilot else {},
+        ties=pilot.ties if pilot and study.design.allow_tie else {},
     )

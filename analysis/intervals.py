@@ -158,7 +158,7 @@ class Estimate:
         """How many independent judgments have the same variance; None where it is not known."""
         if self.percent is None or not self.se or self.deff is None:
             return None
-        return _effective(self.percent / 100, self.n, (self.se / 100) ** 2, self.deff)
+        return effective_judgments(self.percent / 100, self.n, (self.se / 100) ** 2, self.deff)
 
     @property
     def decided(self) -> bool:
@@ -228,7 +228,7 @@ def spread_of(sample: Sample, rho: Correlations) -> Spread | None:
         return None
     jack = multiway(sample)
     effective = kish(sample.worker)
-    flat = _flat(sample)
+    flat = sample.flat.any()
     most = _clips_df(sample)
     if not flat and effective >= FEW_WORKERS:
         return Spread(jack.variance, min(jack.df, most), "multiway")
@@ -244,18 +244,12 @@ def spread_of(sample: Sample, rho: Correlations) -> Spread | None:
     return Spread(variance, df, "pooled ICC", note)
 
 
-def _flat(sample: Sample) -> bool:
-    """Whether all judgments of some cell agree (all ties, too): it shows no variance."""
-    residuals = sample.y - sample.rates[sample.cell]
-    return bool(np.any(np.bincount(sample.cell, weights=residuals**2) <= 0))
-
-
 def _one_rater(sample: Sample) -> Spread | None:
     """One worker says nothing of other workers; the interval is over clips only."""
     jack = multiway(sample, (sample.clip_a, sample.clip_b))
     if len(sample) < 2:
         return None
-    if _flat(sample):
+    if sample.flat.any():
         alike = component_variance(sample, Correlations(0.0, TYPICAL.clip_a, TYPICAL.clip_b))
         return Spread(alike, len(sample) - 1, THIS_RATER, ONE_RATER)
     return Spread(jack.variance, min(jack.df, _clips_df(sample)), THIS_RATER, ONE_RATER)
@@ -289,8 +283,8 @@ def estimate_of(sample: Sample, spread: Spread | None, level: float = LEVEL) -> 
         why = "one judgment: no interval" if n < 2 else too_few(workers)
         return Estimate(100 * rate, None, None, n, workers, note=why, **known)  # type: ignore[arg-type]
     notes = [note for note in (spread.note, _clips_note(sample)) if note]
-    deff = _design_effect(sample, spread.variance)
-    effective = _effective(rate, n, spread.variance, deff)
+    deff = design_effect(sample, spread.variance)
+    effective = effective_judgments(rate, n, spread.variance, deff)
     low, high = korn_graubard(rate, n, effective, spread.df, level)
     return Estimate(
         100 * rate,
@@ -315,13 +309,14 @@ def _clips_note(sample: Sample) -> str:
     return FEW_CLIPS if fewest < LEAST_CLIPS else ""
 
 
-def _design_effect(sample: Sample, variance: float) -> float:
+def design_effect(sample: Sample, variance: float) -> float:
+    """Return how many times the variance of as many independent judgments it is, at least 1."""
     nobody = Correlations(0.0, 0.0, 0.0)
     return max(variance / component_variance(sample, nobody), 1.0)
 
 
-def _effective(rate: float, n: int, variance: float, deff: float) -> float:
-    """How many independent judgments have this variance.
+def effective_judgments(rate: float, n: int, variance: float, deff: float) -> float:
+    """Return how many independent judgments have this variance.
 
     Where all judgments agree, rate (1 - rate) is 0 and cannot be divided by the variance, which
     was found at a smoothed rate; the design effect at that rate carries over.

@@ -112,7 +112,7 @@ def _interval_text(table: Table) -> str:
     if SEQUENCE in used:
         parts.append(
             "As the study may be stopped early, the intervals of Means are confidence sequences "
-            "instead, which hold at all looks together (normal mixture of Howard, Ramdas, "
+            "instead, which hold at all looks together (beta-binomial mixture of Howard, Ramdas, "
             "McAuliffe and Sekhon, Annals of Statistics 49, 2021, on the larger of the clustered "
             "and the pooled variance); those of cells hold for one look only, and are not "
             "protected against stopping early."

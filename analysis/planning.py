@@ -15,7 +15,8 @@ from scipy import optimize, special
 from analysis.errors import AnalysisError
 from analysis.intervals import FEW_WORKERS, LEVEL
 from analysis.preference import sample_of
-from analysis.sequential import known, radius
+from analysis.sequential import bounds_at_all_looks, known
+from analysis.ties import tie_factor
 from analysis.variance import TYPICAL, Correlations, correlations
 
 ACTIVITY = 1.2  # spread of workers' log activity in public crowd data
@@ -77,6 +78,7 @@ def half_width(
     crowd: Crowd | None,
     rho: Correlations = TYPICAL,
     level: float = LEVEL,
+    ties: float = 0.0,
 ) -> float:
     """Return the expected half-width of a row's interval, in points.
 
@@ -86,10 +88,11 @@ def half_width(
         crowd: who gives them; None: independent judgments.
         rho: correlations; re-estimate them from a pilot by `pilot_correlations`.
         level: nominal coverage.
+        ties: their expected share.
     """
     upper, df = 0.5 + level / 2, _df(crowd)
     quantile = special.stdtrit(df, upper) if df < FEW_WORKERS else special.ndtri(upper)
-    return 100 * float(quantile) * math.sqrt(rate * (1 - rate) / _effective(n, crowd, rho))
+    return 100 * float(quantile) * _deviation(rate, n, crowd, rho, ties)
 
 
 def half_width_at_all_looks(
@@ -98,6 +101,7 @@ def half_width_at_all_looks(
     crowd: Crowd | None,
     rho: Correlations = TYPICAL,
     level: float = LEVEL,
+    ties: float = 0.0,
 ) -> float:
     """Return the same where the study may be stopped early: of its confidence sequence.
 
@@ -107,9 +111,13 @@ def half_width_at_all_looks(
         crowd: likewise.
         rho: likewise.
         level: likewise.
+        ties: likewise.
     """
-    time = known(_effective(n, crowd, rho), _df(crowd), level)
-    return 100 * math.sqrt(rate * (1 - rate)) * radius(time, n, level)
+    spread = rate * (1 - rate)
+    time = known(spread / _deviation(rate, n, crowd, rho, ties) ** 2, _df(crowd), level)
+    planned = spread / _deviation(rate, n, None, rho, ties) ** 2
+    low, high = bounds_at_all_looks(rate, time, planned, level)
+    return 50 * (high - low)
 
 
 def _df(crowd: Crowd | None) -> float:
@@ -117,12 +125,15 @@ def _df(crowd: Crowd | None) -> float:
     return math.inf if crowd is None else max(crowd.effective_workers - 1, 1)
 
 
-def _effective(n: float, crowd: Crowd | None, rho: Correlations) -> float:
-    """How many independent judgments have the same variance."""
-    return n if crowd is None else n / design_effect(n, crowd, rho)
+def _deviation(rate: float, n: float, crowd: Crowd | None, rho: Correlations, ties: float) -> float:
+    """The standard deviation of the preference of n judgments, in shares."""
+    # No more can be ties where one source is preferred.
+    left = float(tie_factor(rate, min(ties, 2 * rate, 2 - 2 * rate)))
+    effective = n if crowd is None else n / design_effect(n, crowd, rho)
+    return math.sqrt(rate * (1 - rate) * left / effective)
 
 
-Width = Callable[[float, float, Crowd | None, Correlations, float], float]
+Width = Callable[[float, float, Crowd | None, Correlations, float, float], float]
 
 
 def power(
@@ -132,6 +143,7 @@ def power(
     rho: Correlations = TYPICAL,
     alpha: float = 0.05,
     width: Width = half_width,
+    ties: float = 0.0,
 ) -> float:
     """Return the chance that the interval of a true preference excludes 50 % on its side.
 
@@ -145,10 +157,10 @@ def power(
         rho: correlations.
         alpha: level of the test; 1 minus the coverage of the interval.
         width: of the interval: `half_width` or `half_width_at_all_looks`.
+        ties: their expected share.
     """
-    beyond = abs(rate - 0.5) - width(0.5, n, crowd, rho, 1 - alpha) / 100
-    sd = math.sqrt(rate * (1 - rate) / _effective(n, crowd, rho))
-    return float(special.ndtr(beyond / sd))
+    beyond = abs(rate - 0.5) - width(0.5, n, crowd, rho, 1 - alpha, ties) / 100
+    return float(special.ndtr(beyond / _deviation(rate, n, crowd, rho, ties)))
 
 
 def judgments_for_power(
@@ -159,6 +171,7 @@ def judgments_for_power(
     wanted: float = 0.8,
     alpha: float = 0.05,
     width: Width = half_width,
+    ties: float = 0.0,
 ) -> int:
     """Return the fewest judgments of a row that reach a power.
 
@@ -167,7 +180,7 @@ def judgments_for_power(
     """
 
     def enough(n: int) -> bool:
-        return power(rate, n, crowd, rho, alpha, width) >= wanted
+        return power(rate, n, crowd, rho, alpha, width, ties) >= wanted
 
     high = 1
     while not enough(high):
@@ -202,6 +215,7 @@ def curve(
     *,
     planned: int,
     width: Width = half_width,
+    ties: float = 0.0,
 ) -> list[Point]:
     """Return half-widths over a grid: more judgments from the same workers soon stop helping.
 
@@ -213,10 +227,11 @@ def curve(
         rate: expected preference.
         planned: judgments of the row in the plan.
         width: as in `power`.
+        ties: likewise.
     """
     budgets = list(judgments)
     return [
-        Point(w, n, width(rate, n, _resized(crowd, w, n / planned), rho, LEVEL))
+        Point(w, n, width(rate, n, _resized(crowd, w, n / planned), rho, LEVEL, ties))
         for w in workers
         for n in budgets
     ]
@@ -234,17 +249,19 @@ def _resized(crowd: Crowd, workers: int, times: float) -> Crowd:
     return replace(crowd, workers=workers, cap=cap)
 
 
-def allocate(rates: Sequence[float], total: int) -> list[int]:
+def allocate(rates: Sequence[float], total: int, ties: Sequence[float] | None = None) -> list[int]:
     """Split judgments over rows in proportion to p (1 - p), which equalises their half-widths.
 
     Args:
         rates: expected preference of each row, in (0, 1).
         total: judgments to split.
+        ties: their expected share in each row, which lowers p (1 - p) by a quarter of it.
 
     Returns:
         Whole numbers that sum to `total`.
     """
-    spread = np.array([rate * (1 - rate) for rate in rates])
+    p = np.array(rates)
+    spread = p * (1 - p) * tie_factor(p, ties or np.zeros(len(p)))
     exact = total * spread / spread.sum()
     whole = np.floor(exact).astype(int)
     # The largest remainders get what rounding down left over.

@@ -22,6 +22,7 @@ from analysis.strengths import (
     fit_strengths,
     goodness_of_fit,
 )
+from analysis.ties import tie_factor
 
 
 @dataclass(frozen=True)
@@ -80,11 +81,15 @@ class Ranking:
 
 @dataclass(frozen=True)
 class _Covariance:
-    """Three estimates of a covariance; of a contrast, the largest variance counts."""
+    """Three estimates of a covariance; of a contrast, the largest variance counts.
+
+    Beside them, the binomial one, of independent judgments without ties, which a deviance assumes.
+    """
 
     multiway: Floats
     by_worker: Floats
     independent: Floats
+    binomial: Floats
 
     def of(self, contrast: Floats) -> float:
         parts = (self.multiway, self.by_worker, self.independent)
@@ -123,7 +128,7 @@ def rank(preferences: pd.DataFrame, *, level: float = LEVEL) -> Ranking:
     ranges = _rank_ranges(strengths, covariance, df, 1 - level)
     inferred = list(zip(low, high, *ranges, strict=True))
     free = centred[:, :-1]
-    effects = [covariance.of(row) / (row @ covariance.independent @ row) for row in free]
+    effects = [covariance.of(row) / (row @ covariance.binomial @ row) for row in free]
     deff = float(np.mean(effects))
     return Ranking(
         _standings(contests, strengths, inferred),
@@ -218,12 +223,17 @@ def _covariance(
     worker, touched, both = clusters.worker, clusters.touched, clusters.both
     doubled, once = scores.take(clusters.twice), scores.take(clusters.two)
     by_clip = doubled.left_out(touched, information) - inverse @ once.meat(both) @ inverse
+    wins, games = contests.wins + 2, contests.games + 4
+    left = tie_factor(wins / games, np.bincount(pair, weights=won == 0.5) / games)
+    of_ties = (design * (contests.games * scores.weight * (1 - left))[:, None]).T @ design
+    independent = inverse - inverse @ of_ties @ inverse
     if clusters.workers == 1:  # who says nothing of others
-        return _Covariance(by_clip, inverse, inverse)
+        return _Covariance(by_clip, independent, independent, inverse)
     by_worker = scores.left_out(worker, information)
     shared = doubled.meat(intersection((worker[clusters.twice], touched)))
     shared = shared - once.meat(intersection((worker[clusters.two], both)))
-    return _Covariance(by_worker + by_clip - inverse @ shared @ inverse, by_worker, inverse)
+    multiway = by_worker + by_clip - inverse @ shared @ inverse
+    return _Covariance(multiway, by_worker, independent, inverse)
 
 
 def _rank_ranges(

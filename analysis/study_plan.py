@@ -93,6 +93,9 @@ def _head(study: Study, expected: Forecast, pilot: Pilot | None) -> str:
         lines.append(f"Correlations: {values} (typical; the pilot of {of} cannot tell)")
     else:
         lines.append(f"Correlations: {values} (from the pilot of {of})")
+    if expected.ties:
+        seen = (f"{row.label} {100 * share:.1f} %" for row, share in expected.ties.items())
+        lines.append(f"Ties (from the pilot): {', '.join(seen)}")
     missing = [r.comparison.label for r in expected.rows if r.comparison not in pilot.rates]
     if missing:
         lines.append(f"Not in the pilot, taken as 50 %: {'; '.join(missing)}")
@@ -139,11 +142,12 @@ def _at_all_looks(study: Study) -> str:
     return " at all looks together" if study.analysis.stop_when else ""
 
 
-def _points(width: Width, rate: float, n: int, crowd: Crowd, expected: Forecast) -> str:
+def _points(width: Width, row: PlannedRow, n: int, crowd: Crowd, expected: Forecast) -> str:
     """A half-width, or a dash where the table will have no interval over people."""
     if expected.workers < LEAST_WORKERS:
         return NONE
-    return f"{width(rate, n, crowd, expected.rho, LEVEL):.1f}"
+    rate, ties = expected.rate(row), expected.tie_share(row)
+    return f"{width(rate, n, crowd, expected.rho, LEVEL, ties):.1f}"
 
 
 def _unknown(workers: int) -> str:
@@ -170,9 +174,9 @@ def _precision_table(study: Study, expected: Forecast) -> str:
                 f"{100 * rate:.1f}",
                 f"{row.judgments:,}",
                 f"{design_effect(row.judgments, crowd, expected.rho):.2f}",
-                _points(_width(study), rate, row.judgments, crowd, expected),
+                _points(_width(study), row, row.judgments, crowd, expected),
                 f"{widest.judgments:,}",
-                _points(half_width, rate, widest.judgments, expected.crowd((widest,)), expected),
+                _points(half_width, row, widest.judgments, expected.crowd((widest,)), expected),
             )
         )
     title = "Expected half-widths of 95 % intervals, in points"
@@ -201,12 +205,14 @@ def _power_table(study: Study, expected: Forecast, difference: float) -> str:
 def _power_line(row: PlannedRow, expected: Forecast, rate: float, width: Width) -> list[str]:
     if expected.workers < LEAST_WORKERS:
         return [NONE] * 3
-    crowd, rho = expected.crowd(row.cells), expected.rho
+    crowd, rho, ties = expected.crowd(row.cells), expected.rho, expected.tie_share(row)
     try:
-        needed = f"{judgments_for_power(rate, crowd, rho, width=width):,}"
+        needed = f"{judgments_for_power(rate, crowd, rho, width=width, ties=ties):,}"
     except AnalysisError:
         needed = "not with so few workers and clips"
-    chances = [power(rate, row.judgments, people, rho, width=width) for people in (crowd, None)]
+    chances = [
+        power(rate, row.judgments, people, rho, width=width, ties=ties) for people in (crowd, None)
+    ]
     return [*(f"{100 * chance:.0f} %" for chance in chances), needed]
 
 
@@ -217,7 +223,13 @@ def _curve_table(study: Study, expected: Forecast, crowd: str) -> str:
     budgets = [row.judgments * step for step in _STEPS]
     people = expected.crowd(row.cells)
     points = curve(
-        workers, budgets, people, expected.rho, planned=row.judgments, width=_width(study)
+        workers,
+        budgets,
+        people,
+        expected.rho,
+        planned=row.judgments,
+        width=_width(study),
+        ties=expected.tie_share(row),
     )
     found = {
         (p.workers, p.judgments): f"{p.half_width:.2f}" if p.workers >= LEAST_WORKERS else NONE
@@ -249,11 +261,11 @@ def _allocation_table(study: Study, expected: Forecast, pilot: Pilot | None) -> 
             "(--judgments FILE or --pilot-db URL).\n"
         )
     rates = [expected.rate(row) for row in expected.rows]
-    split = allocate(rates, expected.judgments)
+    split = allocate(rates, expected.judgments, list(map(expected.tie_share, expected.rows)))
     grid = []
     for row, rate, n in zip(expected.rows, rates, split, strict=True):
         crowd = expected.crowd(row.cells)
-        now, then = (_points(_width(study), rate, k, crowd, expected) for k in (row.judgments, n))
+        now, then = (_points(_width(study), row, k, crowd, expected) for k in (row.judgments, n))
         label, planned = row.comparison.label, f"{row.judgments:,}"
         grid.append((label, f"{100 * rate:.1f}", planned, now, f"{n:,}", then))
     header = ("row", "pilot", "planned", "half-width", "by p (1 - p)", "half-width")

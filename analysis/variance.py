@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.clusters import Codes, Floats, codes_of, intersection, kish, renumbered, sum_squares
+from analysis.ties import tie_factor
 
 # Above any intraclass correlation of forced choices we have seen; keeps one odd cell from taking
 # over a row.
@@ -65,6 +66,26 @@ class Sample:
     def rates(self) -> Floats:
         """(C,), share preferring A per cell."""
         return np.asarray(np.bincount(self.cell, weights=self.y) / self.sizes)
+
+    @cached_property
+    def ties(self) -> Floats:
+        """(C,), ties per cell."""
+        return np.asarray(np.bincount(self.cell, weights=self.y == 0.5), dtype=np.float64)
+
+    @cached_property
+    def flat(self) -> NDArray[np.bool_]:
+        """(C,), whether all judgments of a cell are alike (all ties, too): it shows no variance."""
+        return np.asarray((self.rates <= 0) | (self.rates >= 1) | (self.ties == self.sizes))
+
+    @cached_property
+    def smoothed(self) -> Floats:
+        """(C,), (x + 2) / (n + 4), after Agresti and Coull, The American Statistician 52 (1998)."""
+        return np.asarray((self.rates * self.sizes + 2) / (self.sizes + 4))
+
+    @cached_property
+    def tie_factors(self) -> Floats:
+        """(C,), `tie_factor` at the smoothed rates: in (0, 1], 1 without ties."""
+        return tie_factor(self.smoothed, self.ties / (self.sizes + 4))
 
     @property
     def mean(self) -> float:
@@ -134,11 +155,6 @@ class Multiway:
     df: float
     by_worker: float
     independent: float
-
-    @property
-    def design_effect(self) -> float:
-        """How many times the independent variance; 1 where there is no variance at all."""
-        return self.variance / self.independent if self.independent > 0 else 1.0
 
 
 def jackknife(sample: Sample, codes: Codes) -> float:
@@ -266,7 +282,7 @@ def correlations(sample: Sample, *, across: bool = False) -> Correlations | None
         Each in [0, 0.6], or None where no cell has both answers, or nothing is shared.
     """
     products, shared = np.zeros(3), np.zeros((3, 3))
-    usable = (sample.rates > 0) & (sample.rates < 1)
+    usable = ~sample.flat
     for cell in (sample.cells[c] for c in np.flatnonzero(usable)):
         more, counts = cell.products
         products += more
@@ -282,7 +298,7 @@ def correlations(sample: Sample, *, across: bool = False) -> Correlations | None
 
 def _products(sample: Sample) -> tuple[Floats, NDArray[np.float64]]:
     """Sums of products of judgments that share a factor, and how many share which two factors."""
-    spread = sample.rates * (1 - sample.rates)
+    spread = sample.rates * (1 - sample.rates) * sample.tie_factors
     centred = (sample.y - sample.rates[sample.cell]) / np.sqrt(spread[sample.cell])
     # Centring at the sample's own rate lowers every product by about Var(rate) / spread.
     shift = multiway(sample).variance / float(np.mean(spread))
@@ -300,13 +316,11 @@ def _products(sample: Sample) -> tuple[Floats, NDArray[np.float64]]:
 def component_variance(sample: Sample, rho: Correlations) -> float:
     """Return the variance of the mean of the cell rates that the correlations imply.
 
-    A cell where all judgments went one way has no spread of its own; it is given that of
-    (x + 2) / (n + 4), after Agresti and Coull, The American Statistician 52 (1998).
+    A cell whose judgments are all alike has no spread of its own, and that of its smoothed rate.
     """
-    sizes, rates = sample.sizes, sample.rates
-    flat = (rates <= 0) | (rates >= 1)
-    rates = np.where(flat, (rates * sizes + 2) / (sizes + 4), rates)
-    weights = (np.sqrt(rates * (1 - rates)) / (len(sizes) * sizes))[sample.cell]
+    sizes, rates = sample.sizes, np.where(sample.flat, sample.smoothed, sample.rates)
+    spread = rates * (1 - rates) * sample.tie_factors
+    weights = (np.sqrt(spread) / (len(sizes) * sizes))[sample.cell]
     own = float(np.sum(weights**2))
     shared = zip((rho.worker, rho.clip_a, rho.clip_b), sample.factors, strict=True)
     return own + sum(r * (sum_squares(weights, codes) - own) for r, codes in shared)

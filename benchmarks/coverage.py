@@ -4,6 +4,7 @@
     python benchmarks/coverage.py --setting "tail 1.6" --reps 2500
     python benchmarks/coverage.py --resample --reps 100    # with the bootstraps, which are slow
     python benchmarks/coverage.py --only truths --models --vb 20 --reps 100    # with statsmodels'
+    python benchmarks/coverage.py --looks    # of the intervals at all looks, see coverage_looks.py
 
 Every setting is a row of four cells (see `analysis.synthetic`); the base is shaped like the
 paper's study: 541 judgments a cell, 150 workers of unequal activity, 200 clips per source.
@@ -23,6 +24,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one core per process
 
 import click
 import numpy as np
+from coverage_looks import looks_table
 from scipy import sparse, stats
 from scipy.special import expit, logit
 
@@ -282,6 +284,7 @@ def markdown(
     metavar="ROWS",
     help="Fit statsmodels' crossed mixed model to a cell of so many rows (8 s each).",
 )
+@click.option("--looks", is_flag=True, help="The intervals that hold at all looks, and no others.")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write the tables to a file.")
 def main(
     reps: int,
@@ -292,6 +295,7 @@ def main(
     resample: bool,
     models: bool,
     vb: int,
+    looks: bool,
     out: Path | None,
 ) -> None:
     """Measure the coverage of the intervals of cells and Means."""
@@ -299,8 +303,10 @@ def main(
     extras = Extras(resample, models, min(vb, reps))
     error = 100 * (0.95 * 0.05 / reps) ** 0.5
     with Pool(processes) as pool:
+        if looks:
+            text = looks_table(pool, reps, seed)
         for name, settings, at in TABLES:
-            if only not in (None, name):
+            if looks or only not in (None, name):
                 continue
             results = {}
             for i, (label, column) in enumerate(settings.items()):

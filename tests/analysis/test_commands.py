@@ -311,6 +311,27 @@ def test_a_pilot_gives_correlations_rates_and_allocation(
     assert planned[0] / 2000 == pytest.approx(wanted, abs=0.002)
 
 
+def test_ties_of_a_pilot_count_where_the_study_allows_them(
+    run, study_file, judgments_text, write_judgments
+):
+    frame = judgments_text({("mine", "yours"): 0.5}, per_cell=200, categories=("golf",), sd=0.0)
+    frame.loc[frame.index % 4 > 0, ["choice", "label"]] = ["tie", ""]
+    path = write_judgments(frame)
+    forced, free = (
+        run("plan", study_file(*changes), "--clips", 50, "--judgments", path)[1]
+        for changes in ([], [("[design]", "[design]\nallow_tie = true")])
+    )
+    widths = [
+        float(numbers_of(out[out.index("half-widths of 95") :], "mine over yours")[4])
+        for out in (forced, free)
+    ]
+
+    assert "Ties" not in forced
+    assert "Ties (from the pilot): mine over yours 73.5 %" in free
+    # 150 ties of 204: a judgment varies by 54 / 204 of what it does without them.
+    assert widths[1] == pytest.approx(widths[0] * (54 / 204) ** 0.5, abs=0.1)
+
+
 def test_a_simulated_pilot_carries_the_banner(run, study_file, judgments_text, write_judgments):
     path = write_judgments(judgments_text(PAIRS, categories=("golf",), simulated=True))
     out = run("plan", study_file(), "--clips", 50, "--judgments", path)[1]

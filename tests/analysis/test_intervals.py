@@ -187,15 +187,29 @@ def test_cells_of_0_and_100_percent_do_not_make_the_mean_certain():
 def test_nothing_but_ties_is_50_percent_and_not_certain(workers):
     found = cell_interval(sample([0.5] * 60, workers), TYPICAL)
 
+    # With 0 of 60 other answers up to 6 % are possible: 3 points, if judgments were independent.
     assert found.percent == 50
-    assert found.low < 45
-    assert found.high > 55
+    assert found.low < 47
+    assert found.high > 53
 
 
 def test_everyone_choosing_one_side_of_the_row_keeps_both_bounds_in_range():
     found = mean_interval(sample([1] * 40, 8), TYPICAL)
 
     assert 0 < found.low < found.high == 100
+
+
+def test_ties_do_not_widen_the_intervals_of_few_workers():
+    rng, means = np.random.default_rng(6), []
+    for _ in range(60):
+        row = draw_row(Setting(rate=0.5, workers=12, activity=0, per_cell=240, categories=1), rng)
+        y = np.where(rng.random(len(row)) < 0.8, 0.5, row.y)
+        drawn = Sample.of(y, row.worker, row.clip_a, row.clip_b)
+        means.append(mean_interval(drawn, row_correlations(drawn)[1]))
+    needed = stats.t.ppf(0.975, 11) * np.std([mean.percent for mean in means])
+
+    assert np.mean([mean.low <= 50 <= mean.high for mean in means]) >= 0.9
+    assert np.mean([mean.half_width for mean in means]) < 1.4 * needed
 
 
 def coverage(setting, replicates, seed):

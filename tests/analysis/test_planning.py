@@ -16,7 +16,7 @@ from analysis.planning import (
     power,
 )
 from analysis.preference import table_preferences
-from analysis.sequential import mixture_bound, mixture_parameter
+from analysis.sequential import bounds_at_all_looks
 from analysis.synthetic import Setting, draw_row
 from analysis.variance import Correlations
 
@@ -41,14 +41,30 @@ def test_power_is_that_of_simulated_studies_however_few_the_workers(workers, eac
 
 
 def test_an_interval_at_all_looks_is_the_published_bound_and_is_seldomer_above_50():
-    bound = mixture_bound(800, 0.05, mixture_parameter(400, 0.05))
+    low, high = bounds_at_all_looks(0.5, 800, 800)
     crowd = Crowd(40, 60, 60, cap=1)
 
-    assert half_width_at_all_looks(0.5, 800, None) == pytest.approx(50 * bound / 800)
+    assert half_width_at_all_looks(0.5, 800, None) == pytest.approx(50 * (high - low))
     assert half_width(0.5, 800, crowd) == pytest.approx(6.2, abs=0.05)
     # 150 drawn rows had 9.5 on average, and 63 % (s.e. 4) were decided, where one look decided 91.
     assert half_width_at_all_looks(0.5, 800, crowd) == pytest.approx(9.5, rel=0.06)
     assert 0.4 < power(0.6, 800, crowd, width=half_width_at_all_looks) < 0.65
+
+
+def test_ties_of_a_pilot_narrow_what_is_planned():
+    # Of 400 judgments three quarters are ties: a judgment varies by a quarter of p (1 - p).
+    assert half_width(0.5, 400, None, ties=0.75) == pytest.approx(half_width(0.5, 1600, None))
+    assert half_width_at_all_looks(0.5, 400, None, ties=0.75) == pytest.approx(
+        half_width_at_all_looks(0.5, 1600, None)
+    )
+    # (1.96 * sqrt(0.25 - 0.15) + 0.8416 * sqrt(0.2475 - 0.15))^2 / 0.05^2
+    assert judgments_for_power(0.55, None, ties=0.6) == 312
+    # At 70 % no more than 60 % can be ties, all others being wins.
+    assert half_width(0.7, 100, None, ties=0.9) == pytest.approx(
+        half_width(0.7, 100, None, ties=0.6)
+    )
+    # Variances of 0.25 - 0.2 and of 0.25.
+    assert allocate([0.5, 0.5], 600, [0.8, 0.0]) == [100, 500]
 
 
 def test_half_widths_of_a_row_like_the_papers():

@@ -300,6 +300,19 @@ def test_one_rater_is_judged_over_clips_alone():
     assert (once.design_effect, twice.design_effect) == pytest.approx((1, 2), abs=0.01)
 
 
+def test_ties_narrow_strengths_and_their_fit_stays_that_of_a_deviance():
+    n, won = 400, np.r_[np.full(320, 0.5), np.arange(80) % 2]
+    frame = frame_of(np.zeros(n, int), np.ones(n, int), won, workers=n)
+    frame["worker"] = np.arange(n)
+    frame["cluster_a"], frame["cluster_b"] = np.arange(n), np.arange(n) + n
+    found = rank(frame)
+    top = found.standings[0]
+
+    # Half a log odds, whose variance 1 / (n / 4) is a fifth where four of five are ties.
+    assert top.high - top.strength == pytest.approx(0.98 / (n / 4 * 5) ** 0.5, rel=0.03)
+    assert found.design_effect == pytest.approx(1 / 5, rel=0.05)
+
+
 @pytest.mark.parametrize("workers", [2, 4])
 def test_two_to_four_workers_have_strengths_but_neither_intervals_nor_rank_ranges(workers):
     a, b, won, _ = random_games(games=300, sources=3)

@@ -8,11 +8,10 @@ from analysis.intervals import Estimate
 from analysis.load import check_judgments
 from analysis.preference import comparisons_in, sample_of, table_preferences
 from analysis.sequential import (
+    bounds_at_all_looks,
     is_done,
     mean_at_all_looks,
-    mixture_bound,
     mixture_parameter,
-    radius,
 )
 from analysis.synthetic import Setting, draw_row
 from analysis.table import build_table
@@ -20,16 +19,38 @@ from analysis.variance import Sample
 from evaluation.study_file.stop_rule import StopRule, parse_stop
 
 
-def test_mixture_reproduces_published_constants():
-    # confseq's two-sided normal mixture at v = v_opt = 100, alpha = 0.05.
-    parameter = mixture_parameter(100, 0.05)
+def test_the_mixture_has_the_published_constants():
+    # confseq's two-sided beta-binomial mixture of steps of 0.8 and -0.2, alpha = 0.05, at an
+    # intrinsic time of 100, for which it is tightest: 625 judgments at 20 %. The bound is 31.4308.
+    low, _ = bounds_at_all_looks(0.2 + 31.4308 / 625, 625, 2 * 625)
 
-    assert parameter == pytest.approx(12.60056, abs=1e-5)
-    assert mixture_bound(100, 0.05, parameter) == pytest.approx(30.35209, abs=1e-5)
+    assert mixture_parameter(100, 0.05) == pytest.approx(12.60056, abs=1e-5)
+    assert low == pytest.approx(0.2, abs=1e-6)
 
 
-def test_the_bound_is_tightest_at_half_the_plan():
-    assert radius(100, 200) < min(radius(100, 150), radius(100, 270))
+@pytest.mark.parametrize(("wins", "n"), [(30, 60), (57, 60), (3, 400), (240, 240), (0, 60)])
+def test_outside_the_bounds_the_mixture_explains_the_judgments_20_times_as_well(wins, n):
+    weight = mixture_parameter(360, 0.05) - 1
+
+    def times(p):
+        mixed = stats.betabinom.pmf(wins, n, weight * p, weight * (1 - p))
+        return mixed / stats.binom.pmf(wins, n, p)
+
+    low, high = bounds_at_all_looks(wins / n, n, 720)
+
+    for bound in {low, high} - {0.0, 1.0}:
+        assert times(bound) == pytest.approx(20, rel=1e-5)
+    assert low <= wins / n <= high
+    assert (low == 0) == (wins == 0)
+    assert (high == 1) == (wins == n)
+
+
+def test_the_bounds_are_tightest_at_half_the_plan():
+    def width(planned):
+        low, high = bounds_at_all_looks(0.5, 100, planned)
+        return high - low
+
+    assert width(200) < min(width(150), width(270))
 
 
 def first(sample, order, count):
@@ -65,6 +86,28 @@ def test_twenty_looks_raise_few_false_alarms_where_plain_tests_raise_many():
     assert naive > 0.25
 
 
+@pytest.mark.parametrize("rate", [0.9, 0.95, 0.97])
+def test_early_looks_seldom_miss_a_preference_near_certainty(rate):
+    lone = {"activity": 0, "worker_sd": 0, "clip_sd": 0, "clips": 30, "categories": 1}
+    rng, missed = np.random.default_rng(5), 0
+    for _ in range(100):
+        row = draw_row(Setting(rate=rate, workers=60, per_cell=720, **lone), rng)
+        seen = [look(row.take(row.worker < count), 720) for count in range(6, 31, 2)]
+        missed += any(not mean.low <= 100 * rate <= mean.high for mean in seen)
+
+    assert missed <= 3
+
+
+def test_ties_count_for_the_less_they_vary():
+    def of(n, ties):
+        """As many wins as losses beside the ties, each of a worker and of clips of its own."""
+        y = np.r_[np.full(ties, 0.5), np.arange(n - ties) % 2]
+        return look(Sample.of(y, np.arange(n), np.arange(n), np.arange(n)), n)
+
+    # A judgment varies by 101 / 401 of what it does without ties, by (x + 2) / (n + 4).
+    assert of(1600, 1200).half_width == pytest.approx(of(6400, 0).half_width, rel=0.01)
+
+
 def test_the_sequence_is_wider_than_one_look_needs_and_shrinks():
     rng = np.random.default_rng(3)
     row = draw_row(Setting(rate=0.7), rng)
@@ -75,14 +118,7 @@ def test_the_sequence_is_wider_than_one_look_needs_and_shrinks():
     assert late.low < 70 < late.high
 
 
-def published_bound(time, planned):
-    """Half the 95 % interval of a mean with p = 0.5: of Howard et al. (2021), over the time."""
-    parameter = planned / 2 / (-2 * np.log(0.05) + np.log(1 - 2 * np.log(0.05)))
-    total = time + parameter
-    return 0.5 * np.sqrt(total * np.log(total / (parameter * 0.05**2))) / time
-
-
-def test_bounds_of_200_judgments_are_the_published_ones_on_the_larger_variance():
+def test_bounds_of_200_judgments_rest_on_the_larger_variance():
     # One worker prefers A in 20 of 40, 40 workers in both of two, 40 in none; clips are shown once.
     y = [*[0, 1] * 20, *[1, 1] * 40, *[0, 0] * 40]
     worker = [*[0] * 40, *np.repeat(np.arange(1, 81), 2)]
@@ -95,10 +131,10 @@ def test_bounds_of_200_judgments_are_the_published_ones_on_the_larger_variance()
     variance = (1 + correlation * 1720 / 200) / 800
     df = 200**2 / (40**2 + 80 * 2**2) - 1
     time = 0.25 / variance * (stats.norm.ppf(0.975) / stats.t.ppf(0.975, df)) ** 2
-    half = 100 * published_bound(time, 400)
+    low, high = bounds_at_all_looks(0.5, time, 400)
 
     assert variance > jackknife
-    assert (found.low, found.high) == pytest.approx((50 - half, 50 + half))
+    assert (found.low, found.high) == pytest.approx((100 * low, 100 * high))
 
 
 def test_judgments_never_count_for_more_than_they_are():
@@ -106,9 +142,9 @@ def test_judgments_never_count_for_more_than_they_are():
     y = [*[1] * 10, *[0] * 90, *[0] * 10, *[1] * 90]
     cell, worker = np.repeat([0, 1], 100), np.arange(200) % 100
     found = look(Sample.of(y, worker, np.arange(200), np.arange(200), cell), 400)
-    half = 100 * published_bound(200, 400)
+    low, high = bounds_at_all_looks(0.5, 200, 400)
 
-    assert (found.low, found.high) == pytest.approx((50 - half, 50 + half))
+    assert (found.low, found.high) == pytest.approx((100 * low, 100 * high))
 
 
 def test_too_few_workers_have_no_sequence():

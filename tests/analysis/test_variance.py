@@ -234,6 +234,31 @@ def test_component_variance_without_correlation_is_binomial(cell):
     assert component_variance(cell, nobody) == pytest.approx(expected, rel=1e-12)
 
 
+def test_component_variance_with_ties_is_that_of_the_judgments():
+    # 15 wins, 5 losses, 80 ties: p = 0.55; of 104 with two more wins and losses, p (1 - p) is
+    # 57 / 104 * 47 / 104, less a quarter of the share of ties.
+    y = np.r_[np.ones(15), np.zeros(5), np.full(80, 0.5)]
+    sample = Sample.of(y, np.arange(100), np.arange(100), np.arange(100))
+    smoothed = 57 / 104 * 47 / 104
+    expected = 0.55 * 0.45 * (smoothed - 80 / 104 / 4) / smoothed / 100
+
+    assert component_variance(sample, Correlations(0, 0, 0)) == pytest.approx(expected)
+    assert expected == pytest.approx(y.var() / 100, rel=0.25)
+
+
+@pytest.mark.parametrize("answer", [0, 0.5])
+def test_a_cell_of_equal_judgments_tells_no_correlation(answer):
+    rng = np.random.default_rng(4)
+    y, worker = rng.integers(0, 2, 60), np.arange(60) % 6
+    alone = Sample.of(y, worker, np.arange(60), np.arange(60))
+    clips = np.arange(120)
+    beside = Sample.of(
+        [*y, *[answer] * 60], [*worker, *worker], clips, clips, np.repeat([0, 1], 60)
+    )
+
+    assert correlations(beside) == correlations(alone)
+
+
 def test_no_correlation_can_be_told_from_unanimous_judgments():
     sample = Sample.of(np.ones(20), np.arange(20) % 4, np.arange(20) % 5, np.arange(20))
 
