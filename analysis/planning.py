@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import optimize, special
 
 from analysis.errors import AnalysisError
-from analysis.intervals import FEW_WORKERS, LEVEL
+from analysis.intervals import FEW_WORKERS, LEAST_CLIPS, LEVEL
 from analysis.preference import sample_of
 from analysis.sequential import bounds_at_all_looks, known
 from analysis.ties import tie_factor
@@ -121,8 +121,11 @@ def half_width_at_all_looks(
 
 
 def _df(crowd: Crowd | None) -> float:
-    """Degrees of freedom of the variance: one per effective worker."""
-    return math.inf if crowd is None else max(crowd.effective_workers - 1, 1)
+    """Degrees of freedom of the variance: of the effective workers, or of the clips if fewer."""
+    if crowd is None:
+        return math.inf
+    clips = max(min(crowd.clips_a, crowd.clips_b), LEAST_CLIPS)
+    return max(min(crowd.effective_workers, clips) - 1, 1)
 
 
 def _deviation(rate: float, n: float, crowd: Crowd | None, rho: Correlations, ties: float) -> float:

@@ -297,9 +297,7 @@ def _notes(
     notes = list(loading)
     ties = int((preferences["y"] == 0.5).sum())
     if ties:
-        notes.append(
-            f"{quantity(ties, 'tie')} {'counts' if ties == 1 else 'count'} one half to either side"
-        )
+        notes.append(f"{quantity(ties, 'tie counts', 'ties count')} one half to either side")
     for row in rows:
         label = names.row(row.comparison)
         missing = [names.category(c) for c, cell in row.cells.items() if cell.n == 0]
@@ -318,14 +316,11 @@ def _notes(
                     f"{round_half_up(row.mean.percent, 1):.1f}, "
                     f"pooling all judgments gives {round_half_up(row.pooled, 1):.1f}"
                 )
-    return (
-        notes
-        + side_notes(preferences, names)
-        + interval_notes(
-            (f"{names.row(row.comparison)}, {names.category(category)}", estimate)
-            for row in rows
-            for category, estimate in (*row.cells.items(), (MEAN, row.mean))
-        )
+    notes += side_notes(preferences, names)
+    return notes + interval_notes(
+        (f"{names.row(row.comparison)}, {names.category(category)}", estimate)
+        for row in rows
+        for category, estimate in (*row.cells.items(), (MEAN, row.mean))
     )
 
 

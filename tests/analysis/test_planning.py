@@ -186,3 +186,12 @@ def test_a_pilot_of_one_judgment_is_refused(judgments_text):
 
     with pytest.raises(AnalysisError, match="the pilot cannot tell"):
         pilot_correlations(table_preferences(check_judgments(frame)))
+
+
+def test_few_items_make_the_planned_interval_wider_as_table_1_has_it():
+    many, few = (half_width(0.7, 800, Crowd(400, clips, clips)) for clips in (400, 8))
+
+    independent = half_width(0.7, 800, None)
+    effect = design_effect(800, Crowd(400, 8, 8))
+    assert few == pytest.approx(independent * effect**0.5 * 2.3646 / 1.96, rel=1e-4)  # t of 7
+    assert many < few
