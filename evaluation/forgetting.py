@@ -145,13 +145,13 @@ def _forget(
     ids = {worker.external_id, *(one.external_id for one in theirs)}
     remember_settled(session, theirs, worker.external_id, now)
     for one in theirs:
-        one.external_id = forgotten_id(
-            key, "assignment", *place, one.external_id, worker.external_id
-        )
+        both = (one.external_id, worker.external_id)
+        one.external_id = forgotten_id(key, "assignment", *place, *both, row=one.id)
         one.completion_code, one.nonce = "", None  # from which the code could be made again
         device = one.environment_details
         one.environment_details = {k: v for k, v in device.items() if k not in _IDENTIFYING}
-    worker.external_id, worker.details = forgotten_id(key, "worker", *place, worker.external_id), {}
+    worker.external_id = forgotten_id(key, "worker", *place, worker.external_id, row=worker.id)
+    worker.details = {}
     session.flush()
     scrub(session, ids)
     revoke_used(session, ids, now)

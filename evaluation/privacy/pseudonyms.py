@@ -28,7 +28,7 @@ from evaluation.sqlite_file import key_beside
 _log = logging.getLogger(__name__)
 KEY_VARIABLE = "VGAN_EVAL_PSEUDONYM_KEY"
 _KEY_BYTES = 32
-_FORGOTTEN = re.compile(r"~(?P<key>[0-9a-f]{12})~(?P<name>[a-z]-[a-z2-7]{16})")
+_FORGOTTEN = re.compile(r"~(?P<key>[0-9a-f]{12})~(?P<name>[a-z]-[a-z2-7]{16})(~[0-9]+)?")
 _LENGTH = 16  # base32 digits, 80 bits: a million workers collide with a chance below 1e-12
 
 
@@ -107,13 +107,19 @@ def unlinkable_pseudonym(key: bytes, study: Study, kind: str, *identity: str) ->
     return pseudonym(unlinkable_key(key, study.secret), kind, pseudonym(key, kind, *identity))
 
 
-def forgotten_id(key: bytes, kind: str, *identity: str) -> str:
+def forgotten_id(key: bytes, kind: str, *identity: str, row: int) -> str:
     """Return what stands in the place of a platform's id that is to be forgotten.
 
     It carries the pseudonym under this key, which `pseudonym` then finds in it, so that exports
     made before and after name the same worker. Under another key it is an id like any other.
+
+    Args:
+        key: of the installation.
+        kind: see `pseudonym`.
+        identity: likewise.
+        row: our id; who comes back and is forgotten again has the same pseudonym in two rows.
     """
-    return f"~{_fingerprint(key)}~{pseudonym(key, kind, *identity)}"
+    return f"~{_fingerprint(key)}~{pseudonym(key, kind, *identity)}~{row}"
 
 
 def is_forgotten(external_id: str) -> bool:

@@ -91,6 +91,26 @@ def test_a_forgotten_person_can_still_withdraw_by_pseudonym(database, rated, unl
 
 
 @on_sqlite
+def test_who_comes_back_is_forgotten_again_and_exports_name_one_person(
+    database, rated, begin, answer_all
+):
+    forget(database, key=KEY, older_than_days=30, now=days(31))
+    with database.write() as unit:
+        again = begin(unit, rated, WHO, "SUBMISSION-2", now=START + timedelta(days=40))
+        answer_all(unit, again)
+        finish_session(unit, again, START + timedelta(days=40))
+    before = exported(database, rated)
+
+    assert forget(database, key=KEY, older_than_days=30, now=days(80), dry_run=True).people == 1
+    assert forget(database, key=KEY, older_than_days=30, now=days(80)).people == 1
+    assert forget(database, key=KEY, older_than_days=30, now=days(80)).people == 0
+
+    assert exported(database, rated) == before
+    assert {row["worker"] for row in before} == {pseudonym(KEY, "worker", "local", "sandbox", WHO)}
+    assert withdraw(database, before[0]["worker"], key=KEY).judgments == 8
+
+
+@on_sqlite
 def test_it_waits_for_the_time_and_changes_nothing_twice(database, rated):
     assert forget(database, key=KEY, older_than_days=30, now=days(29)).people == 0
     assert forget(database, key=KEY, older_than_days=30, now=days(31), dry_run=True).people == 1
@@ -140,11 +160,14 @@ def test_who_is_still_to_be_paid_is_kept(database, rated):
 
 
 def test_a_forgotten_id_carries_its_pseudonym_for_its_own_key_only():
-    kept = forgotten_id(KEY, "worker", "mturk", "production", "A1")
+    kept = forgotten_id(KEY, "worker", "mturk", "production", "A1", row=7)
+    of_earlier_versions = kept.removesuffix("~7")
 
     assert is_forgotten(kept)
+    assert is_forgotten(of_earlier_versions)
     assert not is_forgotten("A1")
-    assert pseudonym(KEY, "worker", "mturk", "production", kept) == pseudonym(
-        KEY, "worker", "mturk", "production", "A1"
-    )
+    for one in (kept, of_earlier_versions):
+        assert pseudonym(KEY, "worker", "mturk", "production", one) == pseudonym(
+            KEY, "worker", "mturk", "production", "A1"
+        )
     assert pseudonym(b"x" * 32, "worker", "mturk", "production", kept)[2:] not in kept

@@ -79,6 +79,18 @@ def test_review_knows_who_is_gone_and_books_nothing_again(approved, goes):
     assert paid(approved) == bonuses == [(ANN, 3), (BEN, 3)]
 
 
+def test_who_comes_back_is_reviewed_and_forgotten_again(sqlite_database, recruit, crowd_on):
+    recruit(sqlite_database, sessions_per_worker=2)
+    crowded = crowd_on(sqlite_database)
+
+    for _ in range(2):
+        crowded.publish()
+        crowded.work(ANN, crowded.hits()[-1])
+        assert reviewed(crowded).approve == 1
+        assert forgotten(crowded).people == 1
+        assert ANN not in everything(crowded)
+
+
 def test_others_are_paid_their_bonus_when_somebody_is_gone(approved):
     withdrawn(approved)
 
