@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from evaluation import frozen
@@ -238,7 +238,18 @@ def session_for(session: Session, study: Study, hit: Hit, participant: str, now:
         return kept[-1].external_id
     check_place(session, hit, participant, now)
     check_may_start(session, study, had[0].worker_id if had else None, len(kept), now)
-    return f"{hit.external_id}-{len(had) + 1}"
+    # Theirs may be among those whose ids are gone, and no two of a person's are called the same.
+    return f"{hit.external_id}-{_gone(session, hit) + len(had) + 1}"
+
+
+def _gone(session: Session, hit: Hit) -> int:
+    """Count the sessions of a link whose ids were taken away."""
+    query = select(func.count()).where(
+        Assignment.study_id == hit.study_id,
+        Assignment.hit_id == hit.id,
+        ~Assignment.external_id.startswith(f"{hit.external_id}-"),
+    )
+    return int(session.scalar(query) or 0)
 
 
 def _lets_in(session: Session, hit: Hit, participant: str) -> bool:

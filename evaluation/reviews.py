@@ -160,14 +160,15 @@ def _planned(
     due, already, undecided, reward = [], 0, [], 0
     without_ids = settled_digests(session, study)
     for hit_id, theirs in collected:
+        ours = our_assignment(session, study.id, crowd, theirs)
         digest = settled_digest(study.secret, theirs.external_id, theirs.worker)
-        if digest in without_ids:
+        # A link's session may be called like one that is gone: earlier versions did not look.
+        if ours is None and digest in without_ids:
             if _is_reversed(without_ids[digest], theirs):
                 due.append(Due(theirs, hit_id, ReviewDecision.APPROVE, BY_OTHERS, digest))
             else:
                 already += 1
             continue
-        ours = our_assignment(session, study.id, crowd, theirs)
         latest = latest_review(session, ours) if ours else None
         if latest and latest.state is CallState.DONE and STATUS[latest.decision] is theirs.status:
             already += 1

@@ -4,6 +4,7 @@ No value here carries a platform's id of anybody or anything.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -39,12 +40,28 @@ _KEPT = (JudgmentStatus.COUNTED, JudgmentStatus.LATE, JudgmentStatus.RETURNED)
 
 
 class _Names:
-    """Pseudonyms under one key, each computed once; with a study, its unlinkable ones."""
+    """Pseudonyms under one key, each computed once, and the numbers of a study's sessions."""
 
-    def __init__(self, key: bytes | str, unlinkable: Study | None) -> None:
+    def __init__(self, session: Session, study: Study, key: bytes | str, unlinkable: bool) -> None:
         self._key = key.encode() if isinstance(key, str) else key
-        self._study = unlinkable
+        self._study = study if unlinkable else None
         self._known: dict[tuple[str, ...], str] = {}
+        self._numbers = self._numbered(session, study)
+
+    def _numbered(self, session: Session, study: Study) -> dict[int, int]:
+        """Number every person's sessions; who came back after `forget` is two rows of workers."""
+        sessions = _session_columns(study)
+        had: Counter[str] = Counter()
+        numbers: dict[int, int] = {}
+        in_order = select(*sessions.c).order_by(sessions.c.accepted_at, sessions.c.id)
+        for row in session.execute(in_order):
+            worker = self._worker(row)
+            had[worker] += 1
+            numbers[row.id] = had[worker]
+        return numbers
+
+    def _worker(self, row: Row[*tuple[Any, ...]]) -> str:
+        return self.of("worker", row.crowd, row.environment.value, row.worker_external_id)
 
     def of(self, kind: str, *identity: str) -> str:
         full = (kind, *identity)
@@ -57,22 +74,20 @@ class _Names:
         return self._known[full]
 
     def of_session(self, row: Row[*tuple[Any, ...]]) -> dict[str, Value]:
-        """Worker, assignment and hit of a row of `_session_columns`."""
+        """Worker, assignment, hit and number of a row of `_session_columns`."""
         place = (row.crowd, row.environment.value)
         return {
-            "worker": self.of("worker", *place, row.worker_external_id),
+            "worker": self._worker(row),
             "assignment": self.of(
                 "assignment", *place, row.assignment_external_id, row.worker_external_id
             ),
             "hit": self.of("hit", *place, row.hit_token),
+            "session": self._numbers[row.id],
         }
 
 
 def _session_columns(study: Study) -> Any:
-    """A subquery of the study's sessions: identities, place, and each worker's count of them."""
-    number = func.row_number().over(
-        partition_by=Assignment.worker_id, order_by=(Assignment.accepted_at, Assignment.id)
-    )
+    """A subquery of the study's sessions: identities, place and beginning."""
     return (
         select(
             Assignment.id,
@@ -81,7 +96,7 @@ def _session_columns(study: Study) -> Any:
             Assignment.external_id.label("assignment_external_id"),
             Worker.external_id.label("worker_external_id"),
             Hit.token.label("hit_token"),
-            number.label("session"),
+            Assignment.accepted_at,
         )
         .join(Worker, Assignment.worker_id == Worker.id)
         .join(Hit, Assignment.hit_id == Hit.id)
@@ -146,11 +161,11 @@ def judgment_rows(
     Args:
         session: may be one that can only read.
         study: whose judgments.
-        key: of the pseudonyms; any key tells the same workers apart.
+        key: of the pseudonyms; only the installation's knows who came back after `forget`.
         unlinkable: give pseudonyms that match no other study's.
         all_judgments: late and returned ones too, `counted` false. Withdrawn ones never.
     """
-    known = _Names(key, study if unlinkable else None)
+    known = _Names(session, study, key, unlinkable)
     for row in session.execute(_judgment_query(study, all_judgments=all_judgments)):
         yield _judgment_row(study, row, known)
 
@@ -178,7 +193,6 @@ def _judgment_row(study: Study, row: Row[*tuple[Any, ...]], known: _Names) -> di
         "crowd": row.crowd,
         "study_hash": study.design_hash,
         "batch": row.batch,
-        "session": row.session,
         "position": row.position,
         "question": row.question,
         "source_a": row.source_a,
@@ -220,14 +234,13 @@ def session_rows(
         unlinkable: give pseudonyms that match no other study's.
         survey: whether to give the survey's answers, which may identify a person.
     """
-    known = _Names(key, study if unlinkable else None)
+    known = _Names(session, study, key, unlinkable)
     sessions = _session_columns(study)
     counts = {what: _counts(study, what) for what in ("trials", "judgments", "answered", "counted")}
     query = (
         select(
             *sessions.c,
             Assignment.status,
-            Assignment.accepted_at,
             Assignment.submitted_at,
             Assignment.environment_details,
             Assignment.survey,
@@ -272,7 +285,6 @@ def _session_row(
     return {
         "study": study.name,
         **known.of_session(row),
-        "session": row.session,
         "crowd": row.crowd,
         "environment": row.environment.value,
         "simulated": row.environment is Environment.SIMULATED,

@@ -15,6 +15,8 @@ from evaluation.allocation import finish_session, get_worker, local_hit, start_s
 from evaluation.cli import main
 from evaluation.crowd.link import LinkCrowd
 from evaluation.errors import NothingLeft, StudyFileError, UsageError
+from evaluation.export import session_rows
+from evaluation.forgetting import Forgotten, forget
 from evaluation.links import (
     LinkFull,
     LinkOver,
@@ -31,6 +33,7 @@ from evaluation.planning.design import settings_of
 from evaluation.publish import extend
 from evaluation.publishing.codes import code_rows
 from evaluation.publishing.invitations import find_invitation, make_invitations, revoke
+from evaluation.reviews import review
 from evaluation.schema import Assignment, Environment, Event, Hit, Invitation, Study, Trial
 from evaluation.study import Link, Pay, Recruit
 from evaluation.study_file.reader import load_study
@@ -243,6 +246,57 @@ def test_nothing_left_is_said_before_anything_starts(database, linked, answer_al
 
     with pytest.raises(NothingLeft):
         come(database, "b")
+
+
+def reviewed(database):
+    crowd = LinkCrowd(database, SANDBOX)
+    return review(database, None, crowd, now=lambda: START + timedelta(hours=1))
+
+
+def test_who_comes_back_has_a_new_session_that_is_reviewed_and_forgotten(
+    database, linked, answer_all
+):
+    study = linked(reward=25)
+    finish(database, come(database, "AAA"), answer_all)
+    assert reviewed(database).approve == 1
+    later = {"older_than_days": 1, "now": lambda: START + timedelta(days=9)}
+    for goes in (
+        lambda: withdraw(database, "AAA", key=b"k" * 32),
+        lambda: forget(database, key=b"k" * 32, **later),
+    ):
+        goes()
+        publish_link(database, None, SANDBOX, URL, now=now)
+        finish(database, come(database, "AAA"), answer_all)
+        assert reviewed(database).approve == 1
+
+    assert forget(database, key=b"k" * 32, **later) == Forgotten(people=1, owed=0)
+    with database.read() as session:
+        sessions = list(session_rows(session, study, key=b"k" * 32))
+    assert len({row["assignment"] for row in sessions}) == len(sessions) == 2
+    assert [row["session"] for row in sessions] == [1, 2]
+
+
+@on_sqlite
+def test_a_session_that_an_earlier_version_numbered_like_one_that_is_gone_is_reviewed(
+    database, linked, answer_all
+):
+    linked(reward=25)
+    first = come(database, "AAA")
+    with database.read() as session:
+        number = session.get_one(Assignment, first).external_id
+    finish(database, first, answer_all)
+    reviewed(database)
+    withdraw(database, "AAA", key=b"k" * 32)
+    publish_link(database, None, SANDBOX, URL, now=now)
+    second = come(database, "AAA")
+    with database.write() as unit:
+        unit.get_one(Assignment, second).external_id = number
+    finish(database, second, answer_all)
+
+    again = reviewed(database)
+
+    assert (again.approve, again.already) == (1, 0)
+    assert reviewed(database).already == 1
 
 
 def test_every_code_is_one_sessions_own(database, linked, answer_all):
