@@ -15,6 +15,7 @@ from evaluation.database import find_study, open_database
 from evaluation.export import judgment_rows
 from evaluation.exporting.columns import JUDGMENT_COLUMNS, names
 from evaluation.planning.progress import first_plan
+from evaluation.privacy.pseudonyms import known_key
 from evaluation.schema import Clip, Study
 from evaluation.sessions.stopped import cut_short
 from evaluation.study import Comparison
@@ -35,10 +36,12 @@ def read_database(url: str, study: str | None) -> pd.DataFrame:
     """
     with open_database(url) as database, database.read() as session:
         found = find_study(session, study)
-        # Any key gives the same numbers: pseudonyms only tell workers apart.
+        # Pseudonyms only tell workers apart, which any key does until somebody comes back after
+        # `forget`; then there is a key.
+        key = known_key(database.url) or found.secret
         rows = [
             [text_of(row[column]) for column in _COLUMNS]
-            for row in judgment_rows(session, found, key=found.secret)
+            for row in judgment_rows(session, found, key=key)
         ]
         frame = pd.DataFrame(rows, columns=list(_COLUMNS), dtype=str)
         frame.attrs["declared"] = _declared(session, found)

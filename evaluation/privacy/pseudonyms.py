@@ -57,23 +57,30 @@ def installation_key(database_url: str, environ: Mapping[str, str] = os.environ)
         ) from error
 
 
+def known_key(database_url: str, environ: Mapping[str, str] = os.environ) -> bytes | None:
+    """Return the `installation_key` where there is one; makes none."""
+    if environ.get(KEY_VARIABLE) or _key_file(database_url, environ).exists():
+        return installation_key(database_url, environ)
+    return None
+
+
 def database_key(database: Database, environ: Mapping[str, str] = os.environ) -> bytes:
     """Return the `installation_key` of an open database.
 
     One that is made when people have taken part already is told in one line: there may be another,
     under which their pseudonyms were published.
     """
-    is_new = not environ.get(KEY_VARIABLE) and not _key_file(database.url, environ).exists()
+    if known := known_key(database.url, environ):
+        return known
     key = installation_key(database.url, environ)
-    if is_new:
-        with database.read() as session:
-            finished = select(Assignment.id).where(Assignment.submitted_at.is_not(None)).limit(1)
-            if session.scalar(finished) is not None:
-                _log.warning(
-                    "%s: made a new key of the pseudonyms; keep it. If people of this database "
-                    "were exported before under another key, put that one there and export again",
-                    _key_file(database.url, environ),
-                )
+    with database.read() as session:
+        finished = select(Assignment.id).where(Assignment.submitted_at.is_not(None)).limit(1)
+        if session.scalar(finished) is not None:
+            _log.warning(
+                "%s: made a new key of the pseudonyms; keep it. If people of this database "
+                "were exported before under another key, put that one there and export again",
+                _key_file(database.url, environ),
+            )
     return key
 
 

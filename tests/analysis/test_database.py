@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+from sqlalchemy import select
 
 from analysis.exclusions import rules_for
 from analysis.load import load_judgments
@@ -13,6 +14,8 @@ from analysis.table1 import main
 from evaluation.database import open_database
 from evaluation.errors import DatabaseError, UsageError
 from evaluation.export import export_study
+from evaluation.privacy.pseudonyms import database_key, forgotten_id
+from evaluation.schema import Worker
 
 
 def test_database_and_export_give_the_same_table(recorded, tmp_path):
@@ -28,6 +31,28 @@ def test_database_and_export_give_the_same_table(recorded, tmp_path):
     assert render(tables[0], "csv") == render(tables[1], "csv")
     assert tables[0].seed == 5
     assert [rule.rule for rule in tables[0].dropped] == ["side-bias:0.001"]
+
+
+def test_who_came_back_after_being_forgotten_is_one_worker_from_either(recorded, tmp_path):
+    url = recorded()
+    with open_database(url) as database:
+        key = database_key(database)
+        with database.write() as unit:
+            gone, back = unit.scalars(select(Worker).order_by(Worker.id).limit(2))
+            place = (back.crowd, back.environment.value)
+            gone.external_id = forgotten_id(key, "worker", *place, back.external_id, row=gone.id)
+        export_study(database, None, tmp_path / "out")
+    read = load_judgments(db=url)
+    exported = load_judgments(file=tmp_path / "out" / "judgments.csv")
+
+    assert read["worker"].nunique() == exported["worker"].nunique() == 5
+    assert build_table(read, ()).rows == build_table(exported, ()).rows
+
+
+def test_reading_makes_no_key_of_the_pseudonyms(recorded, tmp_path):
+    load_judgments(db=recorded())
+
+    assert not list(tmp_path.glob("*.key"))
 
 
 def test_table_from_a_database(recorded):
