@@ -6,7 +6,6 @@ paid without them; withdrawing again after the review removes those too. A withd
 done finds nobody the second time, and changes nothing.
 """
 
-import re
 import secrets
 from collections import Counter
 from collections.abc import Sequence
@@ -33,8 +32,6 @@ from evaluation.privacy.pseudonyms import pseudonym, unlinkable_pseudonym
 from evaluation.publishing.invitations import revoke_used
 from evaluation.schema import Assignment, AssignmentStatus, EventKind, Payment, Study, Worker
 from evaluation.sessions.arrivals import lock_worker
-
-_PSEUDONYM = re.compile(r"w-[a-z2-7]{16}")
 
 
 @dataclass(frozen=True)
@@ -65,6 +62,8 @@ def find_people(
 ) -> list[Worker]:
     """Return the rows of one person, by the platform's id or by a pseudonym of an export; reads.
 
+    By the id those that `forget` took it from are found too, and so are all of who came back.
+
     Args:
         session: of any unit.
         who: the id on the platform, or `w-` and 16 characters.
@@ -78,14 +77,14 @@ def find_people(
     query = select(Worker).order_by(Worker.id)
     if crowd is not None:
         query = query.where(Worker.crowd == crowd)
-    found = list(session.scalars(query.where(Worker.external_id == who)))
-    if not found and _PSEUDONYM.fullmatch(who):
-        studies = [study] if study else session.scalars(select(Study)).all()
-        for worker in session.scalars(query):
-            identity = (worker.crowd, worker.environment.value, worker.external_id)
-            names = {unlinkable_pseudonym(key, one, "worker", *identity) for one in studies}
-            if who in names or who == pseudonym(key, "worker", *identity):
-                found.append(worker)
+    studies = [study] if study else session.scalars(select(Study)).all()
+    found = []
+    for worker in session.scalars(query):
+        place = ("worker", worker.crowd, worker.environment.value)
+        names = {pseudonym(key, *place, worker.external_id)}
+        names |= {unlinkable_pseudonym(key, one, *place, worker.external_id) for one in studies}
+        if names & {who, pseudonym(key, *place, who)}:
+            found.append(worker)
     crowds = sorted({worker.crowd for worker in found})
     if len(crowds) > 1:
         raise UsageError(

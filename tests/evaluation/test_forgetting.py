@@ -91,6 +91,23 @@ def test_a_forgotten_person_can_still_withdraw_by_pseudonym(database, rated, unl
 
 
 @on_sqlite
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_a_forgotten_person_can_still_withdraw_by_the_id_that_they_know(
+    database, rated, begin, answer_all, comes_back
+):
+    forget(database, key=KEY, older_than_days=30, now=days(31))
+    if comes_back:
+        with database.write() as unit:
+            answer_all(unit, begin(unit, rated, WHO, "SUBMISSION-2"))
+
+    done = withdraw(database, WHO, key=KEY)
+
+    assert (done.people, done.judgments) == ((2, 8) if comes_back else (1, 4))
+    assert exported(database, rated) == []
+    assert withdraw(database, WHO, key=KEY).people == 0
+
+
+@on_sqlite
 def test_who_comes_back_is_forgotten_again_and_exports_name_one_person(
     database, rated, begin, answer_all
 ):
