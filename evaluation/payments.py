@@ -56,6 +56,7 @@ class BonusPlan:
         fee_cents: the platform's fees on top.
         currency: ISO 4217.
         others: how many have had another amount under this reason, by the amount in cents.
+        gone: approved assignments without a bonus that can have none, as their ids were taken away.
     """
 
     bonuses: int
@@ -64,6 +65,7 @@ class BonusPlan:
     fee_cents: int
     currency: str
     others: Mapping[int, int]
+    gone: int
 
     @property
     def total_cents(self) -> int:
@@ -78,10 +80,12 @@ def _check_bonus(cents: int, reason: str) -> None:
         raise UsageError(f"the reason is longer than {LONGEST_REASON} characters")
 
 
-def _approved(session: Session, study: schema.Study, crowd: Crowd) -> list[tuple[Assignment, str]]:
+def _approved(
+    session: Session, study: schema.Study, crowd: Crowd, *, gone: bool = False
+) -> list[tuple[Assignment, str]]:
     """Return the assignments that were approved, withdrawn ones too, with their workers' ids.
 
-    But for those whose ids were taken away: nobody can be paid under them.
+    Those whose ids were taken away are apart (`gone`): nobody can be paid under them.
     """
     approved = exists().where(
         Review.assignment_id == Assignment.id,
@@ -100,7 +104,7 @@ def _approved(session: Session, study: schema.Study, crowd: Crowd) -> list[tuple
         .order_by(Assignment.id)
     )
     rows = session.execute(query).all()
-    return [(row[0], row[1]) for row in rows if not is_gone(row[0].external_id)]
+    return [(row[0], row[1]) for row in rows if is_gone(row[0].external_id) is gone]
 
 
 def _plan(
@@ -109,10 +113,15 @@ def _plan(
     """Return what is to be paid, with the fees of our price list, and each bonus of it."""
     approved = _approved(session, study, crowd)
     lines, others = _lacking(session, study, approved, cents, reason)
+    gone = _approved(session, study, crowd, gone=True)
+    without, _ = _lacking(session, study, gone, cents, reason)
+    may_have = len(approved) + len(gone) - len(without)
     amounts = [line.cents for line in lines]
     fees = sum(crowd_fee_cents(crowd.name, amount) for amount in amounts)
     currency = frozen.pay(study).currency
-    plan = BonusPlan(len(amounts), len(approved), sum(amounts), fees, currency, others)
+    plan = BonusPlan(
+        len(amounts), may_have, sum(amounts), fees, currency, others, gone=len(without)
+    )
     return plan, lines
 
 

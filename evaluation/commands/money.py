@@ -116,7 +116,7 @@ def pay(
             f"{money_text(plan.cents, plan.currency)} together and "
             f"{money_text(plan.fee_cents, plan.currency)} in fees: "
             f"{money_text(plan.total_cents, plan.currency)} on {crowd}, "
-            f"{'sandbox' if sandbox else 'PRODUCTION'}.{_others_text(plan)}",
+            f"{'sandbox' if sandbox else 'PRODUCTION'}.{_left_out_text(plan)}",
             yes,
             dry_run,
         )
@@ -124,25 +124,30 @@ def pay(
     with opened_published(db, study, crowd, sandbox) as (database, platform):
         amount = cents or declared_bonus(database, study)
         plan = run(database, study, platform, cents=amount, reason=reason, confirm=confirm)
-    if not plan.approved:
+    left_out = _left_out_text(plan)
+    if not (plan.approved or left_out):
         place = "the sandbox" if sandbox else "production"
         click.echo(
             f"Nothing to pay: no assignment that can be paid is approved on {crowd} in {place}; "
             "`vgan-eval review` approves."
         )
     elif not plan.bonuses:
-        had = _others_text(plan) or " Every approved assignment has had this bonus."
+        had = left_out or " Every approved assignment has had this bonus."
         click.echo(f"Nothing to pay.{had}")
 
 
-def _others_text(plan: "BonusPlan") -> str:
-    """Say who has had another amount under the same reason, and how they can have this one too."""
-    if not plan.others:
-        return ""
-    had = " and ".join(
-        f"{n} have had {money_text(cents, plan.currency)}" for cents, n in plan.others.items()
-    )
-    return f" {had} under this reason; for a further bonus give another --reason."
+def _left_out_text(plan: "BonusPlan") -> str:
+    """Say which approved assignments get no bonus now, and why."""
+    told = ""
+    if plan.others:
+        had = " and ".join(
+            f"{n} have had {money_text(cents, plan.currency)}" for cents, n in plan.others.items()
+        )
+        told = f" {had} under this reason; for a further bonus give another --reason."
+    if plan.gone:
+        ids = quantity(plan.gone, "approved assignment")
+        told += f" {ids} cannot be paid any more: the ids were forgotten or withdrawn."
+    return told
 
 
 def _cancel(

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
@@ -9,6 +10,7 @@ from sqlalchemy import select
 from evaluation import schema
 from evaluation.cli import main
 from evaluation.crowd.base import CrowdUnreachable
+from evaluation.forgetting import forget
 from evaluation.freeze import init_study
 from evaluation.planning.progress import StarvedTrial
 from evaluation.publish import publish
@@ -297,6 +299,23 @@ def test_pay_where_nobody_is_approved_does_not_say_that_all_have_been_paid(run):
 
     assert "no assignment that can be paid is approved on mturk in the sandbox" in printed
     assert "has had this bonus" not in printed
+
+
+def test_pay_says_who_cannot_be_paid_as_their_ids_were_forgotten(run, crowded):
+    run("publish", "--yes")
+    for worker in ("A1", "A2"):
+        crowded.work(worker, crowded.hits()[0])
+        run("review")
+        run("pay", "--yes", *(["--dry-run"] if worker == "A2" else []))
+    crowded.clock.time += timedelta(days=9)
+    forget(crowded.database, key=b"k" * 32, older_than_days=1, now=crowded.clock)
+
+    printed = run("pay", "--yes")[1]
+
+    assert printed.endswith(
+        "Nothing to pay. 1 approved assignment cannot be paid any more: "
+        "the ids were forgotten or withdrawn.\n"
+    )
 
 
 def test_pay_of_another_amount_under_a_reason_that_was_paid_asks_for_another_reason(run, crowded):
