@@ -8,7 +8,7 @@ from analysis.command import question_option, simulated_option
 from evaluation.commands.crowd import publication_text, publish_lacking
 from evaluation.commands.options import (
     agreed,
-    checked_url,
+    checked_address,
     crowd_options,
     dry_run_option,
     environment_of,
@@ -90,14 +90,13 @@ def top_up(
 
     def confirm(proposal: Proposal) -> bool:
         text, then = proposal.text, proposal.then
-        if then is not None:
-            text += f"Then: {publication_text(then, crowd, sandbox)}"
+        if then is not None and address is not None:
+            text += f"Then: {publication_text(then, crowd, sandbox, address)}"
         return agreed(text.rstrip(), yes, dry_run)
 
+    address = None if plan_only else checked_address(db, study, crowd, sandbox, url)
     cents = None
     if stop_when or declared_rule(db, study):
-        if not plan_only:
-            checked_url(url, crowd, sandbox)
         place = None if plan_only else (crowd, environment_of(sandbox))
         store = media_store(db, files, media)
         with progress_bars() as progress:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from evaluation import frozen
 from evaluation.database import Database, find_study
 from evaluation.planning.progress import CellProgress, StarvedTrial, starved_trials, study_progress
-from evaluation.publishing.environments import is_for_a_crowd, production_address
+from evaluation.publishing.environments import is_for_a_crowd, published_address
 from evaluation.quantities import quantity
 from evaluation.schema import Environment, Event, Study
 from evaluation.sessions.stopped import stopped_rows
@@ -173,7 +173,7 @@ def take_snapshot(database: Database, study_name: str, key: bytes, now: datetime
             environments=where,
             names={source.name: source.display_name for source in study.sources},
             categories=frozen.category_names(study),
-            address=production_address(session, study),
+            address=published_address(session, study, Environment.PRODUCTION),
             for_a_crowd=for_a_crowd,
             cells=cells,
             slots=slots,

@@ -9,10 +9,11 @@ import click
 
 from evaluation.commands.links import NOTHING_LACKING, publish_link
 from evaluation.commands.options import (
+    Address,
     FiniteRange,
     agreed,
     check_published,
-    checked_url,
+    checked_address,
     crowd_options,
     dry_run_option,
     environment_of,
@@ -61,8 +62,10 @@ def money_text(cents: int, currency: str) -> str:
     return f"{cents / 100:,.2f} {currency}"
 
 
-def publication_text(plan: "Publication", crowd: str, sandbox: bool) -> str:
-    """Say what would be published, and what it costs."""
+def publication_text(
+    plan: "Publication", crowd: str, sandbox: bool, address: Address
+) -> str:
+    """Say what would be published, where it sends workers, and what it costs."""
     hits = quantity(len(plan.hits), "HIT")
     if plan.grown:
         hits = f"the published HIT, which gets {quantity(plan.places, 'place')}"
@@ -82,7 +85,7 @@ def publication_text(plan: "Publication", crowd: str, sandbox: bool) -> str:
         f"{quantity(plan.sessions, 'session')} in "
         f"{hits}, {reward} and {fee} fee each."
         f"{left}\nIn all {money_text(plan.total_cents, plan.currency)} on {crowd}, "
-        f"{'sandbox' if sandbox else 'PRODUCTION'}."
+        f"{'sandbox' if sandbox else 'PRODUCTION'}. {address.line(grown=bool(plan.grown))}"
     )
 
 
@@ -102,25 +105,26 @@ def publish_lacking(
     """
     from evaluation.publish import publish as run
 
-    url = checked_url(url, crowd, sandbox)
+    address = checked_address(db, study, crowd, sandbox, url)
     if terms_of(crowd).by_link:
-        publish_link(db, study, sandbox, url, yes, dry_run)
+        publish_link(db, study, sandbox, address, yes, dry_run)
         return
 
     def confirm(plan: "Publication") -> bool:
         known = agreed_cents is not None and plan.total_cents <= agreed_cents
         if known and not dry_run and plan.declared_cents is None:
             return True
-        return agreed(publication_text(plan, crowd, sandbox), yes, dry_run)
+        return agreed(publication_text(plan, crowd, sandbox, address), yes, dry_run)
 
     with opened(db, crowd, sandbox) as (database, platform):
-        done = run(database, study, platform, url, confirm=confirm)
+        done = run(database, study, platform, address.url, confirm=confirm)
     if done is None:
         return
     if done.is_empty:
         click.echo(NOTHING_LACKING)
     else:
-        click.echo(f"Published. Serve the pages with `vgan-eval serve` at {url}.")
+        at = address.before if done.grown else address.url
+        click.echo(f"Published. Serve the pages with `vgan-eval serve` at {at}.")
 
 
 @click.command()

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from evaluation.commands.options import (
+    Address,
     Folder,
     agreed,
     check_published,
@@ -20,7 +21,7 @@ NOTHING_LACKING = "Nothing to publish: every planned judgment is given, being gi
 
 
 def publish_link(
-    db: str, study: str | None, sandbox: bool, url: str, yes: bool, dry_run: bool
+    db: str, study: str | None, sandbox: bool, address: Address, yes: bool, dry_run: bool
 ) -> None:
     """`publish --crowd link`: open the study's link, and say what to paste where."""
     from evaluation.database import open_database
@@ -36,13 +37,14 @@ def publish_link(
             f"{quantity(plan.trials, 'trial lacks', 'trials lack')} a worker. The link lets in "
             f"{quantity(plan.open, 'more person', 'more people')} "
             f"until {plan.until:%Y-%m-%d %H:%M} UTC ({environment}). "
-            f"Cost here: 0; {owed if plan.reward_cents else 'no reward is promised'}.",
+            f"Cost here: 0; {owed if plan.reward_cents else 'no reward is promised'}. "
+            f"{address.line()}",
             yes or (sandbox and not dry_run),
             dry_run,
         )
 
     with open_database(db) as database:
-        done = run(database, study, environment, url, confirm=confirm)
+        done = run(database, study, environment, address.url, confirm=confirm)
         if done is not None and done.is_empty:
             click.echo(NOTHING_LACKING)
         if done is not None and done.places:

@@ -4,6 +4,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -93,8 +94,8 @@ dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be
 url_option = click.option(
     "--url",
     metavar="URL",
-    help="The web app's public address, https://HOST in production "
-    f"(default in the sandbox: {SERVE_URL}).",
+    help="The web app's public address, https://HOST in production (default: where the study is "
+    f"published already; before that, in the sandbox, {SERVE_URL}).",
 )
 
 
@@ -170,19 +171,46 @@ def _confirmed() -> bool:
         raise UsageError("nobody can be asked here; give --yes") from None
 
 
-def checked_url(url: str | None, crowd: str, sandbox: bool) -> str:
+@dataclass(frozen=True)
+class Address:
+    """Where workers reach the web app: `url` from now on, `before` by what is published already."""
+
+    url: str
+    before: str
+
+    def line(self, *, grown: bool = False) -> str:
+        """Say where workers are sent; a HIT that is `grown` keeps the address it has."""
+        if not self.before or self.before == self.url:
+            return f"Workers are sent to {self.url}."
+        if grown:
+            return f"Workers are sent to {self.before}: the published HIT keeps its address."
+        return (
+            f"Workers are sent to {self.url}; what was published before sends them to "
+            f"{self.before}."
+        )
+
+
+def checked_address(
+    db: str, study: str | None, crowd: str, sandbox: bool, url: str | None
+) -> Address:
     """Return the address of the web app; one that workers cannot reach is refused.
 
     So is a crowd without an endpoint, before an address is asked for that could not help.
     """
     from evaluation.crowd.open import check_endpoint
+    from evaluation.database import find_study, open_database
     from evaluation.publish import check_public_url
+    from evaluation.publishing.environments import published_address
 
-    check_endpoint(crowd, environment_of(sandbox))
-    if url is None and not sandbox:
+    environment = environment_of(sandbox)
+    check_endpoint(crowd, environment)
+    with open_database(db) as database, database.read() as session:
+        before = published_address(session, find_study(session, study), environment) or ""
+    found = url or before or (SERVE_URL if sandbox else "")
+    if not found:
         raise UsageError("--url is missing: the address at which workers reach `vgan-eval serve`")
-    check_public_url(url or SERVE_URL, environment_of(sandbox))
-    return url or SERVE_URL
+    check_public_url(found, environment)
+    return Address(found.rstrip("/"), before)
 
 
 @contextmanager

@@ -14,13 +14,13 @@ _OTHER = {
 }
 
 
-def production_address(session: Session, study: Study) -> str | None:
-    """Return the web app's address in production, None where nothing is published; only reads.
+def published_address(session: Session, study: Study, environment: Environment) -> str | None:
+    """Return the web app's address of the last publication, None where there is none; only reads.
 
     Empty where the newest HIT does not tell.
     """
     query = select(Hit.details).where(
-        is_published(study), Hit.environment == Environment.PRODUCTION, Hit.crowd.in_(CROWDS)
+        is_published(study), Hit.environment == environment, Hit.crowd.in_(CROWDS)
     )
     details = session.scalar(query.order_by(Hit.id.desc()).limit(1))
     if details is None:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from evaluation import schema
 from evaluation.cli import main
+from evaluation.commands.options import Address
 from evaluation.crowd.base import CrowdUnreachable
 from evaluation.forgetting import forget
 from evaluation.freeze import init_study
@@ -73,6 +74,40 @@ def test_top_up_of_a_covered_plan_has_nothing_to_publish(run):
     run("publish", "--yes")
 
     assert "Nothing to publish" in run("top-up", "--yes")[1]
+
+
+def test_a_later_publication_sends_workers_where_the_study_is_published(run, crowded):
+    run("publish", "--url", "http://127.0.0.1:8131", "--yes")
+    run("expire")
+
+    dry = run("top-up", "--dry-run")[1]
+    run("top-up", "--yes")
+
+    assert "sandbox. Workers are sent to http://127.0.0.1:8131.\n" in dry
+    urls = {hit.details["offer"]["url"].rpartition("/mturk/")[0] for hit in crowded.rows(schema.Hit)}
+    assert urls == {"http://127.0.0.1:8131"}
+
+
+def test_an_address_that_differs_from_the_published_one_is_said_before_it_is_agreed_to(run):
+    first = run("publish", "--url", "http://127.0.0.1:8131/", "--dry-run")[1]
+    run("publish", "--url", "http://127.0.0.1:8131/", "--yes")
+    run("expire")
+
+    moved = run("publish", "--url", "http://localhost:8000", "--dry-run")[1]
+
+    assert "Workers are sent to http://127.0.0.1:8131.\n" in first
+    assert (
+        "Workers are sent to http://localhost:8000; what was published before sends them to "
+        "http://127.0.0.1:8131.\n" in moved
+    )
+
+
+def test_a_hit_that_grows_is_said_to_keep_its_address():
+    address = Address("http://localhost:8000", "http://127.0.0.1:8131")
+
+    assert address.line(grown=True) == (
+        "Workers are sent to http://127.0.0.1:8131: the published HIT keeps its address."
+    )
 
 
 @pytest.fixture

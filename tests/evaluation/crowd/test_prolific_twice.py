@@ -8,6 +8,7 @@ from sqlalchemy import select
 from crashes import Killed
 from evaluation import schema
 from evaluation.commands.crowd import publication_text
+from evaluation.commands.options import Address
 from evaluation.crowd.base import CrowdError, CrowdUnreachable
 from evaluation.crowd.prolific_calls import PAUSES_S, TIMEOUT_S
 from evaluation.money.bulk_bonuses import SETTLE
@@ -141,7 +142,7 @@ def test_published_study_grows_at_its_own_reward_and_the_plan_says_so(prolific):
 
     assert before - prolific.crowd().balance_cents() == 107
     assert (shown[0].reward_cents, shown[0].total_cents) == (80, 107)
-    text = publication_text(shown[0], "prolific", True)
+    text = publication_text(shown[0], "prolific", True, Address("https://x.org", ""))
     assert "1 session in the published HIT, which gets 6 places, 0.80 USD and 0.27 USD" in text
     assert "It keeps the reward it was published with; the study file says 1.20 USD now." in text
 
