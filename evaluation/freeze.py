@@ -38,7 +38,7 @@ from evaluation.planning.plan_rows import StudyRows
 from evaluation.planning.progress import planned_use
 from evaluation.planning.prompts import check_prompts
 from evaluation.planning.warnings import clips_shown, study_warnings
-from evaluation.publishing.environments import is_published
+from evaluation.publishing.environments import crowd_left, is_published
 from evaluation.schema import EventKind
 from evaluation.sessions.consents import check_version
 from evaluation.sessions.leases import order_trials
@@ -261,9 +261,12 @@ def init_study(
 
     if same is not None:
         with db.write() as session:
+            warnings = report.warnings + crowd_left(session, same, study.recruit.crowd)
             use, action = planned_use(session, same), update(session)
         cost = plan_cost(use, *terms)  # with the batches that were added since
-        report = replace(report, action=action, trials=use.trials, pairs=use.pairs, cost=cost)
+        report = replace(
+            report, action=action, trials=use.trials, pairs=use.pairs, cost=cost, warnings=warnings
+        )
         return _with_form(db, study, imported, report)
     check_prompts(study.design, imported.clips)
     check_display(study, imported)  # here, as the pools are made of the same clips

@@ -50,9 +50,14 @@ def opened_published(
     Looked at before the crowd, whose sandbox need not be up where production is meant.
     """
     from evaluation.crowd.open import open_crowd
-    from evaluation.database import open_database
+    from evaluation.database import find_study, open_database
+    from evaluation.publishing.environments import other_crowds
 
     with open_database(db) as database:
+        with database.read() as session:
+            others = other_crowds(session, find_study(session, study), crowd)
+        if others:
+            click.echo(f"Published on {' and '.join(others)} too; this is about {crowd}.")
         check_published(database, study, crowd, sandbox)
         yield database, open_crowd(crowd, environment_of(sandbox), database)
 
@@ -62,9 +67,7 @@ def money_text(cents: int, currency: str) -> str:
     return f"{cents / 100:,.2f} {currency}"
 
 
-def publication_text(
-    plan: "Publication", crowd: str, sandbox: bool, address: Address
-) -> str:
+def publication_text(plan: "Publication", crowd: str, sandbox: bool, address: Address) -> str:
     """Say what would be published, where it sends workers, and what it costs."""
     hits = quantity(len(plan.hits), "HIT")
     if plan.grown:

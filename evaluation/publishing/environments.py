@@ -1,6 +1,6 @@
-"""Where a study is published on a crowd: in the sandbox, in production, in both or in neither."""
+"""Where a study is published: on which crowds, and in the sandbox, in production or in both."""
 
-from sqlalchemy import ColumnElement, and_, exists, select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.orm import Session
 
 from evaluation import frozen
@@ -33,8 +33,41 @@ def is_for_a_crowd(session: Session, study: Study) -> bool:
     """Tell whether the study file names a crowd, or the study is published on one; only reads."""
     if frozen.recruit(study).crowd in CROWDS:
         return True
-    query = select(exists().where(is_published(study), Hit.crowd.in_(CROWDS)))
-    return bool(session.scalar(query))
+    return bool(crowds_of(session, study))
+
+
+def crowds_of(session: Session, study: Study) -> set[str]:
+    """Return the crowds on which something is published; only reads."""
+    query = select(Hit.crowd).where(is_published(study), Hit.crowd.in_(CROWDS))
+    return set(session.scalars(query.distinct()))
+
+
+def other_crowds(session: Session, study: Study, crowd: str) -> list[str]:
+    """Return the other crowds on which something is published; only reads.
+
+    Raises:
+        UsageError: nothing is on this one, so that a command's success would be taken for theirs.
+    """
+    found = crowds_of(session, study)
+    others = sorted(found - {crowd})
+    if others and crowd not in found:
+        where = " and ".join(others)
+        raise UsageError(
+            f"study `{study.name}` is published on {where}, not on {crowd}; give --crowd "
+            f"{' or '.join(others)}"
+        )
+    return others
+
+
+def crowd_left(session: Session, study: Study, crowd: str) -> tuple[str, ...]:
+    """Warn of what stays on the crowd that the study file named before this one; only reads."""
+    old = frozen.recruit(study).crowd
+    if old == crowd or old not in crowds_of(session, study):
+        return ()
+    return (
+        f"the crowd is {crowd} now, and what is published on {old} stays there: commands about it "
+        f"need --crowd {old}, and `vgan-eval expire --crowd {old}` stops offering it",
+    )
 
 
 def is_published(study: Study) -> ColumnElement[bool]:

@@ -84,8 +84,8 @@ def test_a_later_publication_sends_workers_where_the_study_is_published(run, cro
     run("top-up", "--yes")
 
     assert "sandbox. Workers are sent to http://127.0.0.1:8131.\n" in dry
-    urls = {hit.details["offer"]["url"].rpartition("/mturk/")[0] for hit in crowded.rows(schema.Hit)}
-    assert urls == {"http://127.0.0.1:8131"}
+    urls = [hit.details["offer"]["url"] for hit in crowded.rows(schema.Hit)]
+    assert {url.rpartition("/mturk/")[0] for url in urls} == {"http://127.0.0.1:8131"}
 
 
 def test_an_address_that_differs_from_the_published_one_is_said_before_it_is_agreed_to(run):
@@ -318,6 +318,30 @@ def test_what_is_published_in_the_sandbox_is_not_looked_for_in_production(run, c
 
     assert code == 2
     assert "is published on mturk in the sandbox; leave out --production" in printed
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["expire"], ["extend", "--hours", "5"], ["review"], ["pay", "--yes"]],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("crowd", ["prolific", "link"])
+def test_a_command_about_a_crowd_that_has_nothing_names_the_one_that_has(run, command, crowd):
+    run("publish", "--yes")
+
+    code, printed = run(*command, "--crowd", crowd)
+
+    assert (code, printed.count("\n")) == (2, 1)
+    assert f"is published on mturk, not on {crowd}; give --crowd mturk" in printed
+    assert "22 assignments are on offer" in run("status")[1]
+
+
+def test_a_command_about_one_of_two_crowds_names_the_other(run):
+    run("publish", "--yes")
+    run("expire")
+    run("publish", "--crowd", "link")
+
+    assert "Published on mturk too; this is about link.\n" in run("expire", "--crowd", "link")[1]
 
 
 def test_where_both_have_something_the_command_says_which_is_meant(run, crowded):

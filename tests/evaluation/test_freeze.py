@@ -25,6 +25,7 @@ from evaluation.errors import ClipError, DesignChanged, EvaluationError, UsageEr
 from evaluation.export import export_study
 from evaluation.files import part_of
 from evaluation.freeze import init_study
+from evaluation.links import publish_link
 from evaluation.media.frames import read_frames
 from evaluation.planning.design import canonical_json, design_hash
 from evaluation.planning.gold import spoil
@@ -194,6 +195,21 @@ def test_changed_pay_and_text_are_stored_and_logged_even_with_data(database, stu
     assert event.details["old"]["pay"]["reward_cents"] == 0
     assert shown == "Our New Model"
     assert study.study_file == path.read_text()
+
+
+def test_a_crowd_that_changes_under_what_is_published_is_warned_of_once(
+    sqlite_database, study_toml
+):
+    path = study_toml(extra='[recruit]\ncrowd = "link"\n')
+    _init_rows(sqlite_database, path)
+    publish_link(sqlite_database, None, Environment.SANDBOX, "http://localhost:8000")
+    study_toml(extra='[recruit]\ncrowd = "local"\n')
+
+    changed, again = (_init_rows(sqlite_database, path) for _ in range(2))
+
+    said = [one for one in changed.warnings if "`vgan-eval expire --crowd link`" in one]
+    assert len(said) == 1
+    assert not [one for one in again.warnings if "--crowd" in one]
 
 
 def test_a_changed_design_without_data_is_frozen_again(database, study_toml):
