@@ -138,7 +138,11 @@ def serve(
     trusted_proxies: int,
     threads: int,
 ) -> None:
-    """Serve a room of raters: everyone who opens the printed link rates one session."""
+    """Serve the rating pages: to a room of raters by the printed link, or to a study's crowd.
+
+    Everyone who opens the printed link rates one session. A study that is published on a crowd, or
+    names one in its file, has no such link: its workers come by what is published.
+    """
     from webapp.dashboard import dashboard_token
 
     token = dashboard_token() if dashboard else None
@@ -193,15 +197,20 @@ def _serve(
         check_clips(app)
         behind = trusted_proxies > 0
         server = stack.enter_context(listen(app, host, port, threads=threads, behind_proxy=behind))
-        address = f"{server.url}{path or join_address(app)}"
+        door = path or join_address(app)
+        address = f"{server.url}{door}"
         if token is not None:
             click.echo(
                 f"Dashboard (keep this address to yourself): {server.url}/dashboard/{token}/"
             )
-        if "rating" in app.blueprints:
-            click.echo(f"Rating page: {address}")
-        else:
+        if "rating" not in app.blueprints:
             click.echo("The raters of this study are simulated: nobody is let in beside them.")
+        elif door is None:
+            click.echo(
+                f"Serving a crowd's workers at {server.url}: they come by what is published."
+            )
+        else:
+            click.echo(f"Rating page: {address}")
         click.echo("Press Ctrl-C to stop.")
         if isinstance(store, S3Store):
             rule = json.dumps(store.cors_rule(server.url))

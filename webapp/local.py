@@ -10,6 +10,7 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from evaluation.database import find_study
+from evaluation.publishing.environments import is_for_a_crowd
 from evaluation.schema import Assignment, AssignmentStatus, Study, Worker
 from evaluation.secret import join_key
 from webapp.services import services
@@ -41,10 +42,11 @@ def join_path(study: Study) -> str:
     return f"/join/{join_key(study.secret)}"
 
 
-def join_address(app: Flask) -> str:
-    """Return the path of an application's join link."""
+def join_address(app: Flask) -> str | None:
+    """Return the path of an application's join link, None where it lets nobody in."""
     with app.app_context(), services().database.read() as session:
-        return join_path(find_study(session, services().study))
+        study = find_study(session, services().study)
+        return None if is_for_a_crowd(session, study) else join_path(study)
 
 
 def closed(study: Study) -> tuple[str, int]:
@@ -76,10 +78,14 @@ def local() -> ResponseReturnValue:
 
 @blueprint.get("/join/<code>")
 def join(code: str) -> ResponseReturnValue:
-    """Let one more rater of the room in; every opening is a new rater."""
+    """Let one more rater of the room in; every opening is a new rater.
+
+    Nobody where the study has a crowd: they would take planned trials unpaid, and after `expire`.
+    """
     with services().database.read() as session:
         study = current_study(session)
-        if not hmac.compare_digest(f"/join/{code}".encode(), join_path(study).encode()):
+        known = hmac.compare_digest(f"/join/{code}".encode(), join_path(study).encode())
+        if not known or is_for_a_crowd(session, study):
             return closed(study)
         ticket = Ticket(CROWD, f"rater-{secrets.token_hex(6)}", secrets.token_hex(16))
         return to_page(study, ticket)

@@ -98,7 +98,7 @@ def links(
 @environment_option
 @click.option("--out", type=Folder, required=True, metavar="FILE", help="The CSV file to write.")
 def codes(db: str, study: str | None, sandbox: bool, out: Path) -> None:
-    """Write who came by the link with which completion code, to approve them where they came from.
+    """Write who came by the link, or a room's, with which completion code, to approve them by it.
 
     The file has the participants' ids there: it is for approving, not for sharing.
     """

@@ -3,21 +3,24 @@
 import csv
 from pathlib import Path
 
-from sqlalchemy import or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from evaluation.database import Database, find_study
+from evaluation.errors import UsageError
 from evaluation.files import make_private, written_whole
 from evaluation.links import CROWD
+from evaluation.publishing.environments import crowds_of
 from evaluation.schema import Assignment, AssignmentStatus, Environment, Study, Worker
 
-COLUMNS = ("participant", "code", "status", "accepted_at", "submitted_at", "seconds")
+COLUMNS = ("participant", "code", "status", "accepted_at", "submitted_at", "seconds", "crowd")
+_ROOM = "local"  # whom no platform sends; there is no trying out of it
 
 
 def code_rows(
     session: Session, study: Study, environment: Environment
 ) -> list[dict[str, str | float]]:
-    """Return the sessions that came by the study's link, in order of coming; only reads.
+    """Return the sessions that came by the study's link or its room's, in order; only reads.
 
     A code belongs to one session of one participant: a code that a site shows for somebody else
     was copied. Sessions that are not finished have none.
@@ -27,8 +30,10 @@ def code_rows(
         .join(Worker)
         .where(
             Assignment.study_id == study.id,
-            Assignment.crowd == CROWD,
-            Assignment.environment == environment,
+            or_(
+                and_(Assignment.crowd == CROWD, Assignment.environment == environment),
+                Assignment.crowd == _ROOM,
+            ),
             # A withdrawn session has a code only while it is to be paid.
             or_(
                 Assignment.status != AssignmentStatus.WITHDRAWN,
@@ -50,6 +55,7 @@ def code_rows(
                     one.submitted_at.isoformat(timespec="seconds") if one.submitted_at else ""
                 ),
                 "seconds": took if took == "" else round(float(took), 1),
+                "crowd": one.crowd,
             }
         )
     return rows
@@ -61,10 +67,18 @@ def write_codes(
     """Write the codes as CSV, over an older file; return how many sessions have which status.
 
     Raises:
+        UsageError: everybody came by a platform, where nobody is approved by a code of ours.
         EvaluationError: the file cannot be written.
     """
     with db.read() as session:
-        rows = code_rows(session, find_study(session, study_name), environment)
+        study = find_study(session, study_name)
+        rows, crowds = code_rows(session, study, environment), crowds_of(session, study)
+    if not rows and crowds and CROWD not in crowds:
+        names = " and ".join(sorted(crowds))
+        raise UsageError(
+            f"study `{study.name}` is published on {names}, where workers hand in without a code "
+            "to be checked; `vgan-eval review` approves them"
+        )
     with written_whole(out) as part:
         make_private(part)
         with part.open("w", encoding="utf-8", newline="") as file:

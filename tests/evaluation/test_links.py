@@ -34,7 +34,16 @@ from evaluation.publish import extend
 from evaluation.publishing.codes import code_rows
 from evaluation.publishing.invitations import find_invitation, make_invitations, revoke
 from evaluation.reviews import review
-from evaluation.schema import Assignment, Environment, Event, Hit, Invitation, Study, Trial
+from evaluation.schema import (
+    Assignment,
+    CallState,
+    Environment,
+    Event,
+    Hit,
+    Invitation,
+    Study,
+    Trial,
+)
 from evaluation.study import Link, Pay, Recruit
 from evaluation.study_file.reader import load_study
 from evaluation.withdrawing import withdraw
@@ -313,6 +322,44 @@ def test_every_code_is_one_sessions_own(database, linked, answer_all):
     assert {row["code"] for row in rows} == codes | {""}
     assert len(codes) == 2
     assert [row["seconds"] for row in rows] == [300.0, 300.0, ""]
+
+
+@on_sqlite
+def test_the_codes_of_a_room_are_listed_with_those_of_the_link(
+    database, linked, begin, answer_all, typed, tmp_path
+):
+    linked()
+    by_link = finish(database, come(database, "a"), answer_all)
+    with database.write() as unit:
+        study = unit.scalars(select(Study)).one()
+        one = begin(unit, study, "rater-1", environment=Environment.PRODUCTION)
+        answer_all(unit, one)
+        in_room = finish_session(unit, one, START + timedelta(minutes=5))
+    out = tmp_path / "codes.csv"
+
+    assert typed("codes", "--out", str(out)) == (0, f"{out}: 2 submitted.\n")
+
+    with out.open(encoding="utf-8", newline="") as file:
+        rows = [(row["participant"], row["code"], row["crowd"]) for row in csv.DictReader(file)]
+    assert rows == [("a", by_link, "link"), ("rater-1", in_room, "local")]
+
+
+@on_sqlite
+def test_codes_of_a_study_on_a_platform_only_are_refused(database, plan_study, typed, tmp_path):
+    study = plan_study(database)
+    with database.write() as unit:
+        unit.add(
+            Hit(
+                study_id=study.id, crowd="mturk", environment=SANDBOX, token="t", external_id="e",
+                state=CallState.DONE, created_at=START,
+            )
+        )  # fmt: skip
+    out = tmp_path / "codes.csv"
+
+    code, printed = typed("codes", "--out", str(out))
+
+    assert (code, out.exists()) == (2, False)
+    assert "is published on mturk, where workers hand in without a code" in printed
 
 
 @on_sqlite

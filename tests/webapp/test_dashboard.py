@@ -296,10 +296,10 @@ def test_serve_prints_the_address_of_the_dashboard_beside_the_raters_link(filled
     shown = CliRunner().invoke(cli, [*asked, "--dashboard"], env={TOKEN_VARIABLE: TOKEN})
     short = CliRunner().invoke(cli, [*asked, "--dashboard"], env={TOKEN_VARIABLE: "short"})
 
-    assert "Rating page: http://127.0.0.1" in plain.output
+    assert "Serving a crowd's workers at http://127.0.0.1" in plain.output
+    assert "/join/" not in plain.output
     assert "ashboard" not in plain.output
     assert re.search(rf"http://127\.0\.0\.1:\d+/dashboard/{TOKEN}/\n", shown.output)
-    assert "Rating page: http://127.0.0.1" in shown.output
     assert isinstance(short.exception, UsageError)
     for app in apps:
         app.extensions["vgan_eval"].database.close()

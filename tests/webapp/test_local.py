@@ -5,7 +5,9 @@ import urllib.parse
 from sqlalchemy import select
 
 from evaluation import schema
-from webapp.local import join_path
+from evaluation.study import Recruit
+from freezing import freeze_tables
+from webapp.local import join_address, join_path
 
 
 def ticket_of(response):
@@ -33,6 +35,20 @@ def test_a_closed_door_lets_only_the_link_in(make_client):
     assert client.get("/local?rater=ann").status_code == 404
     assert client.get("/join/0123456789abcdef0123").status_code == 404
     assert client.get("/join/é").status_code == 404
+
+
+def test_the_join_link_of_a_study_on_a_crowd_is_not_given_and_lets_nobody_in(make_client, stored):
+    client = make_client(open_door=False)
+    link = join_link(stored)
+    ticket = ticket_of(client.get(link))
+    assert join_address(client.application) == link
+
+    with client.application.extensions["vgan_eval"].database.write() as session:
+        freeze_tables(session.scalars(select(schema.Study)).one(), recruit=Recruit(crowd="link"))
+
+    assert join_address(client.application) is None
+    assert client.get(link).status_code == 404
+    assert client.get(f"/rate?ticket={ticket}").status_code == 200  # who is inside can finish
 
 
 def test_an_unknown_address_says_so_in_the_language_but_to_no_script(make_client):
