@@ -6,6 +6,7 @@ either.
 
 import csv
 import os
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from evaluation.database import Database, find_study
+from evaluation.errors import UsageError
 from evaluation.exporting.columns import (
     CLIP_COLUMNS,
     JUDGMENT_COLUMNS,
@@ -62,7 +64,8 @@ def export_study(
         survey: write the survey's answers.
 
     Raises:
-        UsageError: the study must be named, or is not there, or the key is damaged.
+        UsageError: the study must be named, or is not there, the key is damaged, or the folder
+            holds another study.
         EvaluationError: a file cannot be written (a full disk); the folder is as it was.
     """
     key = key or database_key(database)
@@ -73,6 +76,7 @@ def export_study(
             return together.enter_context(written_whole(out / name))
 
         study = find_study(session, study_name)
+        _check_folder(out, study.name)
         judgments = judgment_rows(
             session, study, key=key, unlinkable=unlinkable, all_judgments=all_judgments
         )
@@ -83,6 +87,18 @@ def export_study(
         _write_text(new("study.toml"), public_text(study.study_file))
         _write_text(new("data-dictionary.md"), data_dictionary())
     return ExportReport(out, n_judgments, n_sessions, n_clips)
+
+
+def _check_folder(out: Path, study: str) -> None:
+    try:
+        held = tomllib.loads((out / "study.toml").read_text(encoding="utf-8-sig"))["study"]["name"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # nothing that names a study
+    if held != study:
+        raise UsageError(
+            f"{out} holds study `{held}`, which an export of `{study}` would replace; name another "
+            "folder"
+        )
 
 
 def _write_text(path: Path, text: str) -> None:

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from evaluation.errors import EvaluationError
@@ -82,14 +82,17 @@ def taken_back(folder: Path, is_used: Callable[[], bool]) -> Iterator[None]:
 
 
 def remove_parts(path: Path) -> None:
-    """Remove what runs that were killed have left of writing a file whole."""
-    for part in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
-        part.unlink(missing_ok=True)
+    """Remove what runs that were killed have left of writing a file whole, if it is an hour old."""
+    _remove_stale(path.parent.glob(f".{glob.escape(path.name)}.*.part"))
 
 
 def remove_stale_parts(folder: Path) -> None:
     """Remove what runs that were killed have left anywhere below a folder, if it is an hour old."""
-    for part in folder.rglob(".*.part*"):
+    _remove_stale(folder.rglob(".*.part*"))
+
+
+def _remove_stale(parts: Iterable[Path]) -> None:
+    for part in parts:
         with contextlib.suppress(OSError):  # it stays, or another run has removed it
             if part.stat().st_mtime < time.time() - _STALE_S:
                 part.unlink()

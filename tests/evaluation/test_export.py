@@ -224,8 +224,8 @@ def test_pseudonyms_link_studies_unless_asked_not_to(
             answer_all(unit, begin(unit, study, "w", name))
 
     def worker(name, **options):
-        export_study(database, name, tmp_path / "o", key=KEY, **options)
-        return _read(tmp_path / "o" / "judgments.csv")[0]["worker"]
+        export_study(database, name, tmp_path / name, key=KEY, **options)
+        return _read(tmp_path / name / "judgments.csv")[0]["worker"]
 
     assert worker("one") == worker("two")
     assert worker("one", unlinkable=True) != worker("two", unlinkable=True)
@@ -398,16 +398,35 @@ def test_a_terminated_export_leaves_nothing_in_the_folder(
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
-def test_an_export_removes_what_a_killed_one_left(sqlite_database, plan_study, tmp_path):
+def test_an_export_removes_what_a_killed_one_left_but_nothing_of_one_at_work(
+    sqlite_database, plan_study, tmp_path
+):
     plan_study(sqlite_database)
     out = tmp_path / "out"
     out.mkdir()
-    (out / ".judgments.csv.0a1b2c3d.part").write_text("study,wor")
-    (out / ".htaccess.part").write_text("the user's")
+    killed, working = (out / f".judgments.csv.{n}.part" for n in ("0a1b2c3d", "4e5f6a7b"))
+    for part in (killed, working, out / ".htaccess.part"):
+        part.write_text("study,wor")
+    for part in (killed, out / ".htaccess.part"):
+        os.utime(part, (0, 0))
 
     export_study(sqlite_database, None, out, key=KEY)
 
-    assert sorted(p.name for p in out.iterdir()) == [".htaccess.part", *FILES]
+    assert sorted(p.name for p in out.iterdir()) == [".htaccess.part", working.name, *FILES]
+
+
+def test_an_export_takes_no_folder_that_holds_another_study(sqlite_database, plan_study, tmp_path):
+    out = tmp_path / "out"
+    for name in ("first", "second"):
+        plan_study(sqlite_database, name=name)
+    export_study(sqlite_database, "first", out, key=KEY)
+    export_study(sqlite_database, "first", out, key=KEY)
+    before = {p.name: p.read_bytes() for p in out.iterdir()}
+
+    with pytest.raises(UsageError, match="holds study `first`, which an export of `second` would"):
+        export_study(sqlite_database, "second", out, key=KEY)
+
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == before
 
 
 def test_an_export_over_a_file_is_one_clear_line(sqlite_database, plan_study, tmp_path):
