@@ -47,7 +47,8 @@ def _frozen_frames(clip: schema.Clip) -> encoding.Frames:
     try:
         digest = sha256_of(path)
     except OSError as error:
-        raise ClipError(f"{path}: cannot be read ({error.strerror}); restore it") from None
+        mend = "restore it or, where folders moved, run `vgan-eval init` with their new paths"
+        raise ClipError(f"{path}: cannot be read ({error.strerror}); {mend}") from None
     if digest != clip.sha256:
         raise ClipError(
             f"{path}: changed since it was imported (checksum differs); restore it, or make a new "

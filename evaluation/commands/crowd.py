@@ -76,18 +76,23 @@ def publication_text(plan: "Publication", crowd: str, sandbox: bool, address: Ad
     if plan.sessions_cents != plan.sessions * (plan.reward_cents + plan.fee_cents):
         fee = f"up to {fee}"  # no whole cents
     unfinished = quantity(plan.unfinished, "HIT is", "HITs are")
-    left = f" {unfinished} left of an interrupted run." if plan.unfinished else ""
+    left = ""
+    if plan.unfinished:
+        left = f" {unfinished} left of a run that was interrupted or is still at work."
     if plan.kept_cents:
         kept = money_text(plan.kept_cents, plan.currency)
         left += f" {kept} are kept for people who find nothing left."
     if plan.declared_cents is not None:
         declared = money_text(plan.declared_cents, plan.currency)
         left += f" It keeps the reward it was published with; the study file says {declared} now."
+    new = "No trial lacks a worker."
+    if plan.sessions or plan.grown:
+        new = (
+            f"{quantity(plan.trials, 'trial lacks', 'trials lack')} a worker: "
+            f"{quantity(plan.sessions, 'session')} in {hits}, {reward} and {fee} fee each."
+        )
     return (
-        f"{quantity(plan.trials, 'trial lacks', 'trials lack')} a worker: "
-        f"{quantity(plan.sessions, 'session')} in "
-        f"{hits}, {reward} and {fee} fee each."
-        f"{left}\nIn all {money_text(plan.total_cents, plan.currency)} on {crowd}, "
+        f"{new}{left}\nIn all {money_text(plan.total_cents, plan.currency)} on {crowd}, "
         f"{'sandbox' if sandbox else 'PRODUCTION'}. {address.line(grown=bool(plan.grown))}"
     )
 

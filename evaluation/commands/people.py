@@ -54,15 +54,17 @@ def _set_paused(db: str, study: str | None, *, paused: bool) -> None:
 def withdraw(
     worker: str, db: str, study: str | None, crowd: str | None, yes: bool, dry_run: bool
 ) -> None:
-    """Remove everything about WORKER, named by the platform's id or by a pseudonym of an export.
+    """Remove everything about WORKER: the platform's id, a personal link, or an export's pseudonym.
 
     Their trials are open to others again; the ledger keeps its amounts. Without --study it is done
     in every study of the database.
     """
     from evaluation.database import open_database
     from evaluation.privacy.pseudonyms import database_key
+    from evaluation.publishing.invitations import link_end
     from evaluation.withdrawing import withdraw as run
 
+    worker = link_end(worker) if "/link/" in worker else worker
     with open_database(db) as database:
         key = database_key(database)
         planned = run(database, worker, key=key, study_name=study, crowd=crowd, dry_run=True)

@@ -97,7 +97,11 @@ SESSION_COLUMNS = (
     Column("status", "accepted, submitted, approved, rejected or returned", "Where it stands."),
     Column("accepted_at", _TIME, "When its trials were leased."),
     Column("submitted_at", _TIME, "When it was finished; empty: not finished."),
-    Column("seconds", "number, s", "From accepted to submitted."),
+    Column(
+        "seconds",
+        "number, s",
+        "From accepted to submitted; under 0 where the clock was set back meanwhile.",
+    ),
     Column("trials", "integer", "How many trials it has, of all kinds."),
     Column("judgments", "integer", "How many answers it has."),
     Column("answered", "integer", "How many of its trials have an answer to every question."),

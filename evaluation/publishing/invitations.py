@@ -22,6 +22,11 @@ from evaluation.schema import Environment, Hit, Invitation, Worker
 _BYTES = 15  # 120 bits, 20 characters
 
 
+def link_end(link: str) -> str:
+    """Return the end of a personal link, which names the person; what is given may be the end."""
+    return link.rstrip("/").rsplit("/", 1)[-1]
+
+
 def find_invitation(session: Session, hit: Hit, token: str) -> Invitation | None:
     """Return the invitation behind a link's end, revoked ones too; only reads."""
     return session.scalar(
@@ -110,7 +115,7 @@ def revoke(
         hit = _link(session, study_name, environment)
         chosen = []
         for link in links:
-            invitation = find_invitation(session, hit, link.rstrip("/").rsplit("/", 1)[-1])
+            invitation = find_invitation(session, hit, link_end(link))
             if invitation is None:
                 raise UsageError(f"{link}: no such link was made for this study")
             chosen.append(invitation)

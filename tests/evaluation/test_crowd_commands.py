@@ -50,6 +50,20 @@ def test_publishing_shows_the_exact_cost_and_goes_on_when_told_so(run, crowded):
     assert len(crowded.service_rows(store.Hit)) == 3
 
 
+def test_hits_that_another_run_is_still_creating_are_not_said_to_be_wanted(run, crowded):
+    run("publish", "--yes")
+    with crowded.database.write() as session:
+        for hit in session.scalars(select(schema.Hit)):
+            hit.state, hit.external_id = schema.CallState.INTENDED, None
+
+    printed = run("publish", "--dry-run")[1]
+
+    assert printed.startswith(
+        "No trial lacks a worker. 3 HITs are left of a run that was interrupted or is still at "
+        "work.\nIn all 2.64 USD on mturk"
+    )
+
+
 def test_dry_run_makes_nothing(run, crowded):
     code, printed = run("publish-hits", "--dry-run")
 

@@ -557,6 +557,18 @@ def test_codes_and_links_of_a_public_link_are_not_looked_for_on_this_machine(
 
 
 @on_sqlite
+def test_a_person_is_withdrawn_by_their_whole_link(database, linked, typed, tmp_path):
+    linked()
+    out = tmp_path / "links.csv"
+    make_invitations(database, None, SANDBOX, 1, out, START)
+    with out.open(encoding="utf-8", newline="") as file:
+        (link,) = (row["link"] for row in csv.DictReader(file))
+    come(database, link.rsplit("/", 1)[1])
+
+    assert typed("withdraw", f"{link}/", "--yes")[1].endswith("Removed.\n")
+
+
+@on_sqlite
 def test_withdraw_and_forget_are_typed(database, linked, answer_all, typed, monkeypatch):
     linked()
     monkeypatch.setenv("VGAN_EVAL_PSEUDONYM_KEY", "ab" * 32)
