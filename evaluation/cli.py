@@ -228,14 +228,16 @@ def _serve(
     help="Also show which rows need more judgments by this rule, as `vgan-eval looks` does.",
 )
 def status(db: str, study: str | None, stop_when: str | None) -> None:
-    """Show judgments against the plan, HITs, sessions, and the ledger."""
+    """Show judgments against the plan, HITs, sessions, and the money.
+
+    Without --study, a database of several studies is shown in a line each.
+    """
     from analysis.stopping import questions_of, sequential_status_text
-    from evaluation.database import find_study, open_database
-    from evaluation.status import status_lines, study_status
+    from evaluation.database import open_database
+    from evaluation.status import lines
 
     with open_database(db) as database, database.read() as session:
-        found = study_status(session, find_study(session, study), datetime.now(UTC))
-    click.echo("\n".join(status_lines(found)))
+        click.echo("\n".join(lines(session, study, datetime.now(UTC))))
     if not stop_when:
         return
     names = questions_of(db, study)

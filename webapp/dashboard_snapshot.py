@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from evaluation import frozen
 from evaluation.database import Database, find_study
+from evaluation.money.spending import Spend, spend
 from evaluation.planning.progress import CellProgress, StarvedTrial, starved_trials, study_progress
 from evaluation.publishing.environments import is_for_a_crowd, published_address
 from evaluation.quantities import quantity
@@ -22,7 +23,6 @@ from webapp.dashboard_counts import (
     response_times,
     session_counts,
 )
-from webapp.dashboard_money import Spend, spend
 from webapp.dashboard_problems import (
     Playback,
     Problem,

@@ -44,6 +44,7 @@ class Terms:
         reopens: a place that a rejection or a return sets free is offered again, whatever was said
             before.
         pays_late: whoever ran out of time may still be paid by hand.
+        approves: what waits for review is approved by itself when the HIT's time for that is over.
         by_link: people come by a link of ours, whose places are counted here; no platform is
             called, and the site that sent them pays them. See `evaluation.links`.
     """
@@ -55,13 +56,16 @@ class Terms:
     grows: bool = False
     reopens: bool = False
     pays_late: bool = False
+    approves: bool = False
     by_link: bool = False
 
 
 TERMS = {
     "local": Terms(),
     "link": Terms(by_link=True),
-    "mturk": Terms(hourly_minimum={"USD": 0}, fee=Fee.AMAZON, bonuses=Bonuses.BY_TOKEN),
+    "mturk": Terms(
+        hourly_minimum={"USD": 0}, fee=Fee.AMAZON, bonuses=Bonuses.BY_TOKEN, approves=True
+    ),
     "prolific": Terms(
         hourly_minimum={"USD": 800, "GBP": 600},
         fee=Fee.THIRD,

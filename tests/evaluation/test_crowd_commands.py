@@ -124,6 +124,22 @@ def test_a_hit_that_grows_is_said_to_keep_its_address():
     )
 
 
+def test_status_of_several_studies_has_a_line_for_each(run, crowded, plan_study):
+    run("publish", "--yes")
+    crowded.work("A1", crowded.hits()[0])
+    plan_study(crowded.database, name="second")
+
+    code, printed = run("status")
+
+    assert (code, printed) == (
+        0,
+        "study: 4 of 88 judgments; 1 session waits for review; 0.00 USD paid and 0.12 owed "
+        "(sandbox)\n"
+        "second: 0 of 16 judgments\n"
+        "`vgan-eval status --study NAME` says more of one\n",
+    )
+
+
 @pytest.fixture
 def second_study(crowded, study_toml, tmp_path):
     """Another study beside the crowded one, of real clips: 48 trials in sessions of six."""
@@ -225,11 +241,25 @@ def test_review_and_pay_settle_everybody_and_status_shows_the_ledger(run, crowde
     crowded.submit(crowded.accept("A2", hit))
     idle = crowded.by_worker()["A2"].external_id
 
+    waiting = run("status")[1]
     reviewed = run("review")[1]
     paid = run("pay", "--yes")[1]
     again = run("pay", "--yes")[1]
     shown = run("status")[1]
 
+    with crowded.database.read() as session:
+        done = session.scalars(
+            select(schema.Assignment.submitted_at).where(
+                schema.Assignment.submitted_at.is_not(None)
+            )
+        ).one()
+    itself = f"{done + timedelta(hours=72):%Y-%m-%d %H:%M} UTC"
+    assert f"sessions, mturk (sandbox), submitted: 1; the first approves itself at {itself}\n" in (
+        waiting
+    )
+    money = "sandbox, USD with fees: {} owed for what waits for review, 0.00 at work, 2.52 on offer"
+    assert money.format("0.12") in waiting
+    assert money.format("0.00") in shown
     assert "Approve 1 assignment (rewards of 0.10 USD), reject 0" in reviewed
     assert f"undecided: {idle}" in reviewed
     assert "1 bonus of 0.03 USD together and 0.01 USD in fees: 0.04 USD" in paid

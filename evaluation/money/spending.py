@@ -19,7 +19,6 @@ from evaluation.schema import (
     Payment,
     Study,
 )
-from webapp.dashboard_counts import count_if
 
 
 @dataclass
@@ -104,8 +103,9 @@ def _sessions_by_hit(
     ledger = select(Payment.assignment_id).where(Payment.study_id == study.id).distinct().subquery()
     waits = (Assignment.status == AssignmentStatus.SUBMITTED) & ledger.c.assignment_id.is_(None)
     works = (Assignment.status == AssignmentStatus.ACCEPTED) & (Assignment.lease_until > now)
+    counted = (waits, works, takes_a_place(now))
     rows = session.execute(
-        select(Assignment.hit_id, count_if(waits), count_if(works), count_if(takes_a_place(now)))
+        select(Assignment.hit_id, *(func.count().filter(one) for one in counted))
         .outerjoin(ledger, ledger.c.assignment_id == Assignment.id)
         .where(Assignment.study_id == study.id)
         .group_by(Assignment.hit_id)
