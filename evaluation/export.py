@@ -65,7 +65,7 @@ def export_study(
 
     Raises:
         UsageError: the study must be named, or is not there, the key is damaged, or the folder
-            holds another study.
+            holds another study, or a study file that is no export's.
         EvaluationError: a file cannot be written (a full disk); the folder is as it was.
     """
     key = key or database_key(database)
@@ -90,8 +90,14 @@ def export_study(
 
 
 def _check_folder(out: Path, study: str) -> None:
+    file = out / "study.toml"
+    # Of an export that was killed the dictionary is there first.
+    if file.exists() and not (out / "data-dictionary.md").exists():
+        raise UsageError(
+            f"{file} is no export's, and would be replaced by its public text; name another folder"
+        )
     try:
-        held = tomllib.loads((out / "study.toml").read_text(encoding="utf-8-sig"))["study"]["name"]
+        held = tomllib.loads(file.read_text(encoding="utf-8-sig"))["study"]["name"]
     except (OSError, ValueError, KeyError, TypeError):
         return  # nothing that names a study
     if held != study:

@@ -429,6 +429,19 @@ def test_an_export_takes_no_folder_that_holds_another_study(sqlite_database, pla
     assert {p.name: p.read_bytes() for p in out.iterdir()} == before
 
 
+def test_an_export_does_not_replace_the_study_file_that_somebody_wrote(
+    sqlite_database, plan_study, tmp_path
+):
+    plan_study(sqlite_database, name="mine")
+    written = tmp_path / "study.toml"
+    written.write_text('[study]\nname = "mine"\n# a remark\n')
+
+    with pytest.raises(UsageError, match=r"study\.toml is no export's"):
+        export_study(sqlite_database, "mine", tmp_path, key=KEY)
+
+    assert "# a remark" in written.read_text()
+
+
 def test_an_export_over_a_file_is_one_clear_line(sqlite_database, plan_study, tmp_path):
     plan_study(sqlite_database)
     (tmp_path / "out").write_text("a file")
