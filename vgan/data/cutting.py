@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,11 +32,13 @@ class SourceVideo:
         id: stays the same wherever the folder lies: category and path below it.
         path: the file.
         category: of its clips.
+        old_id: what it was before accents were folded, where that was another id.
     """
 
     id: str
     path: Path
     category: str
+    old_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,13 @@ class CutVideo:
     varies: bool = False
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
+    """Return text as a slug, its accents folded; empty where it has no Latin letter or digit."""
+    letters = unicodedata.normalize("NFKD", text)
+    return _dashed("".join(c for c in letters if not unicodedata.combining(c)).casefold())
+
+
+def _dashed(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
@@ -114,35 +123,77 @@ def unread_files(inputs: Sequence[Path], out: Path) -> Counter[str]:
 
 
 def _named(path: Path, folder: Path, category: str | None) -> SourceVideo:
-    """Give a video its id and category: the first folder below the input, else the input's name."""
-    below = path.relative_to(folder)
-    first = below.parts[0] if len(below.parts) > 1 else folder.name
-    name = _slug(category or first)
-    if not name:
-        raise UsageError(f"{path}: its folder's name gives no category; state --category")
-    inside = Path(*below.parts[1:]) if len(below.parts) > 1 else below
-    return SourceVideo(f"{name}/{_readable(inside.as_posix())}", path, name)
+    """Give a video its id and category: the name stated, else that of its category's folder."""
+    given = category or folder.name
+    inside = _readable(path.relative_to(folder).as_posix())
+    name, old = slug(given), _dashed(given)
+    return SourceVideo(f"{name}/{inside}", path, name, f"{old}/{inside}" if old != name else None)
+
+
+def _find(inputs: Sequence[Path], out: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield the videos of some inputs, each with its category's folder.
+
+    That is the first one below the input, else the input itself.
+    """
+    for given in inputs:
+        place = _place(given)
+        if not place.exists():
+            raise DataError(f"{given}: no such file or folder")
+        if place.is_file():
+            yield place, place.parent
+            continue
+        for path in filter(_is_video, _visible_under(place, out.resolve())):
+            below = path.relative_to(place)
+            yield path, place / below.parts[0] if len(below.parts) > 1 else place
+
+
+def _check_categories(folders: Iterable[Path]) -> None:
+    """Raise UsageError where folders' names give no category, or two names give the same one.
+
+    One name in several places is one category: inputs add up.
+    """
+    named: dict[str, Path] = {}
+    nameless: list[str] = []
+    for folder in dict.fromkeys(folders):
+        name = slug(folder.name)
+        if not name:
+            nameless.append(str(folder))
+        elif _letters(named.setdefault(name, folder).name) != _letters(folder.name):
+            raise UsageError(
+                f"{named[name]} and {folder} would both be category {name!r}: rename one, or state "
+                "--category for all"
+            )
+    if nameless:
+        raise UsageError(
+            f"{', '.join(nameless)}: without a Latin letter or digit a folder's name gives no "
+            "category: rename it, or cut each with --category in a run of its own into one --out"
+        )
+
+
+def _letters(name: str) -> str:
+    """Return a name as it is compared: in one case, its accents written in one way."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def find_videos(inputs: Sequence[Path], out: Path, category: str | None) -> list[SourceVideo]:
     """List the videos of some files and folders, sorted by id; the clips in `out` are left out.
 
     Raises:
-        UsageError: two different files would get the same id, or one gives no category.
+        UsageError: two different files would get the same id, two folders the same category, or a
+            name gives none.
         DataError: an input is missing, or there is no video at all.
     """
+    videos = list(_find(inputs, out))
+    if category is None:
+        _check_categories(folder for _, folder in videos)
+    elif not slug(category):
+        raise UsageError(f"--category {category!r} has no Latin letter or digit")
     found: dict[str, SourceVideo] = {}
-    for given in inputs:
-        place = _place(given)
-        if not place.exists():
-            raise DataError(f"{given}: no such file or folder")
-        under = _visible_under(place, out.resolve())
-        paths = [place] if place.is_file() else filter(_is_video, under)
-        for path in paths:
-            video = _named(path, place.parent if place.is_file() else place, category)
-            other = found.setdefault(video.id, video)
-            if other.path != path and os.path.realpath(other.path) != os.path.realpath(path):
-                raise UsageError(f"{path} and {other.path} would both be video {video.id!r}")
+    for path, folder in videos:
+        video = _named(path, folder, category)
+        other = found.setdefault(video.id, video)
+        if other.path != path and os.path.realpath(other.path) != os.path.realpath(path):
+            raise UsageError(f"{path} and {other.path} would both be video {video.id!r}")
     if not found:
         places = ", ".join(str(p) for p in inputs)
         raise DataError(f"{places}: no videos here ({' '.join(sorted(VIDEO_SUFFIXES))})")
@@ -156,7 +207,7 @@ def _clip_name(video: SourceVideo, start: int, earlier: int) -> str:
     """
     mark = hashlib.sha256(video.id.encode()).hexdigest()[:8]
     number = f"{start:06d}" + (f"-{earlier + 1}" if earlier else "")
-    return f"{video.category}/{_slug(video.path.stem)[:40] or 'video'}-{mark}-{number}.mp4"
+    return f"{video.category}/{slug(video.path.stem)[:40] or 'video'}-{mark}-{number}.mp4"
 
 
 def _records(video: SourceVideo, out: Path, settings: CutSettings, opened: OpenVideo,

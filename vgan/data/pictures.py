@@ -8,7 +8,6 @@ and are decoded whole, at 4 bytes a pixel, or 13 where they are transparent.
 
 import glob
 import itertools
-import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from vgan.data.cutting import VIDEO_SUFFIXES
+from vgan.data.cutting import VIDEO_SUFFIXES, slug
 from vgan.data.framing import area_average, centre_square
 from vgan.data.manifest import MANIFEST_NAME, ClipRecord, Origin, read_manifest, unfinished
 from vgan.data.videos import Frames, iter_frames, video_info
@@ -150,7 +149,7 @@ def _named(paths: dict[Path, str], frame: int) -> list[GivenPicture]:
 
 
 def _slugs(place: Path) -> str:
-    return "/".join(re.sub(r"[^a-z0-9]+", "-", p.lower()).strip("-") or "x" for p in place.parts)
+    return "/".join(slug(part) or "x" for part in place.parts)
 
 
 def _mark(path: Path) -> str:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,65 @@ def test_two_videos_with_one_id_are_refused(tmp_path, moving):
 
     with pytest.raises(UsageError, match=r"would both be video 'golf/a\.mp4'"):
         find_videos([tmp_path / "one", tmp_path / "two"], tmp_path / "out", None)
+
+
+def test_accents_are_folded_in_the_names_of_categories_and_clips(tmp_path, video):
+    video("Été à la plage/Vidéo café.mp4", frames=8, size=16)
+    video("Straße/a.mp4", frames=8, size=16, seed=1)
+
+    ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)
+
+    records = read_manifest(tmp_path / "out")
+    assert [r.category for r in records] == ["ete-a-la-plage", "strasse"]
+    assert records[0].clip.startswith("ete-a-la-plage/video-cafe-")
+    assert records[0].origin.video == "ete-a-la-plage/Vidéo café.mp4"
+
+
+def test_folders_of_different_names_that_give_one_category_are_refused(tmp_path, video):
+    for number, name in enumerate(("été", "ete")):
+        video(f"{name}/{number}.mp4", frames=2, size=16)
+
+    with pytest.raises(UsageError, match=r"ete and .*été would both be category 'ete': rename one"):
+        ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)
+    assert not (tmp_path / "out").exists()
+    assert len(find_videos([tmp_path / "videos"], tmp_path / "out", "summer")) == 2
+
+
+def test_one_name_however_its_letters_are_written_is_one_category(tmp_path, video):
+    names = ["Été", unicodedata.normalize("NFD", "été"), "été"]
+    for number, name in enumerate(names):
+        video(f"{number}/{name}/{number}.mp4", frames=2, size=16)
+
+    found = find_videos([tmp_path / "videos" / str(n) for n in range(3)], tmp_path / "out", None)
+
+    assert [v.id for v in found] == ["ete/0.mp4", "ete/1.mp4", "ete/2.mp4"]
+
+
+def test_folders_without_a_latin_letter_are_named_all_at_once(tmp_path, video):
+    for name in ("пляж", "golf", "海"):
+        video(f"{name}/a.mp4", frames=2, size=16)
+
+    with pytest.raises(UsageError, match=r"пляж, .*海: .*rename it, or cut each with --category"):
+        find_videos([tmp_path / "videos"], tmp_path / "out", None)
+    with pytest.raises(UsageError, match="--category '海' has no Latin letter"):
+        find_videos([tmp_path / "videos"], tmp_path / "out", "海")
+
+
+def test_a_folder_cut_when_accents_were_dropped_is_not_filled_with_a_second_copy(tmp_path, video):
+    path, out = video("été/a.mp4", frames=8, size=16), tmp_path / "out"
+    old = path.parent.rename(path.parent.with_name("t"))  # what `été` gave
+    ingest([old], out, **SMALL)
+    before = read_manifest(out)
+    old.rename(path.parent)
+
+    with pytest.raises(UsageError, match=r"a\.mp4 in category 't', now 'ete': give another --out"):
+        ingest([path.parent], out, **SMALL)
+    ingest([path.parent], out, category="t", **SMALL)
+    assert read_manifest(out) == before
+    assert len(find_pictures([out], category="t")) == 1
+    video("t/a.mp4", frames=8, size=16, seed=3)  # another video of that name is none of its clips
+    ingest([tmp_path / "videos/t"], tmp_path / "other", **SMALL)
+    assert ingest([path.parent], tmp_path / "other", **SMALL).videos == 2
 
 
 def test_clips_below_the_input_are_not_cut_again(tmp_path, video):
