@@ -19,9 +19,9 @@ from vgan.data.dataset import to_model_range, to_uint8
 from vgan.data.files import claim_folder, write_atomic
 from vgan.data.joining import join_manifest, listed_clips
 from vgan.data.manifest import SLUG, ClipRecord
-from vgan.data.pictures import GivenPicture, find_pictures, read_picture
+from vgan.data.pictures import GivenPicture, find_pictures, left_out, read_picture
 from vgan.data.videos import Frames, write_clip
-from vgan.errors import UsageError
+from vgan.errors import DataError, UsageError
 from vgan.models.layers import CLIP_FRAMES, CLIP_SIZE, Streams
 from vgan.training.run import Run, load_run
 from vgan.training.sheets import png_bytes, predicted_sheet
@@ -51,6 +51,19 @@ class Prediction:
     first_frame_error: float
 
 
+@dataclass(frozen=True)
+class Predictions:
+    """What came of some pictures.
+
+    Args:
+        made: a prediction per picture, in the order of their names.
+        unread: why a picture could not be read, in a line each that names it.
+    """
+
+    made: list[Prediction]
+    unread: list[str]
+
+
 def predict(
     run: Path,
     inputs: Sequence[Path],
@@ -60,8 +73,10 @@ def predict(
     split: str | None = None,
     category: str | None = None,
     device: torch.device | None = None,
-) -> list[Prediction]:
+) -> Predictions:
     """Write the predicted future of pictures into a clip folder, with a sheet to look at.
+
+    All pictures are read before the first clip is written; those that cannot be are left out.
 
     Args:
         run: the run folder of a future model.
@@ -72,14 +87,11 @@ def predict(
         category: of the clips; by default what the run was trained on.
         device: where the network runs, the CPU by default.
 
-    Returns:
-        A prediction per picture, in the order of their names.
-
     Raises:
         UsageError: the run is of another model, the frame or the category is impossible, or `out`
             holds other clips, or a clip of the same name from another picture.
         CheckpointError: the run cannot be loaded, or has no checkpoint yet.
-        DataError: a picture cannot be read, or a clip cannot be written.
+        DataError: none of the pictures can be read, or a clip cannot be written.
     """
     if frame < 0:
         raise UsageError(f"the frame must be at least 0, not {frame}")
@@ -95,11 +107,12 @@ def predict(
         "frame": frame,
     }
     claim_folder(out, PARAMETERS_NAME, settings)
-    _refuse_others(out, pictures, category, frame)
+    squares, unread = _read(pictures, frame)
+    _refuse_others(out, squares, category)
     made, records, rows = [], [], []
-    shown = set(np.linspace(0, len(pictures) - 1, SHEET_ROWS).round().astype(int).tolist())
-    for number, picture in enumerate(tqdm(pictures, desc=f"future of {category}", unit="clip")):
-        given = read_picture(picture.path, CLIP_SIZE, frame)
+    shown = set(np.linspace(0, len(squares) - 1, SHEET_ROWS).round().astype(int).tolist())
+    bar = tqdm(squares, desc=f"future of {category}", unit="clip")
+    for number, (picture, given) in enumerate(bar):
         frames = to_uint8(predict_streams(loaded, given[None], device).clip)[0]
         record = _written(out, picture, category, given, frames, loaded)
         records.append(record)
@@ -108,7 +121,26 @@ def predict(
             rows.append((given, frames))
     _finish(out, records, rows)
     logger.info("%s: %d clips of %s", out, len(made), loaded.config.source)
-    return made
+    if said := left_out(inputs):
+        logger.info("%s", said)
+    return Predictions(made, unread)
+
+
+def _read(
+    pictures: Sequence[GivenPicture], frame: int
+) -> tuple[list[tuple[GivenPicture, Frames]], list[str]]:
+    """Read pictures as small squares, 12 KB each; return also why some cannot be read."""
+    squares, unread = [], []
+    for picture in tqdm(pictures, desc="reading pictures", unit="picture"):
+        try:
+            squares.append((picture, read_picture(picture.path, CLIP_SIZE, frame)))
+        except DataError as error:
+            unread.append(str(error))
+            logger.warning("%s", error)
+    if not squares:
+        of = f"none of {len(unread)} pictures can be used; the first, " if len(unread) > 1 else ""
+        raise DataError(f"{of}{unread[0]}")
+    return squares, unread
 
 
 def load_future(run: Path, device: torch.device) -> Run:
@@ -160,34 +192,43 @@ def as_text(made: Sequence[Prediction]) -> str:
     )
 
 
-def _clip(picture: GivenPicture, category: str) -> str:
-    return f"{category}/{picture.name}.mp4"
-
-
 def picture_digest(given: Frames) -> str:
     """Return what the manifest calls `picture_sha256`."""
     return sha256(given.tobytes()).hexdigest()
 
 
-def _refuse_others(out: Path, pictures: Sequence[GivenPicture], category: str, frame: int) -> None:
-    """Raise UsageError where a clip would take the place of one from another picture."""
+def _refuse_others(
+    out: Path, squares: Sequence[tuple[GivenPicture, Frames]], category: str
+) -> None:
+    """Refuse what would replace the clip of another picture, or be there under two names.
+
+    Raises:
+        UsageError: the message names picture and clip.
+    """
     listed = {record.clip: record for record in listed_clips(out)}
-    for picture in pictures:
-        there = listed.get(_clip(picture, category))
-        if there is None:
-            continue
-        digest = picture_digest(read_picture(picture.path, CLIP_SIZE, frame))
-        if there.origin != picture.origin or there.extra.get(PICTURE_SHA256, digest) != digest:
+    for picture, given in squares:
+        clip, old = (f"{category}/{name}.mp4" for name in (picture.name, picture.old_name))
+        if clip in listed and not _is_of(listed[clip], picture, given):
             raise UsageError(
-                f"{picture.path}: would become {there.clip}, which {out} already holds from "
-                "another picture: rename it, or give another --out"
+                f"{picture.path}: would become {clip}, which {out} already holds from another "
+                "picture: rename it, or give another --out"
             )
+        if picture.old_name and old in listed and _is_of(listed[old], picture, given):
+            raise UsageError(
+                f"{picture.path}: would become {clip}, but {out} already holds it as {old}, from "
+                "when accents were dropped: give another --out"
+            )
+
+
+def _is_of(record: ClipRecord, picture: GivenPicture, given: Frames) -> bool:
+    digest = picture_digest(given)
+    return record.origin == picture.origin and record.extra.get(PICTURE_SHA256, digest) == digest
 
 
 def _written(
     out: Path, picture: GivenPicture, category: str, given: Frames, frames: Frames, run: Run
 ) -> ClipRecord:
-    clip = _clip(picture, category)
+    clip = f"{category}/{picture.name}.mp4"
     return ClipRecord(
         clip=clip,
         sha256=write_clip(out / clip, frames, run.data.fps),

@@ -2,13 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from vgan.cli import main
-from vgan.data.manifest import Origin, read_manifest, sha256_of
+from vgan.data.manifest import Origin, read_manifest, sha256_of, write_manifest
 from vgan.data.videos import read_video
 from vgan.errors import CheckpointError, DataError, UsageError
 from vgan.generated import order_clips
@@ -29,7 +30,7 @@ def photos(tmp_path_factory):
 @pytest.fixture(scope="module")
 def predicted(runs, photos, tmp_path_factory):
     out = tmp_path_factory.mktemp("predicted") / "future"
-    return out, predict(runs["future"], [photos], out)
+    return out, predict(runs["future"], [photos], out).made
 
 
 def test_every_picture_becomes_a_clip_listed_with_its_picture_and_error(predicted):
@@ -80,6 +81,60 @@ def test_another_picture_of_a_name_that_is_there_is_refused(runs, photos, tmp_pa
         predict(runs["future"], [photos / "one.jpg", other], out)
     assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
     predict(runs["future"], [photos / "two.png"], out)  # the same one may be predicted again
+
+
+def test_a_picture_that_cannot_be_read_is_named_and_the_others_are_predicted(
+    runs, photos, predicted, tmp_path, capsys
+):
+    shutil.copytree(photos, tmp_path / "in")
+    whole = (photos / "one.jpg").read_bytes()
+    (tmp_path / "in/broken.jpg").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "in/phone.HEIC").touch()
+    (tmp_path / "in/notes.txt").touch()
+    command = ["predict", str(runs["future"]), str(tmp_path / "in"), "--out", str(tmp_path / "out")]
+
+    assert main(command) == 1
+    said = capsys.readouterr()
+    assert "warning: " + str(tmp_path / "in/broken.jpg") + ": is damaged" in said.err
+    assert "not read: 2 files (heic, txt); save heic as JPEG" in said.err
+    assert said.err.splitlines()[-1] == (
+        f"vgan: 1 of 4 pictures could not be used (named above; the others are in {tmp_path}/out)"
+    )
+    assert said.out.endswith("mean of 3\n")
+    assert read_manifest(tmp_path / "out") == read_manifest(predicted[0])
+
+
+def test_pictures_none_of_which_can_be_read_leave_no_manifest(runs, tmp_path):
+    for name in ("a.png", "b.png"):
+        (tmp_path / name).write_text("no picture")
+
+    with pytest.raises(DataError, match=r"none of 2 pictures can be used; the first, .*a\.png: is"):
+        predict(runs["future"], [tmp_path], tmp_path / "out")
+    with pytest.raises(DataError, match=r"^[^ ]*b\.png: is no picture that can be read"):
+        predict(runs["future"], [tmp_path / "b.png"], tmp_path / "out")
+    assert not (tmp_path / "out/manifest.jsonl").exists()
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_picture_that_is_enlarged_gives_no_warning(runs, tmp_path):
+    Image.new("RGB", (9, 9), "blue").save(tmp_path / "small.png")
+
+    assert len(predict(runs["future"], [tmp_path], tmp_path / "out").made) == 1
+
+
+def test_a_picture_predicted_when_accents_were_dropped_is_not_there_twice(runs, photos, tmp_path):
+    out = tmp_path / "out"
+    shutil.copy(photos / "one.jpg", tmp_path / "été.jpg")
+    predict(runs["future"], [tmp_path / "été.jpg"], out)
+    (entry,) = read_manifest(out)
+    assert entry.clip == "beach/ete.mp4"
+    (out / entry.clip).rename(out / "beach/t.mp4")
+    write_manifest(out, [replace(entry, clip="beach/t.mp4")])
+
+    with pytest.raises(UsageError, match=r"would become beach/ete.mp4, .*holds it as beach/t.mp4"):
+        predict(runs["future"], [tmp_path / "été.jpg"], out)
+    shutil.copy(photos / "one.jpg", tmp_path / "ôt.jpg")  # another's old name is no hindrance
+    assert len(predict(runs["future"], [tmp_path / "ôt.jpg"], out).made) == 1
 
 
 def test_clips_of_a_split_keep_their_names_videos_and_splits(runs, drawn, tmp_path):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from vgan.errors import DataError
 from vgan.options import Folder, GroupedCommand, choose_device, device_option, option, seed_option
 
 
@@ -34,11 +35,16 @@ def predict(
     from vgan.prediction import as_text
     from vgan.prediction import predict as predict_clips
 
-    made = predict_clips(
+    found = predict_clips(
         run, pictures, out, frame=frame, split=split, category=category,
         device=choose_device(device),
     )  # fmt: skip
-    click.echo(as_text(made))
+    click.echo(as_text(found.made))
+    if found.unread:
+        raise DataError(
+            f"{len(found.unread)} of {len(found.unread) + len(found.made)} pictures could not be "
+            f"used (named above; the others are in {out})"
+        )
 
 
 @click.command(cls=GroupedCommand)

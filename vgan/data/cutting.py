@@ -78,10 +78,11 @@ class CutVideo:
 def slug(text: str) -> str:
     """Return text as a slug, its accents folded; empty where it has no Latin letter or digit."""
     letters = unicodedata.normalize("NFKD", text)
-    return _dashed("".join(c for c in letters if not unicodedata.combining(c)).casefold())
+    return old_slug("".join(c for c in letters if not unicodedata.combining(c)).casefold())
 
 
-def _dashed(text: str) -> str:
+def old_slug(text: str) -> str:
+    """Return what the slug was before accents were folded: without the letters that have any."""
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
 
 
@@ -115,10 +116,13 @@ def unread_files(inputs: Sequence[Path], out: Path) -> Counter[str]:
     """Count the files of some folders that do not pass for videos, by the ending of their names."""
     folders = [place for place in map(_place, inputs) if place.is_dir()]
     found = {path for folder in folders for path in _visible_under(folder, out.resolve())}
+    return count_endings(path for path in found if not _is_video(path))
+
+
+def count_endings(paths: Iterable[Path]) -> Counter[str]:
+    """Count the files among some paths by the ending of their names, in lower case, no dot."""
     return Counter(
-        path.suffix.lower().removeprefix(".") or "no ending"
-        for path in found
-        if not _is_video(path) and path.is_file()
+        path.suffix.lower().removeprefix(".") or "no ending" for path in paths if path.is_file()
     )
 
 
@@ -126,7 +130,7 @@ def _named(path: Path, folder: Path, category: str | None) -> SourceVideo:
     """Give a video its id and category: the name stated, else that of its category's folder."""
     given = category or folder.name
     inside = _readable(path.relative_to(folder).as_posix())
-    name, old = slug(given), _dashed(given)
+    name, old = slug(given), old_slug(given)
     return SourceVideo(f"{name}/{inside}", path, name, f"{old}/{inside}" if old != name else None)
 
 

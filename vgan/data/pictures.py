@@ -10,7 +10,7 @@ import glob
 import itertools
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from vgan.data.cutting import VIDEO_SUFFIXES, slug
+from vgan.data.cutting import VIDEO_SUFFIXES, count_endings, old_slug, slug
 from vgan.data.framing import area_average, centre_square
 from vgan.data.manifest import MANIFEST_NAME, ClipRecord, Origin, read_manifest, unfinished
 from vgan.data.videos import Frames, iter_frames, video_info
@@ -43,12 +43,14 @@ class GivenPicture:
         name: of the clip it becomes, without suffix: a path of slugs below the category.
         origin: which picture it is; clips of one video share `origin.video`.
         split: of a clip that is listed in a manifest.
+        old_name: what `name` was before accents were folded, where that was another.
     """
 
     path: Path
     name: str
     origin: Origin
     split: str | None = None
+    old_name: str | None = None
 
 
 def find_pictures(
@@ -84,13 +86,13 @@ def find_pictures(
             if split is not None:
                 raise UsageError(f"--split {split}: {place} has no {MANIFEST_NAME}, so no splits")
             if place.is_dir():
-                loose |= {path: path.relative_to(place).as_posix() for path in _under(place)}
+                read = filter(_is_read, _visible_under(place))
+                loose |= {path: path.relative_to(place).as_posix() for path in read}
             else:
                 loose[place] = place.name
     found += _named(loose, frame)
     if not found:
-        of = f" of category {category!r}" if split is None else f" of split {split!r}"
-        raise DataError(f"{', '.join(map(str, inputs))}: no pictures or videos here{of}")
+        raise DataError(_nothing(inputs, category, split))
     unique: dict[str, GivenPicture] = {}
     for picture in found:
         other = unique.setdefault(picture.name, picture)
@@ -112,11 +114,46 @@ def _expanded(given: Path) -> list[Path]:
     return places
 
 
-def _under(folder: Path) -> Iterator[Path]:
+def _visible_under(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.rglob("*")):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES and not hidden:
+        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
             yield path
+
+
+def _is_read(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES
+
+
+def left_out(inputs: Sequence[Path]) -> str | None:
+    """Say how many files of folders are no pictures or videos by their endings.
+
+    Returns:
+        A line; None where there are none. Folders with a manifest are not searched.
+    """
+    places = {place for given in inputs for place in _expanded(given) if place.is_dir()}
+    searched = [place for place in places if not (place / MANIFEST_NAME).is_file()]
+    found = {path for place in searched for path in _visible_under(place) if not _is_read(path)}
+    endings = count_endings(found)
+    if not endings:
+        return None
+    pictures = sorted(ending for ending in endings if f".{ending}" in _UNREAD_SUFFIXES)
+    remedy = f"; save {', '.join(pictures)} as JPEG" if pictures else ""
+    return f"not read: {_number(endings.total(), 'file')} ({', '.join(sorted(endings))}){remedy}"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def _nothing(inputs: Sequence[Path], category: str, split: str | None) -> str:
+    """Say that there is nothing to predict from, and what there is instead."""
+    of = ""
+    if split is not None:
+        of = f" of split {split!r}"
+    elif any((place / MANIFEST_NAME).is_file() for given in inputs for place in _expanded(given)):
+        of = f" of category {category!r}"
+    said = f"{', '.join(map(str, inputs))}: no pictures or videos here{of}"
+    return ": ".join(filter(None, [said, left_out(inputs)]))
 
 
 def _of_manifest(
@@ -137,19 +174,26 @@ def clip_origin(record: ClipRecord, frame: int = 0) -> Origin:
 
 
 def _named(paths: dict[Path, str], frame: int) -> list[GivenPicture]:
-    """Name pictures by their place; those that would share a name get a mark of their own."""
-    names = {path: _slugs(Path(place).with_suffix("")) for path, place in paths.items()}
-    counts = Counter(names.values())
+    names, old = _names(paths, slug), _names(paths, old_slug)
     return [
         GivenPicture(
-            path, name if counts[name] == 1 else f"{name}-{_mark(path)}", Origin(paths[path], frame)
+            path,
+            names[path],
+            Origin(place, frame),
+            old_name=old[path] if old[path] != names[path] else None,
         )
-        for path, name in names.items()
+        for path, place in paths.items()
     ]
 
 
-def _slugs(place: Path) -> str:
-    return "/".join(slug(part) or "x" for part in place.parts)
+def _names(paths: dict[Path, str], slug_of: Callable[[str], str]) -> dict[Path, str]:
+    """Name pictures by their place; those that would share a name get a mark of their own."""
+    names = {
+        path: "/".join(slug_of(part) or "x" for part in Path(place).with_suffix("").parts)
+        for path, place in paths.items()
+    }
+    counts = Counter(names.values())
+    return {p: name if counts[name] == 1 else f"{name}-{_mark(p)}" for p, name in names.items()}
 
 
 def _mark(path: Path) -> str:
@@ -192,9 +236,7 @@ def _upright(path: Path, image: Image.Image, size: int, frame: int) -> Image.Ima
     """Decode one frame, upright, in RGB or RGBA, JPEGs at a fraction of their size."""
     frames = getattr(image, "n_frames", 1)
     if frame >= frames:
-        raise DataError(
-            f"{path}: has {frames} frame{'s' * (frames > 1)}, so none of number {frame}"
-        )
+        raise DataError(f"{path}: has {_number(frames, 'frame')}, so none of number {frame}")
     if frame:
         image.seek(frame)
     else:
@@ -233,7 +275,8 @@ def _square(image: Image.Image, size: int) -> Frames:
 def _sized(square: Frames, size: int) -> Frames:
     if min(square.shape[:2]) >= size:
         return area_average(square, size)
-    return np.asarray(Image.fromarray(square).resize((size, size), Image.Resampling.BICUBIC))
+    # A copy: Pillow's own pixels cannot be written to, which torch warns of.
+    return np.array(Image.fromarray(square).resize((size, size), Image.Resampling.BICUBIC))
 
 
 def _video_square(path: Path, size: int, number: int) -> Frames:

@@ -211,7 +211,17 @@ def test_a_picture_given_twice_is_one_and_two_of_one_clip_are_refused(photos, cl
 
 
 def test_an_empty_folder_is_an_error(tmp_path):
-    with pytest.raises(DataError, match="no pictures or videos here"):
+    with pytest.raises(DataError, match=r"no pictures or videos here$"):
+        find_pictures([tmp_path], category="x")
+
+
+def test_a_folder_of_pictures_that_are_not_read_says_so(tmp_path):
+    for name in ("a.HEIC", "b.heic", "notes"):
+        (tmp_path / name).touch()
+
+    with pytest.raises(
+        DataError, match=r"not read: 3 files \(heic, no ending\); save heic as JPEG"
+    ):
         find_pictures([tmp_path], category="x")
 
 
@@ -245,5 +255,7 @@ def test_a_split_takes_only_its_clips_and_needs_a_manifest(clips, photos):
     assert [p.name for p in found] == ["a"]
     with pytest.raises(UsageError, match=r"--split test: .* has no manifest.jsonl"):
         find_pictures([photos], category="beach", split="test")
+    with pytest.raises(DataError, match=r"no pictures or videos here of category 'train'$"):
+        find_pictures([clips], category="train")
     with pytest.raises(DataError, match="of split 'validation'"):
         find_pictures([clips], category="beach", split="validation")
