@@ -24,6 +24,7 @@ from vgan.training.folder import SavedRun, find_run
 logger = logging.getLogger(__name__)
 
 PARAMETERS_NAME = "generate.json"
+_OF_ONE_FILE = {".avi", ".gif", ".mkv", ".mov", ".mp4", ".png", ".webm", ".webp"}
 STREAMS = ("foreground", "mask", "background")
 
 
@@ -78,13 +79,15 @@ def order_clips(
         category: of the clips in the manifest; by default what the run was trained on.
 
     Raises:
-        UsageError: n or seed out of range, a future run, streams of a one-stream run, or `out`
-            holds clips of other parameters.
+        UsageError: n or seed out of range, a future run, streams of a one-stream run, or `out` is
+            named like a file or holds clips of other parameters.
         CheckpointError: not a run folder, or no checkpoint yet.
         DataError: what `out` says of its clips cannot be read.
     """
     if n < 1 or seed < 0:
         raise UsageError(f"n must be at least 1 and the seed at least 0, not {n} and {seed}")
+    if out.suffix.lower() in _OF_ONE_FILE:
+        raise UsageError(f"{out}: --out is a folder of clips, not one file; name it without ending")
     saved = find_run(run)
     refuse_future(saved.config)
     if streams and saved.config.model == "one-stream":
