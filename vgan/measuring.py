@@ -47,12 +47,16 @@ def report_measures(
     """
     models = [RunFolder(run).read_config().model for run in runs]
     if "future" in models:
-        if len(runs) > 1 or embedder or pairs:
+        number = models.index("future")
+        future, others = runs[number], [*runs[:number], *runs[number + 1 :]]
+        if others:
             raise UsageError(
-                f"{runs[models.index('future')]}: a future run is measured on its own, without "
-                "--embedder and --pairs"
+                f"{future}: a future run is measured on its own; leave out "
+                f"{', '.join(map(str, others))}"
             )
-        report = prediction.measure_prediction(runs[0], data, n=n, device=device)
+        if embedder or pairs:
+            raise UsageError(f"{future}: a future run is measured without --embedder and --pairs")
+        report = prediction.measure_prediction(future, data, n=n, device=device)
         say(prediction.to_json(report) if as_json else prediction.as_text(report))
         return
     opened = open_embedder(embedder, device)

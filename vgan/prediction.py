@@ -25,6 +25,7 @@ from vgan.errors import DataError, UsageError
 from vgan.models.layers import CLIP_FRAMES, CLIP_SIZE, Streams
 from vgan.training.run import Run, load_run
 from vgan.training.sheets import png_bytes, predicted_sheet
+from vgan.wording import number_of
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ def predict(
         if number in shown:
             rows.append((given, frames))
     _finish(out, records, rows)
-    logger.info("%s: %d clips of %s", out, len(made), loaded.config.source)
+    logger.info("%s: %s of %s", out, number_of(len(made), "clip"), loaded.config.source)
     if said := left_out(inputs):
         logger.info("%s", said)
     return Predictions(made, unread)

@@ -114,6 +114,7 @@ def test_version_is_the_packages(capsys):
      (["train", "two-stream"], "--data is missing"),
      (["generate", "run", "--n", "0", "--out", "x"], "--n"),
      (["generate", "run", "--n", "1", "--out", "x", "--device", "abacus"], "abacus"),
+     (["generate", "run", "--n", "1", "--out", "x.GIF"], "x.GIF: --out is a folder of clips"),
      (["scenes", "--out", "x", "--clips", "1", "--categories", "moon"], "moon"),
      (["ingest", "x", "--out", "y", "--fps", "nan"], "'--fps'"),
      (["ingest", "x", "--out", "y", "--fps", "inf"], "'--fps'"),
@@ -242,7 +243,7 @@ def test_ingest_cuts_videos_and_names_the_bad_ones(tmp_path, capsys):
     assert {record.category for record in read_manifest(out)} == {"beach"}
     said = capsys.readouterr()
     assert "2 clips" in said.out
-    assert "1 videos could not be used" in said.err
+    assert "1 video could not be used" in said.err
 
 
 def test_scenes_train_generate_and_measure_work_one_after_the_other(tmp_path, capsys):

@@ -7,6 +7,7 @@ import click
 
 from vgan.errors import DataError
 from vgan.options import Folder, GroupedCommand, Number, option, options, seed_option
+from vgan.wording import number_of
 
 
 @click.command(cls=GroupedCommand)
@@ -102,14 +103,15 @@ def ingest(videos: tuple[Path, ...], out: Path, **settings: Any) -> None:
 
     report = ingest_videos(videos, out, **settings)
     click.echo(
-        f"{out}: {report.clips} clips ({report.test_clips} for testing) of {report.videos} videos"
+        f"{out}: {number_of(report.clips, 'clip')} ({report.test_clips} for testing) of "
+        f"{number_of(report.videos, 'video')}"
     )
     for line in report.details():
         click.echo(line)
     if report.failed:
         raise DataError(
-            f"{report.failed} videos could not be used (the others are in {out}); why: "
-            f"{out / REJECTED_NAME}"
+            f"{number_of(report.failed, 'video')} could not be used (the others are in {out}); "
+            f"why: {out / REJECTED_NAME}"
         )
 
 

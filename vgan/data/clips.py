@@ -44,10 +44,11 @@ from vgan.data.ledger import (
     refuse_old_name,
     write_done,
 )
-from vgan.data.listing import mixed_rates
+from vgan.data.listing import MORE_TEST_CLIPS, mixed_rates, without_test_clips
 from vgan.data.locking import locked
 from vgan.data.making import STABILIZERS, CutSettings
 from vgan.errors import DataError, UsageError
+from vgan.wording import number_of
 
 # Raised when the same settings would give other clips, so that an old folder is not continued.
 _CUTTING_VERSION = 6
@@ -68,6 +69,7 @@ class IngestReport:
         stability: how stabilising went; None where nothing was stabilised.
         missing: how many clips came of each video whose file is gone, by the video's id.
         forgotten: whether these clips were deleted, and not counted.
+        untested: the categories without test clips.
         mixed_rates: what frame rates the clips have, where they differ; see `mixed_rates`.
         varying: at which rate the clips of each video are whose own varies, by the video's id.
         unread: how many files of this run's folders are no videos, by the ending of their names.
@@ -82,6 +84,7 @@ class IngestReport:
     stability: Stability | None
     missing: dict[str, int]
     forgotten: bool
+    untested: list[str]
     mixed_rates: str | None
     varying: dict[str, float]
     unread: Counter[str]
@@ -96,18 +99,26 @@ class IngestReport:
         lines = []
         kinds = Counter(reject.kind for reject in self.rejects)
         if same := kinds[DUPLICATE]:
-            lines.append(f"duplicates: {same} videos, of which another file is used")
+            lines.append(f"duplicates: {number_of(same, 'video')}, of which another file is used")
         if empty := kinds[DROPPED]:
-            lines.append(f"without clips: {empty} videos, all of whose clips were dropped")
+            lines.append(
+                f"without clips: {number_of(empty, 'video')}, all of whose clips were dropped"
+            )
         if self.dropped:
             reasons = Counter(str(drop.kind) for drop in self.dropped)
             named = ", ".join(f"{number} {kind}" for kind, number in sorted(reasons.items()))
             lines.append(f"dropped: {named} (why: {REJECTED_NAME})")
         if self.missing:
-            clips = f"{sum(self.missing.values())} clips"
+            clips = number_of(sum(self.missing.values()), "clip")
             clips += " deleted" if self.forgotten else " stay; --forget-missing deletes them"
             lines.append(
-                f"no longer there: {len(self.missing)} videos, {clips} ({_first(self.missing)})"
+                f"no longer there: {number_of(len(self.missing), 'video')}, {clips} "
+                f"({_first(self.missing)})"
+            )
+        if self.untested:
+            lines.append(
+                f"no test clips of {_first(self.untested)} to measure generated ones against "
+                f"({MORE_TEST_CLIPS})"
             )
         if self.stability is not None:
             lines.append(self.stability.sentence())
@@ -116,12 +127,12 @@ class IngestReport:
         if self.varying:
             named = _first(f"{video} at {fps:.4g}" for video, fps in sorted(self.varying.items()))
             lines.append(
-                f"frame rate varies: {len(self.varying)} videos, cut at their mean rate ({named}); "
-                "--fps states another"
+                f"frame rate varies: {number_of(len(self.varying), 'video')}, cut at their mean "
+                f"rate ({named}); --fps states another"
             )
         if self.unread:
             endings = _first(sorted(self.unread))
-            lines.append(f"not read: {self.unread.total()} files ({endings})")
+            lines.append(f"not read: {number_of(self.unread.total(), 'file')} ({endings})")
         return lines
 
 
@@ -270,8 +281,8 @@ def ingest(
     if not ledger.records and ledger.rejects:
         first = ledger.rejects[0]
         raise DataError(
-            f"{out}: none of {len(ledger.rejects)} videos can be used; the first, {first.path}, "
-            f"{first.why} (all of them: {out / REJECTED_NAME})"
+            f"{out}: no clips from {number_of(len(ledger.rejects), 'video')}; the first, "
+            f"{first.path}, {first.why} (all of them: {out / REJECTED_NAME})"
         )
     resumed = len(videos) - len(todo) - len(same)
     unread = unread_files(inputs, out)
@@ -291,6 +302,7 @@ def _report(
         stability=None if settings.stabilize == "none" else ledger.stability(),
         missing=ledger.missing,
         forgotten=forgotten,
+        untested=without_test_clips(ledger.records),
         mixed_rates=mixed_rates(ledger.records),
         varying=ledger.varying,
         unread=unread,

@@ -17,6 +17,7 @@ from vgan.data.rates import rate_varies
 from vgan.data.videos import write_clip
 from vgan.data.windows import OpenVideo, open_video
 from vgan.errors import DataError, UsageError
+from vgan.wording import number_of
 
 VIDEO_SUFFIXES = frozenset(
     {".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".ogv", ".ts"}
@@ -239,11 +240,13 @@ def _records(video: SourceVideo, out: Path, settings: CutSettings, opened: OpenV
 def _why_none(opened: OpenVideo, dropped: Sequence[Drop], settings: CutSettings) -> str:
     """Say why a video that can be read gave no clips."""
     if dropped:
-        return f"none of its {len(dropped)} clips can be used; the first {dropped[0].why}"
+        return (
+            f"none of its {number_of(len(dropped), 'clip')} can be used; the first {dropped[0].why}"
+        )
     shots = f"in the longest of its {opened.shots} shots " if opened.shots > 1 else ""
     return (
-        f"has {opened.longest} frames {shots}at {opened.fps:g} per second, a clip needs "
-        f"{settings.fewest}"
+        f"has {number_of(opened.longest, 'frame')} {shots}at {opened.fps:g} per second, "
+        f"a clip needs {settings.fewest}"
     )
 
 

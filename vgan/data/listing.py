@@ -20,6 +20,9 @@ Shape = tuple[int, int, int]  # T, H, W
 FRAMES = 32  # of every clip that is trained on
 SIZE = 64  # pixels of its side
 
+MORE_TEST_CLIPS = (
+    "add videos with `vgan ingest`, --test-share above 0; or measure with --data of another folder"
+)
 SHARDS_NAME = ".shards"
 # Largest frame rate of clips over the smallest from which they are of different speeds; 23.976,
 # 24 and 25 are shown as one another everywhere.
@@ -106,7 +109,8 @@ def _found_clips(folder: Path, shape: Shape) -> list[ClipRecord]:
         category = "all" if path.parent == folder else path.parent.name
         if not SLUG.fullmatch(category):
             raise DataError(
-                f"{path.parent}: a category is named in lower-case letters, digits, - and ."
+                f"{path.parent}: a category is named in lower-case letters, digits, - and .; if "
+                "these are videos, cut them with `vgan ingest` first, which makes such names"
             )
         clip = path.relative_to(folder).as_posix()
         records.append(
@@ -134,6 +138,21 @@ def _listed(folder: Path, shape: Shape) -> list[ClipRecord]:
         raise DataError(str(error)) from None
 
 
+def without_test_clips(records: Iterable[ClipRecord]) -> list[str]:
+    """Return the categories that have training clips only, in order."""
+    found = {(record.category, record.split or "train") for record in records}
+    return sorted({name for name, _ in found if (name, "test") not in found})
+
+
+def lacks_test_clips(folder: Path, category: str) -> bool:
+    """Whether a clip folder has training clips alone of a category.
+
+    Raises:
+        DataError: no such folder, or one that was not finished.
+    """
+    return category in without_test_clips(_listed(folder, (0, 0, 0)))
+
+
 def _selected(folder: Path, category: str, split: str, shape: Shape) -> list[ClipRecord]:
     records = _listed(folder, shape)
     counts: dict[str, int] = {}
@@ -142,7 +161,8 @@ def _selected(folder: Path, category: str, split: str, shape: Shape) -> list[Cli
             counts[record.category] = counts.get(record.category, 0) + 1
     if category not in counts:
         there = ", ".join(f"{name} ({n})" for name, n in sorted(counts.items())) or "none at all"
-        raise DataError(f"{folder}: no {split} clips of category {category!r}; there are: {there}")
+        said = f"{folder}: no {split} clips of category {category!r}; there are: {there}"
+        raise DataError(said + (f" ({MORE_TEST_CLIPS})" if split == "test" else ""))
     return [r for r in records if r.category == category and (r.split or "train") == split]
 
 

@@ -23,6 +23,7 @@ from vgan.data.framing import area_average, centre_square
 from vgan.data.manifest import MANIFEST_NAME, ClipRecord, Origin, read_manifest, unfinished
 from vgan.data.videos import Frames, iter_frames, video_info
 from vgan.errors import DataError, UsageError
+from vgan.wording import number_of
 
 PICTURE_SUFFIXES = frozenset(
     {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", ".ppm", ".jp2", ".avif"}
@@ -138,11 +139,7 @@ def left_out(inputs: Sequence[Path]) -> str | None:
         return None
     pictures = sorted(ending for ending in endings if f".{ending}" in _UNREAD_SUFFIXES)
     remedy = f"; save {', '.join(pictures)} as JPEG" if pictures else ""
-    return f"not read: {_number(endings.total(), 'file')} ({', '.join(sorted(endings))}){remedy}"
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
+    return f"not read: {number_of(endings.total(), 'file')} ({', '.join(sorted(endings))}){remedy}"
 
 
 def _nothing(inputs: Sequence[Path], category: str, split: str | None) -> str:
@@ -236,7 +233,7 @@ def _upright(path: Path, image: Image.Image, size: int, frame: int) -> Image.Ima
     """Decode one frame, upright, in RGB or RGBA, JPEGs at a fraction of their size."""
     frames = getattr(image, "n_frames", 1)
     if frame >= frames:
-        raise DataError(f"{path}: has {_number(frames, 'frame')}, so none of number {frame}")
+        raise DataError(f"{path}: has {number_of(frames, 'frame')}, so none of number {frame}")
     if frame:
         image.seek(frame)
     else:

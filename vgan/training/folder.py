@@ -166,6 +166,18 @@ def _read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise CheckpointError(f"{path.parent}: not a run folder (no {path.name})") from None
+        raise CheckpointError(
+            f"{path.parent}: not a run folder (no {path.name}){_runs_below(path.parent)}"
+        ) from None
+    except NotADirectoryError:
+        raise CheckpointError(
+            f"{path.parent}: is a file; give the run folder, where config.json and checkpoints/ are"
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path}: cannot be read ({error})") from None
+
+
+def _runs_below(folder: Path) -> str:
+    """Name the runs in a folder that is none itself, as part of a message."""
+    runs = sorted(str(config.parent) for config in folder.glob("*/config.json"))
+    return f"; the runs in it are {', '.join(runs)}" if runs else ""

@@ -11,7 +11,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from vgan.data.listing import FRAMES, SIZE, list_clips, mixed_rates, training_categories
+from vgan.data.listing import (
+    FRAMES,
+    MORE_TEST_CLIPS,
+    SIZE,
+    lacks_test_clips,
+    list_clips,
+    mixed_rates,
+    training_categories,
+)
 from vgan.data.manifest import ClipRecord
 from vgan.errors import DataError, UsageError
 from vgan.training.config import TrainConfig, check_config, option_name
@@ -176,6 +184,11 @@ def check_data(
         return
     if mixed := mixed_rates(records):
         logger.warning("%s: %s", data, mixed)
+    if data.is_dir() and lacks_test_clips(data, config.category):
+        logger.warning(
+            "%s: no test clips of %s to measure generated ones against (%s)",
+            data, config.category, MORE_TEST_CLIPS,
+        )  # fmt: skip
     rates = sorted(record.fps for record in records)
     folder.write_data(
         TrainingData(

@@ -97,7 +97,7 @@ def bad_folder(tmp_path) -> Path:
 
 
 WHY = {
-    "single.mp4": "has 1 frames at 25 per second, a clip needs 8",
+    "single.mp4": "has 1 frame at 25 per second, a clip needs 8",
     "corrupt.mp4": r"is damaged.* frame \d+",
     "corrupt.avi": r"is damaged.* frame \d+",
     "corrupt.mpg": r"is damaged.* frame \d+",
@@ -120,7 +120,7 @@ def test_every_bad_video_is_named_and_the_good_ones_are_cut(bad_folder, tmp_path
 
     said = capsys.readouterr()
     assert f"{out}: 4 clips" in said.out
-    assert "duplicates: 1 videos, of which another file is used" in said.out
+    assert "duplicates: 1 video, of which another file is used" in said.out
     assert said.err.splitlines()[-1].startswith("vgan: 11 videos could not be used (the ")
     rows = [json.loads(line) for line in (out / "rejected.jsonl").read_text().splitlines()]
     whole = {row["video"].removeprefix("park/"): row for row in rows if "start_frame" not in row}
@@ -153,7 +153,7 @@ def test_duplicates_and_videos_that_are_black_throughout_are_no_failure(tmp_path
     asked = ["--frames", "8", "--size", "16", "--workers", "1"]
     assert main(["ingest", str(tmp_path / "videos"), "--out", str(tmp_path / "out"), *asked]) == 0
     said = capsys.readouterr().out
-    assert "without clips: 1 videos, all of whose clips were dropped" in said
+    assert "without clips: 1 video, all of whose clips were dropped" in said
     assert "dropped: 2 black" in said
 
 
@@ -373,5 +373,5 @@ def test_folder_of_bad_videos_alone_names_the_first(tmp_path):
     (tmp_path / "videos").mkdir()
     (tmp_path / "videos/a.mp4").touch()
 
-    with pytest.raises(DataError, match=r"none of 1 videos .*a.mp4, is empty \(0 bytes\)"):
+    with pytest.raises(DataError, match=r"no clips from 1 video; .*a.mp4, is empty \(0 bytes\)"):
         ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)

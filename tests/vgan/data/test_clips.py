@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from vgan.cli import main
 from vgan.data.clips import ingest
 from vgan.data.cutting import find_videos
 from vgan.data.files import WriteError
 from vgan.data.framing import area_average
 from vgan.data.ledger import assign_splits
-from vgan.data.listing import list_clips
+from vgan.data.listing import list_clips, training_categories
 from vgan.data.manifest import read_manifest, sha256_of
 from vgan.data.pictures import find_pictures
 from vgan.data.rates import rate_varies
@@ -222,7 +223,7 @@ def test_bad_videos_are_rejected_by_name_and_the_rest_is_cut(tmp_path, video, mo
 def test_no_usable_video_is_an_error_that_names_the_list(tmp_path, video):
     video("golf/short.mp4", frames=7)
 
-    with pytest.raises(DataError, match=r"none of 1 videos.*short\.mp4.*rejected\.jsonl"):
+    with pytest.raises(DataError, match=r"no clips from 1 video; .*short\.mp4.*rejected\.jsonl"):
         ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)
 
 
@@ -278,9 +279,7 @@ def test_videos_whose_rate_varies_are_named_at_the_end_until_a_rate_is_given(
     own, again = (ingest([tmp_path / "videos"], tmp_path / "own", **SMALL) for _ in range(2))
     given = ingest([tmp_path / "videos"], tmp_path / "given", fps=25, **SMALL)
 
-    said = (
-        "frame rate varies: 1 videos, cut at their mean rate (golf/slower.mp4 at 16.8)"  # 41/2.44
-    )
+    said = "frame rate varies: 1 video, cut at their mean rate (golf/slower.mp4 at 16.8)"  # 41/2.44
     assert f"{said}; --fps states another" in own.details()
     assert again.details() == own.details()
     assert given.details() == []
@@ -306,8 +305,40 @@ def test_files_that_are_no_videos_are_counted_at_the_end(tmp_path, video):
     (folder / "list.json").touch()
     again = ingest([folder], folder / "out", category="golf", **SMALL)
 
-    assert report.details() == ["not read: 5 files (gif, png, webp)"]
-    assert again.details() == ["not read: 8 files (csv, gif, json, no ending, png, ...)"]
+    assert report.details()[1:] == ["not read: 5 files (gif, png, webp)"]
+    assert again.details()[1:] == ["not read: 8 files (csv, gif, json, no ending, png, ...)"]
+
+
+def test_categories_without_test_clips_are_named_with_what_gives_them_some(tmp_path, video):
+    for number, name in enumerate(("golf/a", "golf/b", "beach/a", "Ski/a")):
+        video(f"{name}.mp4", frames=9, size=16, seed=number)
+
+    report = ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)
+
+    assert report.details() == [
+        "no test clips of beach, ski to measure generated ones against (add videos with `vgan "
+        "ingest`, --test-share above 0; or measure with --data of another folder)"
+    ]
+    with pytest.raises(DataError, match=r"no test clips of category 'ski'; .* \(add videos with"):
+        list_clips(tmp_path / "out", "ski", "test", (8, 16, 16))
+
+
+def test_a_folder_of_videos_that_were_not_cut_is_sent_to_ingest(tmp_path, video):
+    video("Été à la plage/a.mp4", frames=2, size=16)
+
+    with pytest.raises(DataError, match="if these are videos, cut them with `vgan ingest` first"):
+        training_categories(tmp_path / "videos")
+
+
+def test_one_of_a_thing_is_told_in_the_singular(tmp_path, video, capsys):
+    path = video("golf/a.mp4", frames=1)
+
+    assert main(["ingest", str(path), "--out", str(tmp_path / "a"), "--workers", "1"]) == 1
+    assert "no clips from 1 video; the first" in (said := capsys.readouterr().err)
+    assert "has 1 frame at 25 per second" in said
+    path = video("golf/b.mp4", frames=40)
+    assert main(["ingest", str(path), "--out", str(tmp_path / "b"), "--workers", "1"]) == 0
+    assert "b: 1 clip (0 for testing) of 1 video\n" in capsys.readouterr().out
 
 
 def test_frame_held_for_longer_than_a_clip_gives_every_clip_a_file_of_its_own(tmp_path, video):
@@ -387,7 +418,7 @@ def test_clips_of_a_video_that_is_gone_stay_until_they_are_to_be_forgotten(tmp_p
     assert not [path for path in out.rglob("*") if path.name.startswith("b-")]
     assert not list(out.rglob("*.u8"))
     assert not [path for path in out.rglob("*.json*") if "golf/b.mp4" in path.read_text()]
-    assert ingest([kept.parent], out, forget_missing=True, **SMALL).details() == []
+    assert len(ingest([kept.parent], out, forget_missing=True, **SMALL).details()) == 1
 
 
 def test_forgetting_that_was_killed_is_ended_by_the_same_command(tmp_path, video, monkeypatch):

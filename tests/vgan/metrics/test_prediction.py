@@ -130,6 +130,17 @@ def test_measure_reports_a_future_run_in_text_and_json(runs, capsys):
     assert found["errors"][0]["difference"]["low"] is None
 
 
+def test_a_future_run_beside_another_names_the_one_to_leave_out(runs, capsys):
+    both = [str(runs["two-stream"]), str(runs["future"])]
+
+    assert main(["measure", *both]) == 2
+    assert capsys.readouterr().err == (
+        f"vgan: {both[1]}: a future run is measured on its own; leave out {both[0]}\n"
+    )
+    assert main(["measure", both[1], "--pairs", "x.png"]) == 2
+    assert "is measured without --embedder and --pairs" in capsys.readouterr().err
+
+
 def test_a_run_of_another_model_and_one_clip_are_refused(runs):
     with pytest.raises(UsageError, match="only future runs predict"):
         measure_prediction(runs["two-stream"])

@@ -1,6 +1,6 @@
 import pytest
 
-from vgan.data.manifest import ClipRecord
+from vgan.data.manifest import ClipRecord, write_manifest
 from vgan.errors import UsageError
 from vgan.training.config import resolve_config
 from vgan.training.folder import RunFolder
@@ -42,8 +42,24 @@ def test_clips_of_several_speeds_are_trained_on_with_a_warning(tmp_path, caplog,
     records = [
         ClipRecord(f"golf/{rate}.mp4", "0" * 64, "real", "golf", 32, rate, 64, 64) for rate in rates
     ]
+    write_manifest(tmp_path, records)
 
     check_data(RunFolder(tmp_path), resolve_config("two-stream"), tmp_path, records, [])
 
     said = "frame rates 12.5 to 60; ingest with --fps 25 puts all on one clock"
+    assert (said in caplog.text) == warned
+
+
+@pytest.mark.parametrize(("split", "warned"), [("train", True), ("test", False)])
+def test_training_on_a_category_without_test_clips_says_what_to_do(tmp_path, caplog, split, warned):
+    records = [
+        ClipRecord(f"golf/{n}.mp4", "0" * 64, "real", "golf", 32, 25, 64, 64, split=side)
+        for n, side in enumerate(("train", split))
+    ]
+    write_manifest(tmp_path, records)
+    config = resolve_config("two-stream", category="golf")
+
+    check_data(RunFolder(tmp_path / "run"), config, tmp_path, records[:1], [])
+
+    said = "no test clips of golf to measure generated ones against (add videos with `vgan ingest`"
     assert (said in caplog.text) == warned

@@ -33,6 +33,22 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path):
         load_run(tmp_path)
 
 
+def test_a_checkpoint_is_answered_with_the_folder_to_give(new_run):
+    folder = new_run()
+    folder.checkpoints.mkdir()
+    folder.checkpoint(4).touch()
+
+    with pytest.raises(CheckpointError, match=r"step-0000004\.pt: is a file; give the run folder"):
+        load_run(folder.checkpoint(4))
+
+
+def test_a_folder_of_runs_names_them(new_run):
+    folder = new_run()
+
+    with pytest.raises(CheckpointError, match=rf"not a run .*; the runs in it are {folder.path}$"):
+        load_run(folder.path.parent)
+
+
 def test_a_run_without_checkpoint_says_how_to_go_on(new_run):
     folder = new_run()
 
