@@ -14,11 +14,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from evaluation import schema
 from evaluation.database import Database, find_study, open_database
-from evaluation.errors import DatabaseError, EvaluationError, UsageError
+from evaluation.errors import DatabaseError, UsageError
 from evaluation.planning.progress import has_simulated
 from evaluation.storage import IMMUTABLE, MediaStore
 from webapp import doctor, health, link, local, media, mturk, prolific, rating, refusals
-from webapp.services import Services
+from webapp.services import Services, closed_on_error
 
 _MAX_BODY = 64 * 1024  # a judgment has about 2 kB
 _STATIC = Path(__file__).with_name("static")
@@ -71,7 +71,8 @@ def create_app(
     if dashboard_token is not None:
         from webapp.dashboard import install
 
-        install(app, database, name, dashboard_token)
+        with closed_on_error(database):
+            install(app, database, name, dashboard_token)
     if trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=trusted_proxies, x_proto=trusted_proxies)  # type: ignore[method-assign]
     policy = _content_policy(store.origin(), frame_ancestors, form_hosts)
@@ -100,7 +101,7 @@ def create_app(
 def _open(url: str, study: str | None, has_dashboard: bool) -> tuple[Database, schema.Study, bool]:
     """Open the database; return it, the study with its questions, and whether it is simulated."""
     database = open_database(url)
-    try:
+    with closed_on_error(database):
         with database.read() as session:
             found = find_study(session, study)
             session.refresh(found, ["questions"])
@@ -110,9 +111,6 @@ def _open(url: str, study: str | None, has_dashboard: bool) -> tuple[Database, s
                 f"study `{found.name}` holds simulated judgments; people's must not mix with them: "
                 "init the study in another database and serve that one"
             )
-    except EvaluationError:
-        database.close()
-        raise
     return database, found, simulated
 
 

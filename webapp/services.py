@@ -1,5 +1,7 @@
 """What every view works with: the study, its database and clips, and the one clock."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -7,6 +9,7 @@ from flask import current_app
 
 from evaluation import schema
 from evaluation.database import Database
+from evaluation.errors import EvaluationError
 from evaluation.storage import MediaStore
 
 
@@ -30,6 +33,16 @@ class Services:
     open_door: bool
     frozen: schema.Study
     form_hosts: tuple[str, ...] = ()
+
+
+@contextmanager
+def closed_on_error(database: Database) -> Iterator[None]:
+    """Close a database where what follows is refused, as nobody else will."""
+    try:
+        yield
+    except EvaluationError:
+        database.close()
+        raise
 
 
 def services() -> Services:

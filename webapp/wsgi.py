@@ -17,6 +17,7 @@ from evaluation.storage import open_store
 from webapp import create_app
 from webapp.dashboard import TOKEN_VARIABLE, dashboard_token
 from webapp.media import check_clips
+from webapp.services import closed_on_error
 
 _MOST_PROXIES = 5
 
@@ -50,7 +51,8 @@ def app() -> Flask:
         dashboard_token=dashboard_token() if token else None,
         trusted_proxies=_count("VGAN_EVAL_TRUSTED_PROXIES"),
     )
-    check_clips(made)
+    with closed_on_error(made.extensions["vgan_eval"].database):
+        check_clips(made)
     return made
 
 
