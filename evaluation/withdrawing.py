@@ -60,7 +60,7 @@ class Withdrawal:
 def find_people(
     session: Session, who: str, *, key: bytes, study: Study | None = None, crowd: str | None = None
 ) -> list[Worker]:
-    """Return the rows of one person, by the platform's id or by a pseudonym of an export; reads.
+    """Return the rows of people by the platform's id or a pseudonym of an export; only reads.
 
     By the id those that `forget` took it from are found too, and so are all of who came back.
 
@@ -69,10 +69,7 @@ def find_people(
         who: the id on the platform, or `w-` and 16 characters.
         key: of the installation's pseudonyms.
         study: looks for unlinkable pseudonyms of this study only; None for those of every study.
-        crowd: where the same id exists on several.
-
-    Raises:
-        UsageError: the id exists on several crowds, which are different people.
+        crowd: the only one to look on; the same id on another is another person's.
     """
     query = select(Worker).order_by(Worker.id)
     if crowd is not None:
@@ -85,12 +82,6 @@ def find_people(
         names |= {unlinkable_pseudonym(key, one, *place, worker.external_id) for one in studies}
         if names & {who, pseudonym(key, *place, who)}:
             found.append(worker)
-    crowds = sorted({worker.crowd for worker in found})
-    if len(crowds) > 1:
-        raise UsageError(
-            f"{who!r} is the id of people on several crowds; say which with --crowd: "
-            + ", ".join(crowds)
-        )
     return found
 
 
@@ -122,6 +113,12 @@ def withdraw(
         study = find_study(session, study_name) if study_name else None
         everything = session.begin_nested()
         people = find_people(session, who, key=key, study=study, crowd=crowd)
+        crowds = sorted({one.crowd for one in people})
+        if len(crowds) > 1:
+            raise UsageError(
+                f"{who!r} is the id of people on several crowds; say which with --crowd: "
+                + ", ".join(crowds)
+            )
         total: Counter[str] = Counter()
         for worker in people:
             total.update(_remove(session, worker, study, now()))

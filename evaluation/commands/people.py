@@ -1,10 +1,12 @@
 """The commands about people: who may come in, and what is kept of them. No logic."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
+from evaluation.commands.crowd import money_text
 from evaluation.commands.options import (
     FiniteRange,
     agreed,
@@ -12,7 +14,11 @@ from evaluation.commands.options import (
     study_options,
     yes_option,
 )
+from evaluation.errors import EvaluationError
 from evaluation.quantities import quantity
+
+if TYPE_CHECKING:
+    from evaluation.lookup import KnownSession
 
 
 @click.command()
@@ -43,6 +49,60 @@ def _set_paused(db: str, study: str | None, *, paused: bool) -> None:
         changed = set_paused(session, found, utc_now(), paused=paused)
     state = "paused: nobody new is let in" if paused else "running: people are let in"
     click.echo(f"{found.name} {'is' if changed else 'was already'} {state}")
+
+
+@click.command()
+@click.argument("who", metavar="ID|CODE|ASSIGNMENT|PSEUDONYM")
+@study_options
+def worker(who: str, db: str, study: str | None) -> None:
+    """Show the sessions of one person, who writes that they finished and were not paid.
+
+    The person is named by the platform's id, a completion code, the platform's id of an assignment,
+    or a pseudonym of an export. Without --study it looks in every study of the database. It only
+    reads, and asks no platform.
+    """
+    from evaluation.database import find_study, open_database
+    from evaluation.lookup import known_sessions
+    from evaluation.privacy.pseudonyms import known_key
+
+    with open_database(db) as database, database.read() as session:
+        found = known_sessions(
+            session,
+            who,
+            key=known_key(database.url),
+            study=find_study(session, study) if study else None,
+        )
+    if not found:
+        where = f"study `{study}` has" if study else "the database has"
+        raise EvaluationError(
+            f"{where} no session of {who!r}: no such id, completion code, assignment or pseudonym"
+        )
+    for one in found:
+        click.echo("\n".join(_session_lines(one)))
+
+
+def _session_lines(one: "KnownSession") -> Iterator[str]:
+    """Say what is known of a session."""
+    gone = "(id taken away)"
+    yield f"{one.study}, {one.crowd} ({one.environment}): {one.status}"
+    known_as = f", pseudonym {one.pseudonym}" if one.pseudonym else ""
+    yield f"  worker {one.worker or gone}{known_as}, assignment {one.assignment or gone}"
+    yield f"  {one.answered} of {quantity(one.trials, 'trial')} answered"
+    if one.accepted_at is not None:
+        at = one.submitted_at
+        finished = f"finished {at:%Y-%m-%d %H:%M} UTC" if at else "not finished"
+        yield f"  accepted {one.accepted_at:%Y-%m-%d %H:%M} UTC, {finished}"
+    yield f"  completion code {one.code or 'none'}"
+    if one.review is None:
+        yield "  not reviewed"
+    else:
+        done = one.review.done_at
+        told = f"done {done:%Y-%m-%d %H:%M} UTC" if done else "the platform was not told yet"
+        yield f"  review: {one.review.decision}, {told}"
+    for paid in one.payments:
+        yield f"  {paid.kind} {paid.state}: {money_text(paid.cents, paid.currency)}"
+    if not one.payments:
+        yield "  no payments"
 
 
 @click.command()
@@ -142,4 +202,4 @@ def _settling(bonuses: Sequence[tuple[int, str]]) -> str:
     return f"{' and '.join(pays)} (with --cancel, if it is not to be paid)"
 
 
-COMMANDS = (pause, resume, withdraw, forget)
+COMMANDS = (pause, resume, worker, withdraw, forget)

@@ -1,8 +1,9 @@
 """How a session ends: finished, returned, or withdrawn by its worker."""
 
+from collections.abc import Collection
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import case, func, select, update
 from sqlalchemy.orm import Session
 
 from evaluation.errors import SessionClosed, SessionIncomplete
@@ -61,6 +62,34 @@ def _missing_answers(session: Session, assignment: Assignment) -> list[tuple[int
         .order_by(Showing.position, Question.position)
     )
     return [(row.position, row.name) for row in rows]
+
+
+def answered_trials(session: Session, assignments: Collection[int]) -> dict[int, tuple[int, int]]:
+    """Return how many of their trials sessions answered, and how many they have; only reads.
+
+    Args:
+        session: of any unit.
+        assignments: our ids of the sessions; one without trials is not in the result.
+    """
+    given = (
+        select(func.count(Judgment.id))
+        .where(Judgment.showing_id == Showing.id)
+        .correlate(Showing)
+        .scalar_subquery()
+    )
+    asked = (
+        select(func.count(Question.id))
+        .where(Question.study_id == Assignment.study_id)
+        .correlate(Assignment)
+        .scalar_subquery()
+    )
+    query = (
+        select(Showing.assignment_id, func.sum(case((given >= asked, 1), else_=0)), func.count())
+        .join(Assignment, Showing.assignment_id == Assignment.id)
+        .where(Showing.assignment_id.in_(assignments))
+        .group_by(Showing.assignment_id)
+    )
+    return {one: (int(answered), trials) for one, answered, trials in session.execute(query)}
 
 
 def end_leases(session: Session, assignment: Assignment) -> None:

@@ -308,6 +308,65 @@ def test_an_interrupted_bonus_is_named_by_withdraw_and_can_be_taken_back(run, cr
     assert crowded.bonuses() == []
 
 
+def test_a_worker_who_complains_is_looked_up_by_id_assignment_or_code(run, crowded):
+    run("publish", "--yes")
+    assignment = crowded.work("A1WORKER", crowded.hits()[0])
+    half = crowded.accept("A2", crowded.hits()[0])
+    crowded.start("A2", crowded.hits()[0], half, showings=2)
+    run("review")
+    finished = next(one for one in crowded.rows(schema.Assignment) if one.completion_code)
+
+    code, found = run("worker", "A1WORKER")
+
+    assert code == 0
+    at = f"{finished.submitted_at:%Y-%m-%d %H:%M} UTC"
+    (review,) = crowded.rows(schema.Review)
+    first, known_as, *others = found.splitlines()
+    assert first == "study, mturk (sandbox): approved"
+    assert known_as == f"  worker A1WORKER, assignment {assignment}"  # no pseudonym, as no key yet
+    assert others == [
+        "  4 of 4 trials answered",
+        f"  accepted {at}, finished {at}",
+        f"  completion code {finished.completion_code}",
+        f"  review: approve, done {review.done_at:%Y-%m-%d %H:%M} UTC",
+        "  reward done: 0.10 USD",
+    ]
+    assert run("worker", assignment) == (0, found)
+    assert run("worker", finished.completion_code.lower(), "--study", "study") == (0, found)
+    unfinished = run("worker", "A2")[1]
+    assert "2 of 4 trials answered\n" in unfinished
+    assert "UTC, not finished\n  completion code none\n  not reviewed\n  no payments" in unfinished
+
+
+def test_a_forgotten_person_is_looked_up_by_the_id_that_only_they_have(run, crowded):
+    run("publish", "--yes")
+    crowded.work("A1WORKER", crowded.hits()[0])
+    run("review")
+    assert run("forget", "--older-than", "0", "--yes")[0] == 0
+
+    code, found = run("worker", "A1WORKER")
+
+    assert code == 0
+    assert "  worker (id taken away), pseudonym w-" in found
+    assert "  completion code none\n  review: approve, done " in found
+    name = found.partition("pseudonym ")[2].partition(",")[0]
+    assert run("worker", name) == (0, found)
+
+
+@pytest.mark.parametrize("who", ["A9NOBODY", ""])
+def test_looking_up_nobody_fails_with_one_line(run, crowded, who):
+    run("publish", "--yes")
+    crowded.start("A1", crowded.hits()[0], crowded.accept("A1", crowded.hits()[0]), showings=1)
+
+    code, printed = run("worker", who)
+
+    assert code == 1
+    assert printed == (
+        f"vgan-eval: the database has no session of {who!r}: "
+        "no such id, completion code, assignment or pseudonym\n"
+    )
+
+
 def unanswered(*_):
     raise CrowdUnreachable("no answer")
 

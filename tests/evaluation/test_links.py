@@ -475,6 +475,22 @@ def typed(database, capsys):
     return run
 
 
+def test_a_participant_without_credit_is_looked_up_by_their_code(
+    database, linked, answer_all, typed
+):
+    linked(reward=25)
+    code = finish(database, come(database, "pat"), answer_all)
+    come(database, "kim")
+
+    exit_code, found = typed("worker", code)
+
+    assert exit_code == 0
+    assert found.startswith("study, link (sandbox): submitted\n  worker pat, ")
+    assert "accepted 2026-05-01 09:00 UTC, finished 2026-05-01 09:05 UTC\n" in found
+    assert found.endswith(f"  completion code {code}\n  not reviewed\n  no payments\n")
+    assert "kim" not in found
+
+
 def test_the_commands_publish_list_review_and_expire(database, linked, answer_all, typed, tmp_path):
     study = linked(reward=25, publish=False)
 
