@@ -9,6 +9,7 @@ policy decides about pay only: what enters a table is decided by the analysis, l
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -28,7 +29,7 @@ from evaluation.money.decisions import (
     tick_off,
 )
 from evaluation.money.policy import BY_OTHERS, JUDGED, Policy, decide
-from evaluation.privacy.erasing import ALL_LISTED, last_hand_in, settled_digests
+from evaluation.privacy.erasing import ALL_LISTED, is_gone, last_hand_in, settled_digests
 from evaluation.publishing.growing import close_returned, expire_again
 from evaluation.publishing.offers import once_group
 from evaluation.schema import (
@@ -43,11 +44,27 @@ from evaluation.schema import (
 from evaluation.secret import settled_digest
 from evaluation.sessions.arrivals import (
     our_assignment,
-    platform_ids,
     published_hits,
     sessions_started,
 )
+from evaluation.sessions.closing import answered_trials
 from evaluation.sessions.leases import lock_study
+
+
+class LeftOpen(NamedTuple):
+    """A session that a review leaves for a person to look at.
+
+    Args:
+        worker: the platform's id.
+        assignment: the platform's id.
+        answered: its trials that have an answer to every question.
+        trials: of all kinds; 0 where there is no session here.
+    """
+
+    worker: str
+    assignment: str
+    answered: int
+    trials: int
 
 
 @dataclass(frozen=True)
@@ -60,10 +77,11 @@ class ReviewPlan:
         noted: assignments decided on the platform (by a person, or by auto-approval) that are
             written into our books.
         already: assignments that were settled before.
-        undecided: platform ids of submitted assignments without a finished session here; they are
-            left for a person to look at (the platform approves them by itself in the end).
+        undecided: submitted assignments without a finished session here; they are left for a
+            person to look at (the platform approves them by itself in the end).
         unlisted: sessions finished here that the platform does not list: handed in a moment later,
-            never handed in, or made up by somebody who knows the page's address.
+            never handed in, or made up by somebody who knows the page's address. Who is forgotten
+            is none of them: nobody can be paid for those.
         reward_cents: of those to approve; their money is on hold since publishing.
         currency: ISO 4217, of the last HIT; empty where there is none.
         hits: how many are published there.
@@ -73,8 +91,8 @@ class ReviewPlan:
     reject: int
     noted: int
     already: int
-    undecided: tuple[str, ...]
-    unlisted: int
+    undecided: tuple[LeftOpen, ...]
+    unlisted: tuple[LeftOpen, ...]
     reward_cents: int
     currency: str
     hits: int
@@ -157,7 +175,8 @@ def _planned(
     policy: Policy,
 ) -> tuple[ReviewPlan, list[Due]]:
     """Decide about every collected assignment; only reads."""
-    due, already, undecided, reward = [], 0, [], 0
+    due, already, reward = [], 0, 0
+    undecided: list[tuple[str, str, int | None]] = []
     without_ids = settled_digests(session, study)
     for hit_id, theirs in collected:
         ours = our_assignment(session, study.id, crowd, theirs)
@@ -175,7 +194,7 @@ def _planned(
             continue
         decided = decide(theirs, ours, latest, policy)
         if decided is None:
-            undecided.append(theirs.external_id)
+            undecided.append((theirs.worker, theirs.external_id, ours.id if ours else None))
             continue
         due.append(Due(theirs, hit_id, *decided))
         if theirs.status not in JUDGED and decided[0] is ReviewDecision.APPROVE:
@@ -187,7 +206,7 @@ def _planned(
         reject=len(calls) - approve,
         noted=len(due) - len(calls),
         already=already,
-        undecided=tuple(undecided),
+        undecided=_left_open(session, undecided),
         unlisted=_unlisted(session, study, crowd, [theirs for _, theirs in collected]),
         reward_cents=reward,
         currency=hits[-1].currency if hits else "",
@@ -203,11 +222,33 @@ def _is_reversed(decision: ReviewDecision | None, theirs: PlatformAssignment) ->
 
 def _unlisted(
     session: Session, study: schema.Study, crowd: Crowd, collected: list[PlatformAssignment]
-) -> int:
-    """Count the sessions finished here that are not among what the platform lists."""
-    is_finished = Assignment.status == AssignmentStatus.SUBMITTED
-    listed = {(theirs.external_id, theirs.worker) for theirs in collected}
-    return len(platform_ids(session, study, crowd, is_finished) - listed)
+) -> tuple[LeftOpen, ...]:
+    """Return the sessions finished here that are not among what the platform lists."""
+    query = (
+        select(Worker.external_id, Assignment.external_id, Assignment.id)
+        .join(Worker)
+        .where(
+            Assignment.study_id == study.id,
+            Assignment.crowd == crowd.name,
+            Assignment.environment == crowd.environment,
+            Assignment.status == AssignmentStatus.SUBMITTED,
+        )
+        .order_by(Assignment.id)
+    )
+    listed = {(theirs.worker, theirs.external_id) for theirs in collected}
+    rows = [(worker, theirs, ours) for worker, theirs, ours in session.execute(query)]
+    missing = [row for row in rows if row[:2] not in listed and not is_gone(row[0])]
+    return _left_open(session, missing)
+
+
+def _left_open(
+    session: Session, rows: Sequence[tuple[str, str, int | None]]
+) -> tuple[LeftOpen, ...]:
+    """Add how much was answered to the platform's ids of worker and assignment and our id."""
+    given = answered_trials(session, [ours for _, _, ours in rows if ours is not None])
+    return tuple(
+        LeftOpen(worker, theirs, *given.get(ours or 0, (0, 0))) for worker, theirs, ours in rows
+    )
 
 
 def _settle(db: Database, study_id: int, crowd: Crowd, due: Due, now: Clock) -> None:

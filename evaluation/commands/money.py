@@ -1,5 +1,6 @@
 """The commands about money: review and pay. No logic."""
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from evaluation.crowd.base import Crowd
     from evaluation.database import Database
     from evaluation.payments import BonusPlan
+    from evaluation.reviews import LeftOpen
+
+_NAMED = 10  # of those that a review leaves open; the others are only counted
 
 
 @click.command()
@@ -61,10 +65,10 @@ def review(
         click.echo(f"Nothing has been published on {crowd} in {place}.")
         return
     click.echo(f"{plan.already} were settled before.")
-    if plan.unlisted:
-        click.echo(f"{quantity(plan.unlisted, 'session')} finished here and not on the platform")
-    for assignment in plan.undecided:
-        click.echo(f"undecided: {assignment} was handed in without a finished session here")
+    for one in _left_open_lines("finished here and not on the platform", plan.unlisted):
+        click.echo(one)
+    for one in _left_open_lines("undecided, without a finished session here", plan.undecided):
+        click.echo(one)
 
 
 @click.command()
@@ -134,6 +138,15 @@ def pay(
     elif not plan.bonuses:
         had = left_out or " Every approved assignment has had this bonus."
         click.echo(f"Nothing to pay.{had}")
+
+
+def _left_open_lines(what: str, sessions: "Sequence[LeftOpen]") -> Iterator[str]:
+    """Name those that a person has to look at."""
+    for one in sessions[:_NAMED]:
+        answers = f"{one.answered} of {quantity(one.trials, 'trial')} answered"
+        yield f"{what}: worker {one.worker}, assignment {one.assignment}, {answers}"
+    if len(sessions) > _NAMED:
+        yield f"{what}: {len(sessions) - _NAMED} more"
 
 
 def _left_out_text(plan: "BonusPlan") -> str:

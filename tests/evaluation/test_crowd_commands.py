@@ -261,7 +261,8 @@ def test_review_and_pay_settle_everybody_and_status_shows_the_ledger(run, crowde
     assert money.format("0.12") in waiting
     assert money.format("0.00") in shown
     assert "Approve 1 assignment (rewards of 0.10 USD), reject 0" in reviewed
-    assert f"undecided: {idle}" in reviewed
+    undecided = "undecided, without a finished session here: worker A2, assignment "
+    assert f"{undecided}{idle}, 0 of 0 trials answered\n" in reviewed
     assert "1 bonus of 0.03 USD together and 0.01 USD in fees: 0.04 USD" in paid
     assert "Nothing to pay" in again
     assert "study: 4 of 88 judgments" in shown
@@ -365,6 +366,19 @@ def test_looking_up_nobody_fails_with_one_line(run, crowded, who):
         f"vgan-eval: the database has no session of {who!r}: "
         "no such id, completion code, assignment or pseudonym\n"
     )
+
+
+def test_review_names_ten_that_only_we_know_of_and_counts_the_others(run, crowded):
+    run("publish", "--yes")
+    for n in range(12):
+        crowded.start(f"A{n}", crowded.hits()[0], f"3INVENTED{n}")
+
+    named = [line for line in run("review")[1].splitlines() if line.startswith("finished here")]
+
+    assert len(named) == 11
+    here = "finished here and not on the platform: "
+    assert named[0] == f"{here}worker A0, assignment 3INVENTED0, 4 of 4 trials answered"
+    assert named[10] == f"{here}2 more"
 
 
 def unanswered(*_):

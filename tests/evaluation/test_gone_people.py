@@ -168,6 +168,18 @@ def test_bonus_that_is_not_settled_is_named_to_who_takes_ids_away(approved, goes
     assert ANN in everything(approved)
 
 
+def test_who_never_handed_in_is_named_by_review_until_they_are_forgotten(crowded):
+    crowded.publish()
+    hit = crowded.hits()[0]
+    assignment = crowded.accept(ANN, hit)
+    crowded.start(ANN, hit, assignment)
+    crowded.clock.time = crowded.rows(schema.Hit)[0].expires_at + timedelta(hours=3)
+
+    assert reviewed(crowded).unlisted == ((ANN, assignment, 4, 4),)
+    assert forgotten(crowded).people == 1
+    assert reviewed(crowded).unlisted == ()
+
+
 def test_session_given_back_here_and_handed_in_there_is_left_for_a_person_to_look_at(crowded):
     crowded.publish()
     hit = crowded.hits()[0]
@@ -179,5 +191,5 @@ def test_session_given_back_here_and_handed_in_there_is_left_for_a_person_to_loo
 
     done = reviewed(crowded)
 
-    assert (done.approve, done.undecided) == (0, (assignment,))
+    assert (done.approve, done.undecided) == (0, ((ANN, assignment, 1, 4),))
     assert crowded.rows(schema.Payment) == []

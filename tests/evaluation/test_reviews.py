@@ -56,7 +56,8 @@ def test_everyone_who_finished_is_approved_and_nobody_rejected(submitted):
     done = reviewed(submitted)
 
     assert (done.approve, done.reject, done.already, done.reward_cents) == (2, 0, 0, 20)
-    assert len(done.undecided) == 2
+    half, never = (submitted.by_worker()[worker].external_id for worker in ("A3", "A4"))
+    assert set(done.undecided) == {("A3", half, 2, 4), ("A4", never, 0, 0)}
     by_worker = submitted.by_worker()
     assert [by_worker[w].status for w in ("A1", "A2", "A3", "A4")] == [
         "Approved", "Approved", "Submitted", "Submitted"
@@ -98,7 +99,7 @@ def test_what_was_never_handed_in_is_owed_until_it_can_come_no_more(crowded):
 
     (row, *_) = crowded.rows(schema.Hit)
     crowded.clock.time = row.expires_at + timedelta(minutes=29)  # of the 30 that one session has
-    assert reviewed(crowded).unlisted == 1
+    assert len(reviewed(crowded).unlisted) == 1
     assert owed() == (1, 0)
     crowded.clock.time += timedelta(hours=2)
     assert owed() == (1, 0)  # nobody has asked the platform since
@@ -250,13 +251,13 @@ def test_no_call_killed_anywhere_approves_or_rejects_twice(
     assert len(calls) == 1 + 2 + 1 + 2  # the list, the decisions, the group's id, workers barred
 
 
-def test_a_session_that_the_platform_does_not_list_is_counted_and_not_paid(submitted):
+def test_a_session_that_the_platform_does_not_list_is_named_and_not_paid(submitted):
     submitted.start("A9INVENTED", submitted.hits()[0], "3INVENTED")
 
     done = reviewed(submitted)
 
-    assert (done.approve, done.unlisted) == (2, 1)
-    assert reviewed(submitted).unlisted == 1
+    assert (done.approve, done.unlisted) == (2, (("A9INVENTED", "3INVENTED", 4, 4),))
+    assert reviewed(submitted).unlisted == done.unlisted
     assert submitted.balance() == 1_000_000 - 24
 
 
