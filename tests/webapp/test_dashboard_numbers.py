@@ -17,7 +17,7 @@ from evaluation.cli import cli
 from evaluation.database import find_study, open_database
 from evaluation.exclusion_rules import THRESHOLDS
 from evaluation.money.ledger import intend_reward
-from evaluation.privacy.pseudonyms import pseudonym
+from evaluation.privacy.pseudonyms import database_key, pseudonym
 from evaluation.publishing.offers import open_sessions
 from evaluation.sessions.closing import return_session, withdraw_session
 from evaluation.sessions.stopped import record_stopped
@@ -277,12 +277,12 @@ def test_workers_evidence_is_what_the_analysis_computes_from_the_same_judgments(
         answer(session, ids[0], lambda i, n: "left" if i else "tie")
         answer(session, ids[1], lambda i, n: "right" if 3 * i < 2 * n else "left")
         answer(session, ids[2], lambda i, n: ("left", "right", "right", "left")[i % 4])
-    url = initialised_study.database.url
-    everything = load_judgments(url)
+    key = database_key(initialised_study.database)
+    everything = load_judgments(initialised_study.database.url)
     judgments = everything[everything["trial_kind"] != "practice"]
     with initialised_study.database.read() as session:
         study = find_study(session, None)
-        rows = worker_rows(session, study, study.secret.encode())
+        rows = worker_rows(session, study, key)
         _, median_ms = response_times(session, study)
         slots = answers_by_time(session, study)
 

@@ -28,6 +28,7 @@ needs_compiler = pytest.mark.skipif(
 @needs_compiler
 @pytest.mark.parametrize("recipe", ["paper", "stabilised"])
 def test_a_compiled_step_is_the_plain_step(tiny, recipe):
+    torch._dynamo.reset()  # what other networks have had compiled
     torch._dynamo.utils.counters.clear()
     plain = build_trainer(tiny(recipe=recipe), None, CPU)
     fused = build_trainer(tiny(recipe=recipe, compile=True), None, CPU)
