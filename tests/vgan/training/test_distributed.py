@@ -66,13 +66,15 @@ with joined(torch.device("cpu")) as world:
     if world.is_first:
         time.sleep(0.8)  # later than a sum would wait for it
     world.wait()
-print("waited", flush=True)
+# In one piece, as the other process writes too.
+sys.stdout.write("waited\\n")
 
 torch.cuda.set_device = lambda device: None
 torch.cuda.get_device_properties = lambda device: SimpleNamespace(uuid="the only card")
 os.environ["MASTER_PORT"] = next(ports)
 with joined(torch.device("cuda", 0)) as world:
-    print("on one card:", world.on_card, world.means({"rank": world.rank}, torch.device("cpu")))
+    means = world.means({"rank": world.rank}, torch.device("cpu"))
+    sys.stdout.write(f"on one card: {world.on_card} {means}\\n")
 
 step = GameTrainer.step
 
