@@ -80,12 +80,13 @@ def _check_bonus(cents: int, reason: str) -> None:
         raise UsageError(f"the reason is longer than {LONGEST_REASON} characters")
 
 
-def _approved(
-    session: Session, study: schema.Study, crowd: Crowd, *, gone: bool = False
-) -> list[tuple[Assignment, str]]:
+_Approved = list[tuple[Assignment, str]]  # with the worker's id there
+
+
+def _approved(session: Session, study: schema.Study, crowd: Crowd) -> tuple[_Approved, _Approved]:
     """Return the assignments that were approved, withdrawn ones too, with their workers' ids.
 
-    Those whose ids were taken away are apart (`gone`): nobody can be paid under them.
+    Second are those whose ids were taken away: nobody can be paid under them.
     """
     approved = exists().where(
         Review.assignment_id == Assignment.id,
@@ -103,17 +104,17 @@ def _approved(
         )
         .order_by(Assignment.id)
     )
-    rows = session.execute(query).all()
-    return [(row[0], row[1]) for row in rows if is_gone(row[0].external_id) is gone]
+    rows = [(one, worker) for one, worker in session.execute(query)]
+    gone = [row for row in rows if is_gone(row[0].external_id)]
+    return [row for row in rows if not is_gone(row[0].external_id)], gone
 
 
 def _plan(
     session: Session, study: schema.Study, crowd: Crowd, cents: int, reason: str
 ) -> tuple[BonusPlan, list[Line]]:
     """Return what is to be paid, with the fees of our price list, and each bonus of it."""
-    approved = _approved(session, study, crowd)
+    approved, gone = _approved(session, study, crowd)
     lines, others = _lacking(session, study, approved, cents, reason)
-    gone = _approved(session, study, crowd, gone=True)
     without, _ = _lacking(session, study, gone, cents, reason)
     may_have = len(approved) + len(gone) - len(without)
     amounts = [line.cents for line in lines]
@@ -250,7 +251,8 @@ def _intend(
 ) -> list[tuple[Bonus, str]]:
     """Write down every bonus still to pay, and its fee; return it with the platform's worker."""
     wanted: list[tuple[Bonus, str]] = []
-    for assignment, worker in _approved(session, study, crowd):
+    approved, _ = _approved(session, study, crowd)
+    for assignment, worker in approved:
         bonus = intend_payment(
             session, study, assignment, PaymentKind.BONUS, cents, now, what=reason
         )

@@ -44,6 +44,7 @@ from evaluation.schema import (
 from evaluation.secret import settled_digest
 from evaluation.sessions.arrivals import (
     our_assignment,
+    platform_ids,
     published_hits,
     sessions_started,
 )
@@ -224,20 +225,13 @@ def _unlisted(
     session: Session, study: schema.Study, crowd: Crowd, collected: list[PlatformAssignment]
 ) -> tuple[LeftOpen, ...]:
     """Return the sessions finished here that are not among what the platform lists."""
-    query = (
-        select(Worker.external_id, Assignment.external_id, Assignment.id)
-        .join(Worker)
-        .where(
-            Assignment.study_id == study.id,
-            Assignment.crowd == crowd.name,
-            Assignment.environment == crowd.environment,
-            Assignment.status == AssignmentStatus.SUBMITTED,
-        )
-        .order_by(Assignment.id)
-    )
-    listed = {(theirs.worker, theirs.external_id) for theirs in collected}
-    rows = [(worker, theirs, ours) for worker, theirs, ours in session.execute(query)]
-    missing = [row for row in rows if row[:2] not in listed and not is_gone(row[0])]
+    is_finished = Assignment.status == AssignmentStatus.SUBMITTED
+    listed = {(theirs.external_id, theirs.worker) for theirs in collected}
+    missing = [
+        (worker, theirs, ours)
+        for (theirs, worker), ours in platform_ids(session, study, crowd, is_finished).items()
+        if (theirs, worker) not in listed and not is_gone(worker)
+    ]
     return _left_open(session, missing)
 
 

@@ -154,17 +154,20 @@ def our_assignment(
 
 def platform_ids(
     session: Session, study: Study, crowd: Crowd, which: ColumnElement[bool]
-) -> set[tuple[str, str]]:
-    """Return the platform's ids of a study's sessions there, each with its worker's; only reads.
+) -> dict[tuple[str, str], int]:
+    """Return a study's sessions there by the platform's ids, the worker's second; only reads.
 
     Args:
         session: of any unit.
         study: the study.
         crowd: the platform.
         which: the condition on the sessions.
+
+    Returns:
+        Our id of each session, in their order.
     """
     query = (
-        select(Assignment.external_id, Worker.external_id)
+        select(Assignment.external_id, Worker.external_id, Assignment.id)
         .join(Worker)
         .where(
             Assignment.study_id == study.id,
@@ -172,8 +175,9 @@ def platform_ids(
             Assignment.environment == crowd.environment,
             which,
         )
+        .order_by(Assignment.id)
     )
-    return {(assignment, worker) for assignment, worker in session.execute(query)}
+    return {(theirs, worker): ours for theirs, worker, ours in session.execute(query)}
 
 
 def lock_worker(session: Session, worker_id: int) -> None:
