@@ -7,16 +7,15 @@ import click
 from analysis.command import question_option, simulated_option
 from evaluation.commands.crowd import publication_text, publish_lacking
 from evaluation.commands.options import (
-    agreed,
+    Asking,
+    Venue,
+    asking_options,
     checked_address,
     crowd_options,
-    dry_run_option,
-    environment_of,
     media_options,
     progress_bars,
     study_options,
     url_option,
-    yes_option,
 )
 from evaluation.locations import media_store
 from evaluation.quantities import quantity
@@ -63,21 +62,16 @@ def looks(
 )
 @media_options
 @url_option
-@yes_option
-@dry_run_option
+@asking_options
 def top_up(
-    db: str,
-    study: str | None,
-    crowd: str,
-    sandbox: bool,
+    venue: Venue,
     stop_when: str | None,
     per_cell: int | None,
     plan_only: bool,
     files: Path | None,
     media: str | None,
     url: str | None,
-    yes: bool,
-    dry_run: bool,
+    asking: Asking,
 ) -> None:
     """Ask for more judgments where the stopping rule says so, and publish what the plan lacks.
 
@@ -91,18 +85,19 @@ def top_up(
     def confirm(proposal: Proposal) -> bool:
         text, then = proposal.text, proposal.then
         if then is not None and address is not None:
-            text += f"Then: {publication_text(then, crowd, sandbox, address)}"
-        return agreed(text.rstrip(), yes, dry_run)
+            text += f"Then: {publication_text(then, venue, address)}"
+        return asking.agreed(text.rstrip())
 
-    address = None if plan_only else checked_address(db, study, crowd, sandbox, url)
+    db, study = venue.db, venue.study
+    address = None if plan_only else checked_address(venue, url)
     cents = None
     if stop_when or declared_rule(db, study):
-        place = None if plan_only else (crowd, environment_of(sandbox))
+        where = None if plan_only else (venue.crowd, venue.environment)
         store = media_store(db, files, media)
         with progress_bars() as progress:
             done = decide_and_add(
                 db, study, stop_when, store,
-                per_cell=per_cell, place=place, confirm=confirm, progress=progress,
+                per_cell=per_cell, place=where, confirm=confirm, progress=progress,
             )  # fmt: skip
         if done is None:
             return
@@ -115,7 +110,7 @@ def top_up(
     elif plan_only or per_cell:
         raise click.UsageError("--plan-only and --per-cell need a stopping rule: --stop-when RULE")
     if not plan_only:
-        publish_lacking(db, study, crowd, sandbox, url, yes, dry_run, cents)
+        publish_lacking(venue, url, asking, cents)
 
 
 COMMANDS = (looks, top_up)

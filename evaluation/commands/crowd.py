@@ -10,17 +10,15 @@ import click
 from evaluation.commands.links import NOTHING_LACKING, publish_link
 from evaluation.commands.options import (
     Address,
+    Asking,
     FiniteRange,
-    agreed,
+    Venue,
+    asking_options,
     check_published,
     checked_address,
     crowd_options,
-    dry_run_option,
-    environment_of,
-    environment_option,
-    study_options,
     url_option,
-    yes_option,
+    venue_options,
 )
 from evaluation.crowd.terms import terms_of
 from evaluation.quantities import quantity
@@ -32,19 +30,17 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(db: str, crowd: str, sandbox: bool) -> Iterator[tuple["Database", "Crowd"]]:
+def opened(venue: Venue) -> Iterator[tuple["Database", "Crowd"]]:
     """Yield the study database and the crowd of a command."""
     from evaluation.crowd.open import open_crowd
     from evaluation.database import open_database
 
-    with open_database(db) as database:
-        yield database, open_crowd(crowd, environment_of(sandbox), database)
+    with open_database(venue.db) as database:
+        yield database, open_crowd(venue.crowd, venue.environment, database)
 
 
 @contextmanager
-def opened_published(
-    db: str, study: str | None, crowd: str, sandbox: bool
-) -> Iterator[tuple["Database", "Crowd"]]:
+def opened_published(venue: Venue) -> Iterator[tuple["Database", "Crowd"]]:
     """Yield the same, for a command about what the study has published there.
 
     Looked at before the crowd, whose sandbox need not be up where production is meant.
@@ -53,13 +49,13 @@ def opened_published(
     from evaluation.database import find_study, open_database
     from evaluation.publishing.environments import other_crowds
 
-    with open_database(db) as database:
+    with open_database(venue.db) as database:
         with database.read() as session:
-            others = other_crowds(session, find_study(session, study), crowd)
+            others = other_crowds(session, find_study(session, venue.study), venue.crowd)
         if others:
-            click.echo(f"Published on {' and '.join(others)} too; this is about {crowd}.")
-        check_published(database, study, crowd, sandbox)
-        yield database, open_crowd(crowd, environment_of(sandbox), database)
+            click.echo(f"Published on {' and '.join(others)} too; this is about {venue.crowd}.")
+        check_published(database, venue)
+        yield database, open_crowd(venue.crowd, venue.environment, database)
 
 
 def money_text(cents: int, currency: str) -> str:
@@ -67,7 +63,7 @@ def money_text(cents: int, currency: str) -> str:
     return f"{cents / 100:,.2f} {currency}"
 
 
-def publication_text(plan: "Publication", crowd: str, sandbox: bool, address: Address) -> str:
+def publication_text(plan: "Publication", venue: Venue, address: Address) -> str:
     """Say what would be published, where it sends workers, and what it costs."""
     hits = quantity(len(plan.hits), "HIT")
     if plan.grown:
@@ -92,20 +88,13 @@ def publication_text(plan: "Publication", crowd: str, sandbox: bool, address: Ad
             f"{quantity(plan.sessions, 'session')} in {hits}, {reward} and {fee} fee each."
         )
     return (
-        f"{new}{left}\nIn all {money_text(plan.total_cents, plan.currency)} on {crowd}, "
-        f"{'sandbox' if sandbox else 'PRODUCTION'}. {address.line(grown=bool(plan.grown))}"
+        f"{new}{left}\nIn all {money_text(plan.total_cents, plan.currency)} on {venue.warning}. "
+        f"{address.line(grown=bool(plan.grown))}"
     )
 
 
 def publish_lacking(
-    db: str,
-    study: str | None,
-    crowd: str,
-    sandbox: bool,
-    url: str | None,
-    yes: bool,
-    dry_run: bool,
-    agreed_cents: int | None = None,
+    venue: Venue, url: str | None, asking: Asking, agreed_cents: int | None = None
 ) -> None:
     """Publish what the plan lacks; the options are those of `publish`.
 
@@ -113,19 +102,19 @@ def publish_lacking(
     """
     from evaluation.publish import publish as run
 
-    address = checked_address(db, study, crowd, sandbox, url)
-    if terms_of(crowd).by_link:
-        publish_link(db, study, sandbox, address, yes, dry_run)
+    address = checked_address(venue, url)
+    if terms_of(venue.crowd).by_link:
+        publish_link(venue, address, asking)
         return
 
     def confirm(plan: "Publication") -> bool:
         known = agreed_cents is not None and plan.total_cents <= agreed_cents
-        if known and not dry_run and plan.declared_cents is None:
+        if known and not asking.dry_run and plan.declared_cents is None:
             return True
-        return agreed(publication_text(plan, crowd, sandbox, address), yes, dry_run)
+        return asking.agreed(publication_text(plan, venue, address))
 
-    with opened(db, crowd, sandbox) as (database, platform):
-        done = run(database, study, platform, address.url, confirm=confirm)
+    with opened(venue) as (database, platform):
+        done = run(database, venue.study, platform, address.url, confirm=confirm)
     if done is None:
         return
     if done.is_empty:
@@ -138,8 +127,7 @@ def publish_lacking(
 @click.command()
 @crowd_options
 @url_option
-@yes_option
-@dry_run_option
+@asking_options
 def publish(**options: Any) -> None:
     """Publish what the plan still lacks on a crowd, for an exact cost that you confirm first.
 
@@ -149,14 +137,12 @@ def publish(**options: Any) -> None:
 
 
 @click.command("publish-hits")
-@study_options
-@environment_option
+@venue_options("mturk")
 @url_option
-@yes_option
-@dry_run_option
+@asking_options
 def publish_hits(**options: Any) -> None:
     """Publish HITs on a service that speaks the MTurk API: `publish --crowd mturk`."""
-    publish_lacking(crowd="mturk", **options)
+    publish_lacking(**options)
 
 
 @click.command()
@@ -168,17 +154,8 @@ def publish_hits(**options: Any) -> None:
     metavar="H",
     help="Offer every HIT for so long from now (on Prolific: until `vgan-eval expire`).",
 )
-@yes_option
-@dry_run_option
-def extend(
-    db: str,
-    study: str | None,
-    crowd: str,
-    sandbox: bool,
-    hours: float,
-    yes: bool,
-    dry_run: bool,
-) -> None:
+@asking_options
+def extend(venue: Venue, hours: float, asking: Asking) -> None:
     """Offer the published HITs for longer, those that are over too.
 
     Where that puts places on offer again, what they cost is shown and confirmed first.
@@ -187,24 +164,22 @@ def extend(
     from evaluation.publishing.places import Extension
 
     def confirm(plan: Extension) -> bool:
-        if not (plan.again or dry_run):
+        if not (plan.again or asking.dry_run):
             return True
-        return agreed(
+        return asking.agreed(
             f"The plan lacks {quantity(plan.lacking, 'session')}; up to {plan.on_offer:,} would be "
             f"on offer, {plan.again:,} again, for at most "
-            f"{money_text(plan.cents, plan.currency)} with fees, on {crowd}, "
-            f"{'sandbox' if sandbox else 'PRODUCTION'}.",
-            yes,
-            dry_run,
+            f"{money_text(plan.cents, plan.currency)} with fees, on {venue.warning}."
         )
 
-    with opened_published(db, study, crowd, sandbox) as (database, platform):
-        done = run(database, study, platform, timedelta(hours=hours), confirm=confirm)
+    with opened_published(venue) as (database, platform):
+        done = run(database, venue.study, platform, timedelta(hours=hours), confirm=confirm)
     if done is None:
         return
     time = f"for {hours:g} hours from now"
-    if terms_of(crowd).grows:
-        time = f"until `vgan-eval expire` ({crowd} has no end by time, so --hours means nothing)"
+    if terms_of(venue.crowd).grows:
+        why = f"{venue.crowd} has no end by time, so --hours means nothing"
+        time = f"until `vgan-eval expire` ({why})"
     click.echo(f"{quantity(done.hits, 'HIT is', 'HITs are')} on offer {time}, as far as not taken.")
     if done.gone:
         click.echo(
@@ -214,12 +189,12 @@ def extend(
 
 @click.command()
 @crowd_options
-def expire(db: str, study: str | None, crowd: str, sandbox: bool) -> None:
+def expire(venue: Venue) -> None:
     """Stop offering the published HITs; workers who have accepted may finish and are paid."""
     from evaluation.publish import expire as run
 
-    with opened_published(db, study, crowd, sandbox) as (database, platform):
-        ended, opening = run(database, study, platform)
+    with opened_published(venue) as (database, platform):
+        ended, opening = run(database, venue.study, platform)
     click.echo(f"{quantity(ended, 'HIT is', 'HITs are')} no longer on offer.")
     if opening:
         click.echo(

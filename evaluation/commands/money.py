@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING
 import click
 
 from evaluation.commands.crowd import money_text, opened_published
-from evaluation.commands.options import agreed, crowd_options, dry_run_option, yes_option
+from evaluation.commands.options import Asking, Venue, asking_options, crowd_options
 from evaluation.quantities import quantity
 
 if TYPE_CHECKING:
-    from evaluation.crowd.base import Crowd
-    from evaluation.database import Database
     from evaluation.payments import BonusPlan
     from evaluation.reviews import LeftOpen
 
@@ -26,18 +24,8 @@ _NAMED = 10  # of those that a review leaves open; the others are only counted
     help="Reject those who handed in without answering every trial; needs --reason.",
 )
 @click.option("--reason", default="", metavar="TEXT", help="What a rejected worker reads.")
-@yes_option
-@dry_run_option
-def review(
-    db: str,
-    study: str | None,
-    crowd: str,
-    sandbox: bool,
-    reject_unfinished: bool,
-    reason: str,
-    yes: bool,
-    dry_run: bool,
-) -> None:
+@asking_options
+def review(venue: Venue, reject_unfinished: bool, reason: str, asking: Asking) -> None:
     """Collect submitted assignments and approve everyone who finished, which pays them.
 
     Who is left out of a table is decided by the analysis, not here.
@@ -48,21 +36,19 @@ def review(
 
     def confirm(plan: ReviewPlan) -> bool:
         if plan.is_empty:
-            return not dry_run
-        return agreed(
+            return not asking.dry_run
+        return asking.agreed(
             f"Approve {quantity(plan.approve, 'assignment')} (rewards of "
             f"{money_text(plan.reward_cents, plan.currency)}), reject {plan.reject}, note "
             f"{plan.noted} decided on the platform.",
-            yes or (sandbox and not plan.reject),
-            dry_run,
+            unasked=venue.sandbox and not plan.reject,
         )
 
     policy = Policy(reject_unfinished=reject_unfinished, reason=reason)
-    with opened_published(db, study, crowd, sandbox) as (database, platform):
-        plan = run(database, study, platform, policy, confirm=confirm)
+    with opened_published(venue) as (database, platform):
+        plan = run(database, venue.study, platform, policy, confirm=confirm)
     if not plan.hits:
-        place = "the sandbox" if sandbox else "production"
-        click.echo(f"Nothing has been published on {crowd} in {place}.")
+        click.echo(f"Nothing has been published on {venue.crowd} in {venue.name}.")
         return
     click.echo(f"{plan.already} were settled before.")
     for one in _left_open_lines("finished here and not on the platform", plan.unlisted):
@@ -92,48 +78,33 @@ def review(
     help="Take back the bonuses that an interrupted run wrote down and the platform was never "
     "asked for, instead of paying.",
 )
-@yes_option
-@dry_run_option
-def pay(
-    db: str,
-    study: str | None,
-    crowd: str,
-    sandbox: bool,
-    cents: int | None,
-    reason: str,
-    cancel: bool,
-    yes: bool,
-    dry_run: bool,
-) -> None:
+@asking_options
+def pay(venue: Venue, cents: int | None, reason: str, cancel: bool, asking: Asking) -> None:
     """Pay a bonus for every approved assignment, once; run again, it pays nobody twice."""
     from evaluation.payments import declared_bonus
     from evaluation.payments import pay_bonuses as run
 
     if cancel:
-        with opened_published(db, study, crowd, sandbox) as (database, platform):
-            _cancel(database, study, platform, cents, reason, yes, dry_run)
+        _cancel(venue, cents, reason, asking)
         return
 
     def confirm(plan: "BonusPlan") -> bool:
-        return agreed(
+        return asking.agreed(
             f"{quantity(plan.bonuses, 'bonus', 'bonuses')} of "
             f"{money_text(plan.cents, plan.currency)} together and "
             f"{money_text(plan.fee_cents, plan.currency)} in fees: "
-            f"{money_text(plan.total_cents, plan.currency)} on {crowd}, "
-            f"{'sandbox' if sandbox else 'PRODUCTION'}.{_left_out_text(plan)}",
-            yes,
-            dry_run,
+            f"{money_text(plan.total_cents, plan.currency)} on {venue.warning}."
+            f"{_left_out_text(plan)}"
         )
 
-    with opened_published(db, study, crowd, sandbox) as (database, platform):
-        amount = cents or declared_bonus(database, study)
-        plan = run(database, study, platform, cents=amount, reason=reason, confirm=confirm)
+    with opened_published(venue) as (database, platform):
+        amount = cents or declared_bonus(database, venue.study)
+        plan = run(database, venue.study, platform, cents=amount, reason=reason, confirm=confirm)
     left_out = _left_out_text(plan)
     if not (plan.approved or left_out):
-        place = "the sandbox" if sandbox else "production"
         click.echo(
-            f"Nothing to pay: no assignment that can be paid is approved on {crowd} in {place}; "
-            "`vgan-eval review` approves."
+            f"Nothing to pay: no assignment that can be paid is approved on {venue.crowd} in "
+            f"{venue.name}; `vgan-eval review` approves."
         )
     elif not plan.bonuses:
         had = left_out or " Every approved assignment has had this bonus."
@@ -163,27 +134,20 @@ def _left_out_text(plan: "BonusPlan") -> str:
     return told
 
 
-def _cancel(
-    database: "Database",
-    study: str | None,
-    platform: "Crowd",
-    cents: int | None,
-    reason: str,
-    yes: bool,
-    dry_run: bool,
-) -> None:
+def _cancel(venue: Venue, cents: int | None, reason: str, asking: Asking) -> None:
     from evaluation.money.cancelling import Cancellation, cancel_bonuses
 
     def confirm(plan: Cancellation) -> bool:
-        return agreed(
+        return asking.agreed(
             f"Take back {quantity(plan.cancelled, 'bonus', 'bonuses')} of "
             f"{plan.cents / 100:,.2f} together, and tick off "
-            f"{plan.paid} that the platform shows as paid.",
-            yes,
-            dry_run,
+            f"{plan.paid} that the platform shows as paid."
         )
 
-    plan = cancel_bonuses(database, study, platform, reason=reason, cents=cents, confirm=confirm)
+    with opened_published(venue) as (database, platform):
+        plan = cancel_bonuses(
+            database, venue.study, platform, reason=reason, cents=cents, confirm=confirm
+        )
     if plan.asked:
         click.echo(
             f"{quantity(plan.asked, 'bonus stays', 'bonuses stay')}, as the platform was asked: "

@@ -89,8 +89,8 @@ environment_option = click.option(
     show_default=True,
     help="The bundled service or test platform, or real workers and money.",
 )
-yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
-dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
+_yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+_dry_run_option = click.option("--dry-run", is_flag=True, help="Say what would be done, and stop.")
 url_option = click.option(
     "--url",
     metavar="URL",
@@ -109,27 +109,62 @@ def media_options(function: F) -> F:
     return files_option(media_option(function))
 
 
+@dataclass(frozen=True)
+class Venue:
+    """What a command is about: a study on a crowd, in its sandbox or in production."""
+
+    db: str
+    study: str | None
+    crowd: str
+    sandbox: bool
+
+    @property
+    def environment(self) -> "Environment":
+        """The sandbox or production."""
+        from evaluation.schema import Environment
+
+        return Environment.SANDBOX if self.sandbox else Environment.PRODUCTION
+
+    @property
+    def name(self) -> str:
+        """The environment in a sentence."""
+        return "the sandbox" if self.sandbox else "production"
+
+    @property
+    def warning(self) -> str:
+        """Crowd and environment in what is to be agreed to."""
+        return f"{self.crowd}, {'sandbox' if self.sandbox else 'PRODUCTION'}"
+
+
+def venue_options(crowd: str) -> Callable[[F], F]:
+    """Return what adds --db, --study and --sandbox/--production, of one crowd, as a `Venue`."""
+
+    def add(function: F) -> F:
+        @wraps(function)
+        def with_venue(db: str, study: str | None, sandbox: bool, **options: Any) -> Any:
+            return function(venue=Venue(db, study, crowd, sandbox), **options)
+
+        return study_options(environment_option(cast(F, with_venue)))
+
+    return add
+
+
 def crowd_options(function: F) -> F:
-    """Add --db, --study, --crowd and --sandbox/--production."""
+    """Add --db, --study, --crowd and --sandbox/--production, as a `Venue`."""
 
     @wraps(function)
-    def with_crowd(**options: Any) -> Any:
+    def with_venue(
+        db: str, study: str | None, crowd: str | None, sandbox: bool, **options: Any
+    ) -> Any:
         from evaluation.crowd.open import study_crowd
 
-        crowd = options.pop("crowd") or study_crowd(options["db"], options["study"])
-        return function(crowd=crowd, **options)
+        venue = Venue(db, study, crowd or study_crowd(db, study), sandbox)
+        return function(venue=venue, **options)
 
-    return study_options(crowd_option(environment_option(cast(F, with_crowd))))
-
-
-def environment_of(sandbox: bool) -> "Environment":
-    """Return what --sandbox or --production means."""
-    from evaluation.schema import Environment
-
-    return Environment.SANDBOX if sandbox else Environment.PRODUCTION
+    return study_options(crowd_option(environment_option(cast(F, with_venue))))
 
 
-def check_published(database: "Database", study: str | None, crowd: str, sandbox: bool) -> None:
+def check_published(database: "Database", venue: Venue) -> None:
     """Look whether a command is about where the study is published; say so where that is twice.
 
     Raises:
@@ -139,26 +174,43 @@ def check_published(database: "Database", study: str | None, crowd: str, sandbox
     from evaluation.publishing.environments import check_environment
 
     with database.read() as session:
-        found = find_study(session, study)
-        places = check_environment(session, found, crowd, environment_of(sandbox))
+        found = find_study(session, venue.study)
+        places = check_environment(session, found, venue.crowd, venue.environment)
         if len(places) > 1:
             click.echo(
-                f"Study `{found.name}` is published on {crowd} in the sandbox and in production; "
-                f"this is about {'the sandbox' if sandbox else 'production'}."
+                f"Study `{found.name}` is published on {venue.crowd} in the sandbox and in "
+                f"production; this is about {venue.name}."
             )
 
 
-def agreed(text: str, yes: bool, dry_run: bool) -> bool:
-    """Show what is about to happen; ask unless told not to.
+@dataclass(frozen=True)
+class Asking:
+    """How a command asks before it does anything: --yes and --dry-run."""
 
-    Raises:
-        UsageError: there is nobody to ask.
-    """
-    click.echo(text)
-    if dry_run or not (yes or _confirmed()):
-        click.echo("Nothing was done.")
-        return False
-    return True
+    yes: bool
+    dry_run: bool
+
+    def agreed(self, text: str, *, unasked: bool = False) -> bool:
+        """Show what is about to happen; ask unless told not to, or where it is done `unasked`.
+
+        Raises:
+            UsageError: there is nobody to ask.
+        """
+        click.echo(text)
+        if self.dry_run or not (self.yes or unasked or _confirmed()):
+            click.echo("Nothing was done.")
+            return False
+        return True
+
+
+def asking_options(function: F) -> F:
+    """Add --yes and --dry-run, as `Asking`."""
+
+    @wraps(function)
+    def with_asking(yes: bool, dry_run: bool, **options: Any) -> Any:
+        return function(asking=Asking(yes, dry_run), **options)
+
+    return _yes_option(_dry_run_option(cast(F, with_asking)))
 
 
 def _confirmed() -> bool:
@@ -190,9 +242,7 @@ class Address:
         )
 
 
-def checked_address(
-    db: str, study: str | None, crowd: str, sandbox: bool, url: str | None
-) -> Address:
+def checked_address(venue: Venue, url: str | None) -> Address:
     """Return the address of the web app; one that workers cannot reach is refused.
 
     So is a crowd without an endpoint, before an address is asked for that could not help.
@@ -202,11 +252,11 @@ def checked_address(
     from evaluation.publish import check_public_url
     from evaluation.publishing.environments import published_address
 
-    environment = environment_of(sandbox)
-    check_endpoint(crowd, environment)
-    with open_database(db) as database, database.read() as session:
-        before = published_address(session, find_study(session, study), environment) or ""
-    found = url or before or (SERVE_URL if sandbox else "")
+    environment = venue.environment
+    check_endpoint(venue.crowd, environment)
+    with open_database(venue.db) as database, database.read() as session:
+        before = published_address(session, find_study(session, venue.study), environment) or ""
+    found = url or before or (SERVE_URL if venue.sandbox else "")
     if not found:
         raise UsageError("--url is missing: the address at which workers reach `vgan-eval serve`")
     check_public_url(found, environment)

@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from evaluation.commands.crowd import money_text
-from evaluation.commands.options import (
-    FiniteRange,
-    agreed,
-    dry_run_option,
-    study_options,
-    yes_option,
-)
+from evaluation.commands.options import Asking, FiniteRange, asking_options, study_options
 from evaluation.errors import EvaluationError
 from evaluation.quantities import quantity
 
@@ -109,11 +103,8 @@ def _session_lines(one: "KnownSession") -> Iterator[str]:
 @click.argument("worker")
 @study_options
 @click.option("--crowd", metavar="NAME", help="Where the id is used on several platforms.")
-@yes_option
-@dry_run_option
-def withdraw(
-    worker: str, db: str, study: str | None, crowd: str | None, yes: bool, dry_run: bool
-) -> None:
+@asking_options
+def withdraw(worker: str, db: str, study: str | None, crowd: str | None, asking: Asking) -> None:
     """Remove everything about WORKER: the platform's id, a personal link, or an export's pseudonym.
 
     Their trials are open to others again; the ledger keeps its amounts. Without --study it is done
@@ -137,7 +128,7 @@ def withdraw(
             f"{quantity(planned.trials, 'trial is', 'trials are')} open to others again, "
             f"{quantity(planned.payments, 'row of the ledger stays', 'rows of the ledger stay')}."
         )
-        if not agreed(told, yes, dry_run):
+        if not asking.agreed(told):
             return
         done = run(database, worker, key=key, study_name=study, crowd=crowd)
     click.echo("Removed.")
@@ -157,9 +148,8 @@ def withdraw(
     metavar="DAYS",
     help="Since a person's last session (default: retention_days of the study file).",
 )
-@yes_option
-@dry_run_option
-def forget(db: str, study: str | None, older_than: float | None, yes: bool, dry_run: bool) -> None:
+@asking_options
+def forget(db: str, study: str | None, older_than: float | None, asking: Asking) -> None:
     """Take away the platforms' ids of people who took part long ago; pseudonymous judgments stay.
 
     Who comes back after that is somebody new to the study.
@@ -187,9 +177,7 @@ def forget(db: str, study: str | None, older_than: float | None, yes: bool, dry_
         if not planned.people:
             click.echo("Nobody's ids are due; nothing was done.")
             return
-        if agreed(
-            f"Forget the ids of {quantity(planned.people, 'person', 'people')}.", yes, dry_run
-        ):
+        if asking.agreed(f"Forget the ids of {quantity(planned.people, 'person', 'people')}."):
             run(database, key=key, older_than_days=older_than, study_name=study)
             click.echo("Forgotten.")
 
