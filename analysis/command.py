@@ -2,8 +2,10 @@
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -78,39 +80,55 @@ simulated_option = click.option(
 )
 
 
-def judgment_options(database: Callable[[F], F]) -> Callable[[F], F]:
-    """Return what adds the options that say which judgments, for `judgments_from`.
+SIMULATED = {None: "refuse", True: "include", False: "exclude"}  # for `load_judgments`
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which judgments, as the shared options say; `rules` are the exclusions asked for."""
+
+    db: str | None
+    file: Path | None
+    study: str | None
+    question: str | None
+    rules: tuple[str, ...]
+    simulated: bool | None
+
+    def load(self) -> "pd.DataFrame":
+        """Load them."""
+        from analysis.load import load_judgments
+
+        return load_judgments(
+            self.db,
+            self.file,
+            self.study,
+            question=self.question,
+            simulated=SIMULATED[self.simulated],
+            duplicates="keep-first" if "duplicates" in self.rules else "refuse",
+        )
+
+
+def judgment_options(
+    database: Callable[[F], F], chosen: Callable[[Any, Path | None], str | None] = lambda db, _: db
+) -> Callable[[F], F]:
+    """Return what adds the options that say which judgments, as `Wanted`.
 
     Args:
         database: the option --db.
+        chosen: the database to read, of what --db and --judgments say.
     """
     options = (database, file_option, study_option, question_option, rules_option, simulated_option)
 
     def add(function: F) -> F:
+        @wraps(function)
+        def with_wanted(**options: Any) -> Any:
+            asked = {one.name: options.pop(one.name) for one in fields(Wanted)}
+            asked["db"] = chosen(asked["db"], asked["file"])
+            return function(wanted=Wanted(**asked), **options)
+
+        command = cast(F, with_wanted)
         for option in reversed(options):
-            function = option(function)
-        return function
+            command = option(command)
+        return command
 
     return add
-
-
-def judgments_from(
-    db: str | None,
-    file: Path | None,
-    study: str | None,
-    question: str | None,
-    rules: tuple[str, ...],
-    simulated: bool | None,
-) -> "pd.DataFrame":
-    """Load judgments as the shared options say."""
-    from analysis.load import load_judgments
-
-    policy = {None: "refuse", True: "include", False: "exclude"}[simulated]
-    return load_judgments(
-        db,
-        file,
-        study,
-        question=question,
-        simulated=policy,
-        duplicates="keep-first" if "duplicates" in rules else "refuse",
-    )

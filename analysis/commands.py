@@ -9,8 +9,8 @@ import click
 from click.core import ParameterSource
 
 from analysis.command import (
+    Wanted,
     judgment_options,
-    judgments_from,
     one_file,
     question_option,
     rules_option,
@@ -20,8 +20,6 @@ from evaluation.commands.options import FiniteRange, Folder, database_option
 from evaluation.crowd.terms import TERMS
 from evaluation.errors import UsageError
 from evaluation.quantities import quantity
-
-_judgment_options = judgment_options(database_option)
 
 
 def _database(db: str, file: Path | None) -> str | None:
@@ -37,6 +35,9 @@ def _database(db: str, file: Path | None) -> str | None:
     return None
 
 
+_judgment_options = judgment_options(database_option, _database)
+
+
 @click.command()
 @_judgment_options
 @click.option("--out", required=True, type=Folder, metavar="DIR", help="Folder to write.")
@@ -48,29 +49,18 @@ def _database(db: str, file: Path | None) -> str | None:
     help="Folder with SOURCE/... clips, to show example pairs; a database knows where they are.",
 )
 @click.option("--survey", is_flag=True, help="Tabulate the survey's answers too.")
-def report(
-    db: str,
-    file: Path | None,
-    study: str | None,
-    question: str | None,
-    rules: tuple[str, ...],
-    simulated: bool | None,
-    out: Path,
-    paper: bool,
-    clips: Path | None,
-    survey: bool,
-) -> None:
+def report(wanted: Wanted, out: Path, paper: bool, clips: Path | None, survey: bool) -> None:
     """Write the report of a study: one HTML page, figures, tables, files for R."""
     from analysis.examples import clip_finder
     from analysis.exclusions import rules_for
     from analysis.report import report as run
     from analysis.sessions import read_sessions
 
-    url = _database(db, file)
-    judgments = judgments_from(url, file, study, question, rules, simulated)
-    find = clip_finder(url, judgments.attrs["study"], clips)
-    sessions = read_sessions(url, file, judgments.attrs["study"], survey=survey)
-    chosen = rules_for(judgments, rules)
+    judgments = wanted.load()
+    study = judgments.attrs["study"]
+    find = clip_finder(wanted.db, study, clips)
+    sessions = read_sessions(wanted.db, wanted.file, study, survey=survey)
+    chosen = rules_for(judgments, wanted.rules)
     written = run(judgments, out, chosen, paper=paper, find_clip=find, sessions=sessions)
     click.echo(f"wrote {written}")
 
@@ -79,24 +69,14 @@ def report(
 @click.argument("scores", type=Folder)
 @_judgment_options
 @click.option("--lower-is-better", is_flag=True, help="A small score is a good one.")
-def agreement(
-    scores: Path,
-    db: str,
-    file: Path | None,
-    study: str | None,
-    question: str | None,
-    rules: tuple[str, ...],
-    simulated: bool | None,
-    lower_is_better: bool,
-) -> None:
+def agreement(scores: Path, wanted: Wanted, lower_is_better: bool) -> None:
     """Compare automatic SCORES (a CSV file: clip,score or source,score) with people's choices.
 
     Prints the share of choices that the scores predict, and how well people predict each other.
     """
     from analysis.agreement import agreement_text
 
-    judgments = judgments_from(_database(db, file), file, study, question, rules, simulated)
-    text = agreement_text(judgments, scores, rules, lower_is_better=lower_is_better)
+    text = agreement_text(wanted.load(), scores, wanted.rules, lower_is_better=lower_is_better)
     click.echo(text, nl=False)
 
 
@@ -125,7 +105,7 @@ def compare(
     from analysis.replication import comparison_text
 
     studies = [
-        judgments_from(*_place(place), study, question, rules, simulated)
+        Wanted(*_place(place), study, question, rules, simulated).load()
         for place, study in ((first, study_a), (second, study_b))
     ]
     click.echo(comparison_text(studies, rules, simulated), nl=False)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from analysis.command import question_option, simulated_option
+from analysis.command import SIMULATED, question_option, simulated_option
 from evaluation.commands.crowd import publication_text, publish_lacking
 from evaluation.commands.options import (
     Asking,
@@ -42,8 +42,9 @@ def looks(
     """
     from analysis.stopping import sequential_status_text
 
-    policy = {None: "refuse", True: "include", False: "exclude"}[simulated]
-    text = sequential_status_text(db, study, stop_when, question=question, simulated=policy)
+    text = sequential_status_text(
+        db, study, stop_when, question=question, simulated=SIMULATED[simulated]
+    )
     click.echo(text, nl=False)
 
 

@@ -15,7 +15,7 @@ if not __package__:  # run as a file: import from the checkout, not from analysi
 
 import click
 
-from analysis.command import Command, judgment_options, judgments_from
+from analysis.command import Command, Wanted, judgment_options
 from analysis.exclusions import rules_for
 from analysis.render import render, render_sensitivity
 from analysis.sensitivity import sensitivity
@@ -52,12 +52,7 @@ from evaluation.files import write_atomic
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Write to a file.")
 def main(
-    db: str | None,
-    file: Path | None,
-    study: str | None,
-    question: str | None,
-    rules: tuple[str, ...],
-    simulated: bool | None,
+    wanted: Wanted,
     form: str,
     paper: bool,
     details: bool,
@@ -67,8 +62,8 @@ def main(
     out: Path | None,
 ) -> None:
     """Print the table of preferences with intervals that respect workers and clips."""
-    judgments = judgments_from(db, file, study, question, rules, simulated)
-    found = rules_for(judgments, rules)
+    judgments = wanted.load()
+    found = rules_for(judgments, wanted.rules)
     if under_all_rules:
         variants = sensitivity(judgments, found, partial_mean=partial_mean, level=level)
         text = render_sensitivity(variants, form, judgments.attrs["simulated"])
