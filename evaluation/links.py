@@ -34,7 +34,7 @@ from evaluation.schema import (
     Worker,
 )
 from evaluation.secret import link_key
-from evaluation.sessions.arrivals import check_may_start
+from evaluation.sessions.arrivals import check_may_start, published_hits
 from evaluation.sessions.leases import lock_study
 from evaluation.study import Link
 
@@ -99,10 +99,7 @@ def link_address(hit: Hit, settings: Link | None = None) -> str:
 
 def published_link(session: Session, study: Study, environment: Environment) -> Hit | None:
     """Return the study's link, open or over; only reads."""
-    query = select(Hit).where(
-        Hit.study_id == study.id, Hit.crowd == CROWD, Hit.environment == environment
-    )
-    return session.scalar(query.where(Hit.external_id.is_not(None)))
+    return next(iter(published_hits(session, study, CROWD, environment)), None)
 
 
 def publish_link(

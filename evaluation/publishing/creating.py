@@ -10,7 +10,6 @@ import os
 import socket
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
@@ -19,6 +18,7 @@ from evaluation.crowd.base import Crowd, CrowdError, CrowdUnreachable, Offer, gr
 from evaluation.database import Database, find_study
 from evaluation.publishing.growing import forget_growth
 from evaluation.schema import CallState, Hit
+from evaluation.sessions.arrivals import hits_on
 from evaluation.sessions.leases import lock_study
 
 # A claim holds for longer than a run can be busy creating. On Prolific that is six calls, each at
@@ -28,13 +28,7 @@ CLAIM = timedelta(minutes=30)
 
 def hits_in(session: Session, study: schema.Study, crowd: Crowd, state: CallState) -> list[Hit]:
     """Return a study's HITs on a crowd that are in a state, oldest first."""
-    query = select(Hit).where(
-        Hit.study_id == study.id,
-        Hit.crowd == crowd.name,
-        Hit.environment == crowd.environment,
-        Hit.state == state,
-    )
-    return list(session.scalars(query.order_by(Hit.id)))
+    return hits_on(session, study, crowd.name, crowd.environment, Hit.state == state)
 
 
 def recover(

@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation import frozen, schema
@@ -18,9 +17,9 @@ from evaluation.clock import Clock
 from evaluation.crowd.base import Crowd, Growing, Offer, PlatformAssignment
 from evaluation.database import Database, find_study
 from evaluation.publishing.offers import QUOTED, Publication, Quote, quotes, taken_places
-from evaluation.schema import AssignmentStatus, CallState, Environment, Hit
+from evaluation.schema import AssignmentStatus, CallState, Hit
 from evaluation.secret import hit_code
-from evaluation.sessions.arrivals import our_assignment, published_hits
+from evaluation.sessions.arrivals import hits_on, our_assignment, published_hits
 from evaluation.sessions.closing import return_session, withdraw_session
 
 NO_END = timedelta(days=3650)  # such a HIT is offered until it is paused
@@ -39,9 +38,10 @@ def with_growth(
     A paused HIT still has its free places, which are paid for: they are counted first. A HIT keeps
     the reward it was published with, whatever the study file says now.
     """
-    hit = _growing_hit(session, study, crowd.name, crowd.environment)
-    if hit is None or not publication.sessions:
+    hits = hits_on(session, study, crowd.name, crowd.environment, Hit.state != CallState.FAILED)
+    if not hits or not publication.sessions:
         return publication
+    hit = hits[-1]
     if hit.external_id is None:  # being created by a run that was interrupted; it grows later
         return replace(publication, sessions=0, hits=())
     places = publication.sessions + hit.max_assignments
@@ -66,18 +66,6 @@ def grown_offer(session: Session, publication: Publication) -> Offer:
     """Return the offer under which a HIT was published, for the new sessions it is to get."""
     hit = session.get_one(Hit, publication.grown)
     return replace(Offer.from_json(hit.details["offer"]), max_assignments=publication.sessions)
-
-
-def _growing_hit(
-    session: Session, study: schema.Study, crowd: str, environment: Environment
-) -> Hit | None:
-    query = select(Hit).where(
-        Hit.study_id == study.id,
-        Hit.crowd == crowd,
-        Hit.environment == environment,
-        Hit.state != CallState.FAILED,
-    )
-    return session.scalars(query.order_by(Hit.id.desc()).limit(1)).first()
 
 
 def quoted(crowd: Growing, publication: Publication, offer: Offer) -> Publication:

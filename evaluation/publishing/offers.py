@@ -25,6 +25,7 @@ from evaluation.schema import (
     TrialKind,
 )
 from evaluation.secret import hit_token, page_key
+from evaluation.sessions.arrivals import hits_on
 from evaluation.sessions.leases import expire_leases
 
 LONGEST_TITLE = 128
@@ -220,15 +221,8 @@ def plan_publication(
     is_split = terms_of(crowd).fee is Fee.AMAZON
     hits = split_sessions(wanted) if is_split or not wanted else (wanted,)
     pay = frozen.pay(study)
-    left = session.scalars(
-        select(Hit).where(
-            Hit.study_id == study.id,
-            Hit.crowd == crowd,
-            Hit.environment == environment,
-            Hit.state == CallState.INTENDED,
-            Hit.expires_at > now,
-        )
-    ).all()
+    begun = (Hit.state == CallState.INTENDED, Hit.expires_at > now)
+    left = hits_on(session, study, crowd, environment, *begun)
     return Publication(
         sessions=sum(hits),
         hits=hits,

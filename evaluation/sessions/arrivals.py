@@ -121,17 +121,23 @@ def published_hit(session: Session, study: Study, crowd: str, external_id: str) 
     )
 
 
+def hits_on(
+    session: Session,
+    study: Study,
+    crowd: str,
+    environment: Environment,
+    *which: ColumnElement[bool],
+) -> list[Hit]:
+    """Return the HITs of a study on a crowd that fulfil conditions, oldest first; only reads."""
+    there = (Hit.study_id == study.id, Hit.crowd == crowd, Hit.environment == environment)
+    return list(session.scalars(select(Hit).where(*there, *which).order_by(Hit.id)))
+
+
 def published_hits(
     session: Session, study: Study, crowd: str, environment: Environment
 ) -> list[Hit]:
     """Return the HITs of a study that a platform has an id for, oldest first; only reads."""
-    query = select(Hit).where(
-        Hit.study_id == study.id,
-        Hit.crowd == crowd,
-        Hit.environment == environment,
-        Hit.external_id.is_not(None),
-    )
-    return list(session.scalars(query.order_by(Hit.id)))
+    return hits_on(session, study, crowd, environment, Hit.external_id.is_not(None))
 
 
 def our_assignment(
