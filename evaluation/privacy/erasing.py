@@ -37,6 +37,7 @@ from evaluation.schema import (
 )
 from evaluation.secret import settled_digest
 from evaluation.sessions.closing import withdraw_session
+from evaluation.sessions.leases import locked_showings
 
 GONE = "withdrawn"
 ALL_LISTED = "all_listed_at"
@@ -173,14 +174,7 @@ def erase_session(session: Session, assignment: Assignment) -> Erased:
     study = session.get_one(Study, assignment.study_id)
     # Before the session is closed: a rater who is answering now is waited for, then shut out.
     withdraw_session(session, assignment)
-    shown = session.execute(
-        select(Showing.id, Showing.trial_id)
-        .where(Showing.assignment_id == assignment.id)
-        .order_by(Showing.id)
-        .with_for_update()
-    ).all()
-    showings = [row.id for row in shown]
-    trials = [row.trial_id for row in shown]
+    showings, trials = locked_showings(session, assignment)
     n_judgments = session.scalar(select(func.count()).where(Judgment.showing_id.in_(showings)))
     n_trials = session.scalar(
         select(func.count()).where(Trial.id.in_(trials), Trial.kind == TrialKind.TEST, Trial.free)

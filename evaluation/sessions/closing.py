@@ -18,7 +18,7 @@ from evaluation.schema import (
     Study,
 )
 from evaluation.secret import completion_code
-from evaluation.sessions.leases import free_trials, set_status
+from evaluation.sessions.leases import free_trials, locked_showings, set_status
 
 
 def finish_session(session: Session, assignment: Assignment, now: datetime) -> str:
@@ -94,16 +94,11 @@ def answered_trials(session: Session, assignments: Collection[int]) -> dict[int,
 
 def end_leases(session: Session, assignment: Assignment) -> None:
     """Free the trials that a session still holds; the answers that it gave stay."""
-    leased = session.execute(
-        select(Showing.id, Showing.trial_id)
-        .where(Showing.assignment_id == assignment.id, Showing.status == ShowingStatus.LEASED)
-        .order_by(Showing.id)
-        .with_for_update()
-    ).all()
-    if leased:
-        set_status(session, [row.id for row in leased], ShowingStatus.EXPIRED)
-        study = session.get_one(Study, assignment.study_id)
-        free_trials(session, study, [row.trial_id for row in leased])
+    leased = Showing.status == ShowingStatus.LEASED
+    showings, trials = locked_showings(session, assignment, leased)
+    if showings:
+        set_status(session, showings, ShowingStatus.EXPIRED)
+        free_trials(session, session.get_one(Study, assignment.study_id), trials)
 
 
 def return_session(session: Session, assignment: Assignment) -> None:
@@ -141,18 +136,11 @@ def _close(
     showing_status: ShowingStatus,
     judgment_status: JudgmentStatus,
 ) -> None:
-    showings = session.execute(
-        select(Showing.id, Showing.trial_id)
-        .where(Showing.assignment_id == assignment.id)
-        .order_by(Showing.id)
-        .with_for_update()
-    ).all()
-    ids = [row.id for row in showings]
-    set_status(session, ids, showing_status)
+    showings, trials = locked_showings(session, assignment)
+    set_status(session, showings, showing_status)
     # After the showings are locked: a judgment that was being recorded is committed by now.
     session.execute(
-        update(Judgment).where(Judgment.showing_id.in_(ids)).values(status=judgment_status),
+        update(Judgment).where(Judgment.showing_id.in_(showings)).values(status=judgment_status),
         execution_options={"synchronize_session": "evaluate"},
     )
-    study = session.get_one(Study, assignment.study_id)
-    free_trials(session, study, [row.trial_id for row in showings])
+    free_trials(session, session.get_one(Study, assignment.study_id), trials)

@@ -203,6 +203,17 @@ def expire_leases(session: Session, study: Study, now: datetime) -> int:
     return len(stale)
 
 
+def locked_showings(
+    session: Session, assignment: Assignment, *which: ColumnElement[bool]
+) -> tuple[list[int], list[int]]:
+    """Lock the showings of a session that fulfil conditions; return their ids, and the trials'."""
+    query = select(Showing.id, Showing.trial_id).where(
+        Showing.assignment_id == assignment.id, *which
+    )
+    rows = session.execute(query.order_by(Showing.id).with_for_update()).all()
+    return [row.id for row in rows], [row.trial_id for row in rows]
+
+
 def set_status(session: Session, showing_ids: Sequence[int], status: ShowingStatus) -> None:
     """Set the status of showings, in the database and in the session's loaded objects."""
     session.execute(
