@@ -26,7 +26,7 @@ from evaluation.crowd.base import (
 )
 from evaluation.database import Database, find_study
 from evaluation.errors import EvaluationError, UsageError
-from evaluation.money.bulk_bonuses import Bonus, Line, pay_in_bulk, price
+from evaluation.money.bulk_bonuses import Bonus, Line, pay_in_bulk, price, tick_off
 from evaluation.money.ledger import bonus_fee, intend_payment
 from evaluation.privacy.erasing import is_gone
 from evaluation.schema import (
@@ -240,10 +240,7 @@ def _pay_by_token(
                 continue  # paid, or taken back, meanwhile
         if bonus.token not in crowd.bonus_tokens(bonus.assignment):
             crowd.bonus(bonus.assignment, worker, bonus.cents, reason, bonus.token)
-        with db.write() as session:
-            for payment_id in bonus.payments:
-                payment = session.get_one(Payment, payment_id)
-                payment.state, payment.done_at = CallState.DONE, now()
+        tick_off(db, [bonus], now())
 
 
 def _intend(

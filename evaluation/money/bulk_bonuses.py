@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation.crowd.base import BulkBonuses, CrowdError, CrowdUnreachable, PreparedBonuses
@@ -126,7 +126,7 @@ def _look_back(
         if earlier is None:
             left.append(bonus)
         elif _shown(crowd, bonus) > max(earlier.before, _ticked_off(db, bonus)):
-            _tick_off(db, [bonus], now)
+            tick_off(db, [bonus], now)
         elif now - earlier.at >= SETTLE:
             left.append(bonus)
         else:
@@ -201,7 +201,7 @@ def _pay(
         with db.write() as session:
             note_event(session, study_id, EventKind.BONUSES_REFUSED, noted, now())
         raise
-    _tick_off(db, batch, now())
+    tick_off(db, batch, now())
 
 
 def _check_alone(session: Session, batch: Sequence[Bonus], asked: Mapping[str, Asked]) -> None:
@@ -213,15 +213,7 @@ def _check_alone(session: Session, batch: Sequence[Bonus], asked: Mapping[str, A
         CrowdError: the message says which command settles the earlier one.
     """
     for bonus in batch:
-        of = session.get_one(Payment, bonus.payments[0])
-        alike = select(Payment).where(
-            Payment.assignment_id == of.assignment_id,
-            Payment.kind == of.kind,
-            Payment.cents == of.cents,
-            Payment.state == CallState.INTENDED,
-            Payment.id != of.id,
-        )
-        for other in session.scalars(alike):
+        for other in _alike(session, bonus, CallState.INTENDED):
             first = asked.get(other.token)
             if first and (bonus.token not in asked or first.at < asked[bonus.token].at):
                 raise CrowdError(
@@ -245,16 +237,20 @@ def _book_fees(session: Session, batch: Sequence[Bonus], total_cents: int) -> No
 def _ticked_off(db: Database, bonus: Bonus) -> int:
     """Count the bonuses of this amount that our books say an assignment has had."""
     with db.read() as session:
-        of = session.get_one(Payment, bonus.payments[0])
-        found = session.scalar(
-            select(func.count()).where(
-                Payment.assignment_id == of.assignment_id,
-                Payment.kind == of.kind,
-                Payment.cents == of.cents,
-                Payment.state == CallState.DONE,
-            )
+        return len(_alike(session, bonus, CallState.DONE))
+
+
+def _alike(session: Session, bonus: Bonus, state: CallState) -> Sequence[Payment]:
+    """Return the bonuses of an amount for an assignment that are in a state, this one too."""
+    of = session.get_one(Payment, bonus.payments[0])
+    return session.scalars(
+        select(Payment).where(
+            Payment.assignment_id == of.assignment_id,
+            Payment.kind == of.kind,
+            Payment.cents == of.cents,
+            Payment.state == state,
         )
-    return int(found or 0)
+    ).all()
 
 
 def _shown(crowd: BulkBonuses, bonus: Bonus) -> int:
@@ -262,7 +258,8 @@ def _shown(crowd: BulkBonuses, bonus: Bonus) -> int:
     return crowd.bonuses_paid(bonus.assignment).count(bonus.cents)
 
 
-def _tick_off(db: Database, bonuses: Sequence[Bonus], now: datetime) -> None:
+def tick_off(db: Database, bonuses: Sequence[Bonus], now: datetime) -> None:
+    """Note that bonuses were paid, with their fees."""
     with db.write() as session:
         for bonus in bonuses:
             for payment_id in bonus.payments:
