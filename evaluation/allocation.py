@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.orm import Session, joinedload
 
 from evaluation import frozen
 from evaluation.errors import NothingLeft, UsageError
+from evaluation.planning.batches import POOL_RULE, SESSION_RULE, add_batch
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
@@ -56,8 +57,6 @@ __all__ = [
     "withdraw_session",
 ]
 
-POOL_RULE = "pool"
-SESSION_RULE = "session"
 _NUMBERS_PER_SESSION = 1000  # session trials are numbered by assignment, so that none ever waits
 _NONCE_BYTES = 16
 
@@ -237,18 +236,8 @@ def _session_batch(session: Session, study: Study, now: datetime) -> int:
     lock_study(session, study)
     if (found := session.scalar(_SESSION_BATCH, {"study": study.id})) is not None:
         return found
-    last = session.scalar(select(func.max(PlanBatch.number)).where(PlanBatch.study_id == study.id))
-    batch = PlanBatch(
-        study_id=study.id,
-        number=(last or 0) + 1,
-        seed=study.seed,
-        rule=SESSION_RULE,
-        reason="practice, gold, identical and repeat trials, made as sessions start",
-        created_at=now,
-    )
-    session.add(batch)
-    session.flush()
-    return batch.id
+    why = "practice, gold, identical and repeat trials, made as sessions start"
+    return add_batch(session, study, SESSION_RULE, why, now).id
 
 
 def _lease_showings(

@@ -18,16 +18,16 @@ from evaluation import frozen, schema
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
 from evaluation.plan import CellSteps, Clips, Plan, PlannedClip, plan_more
-from evaluation.planning.plan_rows import add_batch, add_pairs, add_trials
+from evaluation.planning.batches import TOP_UP_RULE, add_batch, next_number
+from evaluation.planning.plan_rows import add_pairs, add_trials
 from evaluation.planning.progress import study_progress
-from evaluation.schema import PlanBatch, Trial, TrialKind
+from evaluation.schema import Trial, TrialKind
 from evaluation.sessions.leases import free_trials, lock_study, order_trials
 from evaluation.sessions.stopped import of_rows, record_stopped, stopped_rows
 from evaluation.storage import MediaStore
 from evaluation.study import Comparison
 from evaluation.threads import Progress, silent
 
-TOP_UP_RULE = "top-up"
 _CHUNK = 10_000  # ids in one statement; both databases have a limit
 
 Cell = tuple[Comparison, str]  # a row and a category
@@ -170,7 +170,7 @@ def _write(session: Session, study: schema.Study, need: Need, now: datetime) -> 
     plan, number = _plan(session, study, need)
     if not plan.trials:
         return None
-    batch = add_batch(session, study, number, TOP_UP_RULE, need.reason, now)
+    batch = add_batch(session, study, TOP_UP_RULE, need.reason, now)
     add_trials(session, batch, plan, add_pairs(session, study, plan.pairs))
     return number
 
@@ -198,8 +198,7 @@ def _store_ahead(
 
 def _plan(session: Session, study: schema.Study, need: Need) -> tuple[Plan, int]:
     """The trials that are lacking, and the number of the batch they would be; only reads."""
-    last = session.scalar(select(func.max(PlanBatch.number)).where(PlanBatch.study_id == study.id))
-    number = (last or 0) + 1
+    number = next_number(session, study)
     steps = _lacking(session, study, need)
     if not steps:
         return Plan((), ()), number

@@ -11,8 +11,8 @@ from sqlalchemy import Row, Select, bindparam, case, func, select, true
 from sqlalchemy.orm import Session, aliased
 
 from evaluation import frozen
-from evaluation.allocation import POOL_RULE
 from evaluation.errors import TokenError
+from evaluation.planning.batches import POOL_RULE
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,

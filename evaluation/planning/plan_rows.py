@@ -12,14 +12,13 @@ from sqlalchemy.orm import Session
 from evaluation import schema
 from evaluation.clips import clip_name
 from evaluation.plan import Plan, PlannedPair
+from evaluation.planning.batches import PLAN_RULE, POOL_RULE, add_batch
 from evaluation.planning.gold import GoldPair
 from evaluation.schema import Pair, PlanBatch, Side, Trial, TrialKind
 from evaluation.study import HIDDEN_SOURCES, Study
 from evaluation.threads import Progress
 from vgan.data.manifest import ClipRecord
 
-POOL_BATCH, PLAN_BATCH = 0, 1
-POOL_RULE, PLAN_RULE = "pool", "study file"
 _CHUNK = 10_000  # rows sent to the database at a time
 
 
@@ -135,7 +134,7 @@ class StudyRows:
         self, session: Session, row: schema.Study, pairs: dict[tuple[str, str], int], now: datetime
     ) -> None:
         why = "pairs that sessions draw gold, practice and identical from"
-        pool_batch = add_batch(session, row, POOL_BATCH, POOL_RULE, why, now)
+        pool_batch = add_batch(session, row, POOL_RULE, why, now)
         templates = (
             {
                 "study_id": row.id,
@@ -151,7 +150,7 @@ class StudyRows:
         )
         insert_rows(session, Trial, templates)
         why = "the judgments that the study file asks for"
-        batch = add_batch(session, row, PLAN_BATCH, PLAN_RULE, why, now)
+        batch = add_batch(session, row, PLAN_RULE, why, now)
         add_trials(session, batch, self.plan, pairs)
 
 
@@ -187,23 +186,6 @@ def add_pairs(
     insert_rows(session, Pair, rows)
     names = {key: name for name, key in ids.items()}
     return {(names[a], names[b]): key for a, b, key in session.execute(query)}
-
-
-def add_batch(
-    session: Session, study: schema.Study, number: int, rule: str, reason: str, now: datetime
-) -> PlanBatch:
-    """Add a plan batch, without its trials, in an open write unit."""
-    batch = PlanBatch(
-        study_id=study.id,
-        number=number,
-        seed=study.seed,
-        rule=rule,
-        reason=reason,
-        created_at=now,
-    )
-    session.add(batch)
-    session.flush()
-    return batch
 
 
 def add_trials(

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import Text, cast, delete, exists, func, or_, select
 from sqlalchemy.orm import Session
 
-from evaluation.allocation import SESSION_RULE
 from evaluation.crowd.base import Offer
 from evaluation.events import note_event
+from evaluation.planning.batches import SESSION_RULE
 from evaluation.privacy.pseudonyms import is_forgotten
 from evaluation.schema import (
     Assignment,
