@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import pandas as pd
@@ -15,7 +15,7 @@ from analysis.variance import TYPICAL, Correlations
 from evaluation.budget import PairUse, check_workers, least_workers, worker_trials
 from evaluation.clips import item_of, list_source, shared_categories
 from evaluation.plan import PlannedClip, partners
-from evaluation.planning.materials import check_unread_items
+from evaluation.planning.materials import Imported, check_unread_items, planned_clips
 from evaluation.planning.prompts import check_prompts
 from evaluation.study import Comparison, Design, Study
 
@@ -140,13 +140,10 @@ def planned_rows(study: Study, clips: int | None = None) -> tuple[PlannedRow, ..
     if design.pairing == "item":
         compared = {n: [r for r in found if r.category in categories] for n, found in held.items()}
         check_unread_items(folders, compared)
-    found: dict[tuple[str, str], list[PlannedClip]] = {}
-    for source, records in held.items():
-        for r in records:
-            clip = PlannedClip(f"{source}/{r.clip}", item_of(r))
-            found.setdefault((source, r.category), []).append(clip)
+    named = {n: [replace(r, source=n, item=item_of(r)) for r in found] for n, found in held.items()}
+    planned = planned_clips(Imported(named, categories, []))
     return tuple(
-        PlannedRow(row, tuple(_cell(design, found, row, name) for name in categories))
+        PlannedRow(row, tuple(_cell(design, planned, row, name) for name in categories))
         for row in design.comparisons
     )
 

@@ -37,9 +37,9 @@ from vgan.data.manifest import (
 _LONGEST_NAME = 400  # of a clip id, in the database
 
 
-def clip_name(source: str, record: ClipRecord) -> str:
+def clip_name(record: ClipRecord) -> str:
     """Return the clip id of the contract: `source/relative-path`, unique in the study."""
-    return f"{source}/{record.clip}"
+    return f"{record.source}/{record.clip}"
 
 
 def import_source(
@@ -191,7 +191,7 @@ def _checked(
     folder: Path, record: ClipRecord, from_manifest: bool, known: Mapping[str, ClipInfo]
 ) -> ClipRecord:
     path = folder / record.clip
-    if len(clip_name(record.source, record)) > _LONGEST_NAME:
+    if len(clip_name(record)) > _LONGEST_NAME:
         raise ClipError(f"{path}: the path is too long; {_LONGEST_NAME} characters fit")
     if not path.is_file():
         raise ClipError(f"{path}: listed in the manifest, but not there")
@@ -262,7 +262,7 @@ def equal_files(clips: Iterable[ClipRecord], pairs: Iterable[tuple[str, str]] = 
     by_digest: dict[str, list[str]] = defaultdict(list)
     digests = {}
     for record in clips:
-        name = clip_name(record.source, record)
+        name = clip_name(record)
         by_digest[record.sha256].append(name)
         digests[name] = record.sha256
     found = []

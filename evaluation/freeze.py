@@ -6,7 +6,7 @@ that other studies in the same database go on meanwhile; what an interrupted run
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from evaluation import schema
 from evaluation.budget import Cost, PairUse, check_workers, plan_cost, short_sessions
 from evaluation.crowd.open import CROWDS, check_study
-from evaluation.database import Database, lock_name
+from evaluation.database import Database, find_study, lock_name
 from evaluation.errors import DesignChanged
 from evaluation.events import note_event
 from evaluation.files import remove_stale_parts, taken_back
@@ -27,6 +27,7 @@ from evaluation.plan import plan_trials
 from evaluation.planning.design import FORMAT, changed_keys, design_hash, design_of, settings_of
 from evaluation.planning.exclusions import check_exclusions
 from evaluation.planning.materials import (
+    ClipFiles,
     Imported,
     check_display,
     clip_files,
@@ -129,9 +130,7 @@ def _text_of(study: Study) -> str:
     return study.path.read_text(encoding="utf-8-sig")  # as `TomlFile` reads it
 
 
-def _update_clips(
-    session: Session, row: schema.Study, files: Mapping[str, Path], assets: Path
-) -> bool:
+def _update_clips(session: Session, row: schema.Study, files: ClipFiles, assets: Path) -> bool:
     """Store where the clips of an unchanged design lie now. False when none has moved.
 
     Args:
@@ -142,7 +141,7 @@ def _update_clips(
     """
     moved = False
     for clip in session.scalars(select(schema.Clip).where(schema.Clip.study_id == row.id)):
-        file = files.get(clip.name)
+        _, file = files.get(clip.name, (None, None))
         if file is None:
             file = assets / clip.name
             if not file.is_file() or sha256_of(file) != clip.sha256:
@@ -153,14 +152,10 @@ def _update_clips(
 
 
 def _update(
-    session: Session,
-    study: Study,
-    settings: dict[str, Any],
-    files: Mapping[str, Path],
-    assets: Path,
+    session: Session, study: Study, settings: dict[str, Any], files: ClipFiles, assets: Path
 ) -> str:
     """Store what may change; log the old and the new settings. Returns what `init` did."""
-    row = session.scalars(select(schema.Study).where(schema.Study.name == study.name)).one()
+    row = find_study(session, study.name)
     text = _text_of(study)
     moved = _update_clips(session, row, files, assets)
     if row.settings == settings and row.study_file == text:
@@ -224,8 +219,7 @@ def init_study(
         store.probe()
     imported = import_clips(study, progress, imported_before)
     design = design_of(study, imported.categories, imported.records)
-    settings = settings_of(study)
-    digest = design_hash(design)
+    settings, digest = settings_of(study), design_hash(design)
     with db.read() as session:
         row = _existing(session, study.name)
         if row is not None:
@@ -272,7 +266,8 @@ def init_study(
     check_display(study, imported)  # here, as the pools are made of the same clips
     with taken_back(assets, lambda: _is_there(db, study.name)):
         pools = make_pools(study, imported, assets, progress)
-        rows = StudyRows(study, imported.clips, pools.gold, plan, pools.pairs)
+        files = clip_files(study, replace(imported, gold=pools.gold))
+        rows = StudyRows(study, files, plan, pools.pairs)
         rows.encode(store.scratch(), progress)
         action = _write(db, study, rows, (design, digest, settings), (store, progress), update)
     for folder in (assets, store.scratch()):

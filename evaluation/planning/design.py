@@ -40,7 +40,7 @@ def clips_digest(records: Iterable[ClipRecord]) -> str:
     """Return the SHA-256 over all clips: which bytes under which name, and what they belong to."""
     lines = sorted(
         canonical_json(
-            [clip_name(r.source, r), r.sha256, r.category, r.item, r.prompt, float(r.fps)]
+            [clip_name(r), r.sha256, r.category, r.item, r.prompt, float(r.fps)]
             + ([r.origin.video, r.origin.start_frame] if r.origin else [])
         )
         for r in records

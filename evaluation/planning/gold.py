@@ -169,7 +169,7 @@ def folder_pairs(
     for here, there, other in ((good, bad, "bad"), (bad, good, "good")):
         if missing := sorted(here.keys() - there.keys()):
             raise ClipError(
-                f"{folder}: {clip_name(here[missing[0]].source, here[missing[0]])} has no partner "
+                f"{folder}: {clip_name(here[missing[0]])} has no partner "
                 f"of the same name in {other}/"
             )
     return [

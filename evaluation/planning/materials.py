@@ -23,6 +23,8 @@ from evaluation.study import Source, Study
 from evaluation.threads import Progress, silent
 from vgan.data.manifest import ClipRecord
 
+ClipFiles = dict[str, tuple[ClipRecord, Path]]  # clips by their ids, and where each lies
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -122,9 +124,7 @@ def check_display(study: Study, imported: Imported) -> None:
 def clips_of(records: Iterable[ClipRecord]) -> list[Clip]:
     """Return records as clips of the database: name, size, rate and length."""
     return [
-        Clip(
-            name=clip_name(r.source, r), frames=r.frames, fps=r.fps, width=r.width, height=r.height
-        )
+        Clip(name=clip_name(r), frames=r.frames, fps=r.fps, width=r.width, height=r.height)
         for r in records
     ]
 
@@ -134,22 +134,20 @@ def planned_clips(imported: Imported) -> dict[tuple[str, str], list[PlannedClip]
     cells: dict[tuple[str, str], list[PlannedClip]] = {}
     for source, records in imported.clips.items():
         for record in records:
-            clip = PlannedClip(f"{source}/{record.clip}", record.item or "")
+            clip = PlannedClip(clip_name(record), record.item or "")
             cells.setdefault((source, record.category), []).append(clip)
     return cells
 
 
-def clip_files(study: Study, imported: Imported) -> dict[str, Path]:
-    """Return where every imported clip lies, by its id."""
+def clip_files(study: Study, imported: Imported) -> ClipFiles:
+    """Return every imported clip by its id, and where it lies."""
     roots = {source.name: source.path for source in study.sources}
-    files = {
-        clip_name(record.source, record): roots[source] / record.clip
-        for source, records in imported.clips.items()
-        for record in records
-    }
+    placed = [(r, roots[source]) for source, records in imported.clips.items() for r in records]
     for pair in imported.gold:
-        files[clip_name(pair.good.source, pair.good)] = pair.good_root / pair.good.clip
-        files[clip_name(pair.bad.source, pair.bad)] = pair.bad_root / pair.bad.clip
+        placed += [(pair.good, pair.good_root), (pair.bad, pair.bad_root)]
+    files: ClipFiles = {}
+    for record, root in placed:
+        files.setdefault(clip_name(record), (record, root / record.clip))
     return files
 
 
@@ -180,8 +178,7 @@ def make_pools(study: Study, imported: Imported, assets: Path, progress: Progres
         )  # fmt: skip
     pairs = [
         PlannedPair(
-            p.good.source, p.bad.source, p.good.category,
-            f"{p.good.source}/{p.good.clip}", f"{p.bad.source}/{p.bad.clip}",
+            p.good.source, p.bad.source, p.good.category, clip_name(p.good), clip_name(p.bad),
         )
         for p in gold
     ]  # fmt: skip
@@ -191,4 +188,4 @@ def make_pools(study: Study, imported: Imported, assets: Path, progress: Progres
         same = identical_pairs(planned_clips(imported), compared, need, study.seed)
         pool += [(TrialKind.IDENTICAL, pair) for pair in same]
     used = {pair.clip_b for _, pair in pool}
-    return Pools(pool, [p for p in gold if f"{p.bad.source}/{p.bad.clip}" in used])
+    return Pools(pool, [p for p in gold if clip_name(p.bad) in used])

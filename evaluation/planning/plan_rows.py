@@ -10,14 +10,12 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from evaluation import schema
-from evaluation.clips import clip_name
 from evaluation.plan import Plan, PlannedPair
 from evaluation.planning.batches import PLAN_RULE, POOL_RULE, add_batch
-from evaluation.planning.gold import GoldPair
+from evaluation.planning.materials import ClipFiles
 from evaluation.schema import Pair, PlanBatch, Side, Trial, TrialKind
 from evaluation.study import HIDDEN_SOURCES, Study
 from evaluation.threads import Progress
-from vgan.data.manifest import ClipRecord
 
 _CHUNK = 10_000  # rows sent to the database at a time
 
@@ -27,8 +25,8 @@ class StudyRows:
 
     Args:
         study: the study file.
-        clips: imported records of every source.
-        gold: gold pairs in use; their clips belong to hidden sources unless imported already.
+        files: from `clip_files`, with the gold pairs in use; clips of theirs that no source has
+            belong to hidden ones.
         plan: the test trials.
         pool: pairs for session trials with their kind.
     """
@@ -36,25 +34,14 @@ class StudyRows:
     def __init__(
         self,
         study: Study,
-        clips: dict[str, list[ClipRecord]],
-        gold: Sequence[GoldPair],
+        files: ClipFiles,
         plan: Plan,
         pool: Sequence[tuple[TrialKind, PlannedPair]],
     ) -> None:
         self.study = study
         self.plan = plan
         self.pool = pool
-        roots = {s.name: s.path for s in study.sources}
-        self._files: dict[str, tuple[ClipRecord, Path]] = {
-            clip_name(name, r): (r, roots[name] / r.clip)
-            for name, held in clips.items()
-            for r in held
-        }
-        for pair in gold:
-            for record, root in ((pair.good, pair.good_root), (pair.bad, pair.bad_root)):
-                self._files.setdefault(
-                    clip_name(record.source, record), (record, root / record.clip)
-                )
+        self._files = files
 
     @property
     def n_trials(self) -> int:

@@ -47,7 +47,7 @@ def prompt_warnings(
     if study.gold.source:
         sources.add(study.gold.source)
     shown = [r for name, held in clips.items() if name in sources for r in held]
-    bare = [clip_name(r.source, r) for r in shown if not r.prompt]
+    bare = [clip_name(r) for r in shown if not r.prompt]
     found = []
     if bare:
         names = ", ".join(bare[:_NAMED]) + (", ..." if len(bare) > _NAMED else "")
