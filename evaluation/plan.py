@@ -27,7 +27,6 @@ from numpy.typing import NDArray
 from evaluation.errors import UsageError
 from evaluation.files import composed
 from evaluation.planning.drawing import Indices, balance_sides, draw_pairs
-from evaluation.schema import TrialKind
 from evaluation.study import Comparison, Design
 
 
@@ -54,7 +53,6 @@ class PlannedTrial(NamedTuple):
 
     pair: int
     a_is_left: bool
-    kind: TrialKind = TrialKind.TEST
 
 
 @dataclass(frozen=True)

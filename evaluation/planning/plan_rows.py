@@ -178,7 +178,7 @@ def add_pairs(
 def add_trials(
     session: Session, batch: PlanBatch, plan: Plan, pairs: Mapping[tuple[str, str], int]
 ) -> None:
-    """Add the trials of a plan to its batch, in an open write unit.
+    """Add the test trials of a plan to its batch, in an open write unit.
 
     Args:
         session: of the unit.
@@ -193,7 +193,7 @@ def add_trials(
             "batch_id": batch.id,
             "number": number,
             "pair_id": ids[trial.pair],
-            "kind": trial.kind,
+            "kind": TrialKind.TEST,
             "a_is_left": trial.a_is_left,
         }
         for number, trial in enumerate(plan.trials)
