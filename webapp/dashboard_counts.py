@@ -41,7 +41,7 @@ _ENDED = (ShowingStatus.RETURNED, ShowingStatus.WITHDRAWN)
 
 def count_if(condition: Any) -> Any:
     """Count the rows of a group that a condition holds for."""
-    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+    return func.count().filter(condition)
 
 
 def of_tests(study: Study) -> tuple[Any, ...]:

@@ -20,10 +20,9 @@ from evaluation.schema import (
     Payment,
     Question,
     Review,
-    Showing,
-    ShowingStatus,
     Study,
 )
+from evaluation.sessions.leases import STALE
 from evaluation.study import Pay
 
 LAST_ANSWERS = 2000
@@ -97,15 +96,9 @@ def _number(details: dict[str, Any], key: str) -> float:
 
 def environments(session: Session, study: Study) -> list[Environment]:
     """Return where the study's sessions and HITs are: sandbox, production, simulated."""
-    found = set(
-        session.scalars(
-            select(Assignment.environment).where(Assignment.study_id == study.id).distinct()
-        )
-    )
-    found |= set(
-        session.scalars(select(Hit.environment).where(Hit.study_id == study.id).distinct())
-    )
-    return sorted(found)
+    of_sessions = select(Assignment.environment).where(Assignment.study_id == study.id)
+    of_hits = select(Hit.environment).where(Hit.study_id == study.id)
+    return sorted(session.scalars(of_sessions.union(of_hits)))
 
 
 def unfinished_calls(session: Session, study: Study) -> Iterator[Problem]:
@@ -152,17 +145,8 @@ def _states(session: Session, query: Any, table: Any) -> dict[CallState, int]:
 
 def lapsed_leases(session: Session, study: Study, now: datetime) -> int:
     """Count the showings whose lease is over and that nobody has ended yet."""
-    query = (
-        select(func.count())
-        .select_from(Showing)
-        .join(Assignment, Showing.assignment_id == Assignment.id)
-        .where(
-            Showing.status == ShowingStatus.LEASED,
-            Showing.expires_at < now,
-            Assignment.study_id == study.id,
-        )
-    )
-    return int(session.scalar(query) or 0)
+    query = select(func.count()).select_from(STALE.subquery())
+    return session.scalars(query, {"study": study.id, "now": now}).one()
 
 
 def playback_problems(seen: Playback) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ took long is made less often, so that it never takes more than a fifth of one co
 import threading
 import time
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
@@ -69,9 +69,7 @@ class Refreshed(Generic[T]):
         """
         with self._changed:
             if not self._made.busy and self._clock() >= self._next and self._is_new():
-                self._made = Made(
-                    self._made.value, self._made.at, self._made.seconds, self._made.failure, True
-                )
+                self._made = replace(self._made, busy=True)
                 threading.Thread(target=self._run, name="dashboard", daemon=True).start()
             if self._made.value is None:
                 self._changed.wait_for(lambda: not self._made.busy, wait_s)
@@ -98,8 +96,8 @@ class Refreshed(Generic[T]):
             took = self._clock() - start
             with self._changed:
                 if failure:
-                    at, took = self._made.at or at, took
-                self._made = Made(made, at, took, failure, False)
+                    at = self._made.at or at
+                self._made = Made(made, at, took, failure)
                 self._known = known
                 self._next = self._clock() + max(self._least_s, _REST * took)
                 self._changed.notify_all()

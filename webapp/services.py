@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from flask import current_app
 
 from evaluation import schema
+from evaluation.clock import utc_now
 from evaluation.database import Database
 from evaluation.errors import EvaluationError
 from evaluation.storage import MediaStore
@@ -51,6 +51,4 @@ def services() -> Services:
     return found
 
 
-def now() -> datetime:
-    """Return the time, aware; the one clock of the views."""
-    return datetime.now(UTC)
+now = utc_now  # the one clock of the views
