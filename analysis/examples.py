@@ -40,11 +40,8 @@ def example_pairs(preferences: pd.DataFrame) -> pd.DataFrame:
         Columns `a`, `b`, `category`, `clip_a`, `clip_b`, `won`, `wins`, `n`; ties are broken by
         the number of judgments, then by the clips' ids.
     """
-    a_left = preferences["a"] == preferences["left_source"]
-    left, right = preferences["left_clip"], preferences["right_clip"]
-    named = preferences.assign(clip_a=left.where(a_left, right), clip_b=right.where(a_left, left))
     keys = ["a", "b", "category", "clip_a", "clip_b"]
-    pairs = named.groupby(keys, sort=True)["y"].agg(["sum", "size"]).reset_index()
+    pairs = preferences.groupby(keys, sort=True)["y"].agg(["sum", "size"]).reset_index()
     pairs = pairs.rename(columns={"sum": "wins", "size": "n"})
     # Shrunk towards one half, so that 9 of 10 is clearer than 1 of 1.
     pairs["clear"] = (pairs["wins"] + 1) / (pairs["n"] + 2)

@@ -31,14 +31,15 @@ def orient(first: str, second: str) -> Comparison:
 
 
 def add_preferences(judgments: pd.DataFrame) -> pd.DataFrame:
-    """Add `row`, `a`, `b`, `y`, `cluster_a`, `cluster_b` to judgments of any kind.
+    """Add `row`, `a`, `b`, `y`, and clip and cluster of either, to judgments of any kind.
 
     Args:
         judgments: from `load_judgments`.
 
     Returns:
-        A copy. `y` is 1 where A was chosen, 0 where B was, 0.5 for a tie. The clusters are the
-        item where there is one, else the source video, else the clip.
+        A copy. `y` is 1 where A was chosen, 0 where B was, 0.5 for a tie. `clip_a` is the clip of
+        A, whichever side it was on; `cluster_a` is the item where there is one, else its source
+        video, else the clip.
 
     Raises:
         JudgmentsError: one pair of sources is recorded in both orders.
@@ -65,7 +66,7 @@ def add_preferences(judgments: pd.DataFrame) -> pd.DataFrame:
         if (item != "").any():
             # Equal file names in two categories are two items.
             cluster = np.where(item != "", _objects(out, "category") + "/" + item, cluster)
-        out[f"cluster_{side}"] = cluster
+        out[f"clip_{side}"], out[f"cluster_{side}"] = clip, cluster
     out.attrs = kept
     return out
 

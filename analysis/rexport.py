@@ -6,6 +6,7 @@ Bradley-Terry (BradleyTerry2), and skips a package that is not installed.
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from analysis.preference import table_preferences
@@ -67,24 +68,10 @@ def long_table(judgments: pd.DataFrame) -> pd.DataFrame:
     """
     preferences = table_preferences(judgments)
     a_left = preferences["a"] == preferences["left_source"]
-    left, right = preferences["left_clip"], preferences["right_clip"]
-    out = pd.DataFrame(
-        {
-            "judgment": preferences["trial"],
-            "worker": preferences["worker"],
-            "row": preferences["row"],
-            "category": preferences["category"],
-            "source_a": preferences["a"],
-            "source_b": preferences["b"],
-            "clip_a": left.where(a_left, right),
-            "clip_b": right.where(a_left, left),
-            "side": pd.Series("left", preferences.index).where(a_left, "right"),
-            "rt_ms": preferences["rt_ms"],
-            "kind": preferences["trial_kind"],
-            "y": preferences["y"],
-        }
-    )
-    return out[list(COLUMNS)]
+    ours = {"trial": "judgment", "a": "source_a", "b": "source_b", "trial_kind": "kind"}
+    # Those of the study's own order go: here they are as the row has them.
+    renamed = preferences.drop(columns=["source_a", "source_b"]).rename(columns=ours)
+    return renamed.assign(side=np.where(a_left, "left", "right"))[list(COLUMNS)]
 
 
 def write_r(judgments: pd.DataFrame, out: Path) -> None:
