@@ -32,7 +32,7 @@ from flask import (
 )
 from flask.typing import ResponseReturnValue
 
-from evaluation.database import Database, find_study
+from evaluation.database import Database
 from evaluation.errors import UsageError
 from evaluation.exclusion_rules import LEAST_REPEATS, THRESHOLDS
 from evaluation.privacy.pseudonyms import database_key
@@ -50,6 +50,7 @@ from webapp.dashboard_snapshot import (
 )
 from webapp.dashboard_workers import SORTS, worker_page
 from webapp.services import now, services
+from webapp.settings import current_study
 
 blueprint = Blueprint("dashboard", __name__, url_prefix="/dashboard")
 blueprint.add_app_template_global(quantity)
@@ -240,7 +241,7 @@ def _shown() -> dict[str, Any]:
 
 def _is_paused() -> bool:
     with services().database.read() as session:
-        return find_study(session, services().study).paused
+        return current_study(session).paused
 
 
 @blueprint.get("/<token>/workers")
@@ -302,7 +303,7 @@ def _set_paused(*, paused: bool) -> ResponseReturnValue:
     if not _is_token(request.form.get("token", "")):
         abort(403, "the form does not carry the dashboard's token")
     with services().database.write() as session:
-        set_paused(session, find_study(session, services().study), now(), paused=paused)
+        set_paused(session, current_study(session), now(), paused=paused)
     return redirect(url_for("dashboard.page"), 303)
 
 

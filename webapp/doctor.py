@@ -20,7 +20,6 @@ from evaluation.allocation import (
     next_showing,
     start_session,
 )
-from evaluation.database import find_study
 from evaluation.doctor.notes import read_note
 from evaluation.errors import EvaluationError
 from evaluation.judgments import Answer, record_judgment
@@ -28,6 +27,7 @@ from evaluation.schema import Assignment, Choice, Study
 from webapp.refusals import refuse
 from webapp.requests import read_body
 from webapp.services import now, services
+from webapp.settings import current_study
 from webapp.showings import session_state
 from webapp.tickets import LOCAL_ENVIRONMENT, Ticket, sign_ticket
 
@@ -76,7 +76,7 @@ def rehearsal() -> ResponseReturnValue:
 
 
 def _noted_study(session: Session) -> Study:
-    study = find_study(session, services().study)
+    study = current_study(session)
     note = request.headers.get("Authorization", "").removeprefix("Bearer ")
     read_note(study.secret, note, now())
     return study
@@ -114,7 +114,7 @@ def _answer(session: Session, assignment: Assignment, answers: int) -> None:
         showing = next_showing(session, assignment)
         if showing is None:
             return
-        for question in find_study(session, services().study).questions:
+        for question in current_study(session).questions:
             answer = Answer(question.name, Choice.LEFT, _RT_MS, _RT_MS, now())
             record_judgment(session, assignment, showing.id, answer)
         session.expire_all()

@@ -12,7 +12,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from evaluation import frozen
-from evaluation.database import find_study
 from evaluation.errors import NothingLeft
 from evaluation.links import CROWD, read_participant, session_for
 from evaluation.publishing.invitations import find_invitation
@@ -20,7 +19,7 @@ from evaluation.schema import Hit, Study
 from webapp.local import closed
 from webapp.refusals import refusal
 from webapp.services import now, services
-from webapp.settings import page_wording
+from webapp.settings import current_study, page_wording
 from webapp.tickets import Ticket, to_page
 
 blueprint = Blueprint("link", __name__)
@@ -30,7 +29,7 @@ blueprint = Blueprint("link", __name__)
 def by_participant(key: str) -> ResponseReturnValue:
     """Let somebody in under the id that the site which sent them put into the address."""
     with services().database.read() as session:
-        study = find_study(session, services().study)
+        study = current_study(session)
         hit = _published(session, study, key)
         if hit is None:
             return closed(study)
@@ -45,7 +44,7 @@ def by_participant(key: str) -> ResponseReturnValue:
 def by_invitation(key: str, token: str) -> ResponseReturnValue:
     """Let the one person in whom a link was made for."""
     with services().database.read() as session:
-        study = find_study(session, services().study)
+        study = current_study(session)
         hit = _published(session, study, key)
         invitation = find_invitation(session, hit, token) if hit else None
         if hit is None or invitation is None:

@@ -9,7 +9,6 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from evaluation.database import find_study
 from evaluation.publishing.environments import is_for_a_crowd
 from evaluation.schema import Assignment, AssignmentStatus, Study, Worker
 from evaluation.secret import join_key
@@ -45,7 +44,7 @@ def join_path(study: Study) -> str:
 def join_address(app: Flask) -> str | None:
     """Return the path of an application's join link, None where it lets nobody in."""
     with app.app_context(), services().database.read() as session:
-        study = find_study(session, services().study)
+        study = current_study(session)
         return None if is_for_a_crowd(session, study) else join_path(study)
 
 
@@ -66,7 +65,7 @@ def local() -> ResponseReturnValue:
     """Let a rater of this machine in, under `?rater=NAME` or a new id."""
     if not services().open_door:
         with services().database.read() as session:
-            return closed(find_study(session, services().study))
+            return closed(current_study(session))
     rater = request.args.get("rater") or f"rater-{secrets.token_hex(6)}"
     if not _NAME.fullmatch(rater):
         abort(400, "a rater's name has 1 to 64 letters, digits or . _ @ + -")

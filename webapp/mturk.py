@@ -15,7 +15,6 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
-from evaluation.database import find_study
 from evaluation.errors import NothingLeft
 from evaluation.schema import Study
 from evaluation.secret import page_key
@@ -28,7 +27,7 @@ from evaluation.sessions.arrivals import (
 from webapp.local import closed
 from webapp.refusals import refusal
 from webapp.services import now, services
-from webapp.settings import page_wording, rating_settings
+from webapp.settings import current_study, page_wording, rating_settings
 from webapp.showings import sample_pair
 from webapp.tickets import Ticket, to_page
 
@@ -116,9 +115,9 @@ def entry(key: str) -> ResponseReturnValue:
     arrival = read_arrival(request.args)
     if arrival is None:
         with services().database.read() as session:
-            return _notice(find_study(session, services().study), "parameters", 400)
+            return _notice(current_study(session), "parameters", 400)
     with services().database.read() as session:
-        study = find_study(session, services().study)
+        study = current_study(session)
         if not hmac.compare_digest(key.encode(), page_key(study.secret).encode()):
             return closed(study)
         if not arrival.assignment:

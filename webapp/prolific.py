@@ -16,7 +16,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 
-from evaluation.database import find_study
 from evaluation.errors import NothingLeft
 from evaluation.schema import Assignment, Hit, Study, Worker
 from evaluation.secret import page_key
@@ -24,7 +23,7 @@ from evaluation.sessions.arrivals import being_published, check_arrival, publish
 from webapp.local import closed
 from webapp.refusals import refusal
 from webapp.services import now, services
-from webapp.settings import page_wording
+from webapp.settings import current_study, page_wording
 from webapp.tickets import Ticket, to_page
 
 blueprint = Blueprint("prolific", __name__)
@@ -58,7 +57,7 @@ def entry(key: str) -> ResponseReturnValue:
     """Send a participant on to the rating page; writes nothing."""
     arrival = read_arrival(request.args)
     with services().database.read() as session:
-        study = find_study(session, services().study)
+        study = current_study(session)
         if not hmac.compare_digest(key.encode(), page_key(study.secret).encode()):
             return closed(study)
         if arrival is None:
