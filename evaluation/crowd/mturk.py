@@ -18,6 +18,7 @@ import boto3  # noqa: TID251 (this is one of the two doors)
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 
+from evaluation.crowd.addresses import LOOPBACK
 from evaluation.crowd.base import (
     CrowdError,
     CrowdGone,
@@ -31,7 +32,6 @@ from evaluation.schema import AssignmentStatus, Environment
 
 REGION = "us-east-1"  # the API exists in this region only, whatever AWS_DEFAULT_REGION says
 ATTEMPTS = 4
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 _QUESTION = (
     '<ExternalQuestion xmlns="http://mechanicalturk.amazonaws.com/'

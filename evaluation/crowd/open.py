@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from evaluation import frozen
 from evaluation.budget import check_pay
 from evaluation.crowd.addresses import (
+    LOOPBACK,
     PROLIFIC_SANDBOX_PORT,
     PROLIFIC_SANDBOX_TOKEN,
     PROLIFIC_SANDBOX_URL,
@@ -95,7 +96,7 @@ def _open_link(environment: Environment, database: Database | None) -> Crowd:
 
 def _open_prolific(environment: Environment, _: Database | None) -> Crowd:
     from evaluation.crowd.prolific import Prolific
-    from evaluation.crowd.prolific_calls import LOOPBACK, Calls, host_of
+    from evaluation.crowd.prolific_calls import Calls, host_of
 
     given = os.environ.get(PROLIFIC_ENDPOINT)
     if environment is Environment.PRODUCTION:

@@ -15,11 +15,11 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import parse_qs, urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, ProxyHandler, Request, build_opener
 
+from evaluation.crowd.addresses import LOOPBACK
 from evaluation.crowd.base import CrowdError, CrowdUnreachable
 
 TIMEOUT_S = 60.0
 PAUSES_S = (1.0, 4.0, 16.0)  # after a 429, which is only ever given before anything is done
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _LONGEST_DETAIL = 400
 PAGE_SIZE = 100
 

@@ -2,6 +2,7 @@
 
 import math
 import re
+from html import escape
 from typing import Any
 
 from evaluation.budget import prolific_minutes
@@ -113,7 +114,7 @@ def study_body(offer: Offer, group: str) -> dict[str, Any]:
     body: dict[str, Any] = {
         "name": offer.title,
         "internal_name": f"{offer.title[:60]} [{offer.token}]",
-        "description": f"<p>{_plain(offer.description)}</p>",
+        "description": f"<p>{escape(offer.description, quote=False)}</p>",
         "external_study_url": f"{offer.url}?{_ID_PARAMETERS}",
         "prolific_id_option": "url_parameters",
         "completion_codes": _codes(offer),
@@ -130,10 +131,6 @@ def study_body(offer: Offer, group: str) -> dict[str, Any]:
     if offer.project:
         body["project"] = offer.project
     return body
-
-
-def _plain(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _codes(offer: Offer) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """Completion codes, for approving people on the site that sent them."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 from sqlalchemy import and_, or_, select
@@ -44,17 +45,16 @@ def code_rows(
     )
     rows: list[dict[str, str | float]] = []
     for one, participant in session.execute(query):
-        took = (one.submitted_at - one.accepted_at).total_seconds() if one.submitted_at else ""
+        end = one.submitted_at
+        took = round((end - one.accepted_at).total_seconds(), 1) if end else ""
         rows.append(
             {
                 "participant": participant,
                 "code": one.completion_code,
                 "status": one.status.value,
                 "accepted_at": one.accepted_at.isoformat(timespec="seconds"),
-                "submitted_at": (
-                    one.submitted_at.isoformat(timespec="seconds") if one.submitted_at else ""
-                ),
-                "seconds": took if took == "" else round(float(took), 1),
+                "submitted_at": end.isoformat(timespec="seconds") if end else "",
+                "seconds": took,
                 "crowd": one.crowd,
             }
         )
@@ -85,7 +85,4 @@ def write_codes(
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[str(row["status"])] = counts.get(str(row["status"]), 0) + 1
-    return counts
+    return Counter(str(row["status"]) for row in rows)
