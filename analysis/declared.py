@@ -85,9 +85,7 @@ def read_declared(path: Path, study: str) -> Declared:
 def survey_choices(path: Path, study: str) -> dict[str, tuple[str, ...]]:
     """Return the declared choices of each survey question by its id; empty for free text.
 
-    Args:
-        path: as in `read_declared`.
-        study: as in `read_declared`.
+    The arguments are those of `read_declared`.
 
     Raises:
         JudgmentsError: the file is not TOML.

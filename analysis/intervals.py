@@ -92,11 +92,7 @@ def _shrunk(n: int, effective: float, df: float, tail: float) -> float:
 def korn_graubard_p(rate: float, n: int, effective: float, df: float) -> float:
     """Return the p-value of a rate of one half: 1 minus the level whose interval touches it.
 
-    Args:
-        rate: as in `korn_graubard`, and so are the others.
-        n: likewise.
-        effective: likewise.
-        df: likewise.
+    The arguments are those of `korn_graubard`.
     """
     far, (least, most) = max(rate, 1 - rate), _TAILS
 

@@ -119,12 +119,7 @@ def _names(rows: Iterable[Comparison]) -> str:
 
 
 def top_up_text(decision: Decision, found: TopUp) -> str:
-    """Say what a top-up would do.
-
-    Args:
-        decision: from `decide`.
-        found: from `evaluation.topup.preview`.
-    """
+    """Say what a top-up of this decision would do, as `evaluation.topup.preview` found."""
     lines = [decision.text.rstrip()]
     for row in decision.rows:
         added = {c: n for (r, c), n in found.added.items() if r == row}

@@ -105,13 +105,8 @@ def half_width_at_all_looks(
 ) -> float:
     """Return the same where the study may be stopped early: of its confidence sequence.
 
-    Args:
-        rate: as in `half_width`, and so are the others.
-        n: judgments of the row, all that the study plans; earlier looks have wider intervals.
-        crowd: likewise.
-        rho: likewise.
-        level: likewise.
-        ties: likewise.
+    The arguments are those of `half_width`; `n` is all that the study plans for the row, as earlier
+    looks have wider intervals.
     """
     spread = rate * (1 - rate)
     time = known(spread / _deviation(rate, n, crowd, rho, ties) ** 2, _df(crowd), level)

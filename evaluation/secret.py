@@ -77,12 +77,7 @@ def completion_code(secret: str, assignment: int, nonce: str | None) -> str:
 
 
 def unlinkable_key(key: bytes, secret: str) -> bytes:
-    """Return the key of one study's pseudonyms that match those of no other export.
-
-    Args:
-        key: of the installation.
-        secret: of the study.
-    """
+    """Return the key of one study's pseudonyms that match no other export's, by that of all."""
     return hmac.digest(key, f"study:{secret}".encode(), hashlib.sha256)
 
 

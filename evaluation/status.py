@@ -76,13 +76,7 @@ class Status:
 
 
 def study_status(session: Session, study: Study, now: datetime) -> Status:
-    """Return how a study stands; only reads.
-
-    Args:
-        session: of any unit.
-        study: the study.
-        now: aware.
-    """
+    """Return how a study stands; only reads."""
     counts = select(
         Assignment.crowd, Assignment.environment, Assignment.status, func.count()
     ).where(Assignment.study_id == study.id)  # fmt: skip

@@ -28,10 +28,6 @@ _ASKED = Trial.kind != TrialKind.PRACTICE
 def evidence(session: Session, study: Study) -> dict[int, dict[str, Any]]:
     """Return what is known of each worker's counted judgments; only reads, four statements.
 
-    Args:
-        session: of any unit.
-        study: whose judgments.
-
     Returns:
         By the worker's id, values of `WorkerRow`; what is not known is left out.
     """

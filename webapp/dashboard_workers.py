@@ -112,12 +112,8 @@ class WorkerRow:
 def worker_rows(session: Session, study: Study, key: bytes) -> list[WorkerRow]:
     """Return the workers who started a session; only reads, five statements whatever the size.
 
-    As in an export, a session that was withdrawn is not there, and who has no other neither.
-
-    Args:
-        session: of any unit.
-        study: whose workers.
-        key: of the pseudonyms.
+    As in an export, a session that was withdrawn is not there, and who has no other neither. They
+    have pseudonyms under the key.
     """
     found = evidence(session, study)
     finished = count_if(

@@ -81,12 +81,7 @@ def _translated_question(question: schema.Question, wording: Wording) -> str:
 
 
 def rating_settings(session: Session, study: schema.Study) -> RatingSettings:
-    """Read a study's settings for the page of whoever sent this request.
-
-    Args:
-        session: of any unit.
-        study: the study.
-    """
+    """Read a study's settings for the page of whoever sent this request."""
     wording = page_wording(study)
     layout = session.scalar(_LAYOUT, {"study": study.id})
     return RatingSettings(

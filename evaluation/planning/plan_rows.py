@@ -178,14 +178,7 @@ def add_pairs(
 def add_trials(
     session: Session, batch: PlanBatch, plan: Plan, pairs: Mapping[tuple[str, str], int]
 ) -> None:
-    """Add the test trials of a plan to its batch, in an open write unit.
-
-    Args:
-        session: of the unit.
-        batch: from `add_batch`.
-        plan: the trials.
-        pairs: from `add_pairs`.
-    """
+    """Add the test trials of a plan to its batch in an open write unit, with ids of `add_pairs`."""
     ids = [pairs[pair.clip_a, pair.clip_b] for pair in plan.pairs]
     rows = (
         {

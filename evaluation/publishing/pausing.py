@@ -12,12 +12,6 @@ from evaluation.schema import EventKind
 def set_paused(session: Session, study: schema.Study, now: datetime, *, paused: bool) -> bool:
     """Pause or resume a study, and write down when.
 
-    Args:
-        session: of a write unit.
-        study: of that session.
-        now: aware.
-        paused: whether to pause; False resumes.
-
     Returns:
         Whether that changed anything: pausing twice is pausing once.
     """

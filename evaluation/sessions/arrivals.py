@@ -161,16 +161,9 @@ def our_assignment(
 def platform_ids(
     session: Session, study: Study, crowd: Crowd, which: ColumnElement[bool]
 ) -> dict[tuple[str, str], int]:
-    """Return a study's sessions there by the platform's ids, the worker's second; only reads.
+    """Return our ids of a study's sessions there that fulfil a condition, in order; only reads.
 
-    Args:
-        session: of any unit.
-        study: the study.
-        crowd: the platform.
-        which: the condition on the sessions.
-
-    Returns:
-        Our id of each session, in their order.
+    They are by the platform's ids, of the session and of its worker.
     """
     query = (
         select(Assignment.external_id, Worker.external_id, Assignment.id)

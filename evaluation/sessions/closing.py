@@ -67,9 +67,7 @@ def _missing_answers(session: Session, assignment: Assignment) -> list[tuple[int
 def answered_trials(session: Session, assignments: Collection[int]) -> dict[int, tuple[int, int]]:
     """Return how many of their trials sessions answered, and how many they have; only reads.
 
-    Args:
-        session: of any unit.
-        assignments: our ids of the sessions; one without trials is not in the result.
+    They are by our ids; a session without trials is not in the result.
     """
     given = (
         select(func.count(Judgment.id))
