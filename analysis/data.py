@@ -1,7 +1,6 @@
 """Table 1 as data: the contract's CSV, and JSON with all that is printed. Nothing is rounded."""
 
-import csv
-import io
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +9,7 @@ from analysis.preference import MEAN
 from analysis.published import published_percent
 from analysis.significance import effect
 from analysis.table import Row, Table
-from analysis.text import BANNER
+from analysis.text import BANNER, csv_text
 
 CSV_COLUMNS = ("row", "category", "percent", "low", "high", "n", "workers")
 
@@ -20,17 +19,15 @@ def to_csv(table: Table, *, paper: bool = False) -> str:
 
     With `paper`, one more column, `published`.
     """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow((*CSV_COLUMNS, "published") if paper else CSV_COLUMNS)
+    lines: list[Sequence[object]] = [(*CSV_COLUMNS, "published") if paper else CSV_COLUMNS]
     for row in table.rows:
         for category, e in (*row.cells.items(), (MEAN, row.mean)):
             values = [_field(v) for v in (e.percent, e.low, e.high)]
             line = [row.comparison.label, category, *values, e.n, e.workers]
             if paper:
                 line.append(_field(published_percent(row.comparison, category)))
-            writer.writerow(line)
-    return out.getvalue()
+            lines.append(line)
+    return csv_text(lines)
 
 
 def _field(value: float | None) -> str:

@@ -6,8 +6,6 @@
 network from random weights, in proportion. Both on one split, as in the paper.
 """
 
-import csv
-import io
 import sys
 from collections.abc import Sequence
 from fractions import Fraction
@@ -33,6 +31,7 @@ from analysis.representation import (
     tally,
 )
 from analysis.table_a import TITLES
+from analysis.text import csv_text
 from evaluation.files import write_atomic
 
 # Colours that the colour-blind tell apart (Okabe and Ito), and markers beside them.
@@ -164,18 +163,16 @@ def _share_axis(axes: mpl.axes.Axes, results: Sequence[Result]) -> None:
 
 def numbers(results: Sequence[Result]) -> str:
     """Return what the two figures show, as CSV; percent for 4b, a ratio for 4c."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["figure", "method", "fraction", "value", "low", "high"])
+    lines: list[list[object]] = [["figure", "method", "fraction", "value", "low", "high"]]
     for method in dict.fromkeys(r.method for r in results):
         for share, e in curve(results, method):
             bounds = ["" if v is None else 100 * v for v in (e.low, e.high)]
-            writer.writerow(["4b", method, share, 100 * e.estimate, *bounds])
+            lines.append(["4b", method, share, 100 * e.estimate, *bounds])
     for reference in (RANDOM, "vgan-random-converged"):
         for share, e in gains(results, reference):
             bounds = ["" if v is None else v for v in (e.low, e.high)]
-            writer.writerow(["4c", f"{FINE} over {reference}", share, e.estimate, *bounds])
-    return out.getvalue()
+            lines.append(["4c", f"{FINE} over {reference}", share, e.estimate, *bounds])
+    return csv_text(lines)
 
 
 @click.command(cls=Command)

@@ -3,9 +3,7 @@
 CSV and JSON keep unrounded numbers and slugs; the others print names (`names.py`).
 """
 
-import csv
 import html
-import io
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -22,7 +20,7 @@ from analysis.layout import (
 )
 from analysis.sensitivity import Sensitivity
 from analysis.table import Table
-from analysis.text import BANNER, text_grid
+from analysis.text import BANNER, csv_text, text_grid
 
 
 def render(table: Table, form: str, *, paper: bool = False, more: bool = False) -> str:
@@ -60,9 +58,7 @@ def render_sensitivity(found: Sensitivity, form: str, simulated: bool) -> str:
         return json.dumps(values, indent=2, allow_nan=False) + "\n"
     header, rows = sensitivity_rows(found)
     if form == "csv":
-        out = io.StringIO()
-        csv.writer(out, lineterminator="\n").writerows([header, *rows])
-        return out.getvalue()
+        return csv_text([header, *rows])
     banner = f"{BANNER}. " if simulated else ""
     text = GRIDS[form](f"{banner}Means under every exclusion rule", header, rows)
     return text + "\n" + REMARKS[form](sensitivity_remarks(found))

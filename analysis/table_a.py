@@ -7,9 +7,8 @@ RESULTS is what `vgan represent` wrote: its folder or `results.jsonl`. Ours stan
 published; docs/representation.md says how each small row differs from its namesake.
 """
 
-import csv
-import io
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 if not __package__:  # run as a file: import from the checkout, not from analysis/ itself
@@ -20,7 +19,7 @@ import click
 from analysis.command import Command
 from analysis.render import GRIDS, REMARKS
 from analysis.representation import Result, Row, read_results, rows
-from analysis.text import NONE, percent_text
+from analysis.text import NONE, csv_text, percent_text
 from evaluation.files import write_atomic
 from evaluation.quantities import quantity
 
@@ -125,10 +124,8 @@ def _line(row: Row) -> tuple[str, ...]:
 
 
 def _csv(found: list[Row], classes: int) -> str:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerow(["chance", 100 / classes, "", "", "", "", 0.9, "", "", 0, ""])
+    chance = ["chance", 100 / classes, "", "", "", "", 0.9, "", "", 0, ""]
+    lines: list[Sequence[object]] = [COLUMNS, chance]
     for row in found:
         share = row.accuracy
         percents = [
@@ -137,8 +134,8 @@ def _csv(found: list[Row], classes: int) -> str:
         ]
         published = PUBLISHED.get(row.method, "")
         counts = [row.splits, row.seeds, row.parameters, row.seconds]
-        writer.writerow([row.method, *percents, published, *counts])
-    return out.getvalue()
+        lines.append([row.method, *percents, published, *counts])
+    return csv_text(lines)
 
 
 @click.command(cls=Command)

@@ -3,7 +3,9 @@
 Percents are rounded here, once, half up: the data formats keep them unrounded.
 """
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Iterable, Sequence
 
 from analysis.intervals import Estimate
 from analysis.published import round_half_up
@@ -34,6 +36,13 @@ def interval_text(estimate: Estimate) -> str:
 def p_text(p: float) -> str:
     """Format a p-value to three places, never as zero."""
     return "<0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def csv_text(rows: Iterable[Iterable[object]]) -> str:
+    """Render rows, the header first, as CSV."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue()
 
 
 def text_grid(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
