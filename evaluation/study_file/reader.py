@@ -1,10 +1,9 @@
 """Reads a study file: each table into its dataclass, then what must hold between tables."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from evaluation.study import (
     DEFAULT_SEED,
@@ -42,6 +41,7 @@ TABLES = (
     "workers", "text", "consent", "survey", "analysis", "recruit",
 )  # fmt: skip
 PAY_PRESETS = ("paper",)  # one cent per comparison shown
+Q = TypeVar("Q", Question, SurveyQuestion)
 _LANGUAGE = Matches(r"[a-z]{2,3}(-[A-Za-z0-9]+)*", "a language code such as en")
 
 
@@ -84,7 +84,7 @@ def load_study(path: Path) -> Study:
         path=path.resolve(),
         sources=sources,
         design=design,
-        questions=_questions(file),
+        questions=_asked(file, "questions", Question) or (Question(),),
         category_names=_category_names(file),
         session=session,
         gold=_gold(file, design, sources, session),
@@ -93,7 +93,7 @@ def load_study(path: Path) -> Study:
         workers=read_table(file, "workers", file.table("workers") or {}, Workers),
         text=_texts(file),
         consent=None if consent is None else read_table(file, "consent", consent, Consent),
-        survey=_survey(file),
+        survey=_asked(file, "survey", SurveyQuestion),
         analysis=_analysis(file, design),
         recruit=read_recruit(file),
         retention_days=head.retention_days,
@@ -150,30 +150,15 @@ def _source(file: TomlFile, key: str, table: dict[str, Any]) -> Source:
     return read_table(file, "sources", table, Source, given={"name": key})
 
 
-def _questions(file: TomlFile) -> tuple[Question, ...]:
-    raw = file.tables("questions")
-    questions = tuple(
-        read_table(file, f"questions[{i}]", table, Question) for i, table in enumerate(raw)
-    )
-    _check_unique(file, "questions", [q.id for q in questions])
-    return questions or (Question(),)
-
-
-def _survey(file: TomlFile) -> tuple[SurveyQuestion, ...]:
-    raw = file.tables("survey")
-    survey = tuple(
-        read_table(file, f"survey[{i}]", table, SurveyQuestion) for i, table in enumerate(raw)
-    )
-    _check_unique(file, "survey", [q.id for q in survey])
-    return survey
-
-
-def _check_unique(file: TomlFile, table: str, ids: Iterable[str]) -> None:
-    seen: set[str] = set()
-    for i, name in enumerate(ids):
-        if name in seen:
-            raise file.error(f"{table}[{i}]", "id", f"{name!r} is used twice; ids must differ")
-        seen.add(name)
+def _asked(file: TomlFile, name: str, cls: type[Q]) -> tuple[Q, ...]:
+    """Read a list of tables, each of which has an id of its own."""
+    found: dict[str, Q] = {}
+    for i, table in enumerate(file.tables(name)):
+        one = read_table(file, f"{name}[{i}]", table, cls)
+        if one.id in found:
+            raise file.error(f"{name}[{i}]", "id", f"{one.id!r} is used twice; ids must differ")
+        found[one.id] = one
+    return tuple(found.values())
 
 
 def _category_names(file: TomlFile) -> dict[str, str]:
