@@ -25,6 +25,7 @@ from evaluation.schema import (
 from evaluation.study import Comparison
 
 _Cell = tuple[str, str, str]
+_CELL: tuple[Any, ...] = (Pair.source_a, Pair.source_b, Pair.category)
 _MANY_LEASES = 3  # without an answer, as a trial has them that people give up on
 
 
@@ -88,38 +89,34 @@ def planned_use(session: Session, study: Study) -> PairUse:
     return PairUse.of(session.scalars(of_pairs))
 
 
-def _cell() -> tuple[Any, ...]:
-    return (Pair.source_a, Pair.source_b, Pair.category)
-
-
 def study_progress(session: Session, study: Study) -> list[CellProgress]:
     """Return the progress of every cell and question, in the study file's order; only reads."""
     test = (Trial.study_id == study.id, Trial.kind == TrialKind.TEST)
     planned = session.execute(
-        select(*_cell(), func.count())
+        select(*_CELL, func.count())
         .join(Trial, Trial.pair_id == Pair.id)
         .where(*test)
-        .group_by(*_cell())
+        .group_by(*_CELL)
         .order_by(func.min(Trial.id))
     ).all()
     leased: dict[_Cell, int] = {
         (row[0], row[1], row[2]): row[3]
         for row in session.execute(
-            select(*_cell(), func.count())
+            select(*_CELL, func.count())
             .join(Trial, Trial.pair_id == Pair.id)
             .join(Showing, Showing.trial_id == Trial.id)
             .where(*test, Showing.status == ShowingStatus.LEASED)
-            .group_by(*_cell())
+            .group_by(*_CELL)
         )
     }
     counted: dict[tuple[_Cell, int], int] = {
         ((row[0], row[1], row[2]), row[3]): row[4]
         for row in session.execute(
-            select(*_cell(), Judgment.question_id, func.count())
+            select(*_CELL, Judgment.question_id, func.count())
             .join(Trial, Trial.pair_id == Pair.id)
             .join(Judgment, Judgment.trial_id == Trial.id)
             .where(*test, Judgment.status == JudgmentStatus.COUNTED)
-            .group_by(*_cell(), Judgment.question_id)
+            .group_by(*_CELL, Judgment.question_id)
         )
     }
     questions = session.execute(
@@ -168,11 +165,11 @@ def starved_trials(session: Session, study: Study) -> list[StarvedTrial]:
     """Return the free test trials that had many leases, the hungriest first."""
     given = func.count().label("given")
     rows = session.execute(
-        select(Trial.id, *_cell(), given)
+        select(Trial.id, *_CELL, given)
         .join(Pair, Trial.pair_id == Pair.id)
         .join(Showing, Showing.trial_id == Trial.id)
         .where(Trial.study_id == study.id, Trial.kind == TrialKind.TEST, Trial.free)
-        .group_by(Trial.id, *_cell())
+        .group_by(Trial.id, *_CELL)
         .having(given >= _MANY_LEASES)
         .order_by(given.desc(), Trial.id)
     )

@@ -62,15 +62,15 @@ Answer = tuple[str, Sequence[str]]
 """A question's identifier and the submitted values."""
 
 
-def check_question(document: str, parameter: str = "Question") -> Question:
+def check_question(document: str) -> Question:
     """Parse a HIT's question of any kind, a QuestionForm down to its questions.
 
     Raises:
         ApiError: it cannot be shown to a worker.
     """
-    question = read_question(document, parameter)
+    question = read_question(document)
     if question.kind == "QuestionForm":
-        read_form(document, parameter)
+        read_form(document, "Question")
     return question
 
 
