@@ -95,30 +95,34 @@ def check_requirements(unit: Unit, requirements: list[dict[str, Any]]) -> None:
         raise invalid("QualificationRequirements", f"at most {MAX_REQUIREMENTS}")
     for requirement in requirements:
         type_id = requirement["QualificationTypeId"]
-        known = unit.session.scalar(
-            select(QualificationType).where(
-                QualificationType.external_id == type_id, QualificationType.deleted_at.is_(None)
-            )
-        )
-        if known is None:
-            raise missing("QualificationType", type_id)
-        if not known.active:
+        if not find_qualification_type(unit, type_id).active:
             raise invalid("QualificationTypeId", f"{type_id} is inactive")
         _check_values(requirement)
+
+
+def find_qualification_type(unit: Unit, external_id: str) -> QualificationType:
+    """Return a qualification type, whoever owns it.
+
+    Raises:
+        ApiError: QualificationTypeDoesNotExist.
+    """
+    found = unit.session.scalar(
+        select(QualificationType).where(
+            QualificationType.external_id == external_id, QualificationType.deleted_at.is_(None)
+        )
+    )
+    if found is None:
+        raise missing("QualificationType", external_id)
+    return found
 
 
 def _check_values(requirement: dict[str, Any]) -> None:
     """The values that a comparator takes."""
     comparator = requirement["Comparator"]
     is_locale = requirement["QualificationTypeId"] == LOCALE
-    used, other = (
-        ("LocaleValues", "IntegerValues")
-        if is_locale
-        else (
-            "IntegerValues",
-            "LocaleValues",
-        )
-    )
+    used, other = "IntegerValues", "LocaleValues"
+    if is_locale:
+        used, other = other, used
     values = requirement.get(used, [])
     if requirement.get(other):
         raise invalid(other, f"cannot be used with {requirement['QualificationTypeId']}")

@@ -3,11 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
-
-from evaluation.sandbox.errors import invalid, missing
+from evaluation.sandbox import hit_types
+from evaluation.sandbox.errors import invalid
 from evaluation.sandbox.registry import Call, Support, operation
-from evaluation.sandbox.store import Assignment, Hit, HitType, Notification, Unit
+from evaluation.sandbox.store import Assignment, Hit, Notification, Unit
 
 VERSIONS = {"2006-05-05", "2014-08-15"}
 _NOTE = (
@@ -71,14 +70,7 @@ def update_notification_settings(call: Call) -> dict[str, Any]:
     spec, active = call.params.get("Notification"), call.params.get("Active")
     if spec is None and active is None:
         raise invalid("Notification", "give Notification or Active")
-    hit_type = call.unit.session.scalar(
-        select(HitType).where(
-            HitType.account_id == call.account.id,
-            HitType.external_id == call.params["HITTypeId"],
-        )
-    )
-    if hit_type is None:
-        raise missing("HITType", call.params["HITTypeId"])
+    hit_type = hit_types.find(call, call.params["HITTypeId"])
     if spec is not None:
         if "Ping" in spec["EventTypes"]:
             raise invalid("Notification.EventTypes", "Ping is for SendTestEventNotification only")

@@ -8,8 +8,13 @@ from sqlalchemy.orm import Session
 
 from evaluation.sandbox.answer_keys import check_answer_key
 from evaluation.sandbox.eligibility import SYSTEM_TYPES
-from evaluation.sandbox.errors import invalid, missing, not_authorized, request_error
-from evaluation.sandbox.hit_types import YEAR_S, require_length, require_range
+from evaluation.sandbox.errors import invalid, not_authorized, request_error
+from evaluation.sandbox.hit_types import (
+    YEAR_S,
+    find_qualification_type,
+    require_length,
+    require_range,
+)
 from evaluation.sandbox.paging import page
 from evaluation.sandbox.question_form import read_form
 from evaluation.sandbox.questions import MAX_BYTES
@@ -49,16 +54,9 @@ def find(call: Call, *, owned: bool) -> QualificationType:
     Raises:
         ApiError: QualificationTypeDoesNotExist or NotAuthorized.
     """
-    external_id = call.params["QualificationTypeId"]
-    kind = call.unit.session.scalar(
-        select(QualificationType).where(
-            QualificationType.external_id == external_id, QualificationType.deleted_at.is_(None)
-        )
-    )
-    if kind is None:
-        raise missing("QualificationType", external_id)
+    kind = find_qualification_type(call.unit, call.params["QualificationTypeId"])
     if owned and kind.account_id != call.account.id:
-        raise not_authorized(f"qualification type {external_id}")
+        raise not_authorized(f"qualification type {kind.external_id}")
     return kind
 
 
