@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 if not __package__:  # run as a file: import from the checkout, not from analysis/ itself
     sys.path[0] = str(Path(__file__).resolve().parents[1])
@@ -40,6 +41,8 @@ _MARKS = (
     ("#56b4e9", "P"), ("#222222", "X"), ("#888888", "*"), ("#8c6d1f", "<"), ("#7f3c8d", ">"),
 )  # fmt: skip
 FINE, RANDOM = "vgan-finetune", "vgan-random"
+_REFERENCES = (RANDOM, "vgan-random-converged")
+_STYLE: dict[Any, Any] = {"axes.spines.top": False, "axes.spines.right": False}
 
 
 def of_split(results: Sequence[Result], split: str | None) -> list[Result]:
@@ -80,52 +83,52 @@ def gains(results: Sequence[Result], reference: str) -> list[tuple[float, Interv
     return found
 
 
+@mpl.rc_context(_STYLE)
 def figure_b(results: Sequence[Result]) -> Figure:
     """Draw accuracy against the share of labelled data, one line for each method."""
-    with mpl.rc_context({"axes.spines.top": False, "axes.spines.right": False}):
-        made = figure(6.4, 3.8, False)
-        axes = made.subplots()
-        methods = [name for name in TITLES if any(r.method == name for r in results)]
-        for i, method in enumerate(methods):
-            color, marker = _MARKS[i % len(_MARKS)]
-            points = curve(results, method)
-            # A little to the side of each other, so that bars can be told apart.
-            x = [share * 1.03 ** (i - len(methods) / 2) for share, _ in points]
-            y = [100 * interval.estimate for _, interval in points]
-            axes.plot(x, y, color=color, marker=marker, ms=4.5, lw=1.2, label=TITLES[method])
-            for at, (_, e) in zip(x, points, strict=True):
-                if e.low is not None and e.high is not None:
-                    axes.plot([at, at], [100 * e.low, 100 * e.high], color=color, lw=0.8)
-        chance = 100 / len(results[0].classes)
-        axes.axhline(chance, color="#aaaaaa", lw=0.8, ls=(0, (4, 3)))
-        axes.annotate("chance", (0.01, chance), xycoords=("axes fraction", "data"),
-                      fontsize=7.5, color="#666666", va="bottom")  # fmt: skip
-        _share_axis(axes, results)
-        axes.set_ylim(0, 100)
-        axes.set_ylabel("accuracy, % (95 % interval by group)")
-        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    made = figure(6.4, 3.8, False)
+    axes = made.subplots()
+    methods = [name for name in TITLES if any(r.method == name for r in results)]
+    for i, method in enumerate(methods):
+        color, marker = _MARKS[i % len(_MARKS)]
+        points = curve(results, method)
+        # A little to the side of each other, so that bars can be told apart.
+        x = [share * 1.03 ** (i - len(methods) / 2) for share, _ in points]
+        y = [100 * interval.estimate for _, interval in points]
+        axes.plot(x, y, color=color, marker=marker, ms=4.5, lw=1.2, label=TITLES[method])
+        for at, (_, e) in zip(x, points, strict=True):
+            if e.low is not None and e.high is not None:
+                axes.plot([at, at], [100 * e.low, 100 * e.high], color=color, lw=0.8)
+    chance = 100 / len(results[0].classes)
+    axes.axhline(chance, color="#aaaaaa", lw=0.8, ls=(0, (4, 3)))
+    axes.annotate("chance", (0.01, chance), xycoords=("axes fraction", "data"),
+                  fontsize=7.5, color="#666666", va="bottom")  # fmt: skip
+    _share_axis(axes, results)
+    axes.set_ylim(0, 100)
+    axes.set_ylabel("accuracy, % (95 % interval by group)")
+    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return made
 
 
+@mpl.rc_context(_STYLE)
 def figure_c(results: Sequence[Result]) -> Figure:
     """Draw the relative gain of fine-tuning over random weights against the share of labels."""
-    with mpl.rc_context({"axes.spines.top": False, "axes.spines.right": False}):
-        made = figure(4.2, 3.2, False)
-        axes = made.subplots()
-        axes.axhline(1, color="#aaaaaa", lw=0.8, ls=(0, (4, 3)))
-        for i, reference in enumerate((RANDOM, "vgan-random-converged")):
-            points = gains(results, reference)
-            if not points:
-                continue
-            color, marker = _MARKS[i]
-            axes.plot([s for s, _ in points], [e.estimate for _, e in points], color=color,
-                      marker=marker, ms=4.5, lw=1.2, label=f"over {TITLES[reference]}")  # fmt: skip
-            for share, e in points:
-                if e.low is not None and e.high is not None:
-                    axes.plot([share, share], [e.low, e.high], color=color, lw=0.8)
-        _share_axis(axes, results)
-        axes.set_ylabel("accuracy, fine-tuned / random init")
-        axes.legend(fontsize=7)
+    made = figure(4.2, 3.2, False)
+    axes = made.subplots()
+    axes.axhline(1, color="#aaaaaa", lw=0.8, ls=(0, (4, 3)))
+    for i, reference in enumerate(_REFERENCES):
+        points = gains(results, reference)
+        if not points:
+            continue
+        color, marker = _MARKS[i]
+        axes.plot([s for s, _ in points], [e.estimate for _, e in points], color=color,
+                  marker=marker, ms=4.5, lw=1.2, label=f"over {TITLES[reference]}")  # fmt: skip
+        for share, e in points:
+            if e.low is not None and e.high is not None:
+                axes.plot([share, share], [e.low, e.high], color=color, lw=0.8)
+    _share_axis(axes, results)
+    axes.set_ylabel("accuracy, fine-tuned / random init")
+    axes.legend(fontsize=7)
     return made
 
 
@@ -168,7 +171,7 @@ def numbers(results: Sequence[Result]) -> str:
         for share, e in curve(results, method):
             bounds = ["" if v is None else 100 * v for v in (e.low, e.high)]
             lines.append(["4b", method, share, 100 * e.estimate, *bounds])
-    for reference in (RANDOM, "vgan-random-converged"):
+    for reference in _REFERENCES:
         for share, e in gains(results, reference):
             bounds = ["" if v is None else v for v in (e.low, e.high)]
             lines.append(["4c", f"{FINE} over {reference}", share, e.estimate, *bounds])
@@ -185,7 +188,7 @@ def main(results: Path, split: str | None, out: Path) -> None:
     """Draw Figures 4b and 4c and a confusion matrix for each method in RESULTS."""
     found = of_split(read_results(results), split)
     made = {"figure4b": figure_b(found)}
-    if any(gains(found, reference) for reference in (RANDOM, "vgan-random-converged")):
+    if any(gains(found, reference) for reference in _REFERENCES):
         made["figure4c"] = figure_c(found)
     else:
         click.echo(f"no figure 4c: it needs results of {FINE} and {RANDOM}", err=True)
