@@ -53,13 +53,10 @@ def _origin(site: Site, url: str) -> str:
 
 
 def _fetch(site: Site, url: str, **headers: str) -> Reply:
+    origin, where = _origin(site, url), site
+    if origin != site.origin:
+        where = open_site(origin, ca_file=site.ca_file, timeout_s=site.timeout_s)
     parts = urlsplit(_absolute(site, url))
-    origin = f"{parts.scheme}://{parts.netloc}"
-    where = (
-        site
-        if origin == site.origin
-        else open_site(origin, ca_file=site.ca_file, timeout_s=site.timeout_s)
-    )
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     return where.request(path, headers={"Origin": site.origin, **headers})
 

@@ -8,8 +8,9 @@ import json
 import ssl
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,6 @@ class Site:
     port: int
     ca_file: Path | None = None
     timeout_s: float = 10.0
-    _context: list[ssl.SSLContext] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def origin(self) -> str:
@@ -100,14 +100,13 @@ class Site:
         """Whether the port is the scheme's own."""
         return self.port == _USUAL_PORT[self.scheme]
 
+    @cached_property
     def context(self) -> ssl.SSLContext:
-        """Return the TLS settings of a browser: certificate and name are checked."""
-        if not self._context:
-            made = ssl.create_default_context()
-            if self.ca_file is not None:
-                made.load_verify_locations(self.ca_file)
-            self._context.append(made)
-        return self._context[0]
+        """The TLS settings of a browser: certificate and name are checked."""
+        made = ssl.create_default_context()
+        if self.ca_file is not None:
+            made.load_verify_locations(self.ca_file)
+        return made
 
     def request(
         self,
@@ -142,7 +141,7 @@ class Site:
     ) -> list[Reply]:
         if self.scheme == "https":
             connection: HTTPConnection = HTTPSConnection(
-                self.host, self.port, timeout=self.timeout_s, context=self.context()
+                self.host, self.port, timeout=self.timeout_s, context=self.context
             )
         else:
             connection = HTTPConnection(self.host, self.port, timeout=self.timeout_s)
@@ -205,15 +204,10 @@ def open_site(url: str, *, ca_file: Path | None = None, timeout_s: float = 10.0)
     if parts.scheme not in ("http", "https") or not parts.hostname or not _is_host(parts.hostname):
         raise UsageError(f"--url {url}: write https://HOST")
     check_own_host(url, parts)
-    site = Site(
-        parts.scheme,
-        parts.hostname,
-        port or _USUAL_PORT[parts.scheme],
-        ca_file,
-        timeout_s,
-    )
+    port = port or _USUAL_PORT[parts.scheme]
+    site = Site(parts.scheme, parts.hostname, port, ca_file, timeout_s)
     try:
-        site.context()
+        _ = site.context  # read now: a wrong file is a wrong option
     except (OSError, ssl.SSLError):
         raise UsageError(f"--ca {ca_file}: holds no certificate in PEM form") from None
     return site

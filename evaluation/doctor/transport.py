@@ -43,7 +43,7 @@ def _days_left(site: Site) -> int:
     try:
         with (
             socket.create_connection((site.host, site.port), timeout=site.timeout_s) as plain,
-            site.context().wrap_socket(plain, server_hostname=site.host) as secured,
+            site.context.wrap_socket(plain, server_hostname=site.host) as secured,
         ):
             certificate = secured.getpeercert() or {}
     except ssl.SSLCertVerificationError as error:
@@ -62,7 +62,7 @@ def check_redirect(site: Site, http_port: int | None) -> Finding:
     if http_port is None:
         return skip(name, "the address has a port of its own", "name the plain one: --http-port N")
     try:
-        reply = replace(site, scheme="http", port=http_port, _context=[]).request(HEALTH)
+        reply = replace(site, scheme="http", port=http_port).request(HEALTH)
     except SiteError:
         return ok(name, f"nothing answers on port {http_port}")
     target = urlsplit(reply.header("Location"))
