@@ -54,7 +54,7 @@ def parts(run: Path, device: torch.device) -> tuple[float, float]:
     with torch.no_grad():
         for _ in range(5):
             start = time.perf_counter()
-            frames = to_uint8(loaded.network.streams(given).clip)  # type: ignore[operator]
+            frames = to_uint8(loaded.network.streams(given).clip)
             network.append((time.perf_counter() - start) / CHUNK)
     start = time.perf_counter()
     for clip in frames:

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -167,11 +166,9 @@ def load_future(run: Path, device: torch.device) -> Run:
 
 def predict_streams(run: Run, pictures: Frames, device: torch.device) -> Streams:
     """Predict clips with their streams from pictures (B, 64, 64, 3), uint8 RGB."""
-    network: Any = run.network
     given = to_model_range(torch.from_numpy(pictures[:, None]).to(device))[:, :, 0]
     with torch.no_grad():
-        streams: Streams = network.streams(given)
-    return streams
+        return run.network.streams(given)
 
 
 def first_frame_error(picture: Frames, frames: Frames) -> float:

@@ -53,12 +53,11 @@ def sample(run: Run, n: int, seed: int, device: torch.device, *, streams: bool =
             "a future run makes clips from pictures, not from a seed: use `vgan predict` and "
             "`vgan figures future`"
         )
-    network: Any = run.network
     parts: dict[str, list[NDArray[Any]]] = {}
     bar = tqdm(range(0, n, CHUNK), desc=f"{run.config.source} clips", unit="batch", leave=False)
     for start in bar:
         with torch.no_grad():
-            made = network.streams(latents(run, seed, range(start, start + CHUNK), device))
+            made = run.network.streams(latents(run, seed, range(start, start + CHUNK), device))
         kept = slice(0, n - start)
         parts.setdefault("clips", []).append(to_uint8(made.clip)[kept])
         if made.mask is not None:

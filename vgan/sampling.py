@@ -4,7 +4,6 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from tqdm import tqdm
 from vgan.data.dataset import to_uint8
 from vgan.data.encoding import Film, open_encoders, write_film
 from vgan.data.executors import run_all
+from vgan.data.videos import Frames
 from vgan.generated import (
     Order,
     missing_clips,
@@ -126,12 +126,11 @@ def _encoders_for(device: torch.device) -> int:
 
 def _made(order: Order, run: Run, missing: list[int], device: torch.device) -> Iterator[Film]:
     """Make the missing clips, whole chunks at a time."""
-    network: Any = run.network
     wanted = set(missing)
     for chunk in sorted({index // CHUNK for index in missing}):
         indices = range(chunk * CHUNK, (chunk + 1) * CHUNK)
         with torch.no_grad():
-            made = network.streams(latents(run, order.seed, indices, device))
+            made = run.network.streams(latents(run, order.seed, indices, device))
         films = _films(made, order.streams)
         for row, index in enumerate(indices):
             if index in wanted:
@@ -139,7 +138,7 @@ def _made(order: Order, run: Run, missing: list[int], device: torch.device) -> I
                     yield Film(path, film[row], run.data.fps)
 
 
-def _films(made: Streams, streams: bool) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
+def _films(made: Streams, streams: bool) -> list[Frames]:
     """Return the clips, then each stream in the order of `STREAMS`, as frames (B, T, H, W, 3)."""
     films = [to_uint8(made.clip)]
     if streams:

@@ -130,9 +130,9 @@ def load_looker(path: Path, device: torch.device) -> Looker:
     config, state = saved.config, read_checkpoint(saved)
     with fitting(saved.file), torch.random.fork_rng(devices=[]):
         if config.model == "autoencoder":
-            part, network = "encoder", build_network(config)
-            network.load_state_dict(state["trainer"]["autoencoder"]["network"])
-            network = cast(Autoencoder, network).encoder
+            part, whole = "encoder", build_network(config)
+            whole.load_state_dict(state["trainer"]["autoencoder"]["network"])
+            network = cast(Autoencoder, whole).encoder
         else:
             part, network = "discriminator", build_discriminator(config)
             network.load_state_dict(state["trainer"]["discriminator"]["network"])

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from vgan.models.discriminator import Discriminator
 from vgan.models.generator import TwoStreamGenerator
-from vgan.models.layers import Streams
+from vgan.models.layers import Generator, Streams
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(Generator):
     """Encode clips to codes and decode codes to clips.
 
     Args:
@@ -24,7 +24,7 @@ class Autoencoder(nn.Module):
 
     latent: int
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
+    def __init__(self, encoder: nn.Module, decoder: Generator) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
@@ -36,7 +36,7 @@ class Autoencoder(nn.Module):
 
     def streams(self, code: Tensor) -> Streams:
         """Decode codes (B, latent) to clips with their foreground, mask and background."""
-        return cast(Streams, self.decoder.streams(code))  # type: ignore[operator]
+        return self.decoder.streams(code)
 
     def reconstruct(self, clip: Tensor) -> Streams:
         """Return the reconstructions of clips (B, 3, 32, 64, 64) with their streams."""

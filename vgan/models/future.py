@@ -14,8 +14,6 @@ unconditional one and sees the clip only; that a clip begins with the picture is
 (`vgan.training.losses.first_frame_l1`).
 """
 
-from typing import cast
-
 from torch import Tensor, nn
 
 from vgan.models.generator import (
@@ -26,12 +24,14 @@ from vgan.models.generator import (
 )
 from vgan.models.layers import (
     CLIP_SIZE,
+    Generator,
     Readout,
     ShapeError,
     Stack,
     Streams,
     enlarge3d,
     initialise_paper,
+    shrink2d,
 )
 from vgan.models.small import (
     SmallBackground,
@@ -46,7 +46,7 @@ _PICTURE = (3, CLIP_SIZE, CLIP_SIZE)
 _ENCODER_EPS = 1e-3  # of the authors' encoder and discriminator; their generators keep 1e-5
 
 
-class Future(nn.Module):
+class Future(Generator):
     """Encode a picture to a code and decode the code to a clip.
 
     Args:
@@ -54,7 +54,7 @@ class Future(nn.Module):
         decoder: a two-stream generator with `streams`.
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
+    def __init__(self, encoder: nn.Module, decoder: Generator) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
@@ -65,15 +65,10 @@ class Future(nn.Module):
         Raises:
             ShapeError: the pictures have another size.
         """
-        code = self.encoder(_checked(picture))
-        return cast(Streams, self.decoder.streams(code))  # type: ignore[operator]
-
-    def forward(self, picture: Tensor) -> Tensor:
-        """Predict clips (B, 3, 32, 64, 64) from pictures (B, 3, 64, 64)."""
-        return self.streams(picture).clip
+        return self.decoder.streams(self.encoder(_checked(picture)))
 
 
-class CodeFuture(nn.Module):
+class CodeFuture(Generator):
     """The authors' released network; at its width of 128 it has 68,216,455 parameters.
 
     Args:
@@ -93,12 +88,8 @@ class CodeFuture(nn.Module):
         maps = self.encoder(_checked(picture))  # (B, 8W, 4, 4)
         return blend(self.head(self.foreground(maps)), self.background(maps))
 
-    def forward(self, picture: Tensor) -> Tensor:
-        """Predict clips (B, 3, 32, 64, 64) from pictures (B, 3, 64, 64)."""
-        return self.streams(picture).clip
 
-
-class SmallCodeFuture(nn.Module):
+class SmallCodeFuture(Generator):
     """The stabilised reading of the released network: the background starts as the picture.
 
     Args:
@@ -118,10 +109,6 @@ class SmallCodeFuture(nn.Module):
         maps = self.encoder(_checked(picture))  # (B, 8W, 4, 4)
         background = self.background(maps, onto=before_tanh(picture))
         return blend_small(self.head(self.foreground(maps)), background)
-
-    def forward(self, picture: Tensor) -> Tensor:
-        """Predict clips (B, 3, 32, 64, 64) from pictures (B, 3, 64, 64)."""
-        return self.streams(picture).clip
 
 
 class _Hold(nn.ConvTranspose3d):
@@ -152,15 +139,11 @@ def small_future(width: int = 8, latent: int = 100, mean_frame: Tensor | None = 
 
 def _halvings(width: int, activation: nn.Module) -> list[nn.Module]:
     """Four convolutions from pictures to (B, 8W, 4, 4), batch norm from the second on."""
-    layers: list[nn.Module] = [_halving(3, width), activation]
+    layers: list[nn.Module] = [shrink2d(3, width), activation]
     for factor in (2, 4, 8):
-        layers += [_halving(factor * width // 2, factor * width)]
+        layers += [shrink2d(factor * width // 2, factor * width)]
         layers += [nn.BatchNorm2d(factor * width, eps=_ENCODER_EPS), activation]
     return layers
-
-
-def _halving(inputs: int, outputs: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, kernel_size=4, stride=2, padding=1)
 
 
 def _checked(picture: Tensor) -> Tensor:

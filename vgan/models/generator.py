@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vgan.models.layers import (
+    Generator,
     LatentMap,
     Stack,
     Streams,
@@ -21,7 +22,7 @@ from vgan.models.layers import (
 )
 
 
-class TwoStreamGenerator(nn.Module):
+class TwoStreamGenerator(Generator):
     """Moving foreground and mask over a still background, all from one latent.
 
     Args:
@@ -45,12 +46,8 @@ class TwoStreamGenerator(nn.Module):
         """
         return blend(self.head(self.foreground(z)), self.background(z))
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Generate clips (B, 3, 32, 64, 64) from latents (B, latent)."""
-        return self.streams(z).clip
 
-
-class OneStreamGenerator(nn.Module):
+class OneStreamGenerator(Generator):
     """The foreground stream alone, filling the whole frame.
 
     Args:
@@ -68,10 +65,6 @@ class OneStreamGenerator(nn.Module):
     def streams(self, z: Tensor) -> Streams:
         """Generate clips from latents (B, latent); the other streams are None."""
         return Streams(torch.tanh(self.head(self.foreground(z)).float()))
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Generate clips (B, 3, 32, 64, 64) from latents (B, latent)."""
-        return self.streams(z).clip
 
 
 def blend(head: Tensor, picture: Tensor) -> Streams:

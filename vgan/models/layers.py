@@ -40,6 +40,18 @@ class Streams(NamedTuple):
     background: Tensor | None = None
 
 
+class Generator(nn.Module):
+    """Makes clips with their streams; called, it returns the clips alone."""
+
+    def streams(self, given: Tensor) -> Streams:
+        """Make clips (B, 3, 32, 64, 64) of latents (B, latent), or of what else they depend on."""
+        raise NotImplementedError
+
+    def forward(self, given: Tensor) -> Tensor:
+        """Make clips (B, 3, 32, 64, 64) of what `streams` takes."""
+        return self.streams(given).clip
+
+
 class _Blend(torch.autograd.Function):
     # Autograd's own broadcasts and slices here were the largest item of a small CPU step.
     @staticmethod

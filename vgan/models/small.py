@@ -27,6 +27,7 @@ from vgan.models.discriminator import Discriminator
 from vgan.models.layers import (
     CLIP_FRAMES,
     CLIP_SIZE,
+    Generator,
     LatentMap,
     Stack,
     Streams,
@@ -42,7 +43,7 @@ MEAN_FRAME_LIMIT = 0.95  # atanh of a saturated pixel would be infinite
 _SPREAD_OF_HEADS = 0.3
 
 
-class SmallTwoStreamGenerator(nn.Module):
+class SmallTwoStreamGenerator(Generator):
     """Moving foreground and mask over a still background that starts as the mean frame.
 
     Args:
@@ -64,12 +65,8 @@ class SmallTwoStreamGenerator(nn.Module):
         """Generate clips with their foreground, mask and background from latents (B, latent)."""
         return blend_small(self.head(self.foreground(z)), self.background(z))
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Generate clips (B, 3, 32, 64, 64) from latents (B, latent)."""
-        return self.streams(z).clip
 
-
-class SmallOneStreamGenerator(nn.Module):
+class SmallOneStreamGenerator(Generator):
     """The foreground stream alone, filling the whole frame: no mask and no background.
 
     RGB is added up from all four sizes, so that the latent reaches the colours at once (without
@@ -101,10 +98,6 @@ class SmallOneStreamGenerator(nn.Module):
             rgb = _smooth_double(rgb + to_rgb(maps).float())
         rgb = rgb + self.head(last(maps)).float()  # (B, 3, 16, 32, 32)
         return Streams(torch.tanh(_smooth_double(rgb) + self.mean[:, None]))
-
-    def forward(self, z: Tensor) -> Tensor:
-        """Generate clips (B, 3, 32, 64, 64) from latents (B, latent)."""
-        return self.streams(z).clip
 
 
 class SmallBackground(nn.Module):

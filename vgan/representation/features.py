@@ -100,8 +100,7 @@ def _encoder(run: Path, device: torch.device) -> tuple[Discriminator, bool]:
     config: TrainConfig = RunFolder(run).read_config()
     if config.model != "autoencoder":
         return load_discriminator(run).network.to(device), False
-    network: nn.Module = load_run(run, device).network
-    encoder = network.encoder
+    encoder = load_run(run, device).network.encoder
     assert isinstance(encoder, Discriminator)  # both recipes' autoencoders encode with it
     return encoder, True
 

@@ -4,8 +4,10 @@ import copy
 from collections.abc import Iterable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from vgan.models.layers import Generator
 
 WARM_UP = 10  # steps over which the average forgets the untrained weights
 
@@ -20,12 +22,12 @@ class AveragedWeights:
         decay: of the average, in [0, 1).
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    def __init__(self, network: Generator, decay: float) -> None:
         self.network = copy.deepcopy(network).requires_grad_(False)
         self.decay = decay
 
     @torch.no_grad()
-    def update(self, network: nn.Module, step: int) -> None:
+    def update(self, network: Generator, step: int) -> None:
         """Move towards the weights of a network after its step number `step` (from 1)."""
         decay = min(self.decay, step / (WARM_UP - 1 + step))
         torch._foreach_lerp_(
@@ -34,11 +36,11 @@ class AveragedWeights:
 
 
 @torch.no_grad()
-def calibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
+def calibrate(network: Generator, batches: Iterable[Tensor]) -> None:
     """Set batch-norm statistics to their means over batches of latents.
 
     Args:
-        network: has `streams(z)`; its weights stay, its statistics are measured anew, and it is
+        network: its weights stay, its statistics are measured anew, and it is
             left in evaluation mode.
         batches: latents (B, latent).
     """
@@ -49,7 +51,7 @@ def calibrate(network: nn.Module, batches: Iterable[Tensor]) -> None:
         norm.momentum = None  # the plain mean over batches
     network.train()
     for latent in batches:
-        network.streams(latent)  # type: ignore[operator]
+        network.streams(latent)
     network.eval()
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

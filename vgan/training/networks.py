@@ -8,6 +8,7 @@ from vgan.models.autoencoder import paper_autoencoder
 from vgan.models.discriminator import Discriminator
 from vgan.models.future import CodeFuture, SmallCodeFuture, paper_future, small_future
 from vgan.models.generator import OneStreamGenerator, TwoStreamGenerator
+from vgan.models.layers import Generator
 from vgan.models.small import (
     SmallDiscriminator,
     SmallOneStreamGenerator,
@@ -17,13 +18,13 @@ from vgan.models.small import (
 from vgan.training.config import TrainConfig
 
 
-def build_network(config: TrainConfig, mean_frame: Tensor | None = None) -> nn.Module:
+def build_network(config: TrainConfig, mean_frame: Tensor | None = None) -> Generator:
     """Build the network that samples: a generator, or the autoencoder.
 
     Draws its weights from torch's global generator.
     """
     size = (config.width, config.latent)
-    builders: dict[tuple[str, str], Callable[[], nn.Module]] = {
+    builders: dict[tuple[str, str], Callable[[], Generator]] = {
         ("paper", "two-stream"): lambda: TwoStreamGenerator(*size),
         ("paper", "one-stream"): lambda: OneStreamGenerator(*size),
         ("paper", "autoencoder"): lambda: paper_autoencoder(*size),

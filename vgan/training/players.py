@@ -9,7 +9,7 @@ import torch
 import torch._functorch.config
 from torch import Tensor, nn
 
-from vgan.models.layers import Stack
+from vgan.models.layers import Generator, Stack
 from vgan.models.strided import strided_layers
 from vgan.training.config import TrainConfig, learning_rate_factor
 from vgan.training.distributed import World, shared
@@ -77,7 +77,7 @@ def resting(networks: Mapping[str, nn.Module]) -> Iterator[None]:
         network.train(training[name])
 
 
-def for_sampling(network: nn.Module) -> nn.Module:
+def for_sampling(network: Generator) -> Generator:
     """Return a copy in evaluation mode, without gradients, as whoever loads its weights has it."""
     copied = copy.deepcopy(network)
     for layer in strided_layers(copied).values():

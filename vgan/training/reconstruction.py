@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from vgan.models.autoencoder import Autoencoder
-from vgan.models.layers import Streams
+from vgan.models.layers import Generator, Streams
 from vgan.training.config import TrainConfig
 from vgan.training.distributed import ALONE, World, share_batch_norm
 from vgan.training.losses import mask_prior, reconstruction_l2
@@ -28,7 +28,7 @@ class AutoencoderTrainer:
 
     Args:
         config: the run's settings; the generator's learning rate is used.
-        network: with `encode` and `streams`.
+        network: to be trained.
         device: where it goes.
         world: the processes that train together.
         choice: how the layers are worked out.
@@ -42,7 +42,7 @@ class AutoencoderTrainer:
         world: World = ALONE,
         choice: Choice | None = None,
     ) -> None:
-        self.config = config
+        self.config, self.network = config, network
         self.steps = 0
         (choice or plain(device)).apply({"autoencoder": network.to(device)})
         if config.sync_batch_norm and world.size > 1:
@@ -70,7 +70,7 @@ class AutoencoderTrainer:
 
     def networks(self) -> dict[str, nn.Module]:
         """Return the network; see `Trainer.networks`."""
-        return {"autoencoder": self.player.network}
+        return {"autoencoder": self.network}
 
     def rehearse(self, real: Tensor) -> None:
         """Encode and decode; see `Trainer.rehearse`."""
@@ -86,6 +86,6 @@ class AutoencoderTrainer:
         load_player(self.player, state["autoencoder"])
         self.steps = int(state["steps"])
 
-    def sampler(self) -> nn.Module:
+    def sampler(self) -> Generator:
         """Return the autoencoder to encode and decode with; see `Trainer.sampler`."""
-        return for_sampling(self.player.network)
+        return for_sampling(self.network)

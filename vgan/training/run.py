@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from vgan.errors import CheckpointError
+from vgan.models.layers import Generator
 from vgan.models.mixture import GaussianMixture
 from vgan.training.checkpoint import checkpoint_config, fitting, load_checkpoint
 from vgan.training.config import TrainConfig
@@ -33,7 +33,7 @@ class Run:
     config: TrainConfig
     data: TrainingData
     step: int
-    network: nn.Module
+    network: Generator
     mixture: GaussianMixture | None
     checkpoint_sha256: str
 

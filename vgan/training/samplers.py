@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from vgan.models.layers import Generator
 from vgan.training.averaging import calibrate
 from vgan.training.config import TrainConfig
 from vgan.training.future import FirstFrames
@@ -20,7 +21,7 @@ from vgan.training.tuning import plain
 _BATCHES, _BATCH = 4, 32
 
 
-def load_sampler(config: TrainConfig, state: Mapping[str, Any], device: torch.device) -> nn.Module:
+def load_sampler(config: TrainConfig, state: Mapping[str, Any], device: torch.device) -> Generator:
     """Build the network a trainer of this state would sample from; see `Trainer.sampler`.
 
     Neither opponent nor optimisers are made, which takes longer than to make a few clips.
@@ -56,7 +57,7 @@ def first_frames(config: TrainConfig, device: torch.device) -> FirstFrames | Non
 
 
 def measure_statistics(
-    network: nn.Module, config: TrainConfig, frames: FirstFrames | None, device: torch.device
+    network: Generator, config: TrainConfig, frames: FirstFrames | None, device: torch.device
 ) -> None:
     """Measure the batch-norm statistics of averaged weights; the network is left in evaluation.
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from vgan.models.layers import Streams
+from vgan.models.layers import Generator, Streams
 from vgan.training.losses import AdversarialLoss, first_frame_l1, mask_prior
 
 Metrics = dict[str, Tensor]
@@ -60,7 +60,7 @@ class Trainer(Protocol):
         """Take up a state from `state_dict`; RuntimeError or KeyError where it does not fit."""
         ...
 
-    def sampler(self) -> nn.Module:
+    def sampler(self) -> Generator:
         """Return the network to sample from: a copy in evaluation mode, without gradients.
 
         Its `.streams(z)` gives `Streams` of latents (B, latent), of pictures (B, 3, 64, 64) for

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vgan.models.autoencoder import Autoencoder
-from vgan.models.layers import CLIP_FRAMES
+from vgan.models.layers import CLIP_FRAMES, Generator
 from vgan.models.small import SmallDiscriminator
 from vgan.training.averaging import AveragedWeights
 from vgan.training.config import TrainConfig
@@ -71,7 +71,7 @@ class GameTrainer:
 
     Args:
         config: the run's settings.
-        generator: has `streams(z)`, z being latents or, for future prediction, pictures.
+        generator: of latents or, for future prediction, of pictures.
         discriminator: gives logits of clips.
         device: where both go.
         world: the processes that train together.
@@ -81,15 +81,14 @@ class GameTrainer:
     def __init__(
         self,
         config: TrainConfig,
-        generator: nn.Module,
+        generator: Generator,
         discriminator: nn.Module,
         device: torch.device,
         world: World = ALONE,
         choice: Choice | None = None,
     ) -> None:
-        self.config = config
-        self.device = device
-        self.world = world
+        self.config, self.device, self.world = config, device, world
+        self.generator = generator
         self.steps = 0
         self.chance = torch.Generator().manual_seed(config.seed)
         networks = {"generator": generator.to(device), "discriminator": discriminator.to(device)}
@@ -101,7 +100,7 @@ class GameTrainer:
             share_batch_norm(discriminator)
         rates = (config.learning_rate_generator, config.learning_rate_discriminator)
         self.game = Game(
-            player(generator, generator.streams, config, rates[0], world, device),  # type: ignore[arg-type]
+            player(generator, generator.streams, config, rates[0], world, device),
             player(discriminator, discriminator, config, rates[1], world, device),
             HINGE if config.recipe == "stabilised" else TWO_LOGIT,
             config.mask_weight,
@@ -125,13 +124,13 @@ class GameTrainer:
         metrics = orders[self.config.generator_step](self.game, real, latent)
         self.steps += 1
         if self.average:
-            self.average.update(generator.network, self.steps)
+            self.average.update(self.generator, self.steps)
         return metrics
 
     def networks(self) -> dict[str, nn.Module]:
         """Return both networks; see `Trainer.networks`."""
         return {
-            "generator": self.game.generator.network,
+            "generator": self.generator,
             "discriminator": self.game.discriminator.network,
         }
 
@@ -167,10 +166,10 @@ class GameTrainer:
         self.chance.set_state(state["chance"].cpu())
         self.steps = int(state["steps"])
 
-    def sampler(self) -> nn.Module:
+    def sampler(self) -> Generator:
         """Return the generator to sample from; see `Trainer.sampler`."""
         if self.average is None:
-            return for_sampling(self.game.generator.network)
+            return for_sampling(self.generator)
         network = for_sampling(self.average.network)
         measure_statistics(network, self.config, self.first_frames, self.device)
         return network
