@@ -22,6 +22,7 @@ from tqdm import tqdm
 from vgan.data.dataset import to_model_range
 from vgan.models.discriminator import Discriminator
 from vgan.models.layers import Readout
+from vgan.representation.protocol import ActionData, Prediction, Task
 from vgan.training.process import arithmetic
 
 _AT_ONCE = 64  # windows classified together
@@ -153,6 +154,29 @@ def classify(
             batch = torch.from_numpy(clips[windows[start : start + _AT_ONCE]]).to(device)
             answers.append(network(to_model_range(batch)).float().softmax(dim=1).cpu())
     return torch.cat(answers).double().numpy()
+
+
+def trained_prediction(
+    network: nn.Module, data: ActionData, task: Task, schedule: Schedule, name: str
+) -> Prediction:
+    """Train a network on a task's labelled windows; return its answers for the test windows.
+
+    Args:
+        network: gives logits (B, K) of clips (B, 3, 32, 64, 64).
+        data: whose windows.
+        task: which of them, and the seed.
+        schedule: how long.
+        name: of the row, for the progress bar.
+    """
+    windows = data.windows
+    learnt = windows.of(task.train)
+    network.to(data.device)
+    train_classifier(
+        network, windows.clips, learnt, data.labels[windows.owner[learnt]], schedule, task.seed,
+        title=f"{name} {task.split}",
+    )  # fmt: skip
+    scores = classify(network, windows.clips, windows.of(task.test))
+    return Prediction(scores, data.test_owner(task), count_parameters(network))
 
 
 def count_parameters(network: nn.Module) -> int:

@@ -4,6 +4,8 @@ Each layer's map is averaged over time and space in a few cells, so that a clip 
 manageable length whatever the layer.
 """
 
+import gzip
+import io
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,7 +22,8 @@ from vgan.data.manifest import ManifestError, read_manifest
 from vgan.errors import DataError, UsageError
 from vgan.models.discriminator import Discriminator
 from vgan.representation.batches import over_clips
-from vgan.training.config import TrainConfig
+from vgan.representation.pretrained import load_discriminator
+from vgan.training.folder import RunFolder
 from vgan.training.run import load_run
 
 LAYERS = ("layer1", "layer2", "layer3", "layer4", "code")
@@ -94,11 +97,7 @@ def _parts(clips: Path) -> list[tuple[str, str]]:
 
 def _encoder(run: Path, device: torch.device) -> tuple[Discriminator, bool]:
     """Return the network with the paper's discriminator's layers, and whether it reads a code."""
-    from vgan.representation.pretrained import load_discriminator
-    from vgan.training.folder import RunFolder
-
-    config: TrainConfig = RunFolder(run).read_config()
-    if config.model != "autoencoder":
+    if RunFolder(run).read_config().model != "autoencoder":
         return load_discriminator(run).network.to(device), False
     encoder = load_run(run, device).network.encoder
     assert isinstance(encoder, Discriminator)  # both recipes' autoencoders encode with it
@@ -121,9 +120,6 @@ def _layer(network: Discriminator, layer: str, clips: Tensor) -> Tensor:
 
 
 def _encoded(table: pd.DataFrame, out: Path) -> bytes:
-    import gzip
-    import io
-
     suffix = out.suffix.lower()
     if suffix == ".parquet":
         buffer = io.BytesIO()

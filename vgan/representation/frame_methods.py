@@ -1,5 +1,6 @@
 """The rows that pre-train on single frames: temporal coherence, and shuffle and learn."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,12 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from tqdm import tqdm
 
-from vgan.representation.classifier import (
-    Schedule,
-    classify,
-    count_parameters,
-    train_classifier,
-)
+from vgan.representation.classifier import Schedule, trained_prediction
 from vgan.representation.coherence import Distance, contrastive_loss, draw_pairs
 from vgan.representation.frame_network import FrameClassifier, FrameNetwork, take_frames
 from vgan.representation.protocol import ActionData, Prediction, Task
@@ -45,142 +41,116 @@ class Pretraining:
 
 
 @dataclass(frozen=True)
-class TemporalCoherence:
-    """Pre-train by temporal coherence, then fine-tune on frames.
+class _FrameMethod(ABC):
+    """Pre-train a network of frames without labels, then fine-tune it on labelled frames.
 
     Args:
-        distance: `drlim` or `l1`.
         unlabelled: clips to learn from; None takes the split's training videos.
         pretraining: how long.
         schedule: of the fine-tuning.
     """
 
-    distance: Distance
     unlabelled: UnlabelledClips | None
     pretraining: Pretraining
     schedule: Schedule
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """The row's name."""
+
+    @abstractmethod
+    def learner(
+        self, network: FrameNetwork, clips: UnlabelledClips, device: torch.device
+    ) -> tuple[nn.Module, LossOfBatch]:
+        """Return what learns, the network within it, and its loss on a batch that it draws."""
+
+    def settings(self) -> dict[str, object]:
+        """Return what decides the result."""
+        return {
+            "unlabelled": self.unlabelled.sha256 if self.unlabelled else "training videos",
+            "pretraining": asdict(self.pretraining),
+            **asdict(self.schedule),
+        }
+
+    def predict(self, data: ActionData, task: Task) -> Prediction:
+        """Learn without labels (once for a seed), then from the labelled windows."""
+        network = self._pretrained(data, task)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(task.seed)
+            classifier = FrameClassifier(network, len(data.classes))
+        return trained_prediction(classifier, data, task, self.schedule, self.name)
+
+    def _pretrained(self, data: ActionData, task: Task) -> FrameNetwork:
+        """Return the pre-trained network: from the cache, where this was learnt before."""
+        clips, plan = self.unlabelled or training_videos(data, task), self.pretraining
+        settings = "-".join(str(value) for value in asdict(plan).values())
+        file: Path = data.cache / f"{self.name}-{clips.sha256[:16]}-{task.seed}-{settings}.pt"
+        with torch.random.fork_rng(devices=[]), arithmetic(data.device):
+            torch.manual_seed(task.seed)
+            network = FrameNetwork(plan.width).to(data.device)
+            if file.is_file():
+                network.load_state_dict(load_checkpoint(file)["network"])
+                return network
+            learner, loss_of_batch = self.learner(network, clips, data.device)
+            adam = torch.optim.Adam(learner.parameters(), lr=plan.learning_rate)
+            chance = np.random.default_rng(task.seed)
+            title = f"{self.name} pre-training"
+            for _ in tqdm(range(plan.steps), desc=title, unit="step", leave=False):
+                loss = loss_of_batch(chance)
+                adam.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]
+                adam.step()
+        save_checkpoint(file, {"network": network.state_dict()})
+        return network
+
+
+@dataclass(frozen=True)
+class TemporalCoherence(_FrameMethod):
+    """Pre-train by temporal coherence.
+
+    Args:
+        distance: `drlim` or `l1`.
+    """
+
+    distance: Distance
 
     @property
     def name(self) -> str:
         """`coherence-drlim` or `coherence-l1`."""
         return f"coherence-{self.distance}"
 
-    def settings(self) -> dict[str, object]:
-        """Return what decides the result."""
-        return _settings(self.unlabelled, self.pretraining, self.schedule)
+    def learner(
+        self, network: FrameNetwork, clips: UnlabelledClips, device: torch.device
+    ) -> tuple[nn.Module, LossOfBatch]:
+        """Return the network, and its contrastive loss on pairs."""
 
-    def predict(self, data: ActionData, task: Task) -> Prediction:
-        """Learn without labels (once for a seed), then from the labelled windows."""
-        clips = self.unlabelled or training_videos(data, task)
-        plan = self.pretraining
+        def loss(chance: np.random.Generator) -> Tensor:
+            pairs = draw_pairs(clips, self.pretraining.batch, chance)
+            which = np.concatenate([pairs.clip_a, pairs.clip_b])
+            times = np.concatenate([pairs.time_a, pairs.time_b])
+            a, b = network(take_frames(clips.clips, which, times).to(device)).chunk(2)
+            return contrastive_loss(a, b, torch.from_numpy(pairs.near).to(device), self.distance)
 
-        def learn(network: FrameNetwork) -> tuple[nn.Module, LossOfBatch]:
-            def loss(chance: np.random.Generator) -> Tensor:
-                pairs = draw_pairs(clips, plan.batch, chance)
-                which = np.concatenate([pairs.clip_a, pairs.clip_b])
-                times = np.concatenate([pairs.time_a, pairs.time_b])
-                a, b = network(take_frames(clips.clips, which, times).to(data.device)).chunk(2)
-                near = torch.from_numpy(pairs.near).to(data.device)
-                return contrastive_loss(a, b, near, self.distance)
-
-            return network, loss
-
-        network = _pretrained(self.name, data, task, clips, plan, learn)
-        return _fine_tuned(self.name, network, data, task, self.schedule)
+        return network, loss
 
 
 @dataclass(frozen=True)
-class ShuffleAndLearn:
-    """Pre-train by telling ordered triples of frames from others, then fine-tune on frames.
+class ShuffleAndLearn(_FrameMethod):
+    """Pre-train by telling ordered triples of frames from others."""
 
-    Args:
-        unlabelled: clips to learn from; None takes the split's training videos.
-        pretraining: how long.
-        schedule: of the fine-tuning.
-        name: of the row.
-    """
+    name = "shuffle-and-learn"
 
-    unlabelled: UnlabelledClips | None
-    pretraining: Pretraining
-    schedule: Schedule
-    name: str = "shuffle-and-learn"
+    def learner(
+        self, network: FrameNetwork, clips: UnlabelledClips, device: torch.device
+    ) -> tuple[nn.Module, LossOfBatch]:
+        """Return a judge of triples, and its cross-entropy."""
+        judge, moving = OrderNetwork(network).to(device), motion(clips.clips)
 
-    def settings(self) -> dict[str, object]:
-        """Return what decides the result."""
-        return _settings(self.unlabelled, self.pretraining, self.schedule)
+        def loss(chance: np.random.Generator) -> Tensor:
+            triples = draw_triples(clips, moving, self.pretraining.batch, chance)
+            frames = take_frames(clips.clips, np.repeat(triples.clip, 3), triples.times.ravel())
+            logits = judge(frames.view(-1, 3, *frames.shape[1:]).to(device))
+            return functional.cross_entropy(logits, order_labels(triples).to(device))
 
-    def predict(self, data: ActionData, task: Task) -> Prediction:
-        """Learn without labels (once for a seed), then from the labelled windows."""
-        clips = self.unlabelled or training_videos(data, task)
-        plan = self.pretraining
-
-        def learn(network: FrameNetwork) -> tuple[nn.Module, LossOfBatch]:
-            judge = OrderNetwork(network).to(data.device)
-            moving = motion(clips.clips)
-
-            def loss(chance: np.random.Generator) -> Tensor:
-                triples = draw_triples(clips, moving, plan.batch, chance)
-                which = np.repeat(triples.clip, 3)
-                frames = take_frames(clips.clips, which, triples.times.ravel())
-                logits = judge(frames.view(plan.batch, 3, *frames.shape[1:]).to(data.device))
-                return functional.cross_entropy(logits, order_labels(triples).to(data.device))
-
-            return judge, loss
-
-        network = _pretrained(self.name, data, task, clips, plan, learn)
-        return _fine_tuned(self.name, network, data, task, self.schedule)
-
-
-def _settings(
-    unlabelled: UnlabelledClips | None, pretraining: Pretraining, schedule: Schedule
-) -> dict[str, object]:
-    return {
-        "unlabelled": unlabelled.sha256 if unlabelled else "training videos",
-        "pretraining": asdict(pretraining),
-        **asdict(schedule),
-    }
-
-
-def _pretrained(
-    name: str,
-    data: ActionData,
-    task: Task,
-    clips: UnlabelledClips,
-    plan: Pretraining,
-    learn: Callable[[FrameNetwork], tuple[nn.Module, LossOfBatch]],
-) -> FrameNetwork:
-    """Return the pre-trained network: from the cache, where this was learnt before."""
-    settings = "-".join(str(value) for value in asdict(plan).values())
-    file: Path = data.cache / f"{name}-{clips.sha256[:16]}-{task.seed}-{settings}.pt"
-    with torch.random.fork_rng(devices=[]), arithmetic(data.device):
-        torch.manual_seed(task.seed)
-        network = FrameNetwork(plan.width).to(data.device)
-        if file.is_file():
-            network.load_state_dict(load_checkpoint(file)["network"])
-            return network
-        learner, loss_of_batch = learn(network)
-        adam = torch.optim.Adam(learner.parameters(), lr=plan.learning_rate)
-        chance = np.random.default_rng(task.seed)
-        for _ in tqdm(range(plan.steps), desc=f"{name} pre-training", unit="step", leave=False):
-            loss = loss_of_batch(chance)
-            adam.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            adam.step()
-    save_checkpoint(file, {"network": network.state_dict()})
-    return network
-
-
-def _fine_tuned(
-    name: str, network: FrameNetwork, data: ActionData, task: Task, schedule: Schedule
-) -> Prediction:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(task.seed)
-        classifier = FrameClassifier(network, len(data.classes)).to(data.device)
-    windows = data.windows
-    learnt, tested = windows.of(task.train), windows.of(task.test)
-    train_classifier(
-        classifier, windows.clips, learnt, data.labels[windows.owner[learnt]], schedule,
-        task.seed, title=f"{name} {task.split}",
-    )  # fmt: skip
-    scores = classify(classifier, windows.clips, tested)
-    return Prediction(scores, data.test_owner(task), count_parameters(classifier))
+        return judge, loss

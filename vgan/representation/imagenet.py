@@ -17,7 +17,7 @@ from vgan.data.place_weights import load_resnet
 from vgan.representation.batches import over_clips
 from vgan.representation.cache import cached
 from vgan.representation.classifier import count_parameters
-from vgan.representation.linear import fit_logistic
+from vgan.representation.linear import regressed_prediction
 from vgan.representation.protocol import ActionData, Prediction, Task
 
 SIZE = 224  # pixels, what ImageNet's networks were trained at
@@ -33,12 +33,12 @@ class ImageNet:
     Args:
         network: gives features (B, D) of frames (B, 3, 224, 224), normalised as ImageNet's.
         sha256: of the file with its weights.
-        name: of the row.
     """
+
+    name = "imagenet"
 
     network: nn.Module
     sha256: str
-    name: str = "imagenet"
 
     def settings(self) -> dict[str, object]:
         """Return the weights' name."""
@@ -48,15 +48,7 @@ class ImageNet:
         """Fit the regression to the labelled windows' features; they are computed once."""
         name = f"imagenet-{self.sha256[:16]}-{data.windows.sha256[:16]}.npy"
         features = cached(data.cache / name, lambda: self._features(data))
-        windows = data.windows
-        learnt, tested = windows.of(task.train), windows.of(task.test)
-        groups = np.asarray([data.actions.videos[v].group for v in windows.owner[learnt]])
-        fitted = fit_logistic(
-            features[learnt], data.labels[windows.owner[learnt]], groups, len(data.classes),
-            task.seed, title=f"split {task.split}",
-        )  # fmt: skip
-        size = fitted.parameters + count_parameters(self.network)
-        return Prediction(fitted.probabilities(features[tested]), data.test_owner(task), size)
+        return regressed_prediction(features, data, task, count_parameters(self.network))
 
     def _features(self, data: ActionData) -> NDArray[np.float32]:
         network = self.network.to(data.device).eval()

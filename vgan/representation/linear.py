@@ -11,6 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from vgan.errors import DataError
+from vgan.representation.protocol import ActionData, Prediction, Task
 
 # Strength of the fit against the penalty, for features of unit variance. Narrow networks choose
 # the weak penalties at the end, wide ones those at the beginning.
@@ -80,6 +81,28 @@ def fit_logistic(
         model = pipeline.fit(features, labels)
     last = model[-1]
     return Fitted(model, classes, int(last.coef_.size + last.intercept_.size))
+
+
+def regressed_prediction(
+    features: NDArray[Any], data: ActionData, task: Task, learnt_before: int
+) -> Prediction:
+    """Fit the regression to a task's labelled windows; return its answers for the test windows.
+
+    Args:
+        features: (windows, D), of all windows.
+        data: whose windows.
+        task: which of them, and the seed.
+        learnt_before: numbers learnt by the network that the features are of.
+    """
+    windows = data.windows
+    learnt, tested = windows.of(task.train), windows.of(task.test)
+    groups = np.asarray([data.actions.videos[v].group for v in windows.owner[learnt]])
+    fitted = fit_logistic(
+        features[learnt], data.labels[windows.owner[learnt]], groups, len(data.classes), task.seed,
+        title=f"split {task.split}",
+    )  # fmt: skip
+    size = fitted.parameters + learnt_before
+    return Prediction(fitted.probabilities(features[tested]), data.test_owner(task), size)
 
 
 def _from_the_default() -> list[float]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -117,7 +118,8 @@ def build_methods(names: Sequence[str], sources: Sources, budget: Budget) -> lis
         sources: what they start from.
         budget: how long they train.
     """
-    return _Builder(sources, budget).build(names)
+    builder = _Builder(sources, budget)
+    return [builder.method(name) for name in names]
 
 
 class _Builder:
@@ -125,22 +127,17 @@ class _Builder:
 
     def __init__(self, sources: Sources, budget: Budget) -> None:
         self.sources, self.budget = sources, budget
-        self._unlabelled: UnlabelledClips | None = None
-        self._pretrained: PretrainedDiscriminator | None = None
 
-    def build(self, names: Sequence[str]) -> list[Method]:
-        """Return the methods of these names."""
-        return [self._one(name) for name in names]
-
-    def _one(self, name: str) -> Method:
+    def method(self, name: str) -> Method:
+        """Return the method of a name."""
         budget, width = self.budget, self.sources.width
         if name.startswith("vgan-random"):
             is_long = name == "vgan-random-converged"
             return FromScratch(name, width, budget.converged if is_long else budget.fine_tuning)
         if name == "coherence-drlim":
-            return TemporalCoherence("drlim", self.unlabelled, budget.pretraining, budget.frames)
+            return TemporalCoherence(self.unlabelled, budget.pretraining, budget.frames, "drlim")
         if name == "coherence-l1":
-            return TemporalCoherence("l1", self.unlabelled, budget.pretraining, budget.frames)
+            return TemporalCoherence(self.unlabelled, budget.pretraining, budget.frames, "l1")
         if name == "shuffle-and-learn":
             return ShuffleAndLearn(self.unlabelled, budget.pretraining, budget.frames)
         if name == "vgan-logistic":
@@ -149,28 +146,20 @@ class _Builder:
             return FineTuned(self.pretrained, budget.fine_tuning)
         if name == "imagenet":
             return _imagenet(self.sources)
-        plain: dict[str, Method] = {
-            "stip": Stip("native", budget.bag),
-            "stip-64": Stip("small", budget.bag),
-        }
-        if name not in plain:
-            raise UsageError(f"no method called {name!r}; there are {', '.join(METHODS)}")
-        return plain[name]
+        if name in ("stip", "stip-64"):
+            return Stip("native" if name == "stip" else "small", budget.bag)
+        raise UsageError(f"no method called {name!r}; there are {', '.join(METHODS)}")
 
-    @property
+    @cached_property
     def unlabelled(self) -> UnlabelledClips | None:
         """The unlabelled clips, where a folder of them was given."""
-        if self._unlabelled is None and self.sources.unlabelled is not None:
-            self._unlabelled = open_unlabelled(self.sources.unlabelled)
-        return self._unlabelled
+        folder = self.sources.unlabelled
+        return open_unlabelled(folder) if folder is not None else None
 
-    @property
+    @cached_property
     def pretrained(self) -> PretrainedDiscriminator:
         """The discriminator of the run, trained now where none was given."""
-        if self._pretrained is None:
-            run = self.sources.run or self._train()
-            self._pretrained = load_discriminator(run, self.sources.width)
-        return self._pretrained
+        return load_discriminator(self.sources.run or self._train(), self.sources.width)
 
     def _train(self) -> Path:
         from vgan.training.config import resolve_config

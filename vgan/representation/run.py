@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from vgan.data.actions import ActionSet, open_action_set
 from vgan.errors import UsageError
-from vgan.representation.protocol import ActionData, Marks, Method, Prediction, Task, mark
+from vgan.representation.protocol import ActionData, Method, Task, mark
 from vgan.representation.results import Record, Results
 from vgan.representation.splits import group_folds, take_share
 from vgan.representation.windows import open_windows
@@ -129,31 +129,19 @@ def measure(data: ActionData, methods: Sequence[Method], plan: Plan, out: Path) 
             settings = method.settings()
             record = results.done(method.name, task.split, task.share, task.seed, settings)
             if record is None:
-                begun = time.perf_counter()
-                prediction = method.predict(data, task)
-                seconds = time.perf_counter() - begun
-                marks = _mark(data, task, prediction)
-                record = _record(method, task, data, marks, prediction.parameters, seconds, results)
+                record = _measured(method, task, data, results.data)
                 results.add(record)
             bar.update()
             yield record
 
 
-def _mark(data: ActionData, task: Task, prediction: Prediction) -> Marks:
-    videos = data.actions.videos
-    groups = [videos[v].group for v in task.test]
-    return mark(prediction, data.labels[list(task.test)].tolist(), groups, data.classes)
-
-
-def _record(
-    method: Method,
-    task: Task,
-    data: ActionData,
-    marks: Marks,
-    parameters: int,
-    seconds: float,
-    results: Results,
-) -> Record:
+def _measured(method: Method, task: Task, data: ActionData, fingerprint: str) -> Record:
+    """Do one task."""
+    begun = time.perf_counter()
+    prediction = method.predict(data, task)
+    seconds = time.perf_counter() - begun
+    groups = [data.actions.videos[v].group for v in task.test]
+    marks = mark(prediction, data.labels[list(task.test)].tolist(), groups, data.classes)
     return Record(
         method=method.name,
         split=task.split,
@@ -167,10 +155,10 @@ def _record(
         groups={group: list(tally) for group, tally in marks.groups.items()},
         train_videos=len(task.train),
         test_videos=len(task.test),
-        parameters=parameters,
+        parameters=prediction.parameters,
         seconds=round(seconds, 3),
         settings=method.settings(),
-        data=results.data,
+        data=fingerprint,
     )
 
 

@@ -72,35 +72,29 @@ class Stip:
     def predict(self, data: ActionData, task: Task) -> Prediction:
         """Find words and weights on the training videos; descriptors are computed once."""
         videos = data.actions.videos
-        described = dict(
-            zip(
-                (*task.train, *task.test),
-                self._described([videos[v] for v in (*task.train, *task.test)], data.cache),
-                strict=True,
-            )
-        )
+        wanted = (*task.train, *task.test)
+        found = self._described([videos[v] for v in wanted], data.cache)
+        described = dict(zip(wanted, found, strict=True))
         words = find_words([described[v] for v in task.train], self.bag, task.seed)
         learnt = histograms([described[v] for v in task.train], words)
         tested = histograms([described[v] for v in task.test], words)
+        labels = data.labels[list(task.train)]
+        owner = np.arange(len(task.test))
+        scores = np.zeros((len(task.test), len(data.classes)))
+        if len(np.unique(labels)) == 1:
+            scores[:, labels[0]] = 1.0
+            return Prediction(scores, owner, 0)
         # SVC's own loss and kernel map; C as in the source's family of papers.
         machine = make_pipeline(
             AdditiveChi2Sampler(), LinearSVC(C=10.0, random_state=task.seed, max_iter=20_000)
         )
-        labels = data.labels[list(task.train)]
-        scores = np.full((len(task.test), len(data.classes)), -np.inf)
-        if len(np.unique(labels)) == 1:
-            scores = np.zeros((len(task.test), len(data.classes)))
-            scores[:, labels[0]] = 1.0
-            return Prediction(scores, np.arange(len(task.test)), 0)
-        machine.fit(learnt, labels)
-        found = machine.decision_function(tested)
-        known = machine[-1].classes_
-        if found.ndim == 1:  # two classes have one score
-            found = np.stack([-found, found], axis=1)
-        scores[:] = found.min() - 1.0
-        scores[:, known] = found
+        decided = machine.fit(learnt, labels).decision_function(tested)
+        if decided.ndim == 1:  # two classes have one score
+            decided = np.stack([-decided, decided], axis=1)
+        scores[:] = decided.min() - 1.0
+        scores[:, machine[-1].classes_] = decided
         size = int(machine[-1].coef_.size + machine[-1].intercept_.size + words.size)
-        return Prediction(scores, np.arange(len(task.test)), size)
+        return Prediction(scores, owner, size)
 
     def _described(
         self, videos: Sequence[ActionVideo], cache: Path

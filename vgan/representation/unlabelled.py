@@ -47,14 +47,14 @@ def only_category(folder: Path) -> str:
     return found[0]
 
 
-def open_unlabelled(folder: Path, *, progress: bool = True) -> UnlabelledClips:
+def open_unlabelled(folder: Path) -> UnlabelledClips:
     """Open the training clips of a folder with one category.
 
     Raises:
         DataError: the clips cannot be read.
         UsageError: there are several categories.
     """
-    dataset = open_dataset(folder, only_category(folder), progress=progress)
+    dataset = open_dataset(folder, only_category(folder))
     names = [
         record.origin.video if record.origin is not None else record.clip
         for record in dataset.records

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from vgan.models.discriminator import Discriminator
 from vgan.representation.batches import over_clips
@@ -14,11 +13,10 @@ from vgan.representation.cache import cached
 from vgan.representation.classifier import (
     ClipClassifier,
     Schedule,
-    classify,
     count_parameters,
-    train_classifier,
+    trained_prediction,
 )
-from vgan.representation.linear import fit_logistic
+from vgan.representation.linear import regressed_prediction
 from vgan.representation.pretrained import PretrainedDiscriminator
 from vgan.representation.protocol import ActionData, Prediction, Task
 
@@ -49,7 +47,7 @@ class FromScratch:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(task.seed)
             network = ClipClassifier(self.width, len(data.classes))
-        return _learn(network, data, task, self.schedule, self.name)
+        return trained_prediction(network, data, task, self.schedule, self.name)
 
 
 @dataclass(frozen=True)
@@ -59,12 +57,12 @@ class FineTuned:
     Args:
         pretrained: where its weights come from.
         schedule: how long it trains.
-        name: of the row.
     """
+
+    name = "vgan-finetune"
 
     pretrained: PretrainedDiscriminator
     schedule: Schedule
-    name: str = "vgan-finetune"
 
     def settings(self) -> dict[str, object]:
         """Return the weights' name and the schedule."""
@@ -76,22 +74,7 @@ class FineTuned:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(task.seed)
             network = ClipClassifier(self.pretrained.width, len(data.classes), trunk)
-        return _learn(network, data, task, self.schedule, self.name)
-
-
-def _learn(
-    network: nn.Module, data: ActionData, task: Task, schedule: Schedule, name: str
-) -> Prediction:
-    windows = data.windows
-    learnt = windows.of(task.train)
-    network.to(data.device)
-    train_classifier(
-        network, windows.clips, learnt, data.labels[windows.owner[learnt]], schedule, task.seed,
-        title=f"{name} {task.split}",
-    )  # fmt: skip
-    tested = windows.of(task.test)
-    scores = classify(network, windows.clips, tested)
-    return Prediction(scores, data.test_owner(task), count_parameters(network))
+        return trained_prediction(network, data, task, self.schedule, self.name)
 
 
 @dataclass(frozen=True)
@@ -103,11 +86,11 @@ class LogisticOnLayer4:
 
     Args:
         pretrained: where the weights come from.
-        name: of the row.
     """
 
+    name = "vgan-logistic"
+
     pretrained: PretrainedDiscriminator
-    name: str = "vgan-logistic"
 
     def settings(self) -> dict[str, object]:
         """Return the weights' name."""
@@ -117,16 +100,8 @@ class LogisticOnLayer4:
         """Fit the regression to the labelled windows' features; they are computed once."""
         name = f"layer4-{self.pretrained.sha256[:16]}-{data.windows.sha256[:16]}.npy"
         features = layer4_features(self.pretrained.network, data, data.cache / name)
-        windows = data.windows
-        learnt, tested = windows.of(task.train), windows.of(task.test)
-        labels = data.labels[windows.owner[learnt]]
-        groups = np.asarray([data.actions.videos[v].group for v in windows.owner[learnt]])
-        fitted = fit_logistic(
-            features[learnt], labels, groups, len(data.classes), task.seed,
-            title=f"split {task.split}",
-        )  # fmt: skip
-        size = fitted.parameters + count_parameters(self.pretrained.network.trunk)
-        return Prediction(fitted.probabilities(features[tested]), data.test_owner(task), size)
+        learnt_before = count_parameters(self.pretrained.network.trunk)
+        return regressed_prediction(features, data, task, learnt_before)
 
 
 def layer4_features(network: Discriminator, data: ActionData, cache: Path) -> NDArray[np.float32]:
