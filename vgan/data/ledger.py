@@ -10,14 +10,14 @@ import os.path
 import shutil
 import statistics
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from vgan.data.cutting import CutVideo, SourceVideo, remove_clips
 from vgan.data.files import remove_stale_parts, write_atomic
 from vgan.data.listing import SHARDS_NAME
-from vgan.data.manifest import ClipRecord, Origin, to_dict, write_manifest
+from vgan.data.manifest import ClipRecord, from_dict, to_dict, write_manifest
 from vgan.data.preview import PREVIEW_NAME
 from vgan.errors import DataError, UsageError
 
@@ -248,14 +248,6 @@ def _splits(out: Path, by_category: dict[str, list[str]], test_share: float) -> 
     return splits
 
 
-def _record(raw: dict[str, Any], split: str) -> ClipRecord:
-    known = {f.name for f in fields(ClipRecord)}
-    extra = {k: v for k, v in raw.items() if k not in known}
-    given = {k: v for k, v in raw.items() if k in known}
-    record = ClipRecord(**{**given, "origin": Origin(**raw["origin"])}, extra=extra)
-    return replace(record, split=split)
-
-
 def _rejected(one: dict[str, Any]) -> Reject:
     kind = one.get("kind") or (DROPPED if one["dropped"] else None)
     return Reject(one["video"], one["path"], one["why"], kind=kind)
@@ -290,7 +282,11 @@ def gather(out: Path, test_share: float, forget_missing: bool = False) -> Ledger
     for one in used:
         by_category.setdefault(one["clips"][0]["category"], []).append(one["video"])
     splits = _splits(out, by_category, test_share)
-    records = [_record(raw, splits[d["video"]]) for d in used for raw in d["clips"]]
+    records = [
+        replace(from_dict(raw, d["video"]), split=splits[d["video"]])
+        for d in used
+        for raw in d["clips"]
+    ]
     whole = [_rejected(d) for d in done if not d["clips"]]
     ledger = Ledger(
         records,

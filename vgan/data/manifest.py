@@ -90,8 +90,7 @@ _OPTIONAL: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
-def _known() -> set[str]:
-    return {f.name for f in fields(ClipRecord)} - {"extra"}
+_KNOWN = {f.name for f in fields(ClipRecord)} - {"extra"}
 
 
 def sha256_of(path: Path) -> str:
@@ -102,20 +101,19 @@ def sha256_of(path: Path) -> str:
 
 def to_dict(record: ClipRecord) -> dict[str, Any]:
     """Return the record as its JSON object, absent keys left out."""
-    out: dict[str, Any] = {}
-    for f in fields(record):
-        value = getattr(record, f.name)
-        if f.name == "extra" or value is None:
-            continue
-        out[f.name] = (
-            {"video": value.video, "start_frame": value.start_frame}
-            if isinstance(value, Origin)
-            else value
-        )
-    return out | record.extra
+    known = {name: value for name, value in vars(record).items() if value is not None}
+    del known["extra"]
+    if record.origin is not None:
+        known["origin"] = dict(vars(record.origin))
+    return known | record.extra
 
 
-def _checked(raw: dict[str, Any], where: str) -> ClipRecord:
+def from_dict(raw: dict[str, Any], where: str) -> ClipRecord:
+    """Check a clip's JSON object and return its record.
+
+    Raises:
+        ManifestError: a key is missing or has the wrong type; the message begins with `where`.
+    """
     for key, types in {**_REQUIRED, **_OPTIONAL}.items():
         value = raw.get(key)
         if value is None and key in _OPTIONAL:
@@ -134,9 +132,9 @@ def _checked(raw: dict[str, Any], where: str) -> ClipRecord:
         raise ManifestError(f"{where}: clip {raw['clip']!r} must be a path inside the folder")
     if raw["frames"] < 1 or raw["fps"] <= 0 or raw["width"] < 1 or raw["height"] < 1:
         raise ManifestError(f"{where}: frames, fps, width and height must be positive")
-    known = {k: v for k, v in raw.items() if k in _known() and k != "origin"}
-    extra = {k: v for k, v in raw.items() if k not in _known()}
-    return ClipRecord(**known, origin=_origin(raw.get("origin"), where), extra=extra)
+    known = {k: v for k, v in raw.items() if k in _KNOWN}
+    extra = {k: v for k, v in raw.items() if k not in _KNOWN}
+    return ClipRecord(**known | {"origin": _origin(raw.get("origin"), where)}, extra=extra)
 
 
 def _origin(raw: Any, where: str) -> Origin | None:
@@ -177,7 +175,7 @@ def read_manifest(folder: Path) -> list[ClipRecord]:
             raise ManifestError(f"{where}: not JSON ({error.msg})") from None
         if not isinstance(raw, dict):
             raise ManifestError(f"{where}: not a JSON object")
-        record = _checked(raw, where)
+        record = from_dict(raw, where)
         if record.clip in seen:
             raise ManifestError(f"{where}: clip {record.clip!r} is listed twice")
         seen.add(record.clip)
