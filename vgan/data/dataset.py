@@ -8,9 +8,7 @@ mid-grey wherever a file could not be read, unreadable and blank clips are left 
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from vgan.data.files import WriteError, remove_stale_parts, write_atomic
+from vgan.data.executors import map_in_threads
+from vgan.data.files import write_atomic, written_whole
 from vgan.data.listing import FRAMES, SIZE, Shape, check_shape, list_clips
 from vgan.data.manifest import ClipRecord, sha256_of, to_dict
 from vgan.data.stacked import STACK_SUFFIXES, read_stack
@@ -112,44 +111,25 @@ def _load(path: Path, record: ClipRecord, shape: Shape) -> Video | str:
     return video
 
 
-def _decoded(
-    folder: Path, records: Sequence[ClipRecord], shape: Shape, progress: bool
-) -> Iterator[tuple[ClipRecord, Video | str]]:
-    """Decode clips on all cores (FFmpeg runs outside Python's lock), a few in memory at a time."""
-    bar = tqdm(total=len(records), desc="decoding clips", unit="clip", disable=not progress)
-    with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(records), _DECODED_AT_ONCE):
-            some = records[start : start + _DECODED_AT_ONCE]
-            loads = pool.map(lambda r: _load(folder / r.clip, r, shape), some)
-            for record, loaded in zip(some, loads, strict=True):
-                yield record, loaded
-                bar.update()
-
-
 def _build(folder: Path, records: Sequence[ClipRecord], stem: Path, shape: Shape,
            progress: bool) -> dict[str, Any]:  # fmt: skip
     """Write `STEM.u8` (the frames) and then `STEM.json` (what they are); return the latter."""
     index: dict[str, Any] = {"fps": {}, "skipped": []}
     data = stem.with_name(stem.name + ".u8")
-    temporary = data.with_name(f".{data.name}.{os.getpid()}.part")
-    try:
-        data.parent.mkdir(exist_ok=True)
-        remove_stale_parts(data.parent)  # of gigabytes, each under another name
-        with temporary.open("wb") as file:
-            for record, loaded in _decoded(folder, records, shape, progress):
-                if isinstance(loaded, str):
-                    index["skipped"].append([record.clip, loaded])
-                else:
-                    file.write(loaded.frames.tobytes())
-                    index["fps"][record.clip] = loaded.fps
-        os.replace(temporary, data)
-    except OSError as error:
-        raise WriteError(
-            f"{data}: cannot be written ({error.strerror or error}); decoding "
-            f"{len(records)} clips takes {len(records) * int(np.prod(shape)) * 3 / 2**20:.0f} MiB"
-        ) from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    mebibytes = len(records) * int(np.prod(shape)) * 3 / 2**20
+    needs = f"; decoding {len(records)} clips takes {mebibytes:.0f} MiB"
+    with written_whole(data, needs) as file:
+        loads = map_in_threads(
+            lambda r: _load(folder / r.clip, r, shape), records, _DECODED_AT_ONCE
+        )
+        pairs = zip(records, loads, strict=True)
+        bar = tqdm(pairs, "decoding clips", len(records), unit="clip", disable=not progress)
+        for record, loaded in bar:
+            if isinstance(loaded, str):
+                index["skipped"].append([record.clip, loaded])
+            else:
+                file.write(loaded.frames.tobytes())
+                index["fps"][record.clip] = loaded.fps
     write_atomic(stem.with_name(stem.name + ".json"), json.dumps(index).encode())
     return index
 

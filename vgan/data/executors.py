@@ -7,8 +7,15 @@ SIGTERM end it, and this machine's processes with it; they end too when this one
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -139,6 +146,21 @@ def _dask(scheduler: str) -> Iterator[Workers]:
                 f"Dask gave up on a task whose workers died one after the other ({error}); run "
                 "again to go on"
             ) from None
+
+
+def map_in_threads(
+    function: Callable[[Task], Result], tasks: Sequence[Task], at_once: int
+) -> Iterator[Result]:
+    """Yield what a function makes of each task, in their order; on all cores of this process.
+
+    Args:
+        function: works outside Python's lock, as FFmpeg does.
+        tasks: its argument, one each.
+        at_once: tasks whose results may be in memory together.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(tasks), at_once):
+            yield from pool.map(function, tasks[start : start + at_once])
 
 
 def run_all(

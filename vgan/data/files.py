@@ -5,8 +5,9 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from vgan.data.manifest import MANIFEST_NAME
 from vgan.errors import DataError, UsageError
@@ -37,6 +38,31 @@ def write_atomic(path: Path, data: bytes) -> None:
     finally:
         with contextlib.suppress(OSError):  # the reason is the first error, not the tidying up
             temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def written_whole(path: Path, needs: str = "") -> Iterator[BinaryIO]:
+    """Open a file of gigabytes under a temporary name, and rename it when all is written.
+
+    Args:
+        path: of the file; its folder is made if it is missing, and rid of stale parts.
+        needs: how much room it takes, said where it cannot be written.
+
+    Raises:
+        WriteError: the disk is full or the folder cannot be written; nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_stale_parts(path.parent)
+        with temporary.open("wb") as file:
+            yield file
+        os.replace(temporary, path)
+    except OSError as error:
+        why = error.strerror or error
+        raise WriteError(f"{path}: cannot be written ({why}){needs}") from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def remove_stale_parts(folder: Path) -> None:

@@ -4,15 +4,14 @@ Clips are scored one at a time, so that a score does not depend on its clip's co
 are on disk a few clips later, so that a run that is killed goes on where it stopped.
 """
 
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from tqdm import tqdm
 
+from vgan.data.executors import map_in_threads
 from vgan.data.journal import Journal
 from vgan.data.manifest import ClipRecord, sha256_of
 from vgan.data.places import (
@@ -53,17 +52,6 @@ def _load(path: Path, record: ClipRecord, wanted: int) -> Frames | str:
     except (DataError, OSError) as error:
         return str(error).removeprefix(f"{path}: ")
     return frames[sampled_frames(len(frames), wanted)]
-
-
-def _loaded(
-    folder: Path, records: Sequence[ClipRecord], wanted: int
-) -> Iterator[list[tuple[ClipRecord, Frames | str]]]:
-    """Decode clips on all cores (FFmpeg runs outside Python's lock), a few in memory at a time."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(records), _DECODED_AT_ONCE):
-            some = records[start : start + _DECODED_AT_ONCE]
-            loads = pool.map(lambda r: _load(folder / r.clip, r, wanted), some)
-            yield list(zip(some, loads, strict=True))
 
 
 def earlier_scores(journal: Journal) -> dict[str, Scores]:
@@ -111,9 +99,10 @@ def score_clips(
     bad: list[DroppedClip] = []
     bar = tqdm(total=len(todo), desc="scoring clips", unit="clip", disable=not progress)
     with bar:
-        for some in _loaded(folder, todo, frames):
-            lines = []
-            for record, loaded in some:
+        for start in range(0, len(todo), _DECODED_AT_ONCE):
+            some, lines = todo[start : start + _DECODED_AT_ONCE], []
+            loads = map_in_threads(lambda r: _load(folder / r.clip, r, frames), some, len(some))
+            for record, loaded in zip(some, loads, strict=True):
                 if isinstance(loaded, str):
                     bad.append(DroppedClip(record.clip, "unreadable", loaded))
                 else:

@@ -7,9 +7,7 @@ frame. Nothing is stabilised or cropped but to the centre square.
 
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +16,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from vgan.data.actions import ActionVideo
-from vgan.data.files import WriteError, remove_stale_parts, write_atomic
+from vgan.data.executors import map_in_threads
+from vgan.data.files import write_atomic, written_whole
 from vgan.data.framing import area_average, centre_square
 from vgan.data.listing import FRAMES, SIZE
 from vgan.data.manifest import sha256_of
@@ -129,40 +128,22 @@ def _decode(
     counts: list[int] = []
     padded: list[str] = []
     contents: list[str] = []
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        remove_stale_parts(target.parent)  # of gigabytes, each under another name
-        with temporary.open("wb") as file:
-            for video, (frames, sha256) in zip(videos, _read(videos, progress), strict=True):
-                windows = cut_windows(frames)
-                file.write(windows.tobytes())
-                counts.append(len(windows))
-                contents.append(sha256)
-                if len(frames) < FRAMES:
-                    padded.append(video.name)
-        os.replace(temporary, target)
-    except OSError as error:
-        raise WriteError(f"{target}: cannot be written ({error.strerror or error})") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    paths = [video.path for video in videos]
+    read = tqdm(
+        map_in_threads(_read, paths, _DECODED_AT_ONCE), "decoding videos", len(paths),
+        unit="video", disable=not progress,
+    )  # fmt: skip
+    with written_whole(target) as file:
+        for video, (frames, sha256) in zip(videos, read, strict=True):
+            windows = cut_windows(frames)
+            file.write(windows.tobytes())
+            counts.append(len(windows))
+            contents.append(sha256)
+            if len(frames) < FRAMES:
+                padded.append(video.name)
     return {"counts": counts, "padded": padded, "contents": contents}
 
 
-def _read(videos: Sequence[ActionVideo], progress: bool) -> Iterator[tuple[list[Frames], str]]:
-    """Yield each video's frames and its file's SHA-256.
-
-    On all cores (FFmpeg runs outside Python's lock), a few in memory at a time.
-    """
-    bar = tqdm(total=len(videos), desc="decoding videos", unit="video", disable=not progress)
-    with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(videos), _DECODED_AT_ONCE):
-            some = [video.path for video in videos[start : start + _DECODED_AT_ONCE]]
-            for found in pool.map(_read_one, some):
-                yield found
-                bar.update()
-
-
-def _read_one(path: Path) -> tuple[list[Frames], str]:
+def _read(path: Path) -> tuple[list[Frames], str]:
     # Hashed where it is read anyhow: thousands of videos at every start would take minutes.
     return read_small(path), sha256_of(path)

@@ -215,7 +215,7 @@ def test_full_disk_leaves_no_half_shard(folder, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("vgan.data.dataset.os.replace", full)
+    monkeypatch.setattr("vgan.data.files.os.replace", full)
     with pytest.raises(WriteError, match=r"No space left.*4 clips takes"):
         _open(folder)
 
