@@ -31,14 +31,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from vgan.data.dataset import open_dataset
-from vgan.data.files import write_atomic
+from vgan.data.files import write_atomic, write_json
 from vgan.data.scenes import draw_scenes
 from vgan.metrics.report import measure_run
 from vgan.training.config import DTYPES, RECIPES, TrainConfig, default_dtype, resolve_config
 from vgan.training.folder import RunFolder
 from vgan.training.loop import train
 from vgan.training.opening import check_data
-from vgan.training.record import write_settings
+from vgan.training.record import versions, write_settings
 from vgan.training.tuning import plain
 
 CATEGORY = "beach"
@@ -78,7 +78,7 @@ def begin(folder: RunFolder, config: TrainConfig, scenes: Path, device: torch.de
     dataset = open_dataset(scenes, CATEGORY)
     check_data(folder, config, scenes, dataset.records, dataset.skipped)
     write_atomic(folder.forms, plain(device).to_json().encode())
-    write_settings(folder, config, device)
+    write_settings(folder, config, versions(device))
 
 
 def measures_of(folder: RunFolder, n: int, device: torch.device) -> dict[str, float | None]:
@@ -87,7 +87,7 @@ def measures_of(folder: RunFolder, n: int, device: torch.device) -> dict[str, fl
     if not kept.is_file():
         rows = measure_run(folder.path, n=n, device=device).measures
         values = {row.name: row.generated.value if row.generated else None for row in rows}
-        write_atomic(kept, (json.dumps(values, indent=2) + "\n").encode())
+        write_json(kept, values)
     values = json.loads(kept.read_text(encoding="utf-8"))
     assert isinstance(values, dict)
     return values

@@ -1,7 +1,6 @@
 """Fetch the videos of a list with yt-dlp, where that is installed."""
 
 import importlib.util
-import json
 import os
 import shutil
 import subprocess
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from vgan.data.files import WriteError, write_atomic
+from vgan.data.files import WriteError, write_json_lines
 from vgan.data.video_list import FoundVideo, read_list
 from vgan.errors import DataError, UsageError
 
@@ -116,6 +115,5 @@ def download_videos(path: Path, folder: Path, *, progress: bool = True) -> Downl
         why = _fetch(downloader, folder, video)
         if why is not None:
             failed.append((video.id, why))
-    lines = [json.dumps({"id": id_, "why": why}, ensure_ascii=False) + "\n" for id_, why in failed]
-    write_atomic(folder / FAILED_NAME, "".join(lines).encode())
+    write_json_lines(folder / FAILED_NAME, ({"id": id_, "why": why} for id_, why in failed))
     return DownloadReport(len(todo) - len(failed), len(videos) - len(todo), failed, folder)

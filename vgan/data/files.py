@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -65,6 +65,17 @@ def written_whole(path: Path, needs: str = "") -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
+def write_json(path: Path, value: Any) -> None:
+    """Write a JSON file, indented, as `write_atomic` does."""
+    write_atomic(path, (json.dumps(value, indent=2) + "\n").encode())
+
+
+def write_json_lines(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Write an object a line, as `write_atomic` does; names that are not UTF-8 as JSON has them."""
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    write_atomic(path, text.encode(errors="backslashreplace"))
+
+
 def remove_stale_parts(folder: Path) -> None:
     """Remove what runs that were killed have left half made below a folder, if an hour old."""
     for part in folder.rglob(".*.part"):
@@ -90,7 +101,7 @@ def claim_folder(out: Path, name: str, settings: dict[str, Any]) -> None:
     if not path.exists():
         if (out / MANIFEST_NAME).exists():
             raise UsageError(f"{out}: holds clips that were not made here; use another folder")
-        write_atomic(path, (json.dumps(settings, indent=2) + "\n").encode())
+        write_json(path, settings)
         return
     try:
         earlier = json.loads(path.read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from vgan.data.cutting import CutVideo, SourceVideo, remove_clips
-from vgan.data.files import remove_stale_parts, write_atomic
+from vgan.data.files import remove_stale_parts, write_atomic, write_json_lines
 from vgan.data.listing import SHARDS_NAME
 from vgan.data.manifest import ClipRecord, from_dict, to_dict, write_manifest
 from vgan.data.preview import PREVIEW_NAME
@@ -300,9 +300,7 @@ def gather(out: Path, test_share: float, forget_missing: bool = False) -> Ledger
         {key: value for key, value in asdict(reject).items() if value is not None}
         for reject in [*ledger.rejects, *ledger.dropped]
     ]
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    # Names that are not UTF-8 are written as JSON has them, `\udce9`.
-    write_atomic(out / REJECTED_NAME, text.encode(errors="backslashreplace"))
+    write_json_lines(out / REJECTED_NAME, lines)
     write_manifest(out, records)
     remove_stale_parts(out)
     if forget_missing and missing:

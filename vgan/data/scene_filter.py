@@ -12,12 +12,12 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
 
-from vgan.data.files import WriteError, claim_folder, write_atomic
+from vgan.data.files import WriteError, claim_folder, write_json_lines
 from vgan.data.journal import Journal
 from vgan.data.ledger import REJECTED_NAME
 from vgan.data.manifest import (
@@ -163,9 +163,7 @@ def _publish(
     earlier = read_manifest(out) if (out / MANIFEST_NAME).exists() else []
     for record in kept:
         _link(folder / record.clip, out / record.clip, record.sha256)
-    lines = [{"clip": d.clip, "kind": d.kind, "why": d.why} for d in dropped]
-    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-    write_atomic(out / REJECTED_NAME, text.encode())
+    write_json_lines(out / REJECTED_NAME, map(asdict, dropped))
     write_manifest(out, kept)
     for name in {r.clip for r in earlier} - {r.clip for r in kept}:
         (out / name).unlink(missing_ok=True)

@@ -1,13 +1,12 @@
 """Lists of videos to download: one JSON object per video, with whose it is and what they allow."""
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from vgan.data.files import write_atomic
+from vgan.data.files import write_json_lines
 from vgan.data.journal import parse_line
 from vgan.errors import DataError
 
@@ -96,6 +95,5 @@ def write_list(path: Path, videos: Iterable[FoundVideo]) -> int:
         WriteError: it cannot be written; an earlier list stays.
     """
     ordered = sorted(videos, key=lambda v: (v.uploaded, v.id))
-    text = "".join(json.dumps(to_line(v), ensure_ascii=False) + "\n" for v in ordered)
-    write_atomic(path, text.encode())
+    write_json_lines(path, map(to_line, ordered))
     return len(ordered)

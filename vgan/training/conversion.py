@@ -1,6 +1,5 @@
 """Make a run folder of a generator that the authors released: `vgan convert`."""
 
-import json
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -8,15 +7,14 @@ from typing import cast
 
 import torch
 
-from vgan.data.files import write_atomic
 from vgan.data.manifest import SLUG, sha256_of
 from vgan.errors import DataError, UsageError
 from vgan.models.released import OtherModelError, ReleasedGenerator, build_released
 from vgan.models.torch7 import read_torch7
 from vgan.training.checkpoint import save_checkpoint
-from vgan.training.config import TrainConfig, resolve_config, to_json
+from vgan.training.config import TrainConfig, resolve_config
 from vgan.training.folder import RunFolder, TrainingData
-from vgan.training.record import versions
+from vgan.training.record import versions, write_settings
 from vgan.training.trainers import GameTrainer, build_trainer
 
 _ITERATIONS = re.compile(r"iter(\d+)")
@@ -73,8 +71,5 @@ def _write_run(
     state = {"config": asdict(config), "step": config.steps, "trainer": trainer.state_dict()}
     save_checkpoint(folder.checkpoint(config.steps), state)
     source = {"file": str(file.resolve()), "sha256": sha256_of(file)}
-    made_by = versions(device) | {"converted_from": source}
     folder.write_data(TrainingData(source["file"], config.category, source["sha256"], 0, _FPS))
-    write_atomic(folder.versions, (json.dumps(made_by, indent=2) + "\n").encode())
-    # Last: a folder with config.json has all the others.
-    write_atomic(folder.config, to_json(config).encode())
+    write_settings(folder, config, versions(device) | {"converted_from": source})

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 
-from vgan.data.files import write_atomic
+from vgan.data.files import write_json
 from vgan.data.manifest import sha256_of
 from vgan.errors import CheckpointError
 from vgan.training.config import TrainConfig, from_json
@@ -113,7 +113,7 @@ class RunFolder:
 
     def write_data(self, data: TrainingData) -> None:
         """Write what the run is trained on."""
-        write_atomic(self.data, (json.dumps(asdict(data), indent=2) + "\n").encode())
+        write_json(self.data, asdict(data))
 
     def prune(self, keep: set[int]) -> None:
         """Delete the checkpoints of all other steps, and what a killed process left unfinished."""

@@ -38,7 +38,7 @@ from vgan.training.folder import RunFolder
 from vgan.training.health import Health
 from vgan.training.opening import check_data, nothing_to_do, open_folder
 from vgan.training.process import arithmetic, ctrl_c
-from vgan.training.record import MetricsLog, Window, write_settings
+from vgan.training.record import MetricsLog, Window, versions, write_settings
 from vgan.training.sheets import Pixels, future_sheet, png_bytes, sheet_image
 from vgan.training.steps import Trainer
 from vgan.training.trainers import build_trainer
@@ -101,7 +101,7 @@ def train(
         dataset = open_dataset(data, config.category, root=root, progress=world.is_first)
         if world.is_first:
             check_data(folder, config, data, dataset.records, dataset.skipped, root)
-            write_settings(folder, config, device)
+            write_settings(folder, config, versions(device))
     if world.is_first:
         world.wait()
     if is_finished:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vgan.data.files import write_atomic
+from vgan.data.files import write_atomic, write_json
 from vgan.training.config import TrainConfig, to_json
 from vgan.training.folder import RunFolder
 
@@ -88,14 +88,14 @@ class Window:
         return means, bad
 
 
-def write_settings(folder: RunFolder, config: TrainConfig, device: torch.device) -> None:
-    """Write `versions.json` and `config.json`."""
-    write_atomic(folder.versions, (json.dumps(versions(device), indent=2) + "\n").encode())
+def write_settings(folder: RunFolder, config: TrainConfig, made_by: dict[str, Any]) -> None:
+    """Write `versions.json`, which says what the run was made by, and `config.json`."""
+    write_json(folder.versions, made_by)
     # Last: a folder with config.json has all the others.
     write_atomic(folder.config, to_json(config).encode())
 
 
-def versions(device: torch.device) -> dict[str, str | None]:
+def versions(device: torch.device) -> dict[str, Any]:
     """Return what the numbers of a run depend on besides its settings and data."""
     cuda = device.type == "cuda"
     cudnn = torch.backends.cudnn.version() if cuda else None  # type: ignore[no-untyped-call]
