@@ -24,6 +24,7 @@ from eager_port import PortedTrainer
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from vgan.models.measuring import drain
 from vgan.training.config import DTYPES, GENERATOR_STEPS, TrainConfig, resolve_config
 from vgan.training.process import arithmetic
 from vgan.training.trainers import build_trainer
@@ -31,12 +32,6 @@ from vgan.training.tuning import cache_file, choose
 
 SIDES = ("port", "ours")
 CLIP = (3, 32, 64, 64)
-
-
-def synchronise(device: torch.device) -> None:
-    """Wait for the device."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def peak_mib(device: torch.device) -> float:
@@ -105,13 +100,13 @@ def take_part(args: argparse.Namespace, device: torch.device) -> None:
     with training(args, device) as step:
         print(counted, time.perf_counter() - start, flush=True)
         for _ in sys.stdin:
-            synchronise(device)
+            drain(device)
             if device.type == "cuda":  # a turn's own, without what choosing kernels takes before it
                 torch.cuda.reset_peak_memory_stats(device)
             start = time.perf_counter()
             for _ in range(args.steps):
                 step(real)
-            synchronise(device)
+            drain(device)
             print((time.perf_counter() - start) / args.steps, peak_mib(device), flush=True)
 
 

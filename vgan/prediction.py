@@ -21,6 +21,7 @@ from vgan.data.manifest import SLUG, ClipRecord
 from vgan.data.pictures import GivenPicture, find_pictures, left_out, read_picture
 from vgan.data.videos import Frames, write_clip
 from vgan.errors import DataError, UsageError
+from vgan.metrics.spread import evenly_spaced
 from vgan.models.layers import CLIP_FRAMES, CLIP_SIZE, Streams
 from vgan.training.run import Run, load_run
 from vgan.training.sheets import png_bytes, predicted_sheet
@@ -110,7 +111,7 @@ def predict(
     squares, unread = _read(pictures, frame)
     _refuse_others(out, squares, category)
     made, records, rows = [], [], []
-    shown = set(np.linspace(0, len(squares) - 1, SHEET_ROWS).round().astype(int).tolist())
+    shown = set(evenly_spaced(len(squares), SHEET_ROWS).tolist())
     bar = tqdm(squares, desc=f"future of {category}", unit="clip")
     for number, (picture, given) in enumerate(bar):
         frames = to_uint8(predict_streams(loaded, given[None], device).clip)[0]

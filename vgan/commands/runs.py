@@ -119,7 +119,7 @@ def train(
         config = open_folder(folder, config, resume)
         saved = folder.read_data()
         data = data or Path(saved.folder)
-        root = root or (Path(saved.root) if saved.root else None)
+        root = root or saved.list_root
         if nothing_to_do(folder, config, data, root):
             return
 

@@ -99,7 +99,7 @@ def _readable(name: str) -> str:
     return os.fsencode(name).decode(errors="backslashreplace")
 
 
-def _visible_under(folder: Path, out: Path) -> Iterator[Path]:
+def visible_under(folder: Path, out: Path | None = None) -> Iterator[Path]:
     """Yield what lies below a folder, in order: nothing hidden, and nothing made in `out`."""
     real = folder.resolve()
     for path in sorted(folder.rglob("*")):
@@ -116,7 +116,7 @@ def _is_video(path: Path) -> bool:
 def unread_files(inputs: Sequence[Path], out: Path) -> Counter[str]:
     """Count the files of some folders that do not pass for videos, by the ending of their names."""
     folders = [place for place in map(_place, inputs) if place.is_dir()]
-    found = {path for folder in folders for path in _visible_under(folder, out.resolve())}
+    found = {path for folder in folders for path in visible_under(folder, out.resolve())}
     return count_endings(path for path in found if not _is_video(path))
 
 
@@ -147,7 +147,7 @@ def _find(inputs: Sequence[Path], out: Path) -> Iterator[tuple[Path, Path]]:
         if place.is_file():
             yield place, place.parent
             continue
-        for path in filter(_is_video, _visible_under(place, out.resolve())):
+        for path in filter(_is_video, visible_under(place, out.resolve())):
             below = path.relative_to(place)
             yield path, place / below.parts[0] if len(below.parts) > 1 else place
 

@@ -80,6 +80,11 @@ class ClipRecord:
     split: str | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def video(self) -> str:
+        """The id of the source video; the clip's own path where that is not known."""
+        return self.origin.video if self.origin else self.clip
+
 
 _REQUIRED: dict[str, tuple[type, ...]] = {
     "clip": (str,), "sha256": (str,), "source": (str,), "category": (str,),

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from vgan.data.cutting import VIDEO_SUFFIXES, count_endings, old_slug, slug
+from vgan.data.cutting import VIDEO_SUFFIXES, count_endings, old_slug, slug, visible_under
 from vgan.data.framing import area_average, centre_square
 from vgan.data.manifest import MANIFEST_NAME, ClipRecord, Origin, read_manifest, unfinished
 from vgan.data.videos import Frames, iter_frames, video_info
@@ -87,7 +87,7 @@ def find_pictures(
             if split is not None:
                 raise UsageError(f"--split {split}: {place} has no {MANIFEST_NAME}, so no splits")
             if place.is_dir():
-                read = filter(_is_read, _visible_under(place))
+                read = filter(_is_read, visible_under(place))
                 loose |= {path: path.relative_to(place).as_posix() for path in read}
             else:
                 loose[place] = place.name
@@ -115,12 +115,6 @@ def _expanded(given: Path) -> list[Path]:
     return places
 
 
-def _visible_under(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.rglob("*")):
-        if not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            yield path
-
-
 def _is_read(path: Path) -> bool:
     return path.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES
 
@@ -133,7 +127,7 @@ def left_out(inputs: Sequence[Path]) -> str | None:
     """
     places = {place for given in inputs for place in _expanded(given) if place.is_dir()}
     searched = [place for place in places if not (place / MANIFEST_NAME).is_file()]
-    found = {path for place in searched for path in _visible_under(place) if not _is_read(path)}
+    found = {path for place in searched for path in visible_under(place) if not _is_read(path)}
     endings = count_endings(found)
     if not endings:
         return None

@@ -8,7 +8,7 @@ only on its category, the seed and its number: the same three give the same byte
 import io
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -145,7 +145,7 @@ def _draw_to(out: Path, record: ClipRecord, seed: int, index: int) -> ClipRecord
         drawn = draw_clip(record.category, seed, index, frames=record.frames, size=record.width)
         write_atomic(mask, _packed(drawn.mask))
         sha256 = write_clip(path, drawn.frames, record.fps)
-    return ClipRecord(**{**vars(record), "sha256": sha256})
+    return replace(record, sha256=sha256)
 
 
 def _planned(

@@ -34,12 +34,13 @@ class Figure:
     moving: Sequence[Frames]
     fps: float
 
-    def section(self, *, still: bool = True) -> Section:
+    def section(self) -> Section:
         """Return the figure as a section of a page, the animation first."""
-        pictures = [Picture(f"{self.name}.webp", webp(self.moving, self.fps), self.caption)]
-        if still:
-            alt = f"Single frames of: {self.caption}"
-            pictures.append(Picture(f"{self.name}.png", png(self.still), alt))
+        frames = f"Single frames of: {self.caption}"
+        pictures = [
+            Picture(f"{self.name}.webp", webp(self.moving, self.fps), self.caption),
+            Picture(f"{self.name}.png", png(self.still), frames),
+        ]
         return Section(self.heading, self.caption, pictures)
 
 

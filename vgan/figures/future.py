@@ -17,6 +17,7 @@ from vgan.errors import DataError, UsageError
 from vgan.figures.drawing import block, captioned, enlarge
 from vgan.figures.figure import Figure, write_figures
 from vgan.figures.samples import ARROWS_MEAN, with_arrows
+from vgan.metrics.spread import evenly_spaced
 from vgan.prediction import PICTURE_SHA256, load_future, picture_digest, predict_streams
 from vgan.sampled import run_names
 from vgan.training.folder import RunFolder
@@ -139,7 +140,7 @@ def _of_run(
     run = load_future(path, device)
     folder = data or Path(run.data.folder)
     test = open_dataset(folder, run.config.category, "test")
-    places = np.unique(np.linspace(0, len(test) - 1, min(n, len(test))).round().astype(int))
+    places = evenly_spaced(len(test), n)
     forecasts = []
     for place in places:
         true = np.array(test.clips[place])
@@ -157,14 +158,13 @@ def _of_clips(folder: Path, n: int, data: Path | None) -> tuple[list[Forecast], 
     records = read_manifest(folder)
     if not records:
         raise DataError(f"{folder}: its manifest lists no clips")
-    places = np.unique(np.linspace(0, len(records) - 1, min(n, len(records))).round().astype(int))
-    chosen = [records[place] for place in places]
+    chosen = [records[place] for place in evenly_spaced(len(records), n)]
     films = [read_video(folder / record.clip) for record in chosen]
     sizes = {film.frames.shape for film in films}
     if len(sizes) > 1:
         raise DataError(f"{folder}: clips of different sizes cannot stand in one figure: {sizes}")
     pictures = _all_given(chosen, data, films[0].frames.shape[1])
-    names = ", ".join(record.origin.video if record.origin else record.clip for record in chosen)
+    names = ", ".join(record.video for record in chosen)
     said = f"{chosen[0].source}, {chosen[0].category}: predicted from {names}"
     forecasts = [Forecast(film.frames, picture)
                  for film, picture in zip(films, pictures, strict=True)]  # fmt: skip

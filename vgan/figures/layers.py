@@ -111,7 +111,7 @@ class Looker:
             data or Path(self.data.folder),
             self.config.category,
             split,
-            root=None if data or not self.data.root else Path(self.data.root),
+            root=None if data else self.data.list_root,
         )
 
 

@@ -110,7 +110,7 @@ def rank_units(
             )
             best.add(maps.flatten(2).amax(dim=2).double().cpu().numpy())
             bar.update(len(maps))
-    videos = [record.origin.video if record.origin else record.clip for record in dataset.records]
+    videos = [record.video for record in dataset.records]
     return best.ranking(top, videos)
 
 

@@ -124,14 +124,14 @@ def measure_run(
     device = device or torch.device("cpu")
     loaded = load_run(run, device)
     folder, category = data or Path(loaded.data.folder), loaded.config.category
-    test = open_dataset(folder, category, "test", root=None if data else _root(loaded))
+    test = open_dataset(folder, category, "test", root=None if data else loaded.data.list_root)
     train = _trained_on(loaded)
     made = sample(loaded, n, seed, device)
     generated = Side(made.clips, made.masks, [str(number) for number in range(n)])
     rows_of_test = evenly_spaced(len(test), n)
     records = [test.records[row] for row in rows_of_test]
-    real = Side(test.clips[rows_of_test], _true_masks(records, folder), _videos(records))
-    training = Side(train.clips, None, _videos(train.records)) if train else None
+    real = Side(test.clips[rows_of_test], _true_masks(records, folder), [r.video for r in records])
+    training = Side(train.clips, None, [r.video for r in train.records]) if train else None
     distance = frechet_measure(
         generated, training, real, embedder or random_embedder(), seed, device
     )
@@ -158,10 +158,6 @@ def _from_here(folder: Path) -> Path:
     return folder.relative_to(here) if folder.is_relative_to(here) else folder
 
 
-def _root(run: Run) -> Path | None:
-    return Path(run.data.root) if run.data.root else None
-
-
 def _trained_on(run: Run) -> ClipDataset | None:
     """Return the clips a run was trained on, None (and a warning) where they are not at hand.
 
@@ -173,8 +169,8 @@ def _trained_on(run: Run) -> ClipDataset | None:
     if folder.exists():
         wanted = run.data.clips_sha256
         # The list first: decoding takes long, and would be for nothing.
-        if clips_fingerprint(listed_for_training(run.data, folder, _root(run))) == wanted:
-            found = open_dataset(folder, run.config.category, "train", root=_root(run))
+        if clips_fingerprint(listed_for_training(run.data, folder, run.data.list_root)) == wanted:
+            found = open_dataset(folder, run.config.category, "train", root=run.data.list_root)
             if clips_fingerprint(found.records) == wanted:
                 return found
         why = "no longer those of the training"
@@ -199,7 +195,7 @@ def _against_truth(
     assert made.mask is not None  # only one-stream clips have none
     masks = made.mask[:, 0].float().cpu().numpy()
     apart = (made.clip - clips).abs().mean((1, 2, 3, 4)).double().cpu().numpy() / 2
-    error: Estimate | None = estimate(apart, _videos(records), seed)
+    error: Estimate | None = estimate(apart, [r.video for r in records], seed)
     return [
         Measure("mask against truth", iou_estimate(masks, truth, seed), None,
                 "IoU with the true mask of test clips that the network rebuilds"),
@@ -213,8 +209,3 @@ def _true_masks(records: list[ClipRecord], folder: Path) -> Masks | None:
     if not records or not all(mask_path(folder, r.clip).is_file() for r in records):
         return None
     return np.stack([read_mask(folder, record.clip) for record in records])
-
-
-def _videos(records: list[ClipRecord]) -> list[str]:
-    """Return what each clip was cut from; itself where that is not known."""
-    return [r.origin.video if r.origin else r.clip for r in records]

@@ -55,11 +55,7 @@ def open_unlabelled(folder: Path) -> UnlabelledClips:
         UsageError: there are several categories.
     """
     dataset = open_dataset(folder, only_category(folder))
-    names = [
-        record.origin.video if record.origin is not None else record.clip
-        for record in dataset.records
-    ]
-    video = np.unique(names, return_inverse=True)[1].astype(np.int64)
+    video = np.unique([r.video for r in dataset.records], return_inverse=True)[1].astype(np.int64)
     listed = "\n".join(f"{r.clip} {r.sha256}" for r in dataset.records)
     return UnlabelledClips(dataset.clips, video, hashlib.sha256(listed.encode()).hexdigest())
 

@@ -44,6 +44,11 @@ class TrainingData:
     skipped: tuple[tuple[str, str], ...] = ()
     root: str | None = None
 
+    @property
+    def list_root(self) -> Path | None:
+        """The folder that a list's paths are below, where it was given."""
+        return Path(self.root) if self.root else None
+
 
 class RunFolder:
     """Where the files of one run are.
