@@ -23,12 +23,12 @@ from vgan.data.videos import iter_frames, write_clip
 from vgan.representation.stip import describe_video
 
 
-def drawn_video(path: Path, width: int, height: int, frames: int = 128) -> Path:
+def drawn_video(path: Path, width: int, height: int) -> Path:
     """Write squares of several sizes that turn back at the borders over a textured ground."""
     chance = np.random.default_rng(0)
     ground = chance.integers(60, 120, (height // 8 + 1, width // 8 + 1, 3), np.uint8)
     ground = ground.repeat(8, 0).repeat(8, 1)[:height, :width]
-    video = np.repeat(ground[None], frames, 0)
+    video = np.repeat(ground[None], 128, 0)
     for side in (8, 12, 20):
         place, speed = np.array([5.0, 5.0]), chance.uniform(1, 3, 2)
         for frame in video:

@@ -247,15 +247,12 @@ def lay_over(composite: Frames, frame: Frames, transform: Transform, covered: fl
     return np.where(mask[..., None], warped, composite).astype(np.uint8)
 
 
-def stabilize_clip(
-    frames: Sequence[Frames], model: str, tuning: Tuning = DEFAULT_TUNING
-) -> list[Frames]:
+def stabilize_clip(frames: Sequence[Frames], model: str) -> list[Frames]:
     """Lay every frame of a clip on its first and cut out the centre square.
 
     Args:
         frames: (H, W, 3) each, square pixels.
         model: `similarity` or `homography`.
-        tuning: limits.
 
     Returns:
         The squares, (S, S, 3) with S the shorter side; the first is the first frame's, unchanged.
@@ -266,16 +263,16 @@ def stabilize_clip(
     """
     plain = centre_squares(frames)
     squares = plain[:1]
-    path = CameraPath(frames[0], model, tuning)
+    path, covered = CameraPath(frames[0], model), DEFAULT_TUNING.covered
     for number, frame in enumerate(frames[1:], 2):
         transform = path.follow(frame)
         if np.array_equal(transform, np.eye(3)):
             squares.append(plain[number - 1])
             continue
-        square = lay_over(squares[-1], frame, transform, tuning.covered)
+        square = lay_over(squares[-1], frame, transform, covered)
         if square is None:
             raise UnstableError(
-                f"the camera turned away: frame {number} shows less than {tuning.covered:.0%} of "
+                f"the camera turned away: frame {number} shows less than {covered:.0%} of "
                 "the first one's square"
             )
         squares.append(square)

@@ -93,14 +93,14 @@ def samples_of(
     return Figure(f"samples-{name}", name, said, still, moving, run.data.fps)
 
 
-def with_arrows(clip: Frames, factor: int, most: int = 3) -> Frames:
+def with_arrows(clip: Frames, factor: int) -> Frames:
     """Return a clip (T, H, W, 3) enlarged, its motion marked on every frame; a still has none."""
     if len(clip) < 2:
         return np.stack([enlarge(frame, factor) for frame in clip])
     field = motion_field(clip)
     return np.stack(
         [
-            draw_arrows(enlarge(frame, factor), arrows(clip, field, t, most), factor)
+            draw_arrows(enlarge(frame, factor), arrows(clip, field, t), factor)
             for t, frame in enumerate(clip)
         ]
     )

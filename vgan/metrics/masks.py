@@ -5,6 +5,8 @@ from numpy.typing import NDArray
 
 Mask = NDArray[np.floating | np.bool_]
 
+_MOVES = 0.1  # mean difference over colours, share of the full range, from which a pixel does
+
 
 def mask_iou(predicted: Mask, true: Mask, threshold: float = 0.5) -> float:
     """Return the intersection over union of two masks.
@@ -28,7 +30,7 @@ def mask_iou(predicted: Mask, true: Mask, threshold: float = 0.5) -> float:
     return int((first & second).sum()) / union if union else float("nan")
 
 
-def moving_mask(frames: NDArray[np.uint8], threshold: float = 0.1) -> NDArray[np.bool_]:
+def moving_mask(frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Return where a clip differs from its own median picture.
 
     What a mask would be if the background were exactly still: a yardstick for learnt masks, since
@@ -36,11 +38,10 @@ def moving_mask(frames: NDArray[np.uint8], threshold: float = 0.1) -> NDArray[np
 
     Args:
         frames: (T, H, W, 3), 0..255.
-        threshold: of the mean difference over colours, as a share of the full range.
 
     Returns:
         (T, H, W).
     """
     still = np.median(frames, axis=0)
     difference: NDArray[np.float64] = np.abs(frames - still).mean(axis=-1) / 255
-    return difference > threshold
+    return difference > _MOVES

@@ -14,7 +14,7 @@ LEARNING_RATE = 0.05
 CANDIDATES = 64
 
 
-def rebuild(network: Any, clips: Tensor, latent: int, *, seed: int = 0) -> Streams:
+def rebuild(network: Any, clips: Tensor, latent: int) -> Streams:
     """Return a generator's nearest clips to given ones, with their masks.
 
     An autoencoder encodes them. A GAN's latents are searched: the nearest of random ones, then
@@ -25,13 +25,12 @@ def rebuild(network: Any, clips: Tensor, latent: int, *, seed: int = 0) -> Strea
         network: in evaluation mode, with `streams(z)` and perhaps `encode(clip)`.
         clips: (B, 3, T, H, W), RGB in [-1, 1], on the network's device.
         latent: numbers in a latent vector.
-        seed: of the random latents.
     """
     if hasattr(network, "encode"):
         with torch.no_grad():
             decoded: Streams = network.streams(network.encode(clips))
         return decoded
-    z = _nearest(network, clips, latent, seed).requires_grad_(True)
+    z = _nearest(network, clips, latent).requires_grad_(True)
     optimiser = torch.optim.Adam([z], lr=LEARNING_RATE)
     for _ in tqdm(range(STEPS), desc="rebuilding true clips", unit="step", leave=False):
         optimiser.zero_grad()
@@ -43,9 +42,9 @@ def rebuild(network: Any, clips: Tensor, latent: int, *, seed: int = 0) -> Strea
 
 
 @torch.no_grad()
-def _nearest(network: Any, clips: Tensor, latent: int, seed: int) -> Tensor:
+def _nearest(network: Any, clips: Tensor, latent: int) -> Tensor:
     """Return the latents, (B, latent), whose clips are nearest to the given ones."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     candidates = torch.randn(CANDIDATES, latent, generator=generator).to(clips.device)
     distances = []
     for part in candidates.chunk(8):
