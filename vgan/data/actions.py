@@ -21,8 +21,8 @@ from vgan.data.action_lists import (
     read_list,
     read_table,
 )
-from vgan.data.cutting import VIDEO_SUFFIXES
 from vgan.data.ledger import assign_splits
+from vgan.data.source_videos import VIDEO_SUFFIXES
 from vgan.errors import DataError, UsageError
 
 _LISTS_FOLDER = "ucfTrainTestlist"  # what UCF101's archive of lists unpacks to

@@ -17,14 +17,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from vgan.data.cutting import (
-    CutVideo,
-    SourceVideo,
-    cut_video,
-    find_videos,
-    remove_clips,
-    unread_files,
-)
+from vgan.data.cutting import CutVideo, cut_video, remove_clips
 from vgan.data.duplicates import find_duplicates
 from vgan.data.executors import open_workers, run_all
 from vgan.data.files import WriteError, claim_folder
@@ -47,6 +40,7 @@ from vgan.data.ledger import (
 from vgan.data.listing import MORE_TEST_CLIPS, mixed_rates, without_test_clips
 from vgan.data.locking import locked
 from vgan.data.making import STABILIZERS, CutSettings
+from vgan.data.source_videos import SourceVideo, find_videos, unread_files
 from vgan.errors import DataError, UsageError
 from vgan.wording import number_of
 

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from vgan.data.cutting import SourceVideo
 from vgan.data.manifest import sha256_of
+from vgan.data.source_videos import SourceVideo
 
 
 def find_duplicates(

@@ -14,11 +14,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from vgan.data.cutting import CutVideo, SourceVideo, remove_clips
+from vgan.data.cutting import CutVideo, remove_clips
 from vgan.data.files import remove_stale_parts, write_atomic, write_json_lines
 from vgan.data.listing import SHARDS_NAME
 from vgan.data.manifest import ClipRecord, from_dict, to_dict, write_manifest
 from vgan.data.preview import PREVIEW_NAME
+from vgan.data.source_videos import SourceVideo
 from vgan.errors import DataError, UsageError
 
 REJECTED_NAME = "rejected.jsonl"

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from vgan.data.cutting import VIDEO_SUFFIXES, count_endings, old_slug, slug, visible_under
 from vgan.data.framing import area_average, centre_square
 from vgan.data.manifest import MANIFEST_NAME, ClipRecord, Origin, read_manifest, unfinished
+from vgan.data.source_videos import VIDEO_SUFFIXES, count_endings, old_slug, slug, visible_under
 from vgan.data.videos import Frames, iter_frames, video_info
 from vgan.errors import DataError, UsageError
 from vgan.wording import number_of

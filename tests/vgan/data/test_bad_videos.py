@@ -176,7 +176,7 @@ def test_duplicate_takes_over_when_its_original_is_gone_and_never_before(tmp_pat
 
 def test_only_files_of_one_size_are_compared(tmp_path, monkeypatch):
     from vgan.data import duplicates
-    from vgan.data.cutting import SourceVideo
+    from vgan.data.source_videos import SourceVideo
 
     read: list[str] = []
     monkeypatch.setattr(duplicates, "sha256_of", lambda p: read.append(p.name) or p.read_text())

@@ -15,7 +15,6 @@ import pytest
 
 from vgan.cli import main
 from vgan.data.clips import ingest
-from vgan.data.cutting import find_videos
 from vgan.data.files import WriteError
 from vgan.data.framing import area_average
 from vgan.data.ledger import assign_splits
@@ -24,6 +23,7 @@ from vgan.data.manifest import read_manifest, sha256_of
 from vgan.data.pictures import find_pictures
 from vgan.data.rates import rate_varies
 from vgan.data.scenes import draw_scenes
+from vgan.data.source_videos import find_videos
 from vgan.data.videos import read_video, video_info, write_clip
 from vgan.errors import DataError, UsageError
 
