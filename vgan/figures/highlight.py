@@ -36,14 +36,7 @@ def heat_over_pixels(activation: NDArray[np.float32], axes: Axes, shape: tuple[i
 def _interpolation(axis: Axis, cells: int, length: int) -> Heat:
     """Return what each pixel takes of each cell, (length, cells), rows summing to 1."""
     at = (np.arange(length) - axis.first) / axis.step
-    at = np.clip(at, 0, cells - 1)
-    below = np.minimum(at.astype(int), max(cells - 2, 0))
-    share = at - below
-    weights = np.zeros((length, cells))
-    rows = np.arange(length)
-    weights[rows, below] += 1 - share
-    weights[rows, np.minimum(below + 1, cells - 1)] += share
-    return weights
+    return np.stack([np.interp(at, np.arange(cells), one) for one in np.eye(cells)], axis=1)
 
 
 def highlighted(frame: Frames, heat: Heat, least: float, factor: int) -> Frames:
