@@ -8,7 +8,7 @@ mid-grey wherever a file could not be read, unreadable and blank clips are left 
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,24 @@ def to_model_range(clips: Tensor) -> Tensor:
     # The bytes are transposed, not the floats, and the rest is in place: a quarter of the traffic.
     planar = clips.permute(0, 4, 1, 2, 3).contiguous()
     return planar.to(torch.float32).div_(127.5).sub_(1)
+
+
+def model_batches(
+    clips: Frames, at_once: int, device: torch.device, *, title: str, leave: bool = False
+) -> Iterator[Tensor]:
+    """Yield clips (N, T, H, W, 3) on a device as networks take them, (B, C, T, H, W), under a bar.
+
+    Args:
+        clips: uint8 RGB, perhaps memory-mapped.
+        at_once: clips in a batch.
+        device: of the batches.
+        title: of the progress bar.
+        leave: keep the bar on the screen.
+    """
+    for start in tqdm(range(0, len(clips), at_once), desc=title, unit="batch", leave=leave):
+        # A copy: the clips may be mapped from a file that may only be read.
+        batch = torch.from_numpy(clips[start : start + at_once].copy())
+        yield to_model_range(batch.to(device))
 
 
 def to_uint8(clips: Tensor) -> Frames:

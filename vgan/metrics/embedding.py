@@ -19,9 +19,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
-from tqdm import tqdm
 
-from vgan.data.dataset import to_model_range
+from vgan.data.dataset import model_batches
 from vgan.data.videos import Frames
 from vgan.errors import DataError, failure_of_device
 
@@ -57,13 +56,9 @@ class Embedder:
         Raises:
             DataError: the network cannot take such clips, or does not give (B, D).
         """
-        found = []
-        bar = tqdm(range(0, len(clips), BATCH), desc=self.name, unit="batch", leave=False)
+        batches = model_batches(clips[:, : self.frames], BATCH, device, title=self.name)
         with torch.no_grad():
-            for start in bar:
-                part = torch.from_numpy(np.array(clips[start : start + BATCH, : self.frames]))
-                found.append(self._embedded(to_model_range(part.to(device))))
-        return np.concatenate(found)
+            return np.concatenate([self._embedded(batch) for batch in batches])
 
     def _embedded(self, clips: Tensor) -> NDArray[np.float64]:
         if self.size and self.size != clips.shape[-1]:

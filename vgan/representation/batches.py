@@ -6,9 +6,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from tqdm import tqdm
 
-from vgan.data.dataset import to_model_range
+from vgan.data.dataset import model_batches
 
 
 def over_clips(
@@ -30,11 +29,7 @@ def over_clips(
         title: of the progress bar.
         leave: keep the bar on the screen.
     """
-    found = []
-    starts = range(0, len(clips), at_once)
+    batches = model_batches(clips, at_once, device, title=title, leave=leave)
     with torch.no_grad():
-        for start in tqdm(starts, desc=title, unit="batch", leave=leave):
-            # A copy: the clips are mapped from a file that may only be read.
-            batch = torch.from_numpy(clips[start : start + at_once].copy()).to(device)
-            found.append(function(to_model_range(batch)).float().cpu().numpy())
+        found = [function(batch).float().cpu().numpy() for batch in batches]
     return np.concatenate(found)

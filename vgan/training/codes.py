@@ -5,9 +5,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from vgan.data.dataset import ClipDataset, to_model_range
+from vgan.data.dataset import ClipDataset, model_batches
 from vgan.models.mixture import GaussianMixture, components_for
 from vgan.training.checkpoint import save_checkpoint
 from vgan.training.config import TrainConfig
@@ -58,9 +57,6 @@ def fit_codes(
 def encode_clips(network: Any, dataset: ClipDataset) -> Tensor:
     """Return the codes of all training clips, (N, latent), on the network's device."""
     device = next(network.parameters()).device
-    codes = []
     with torch.no_grad():
-        for start in tqdm(range(0, len(dataset.clips), CHUNK), desc="encoding", unit="batch"):
-            clips = torch.from_numpy(dataset.clips[start : start + CHUNK].copy())
-            codes.append(network.encode(to_model_range(clips.to(device))).float())
-    return torch.cat(codes)
+        batches = model_batches(dataset.clips, CHUNK, device, title="encoding", leave=True)
+        return torch.cat([network.encode(batch).float() for batch in batches])
