@@ -20,8 +20,7 @@ from vgan.models.autoencoder import Autoencoder
 from vgan.models.discriminator import Discriminator
 from vgan.models.small import SmallDiscriminator
 from vgan.training.checkpoint import fitting
-from vgan.training.config import TrainConfig
-from vgan.training.folder import TrainingData, find_run
+from vgan.training.folder import SavedRun, find_run
 from vgan.training.networks import build_discriminator, build_network
 from vgan.training.run import read_checkpoint
 
@@ -70,22 +69,16 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Looker:
+class Looker(SavedRun):
     """A run's network that looks at clips.
 
     Args:
-        config: the run's settings.
-        data: what the run was trained on.
-        step: steps trained.
         part: what the network is in the run.
         layers: by name, in their order.
         default: name of the layer shown when none is asked for: the third, whose units see a part
             of the picture and not all of it.
     """
 
-    config: TrainConfig
-    data: TrainingData
-    step: int
     part: str
     layers: dict[str, Layer]
     default: str
@@ -140,7 +133,8 @@ def load_looker(path: Path, device: torch.device) -> Looker:
     if not layers:
         raise UsageError(f"{path}: the {config.model} model has no network that looks at clips")
     default = next(name for name in layers if name.endswith("3"))
-    return Looker(config, saved.data, saved.step, part, layers, default)
+    known = (saved.folder, config, saved.data, saved.step, saved.file)
+    return Looker(*known, part, layers, default)
 
 
 def clip_layers(network: nn.Module) -> dict[str, Layer]:

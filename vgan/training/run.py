@@ -10,32 +10,23 @@ from vgan.errors import CheckpointError
 from vgan.models.layers import Generator
 from vgan.models.mixture import GaussianMixture
 from vgan.training.checkpoint import checkpoint_config, fitting, load_checkpoint
-from vgan.training.config import TrainConfig
-from vgan.training.folder import RunFolder, SavedRun, TrainingData, find_run
+from vgan.training.folder import RunFolder, SavedRun, find_run
 from vgan.training.process import keep_to_one_kernel, make_first_calls
 from vgan.training.samplers import load_sampler
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(SavedRun):
     """A trained run, ready to generate.
 
     Args:
-        config: its settings.
-        data: what it was trained on.
-        step: steps trained.
         network: in evaluation mode; `.streams(z)` gives clips for latents (B, latent) or, for the
             autoencoder, for codes.
         mixture: of the autoencoder's codes, None for the other models.
-        checkpoint_sha256: of the checkpoint file, which names these weights.
     """
 
-    config: TrainConfig
-    data: TrainingData
-    step: int
     network: Generator
     mixture: GaussianMixture | None
-    checkpoint_sha256: str
 
 
 def load_run(run: Path | SavedRun, device: torch.device | None = None) -> Run:
@@ -55,7 +46,8 @@ def load_run(run: Path | SavedRun, device: torch.device | None = None) -> Run:
     with fitting(saved.file):
         network = load_sampler(saved.config, state["trainer"], device or torch.device("cpu"))
     mixture = load_mixture(saved.folder) if saved.config.model == "autoencoder" else None
-    return Run(saved.config, saved.data, saved.step, network, mixture, saved.checkpoint_sha256)
+    known = (saved.folder, saved.config, saved.data, saved.step, saved.file)
+    return Run(*known, network, mixture)
 
 
 def read_checkpoint(saved: SavedRun) -> dict[str, Any]:
