@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.swa_utils import update_bn
 
 from vgan.models.layers import Generator
 
@@ -35,23 +35,13 @@ class AveragedWeights:
         )
 
 
-@torch.no_grad()
 def calibrate(network: Generator, batches: Iterable[Tensor]) -> None:
     """Set batch-norm statistics to their means over batches of latents.
 
     Args:
-        network: its weights stay, its statistics are measured anew, and it is
-            left in evaluation mode.
+        network: its weights stay, its statistics are measured anew, and it is left in evaluation
+            mode.
         batches: latents (B, latent).
     """
-    norms = [module for module in network.modules() if isinstance(module, _BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # the plain mean over batches
-    network.train()
-    for latent in batches:
-        network.streams(latent)
+    update_bn(batches, network)
     network.eval()
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
