@@ -132,7 +132,7 @@ class _Strided(torch.autograd.Function):
         ctx.kept, ctx.forms, ctx.doubles = weight.dtype, forms, doubles
         ctx.save_for_backward(maps, cast)
         with torch.autocast(maps.device.type, enabled=False):  # or it would change the arithmetic
-            found = _doubled(maps, cast, forms) if doubles else _halved(maps, cast, forms)
+            found = _other_map(maps, cast, forms, doubles=doubles)
         return add_bias(_own(found), bias.to(maps.dtype))
 
     @staticmethod
@@ -144,9 +144,8 @@ class _Strided(torch.autograd.Function):
         of_bias = sum_over_places(gradient, ctx.kept) if to_bias else None
         gradient = gradient.contiguous(memory_format=layout_of(weight))
         large, small = (gradient, maps) if ctx.doubles else (maps, gradient)
-        back = _halved if ctx.doubles else _doubled
         return (
-            back(gradient, weight, forms) if to_maps else None,
+            _other_map(gradient, weight, forms, doubles=not ctx.doubles) if to_maps else None,
             weight_gradient(large, small, forms.weight_gradient).to(ctx.kept)
             if to_weight
             else None,
@@ -156,9 +155,5 @@ class _Strided(torch.autograd.Function):
         )
 
 
-def _halved(large: Tensor, weight: Tensor, forms: Forms) -> Tensor:
-    return halve(large, weight, forms.halve)
-
-
-def _doubled(small: Tensor, weight: Tensor, forms: Forms) -> Tensor:
-    return double(small, weight, forms.double)
+def _other_map(maps: Tensor, weight: Tensor, forms: Forms, *, doubles: bool) -> Tensor:
+    return double(maps, weight, forms.double) if doubles else halve(maps, weight, forms.halve)
