@@ -110,18 +110,15 @@ def _write_clips(
     per_clip = len(order.files(0))
     files = len(missing) * per_clip
     title = f"{run.config.source} {order.category}"
+    encoding = workers or (os.cpu_count() if device.type == "cuda" else None) or 1
     with (
         tqdm(total=files, desc=title, unit="file") as bar,
-        open_encoders(files, CHUNK * per_clip, workers or _encoders_for(device)) as encoders,
+        open_encoders(files, CHUNK * per_clip, encoding) as encoders,
     ):
         for path, checksum in run_all(encoders, write_film, _made(order, run, missing, device)):
             checksums[path] = checksum
             bar.update()
     return checksums
-
-
-def _encoders_for(device: torch.device) -> int:
-    return (os.cpu_count() or 1) if device.type == "cuda" else 1
 
 
 def _made(order: Order, run: Run, missing: list[int], device: torch.device) -> Iterator[Film]:

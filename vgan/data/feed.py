@@ -9,7 +9,7 @@ import copy
 import logging
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
+from typing import Self
 
 import numpy as np
 import torch
@@ -64,16 +64,11 @@ class Feed:
         self._turn = 0
         self._ahead: tuple[NDArray[np.int64], Future[Tensor]] | None = None
 
-    def __enter__(self) -> "Feed":
+    def __enter__(self) -> Self:
         """Return the feed."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Let the threads go."""
         self._pool.shutdown(cancel_futures=True)
 

@@ -116,9 +116,10 @@ def look_measures(generated: Side, real: Side, seed: int) -> list[Measure]:
             "the masks leave no background"),
         Measure("diversity", _diversity(generated, seed), _diversity(real, seed),
                 "mean difference between clips; near 0 is a collapse", "; ".join(single)),
-        row("mask mean", "share of foreground", _share_of_foreground, True),
+        row("mask mean", "share of foreground", lambda _, mask: float(mask.mean()), True),
         row("mask against motion", "IoU of the mask with what differs from the clip's median "
-            "picture", _against_motion, True, "the masks are empty and nothing moves"),
+            "picture", lambda clip, mask: mask_iou(moving_mask(clip), mask), True,
+            "the masks are empty and nothing moves"),
     ]  # fmt: skip
 
 
@@ -270,14 +271,6 @@ def _distance(
     fewest = min(len(set(groups)), len(set(videos)))
     found = interval(value, fewest, draw, seed, replicates=100)
     return Estimate(value, found, len(features))
-
-
-def _share_of_foreground(_clip: Frames, mask: Masks) -> float:
-    return float(mask.mean())
-
-
-def _against_motion(clip: Frames, mask: Masks) -> float:
-    return mask_iou(moving_mask(clip), mask)
 
 
 def iou_estimate(masks: Iterable[Masks], truth: Iterable[Masks], seed: int) -> Estimate | None:

@@ -98,21 +98,18 @@ def write_settings(folder: RunFolder, config: TrainConfig, made_by: dict[str, An
 def versions(device: torch.device) -> dict[str, Any]:
     """Return what the numbers of a run depend on besides its settings and data."""
     cuda = device.type == "cuda"
+    processor = f"cpu ({platform.machine()}, {torch.backends.cpu.get_cpu_capability()})"
     cudnn = torch.backends.cudnn.version() if cuda else None  # type: ignore[no-untyped-call]
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
         "numpy": np.__version__,
-        "device": torch.cuda.get_device_name(device) if cuda else _processor(),
+        "device": torch.cuda.get_device_name(device) if cuda else processor,
         "cuda": torch.version.cuda if cuda else None,
         "cudnn": None if cudnn is None else str(cudnn),
         "threads": str(torch.get_num_threads()),
         "platform": platform.platform(),
     }
-
-
-def _processor() -> str:
-    return f"cpu ({platform.machine()}, {torch.backends.cpu.get_cpu_capability()})"
 
 
 def _lines_until(path: Path, step: int) -> list[dict[str, Any]]:
