@@ -109,14 +109,11 @@ def future_of(
         captioned(block([[film[kind][t] for kind in kinds] for film in films], kinds), said)
         for t in range(length)
     ]
-    rows = [
-        [film[kind][f - 1] for kind in kinds for f in (shown[:1] if kind == "given" else shown)]
-        for film in films
-    ]
+    columns = [(kind, f) for kind in kinds for f in (shown[:1] if kind == "given" else shown)]
+    rows = [[film[kind][f - 1] for kind, f in columns] for film in films]
     headings = [
         "given" if kind == "given" else f"{kind}, {f}" if f == shown[0] else f"frame {f}"
-        for kind in kinds
-        for f in (shown[:1] if kind == "given" else shown)
+        for kind, f in columns
     ]
     still = captioned(block(rows, headings), said, ARROWS_MEAN)
     return Figure(f"future-{name}", name, said, still, moving, fps)
