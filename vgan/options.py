@@ -34,18 +34,6 @@ Number = _Number()
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
-class GroupedOption(click.Option):
-    """An option with the heading it stands under.
-
-    Args:
-        heading: of the group; options without one come last, under `Options`.
-    """
-
-    def __init__(self, *args: Any, heading: str | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.heading = heading
-
-
 class GroupedCommand(click.Command):
     """A command whose help shows its options by heading, in the order they were declared."""
 
@@ -55,7 +43,7 @@ class GroupedCommand(click.Command):
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
             if isinstance(parameter, click.Option) and record is not None:
-                heading = getattr(parameter, "heading", None) or "Options"
+                heading = getattr(parameter, "heading", "Options")
                 groups.setdefault(heading, []).append(record)
         last = groups.pop("Options", [])
         for heading, records in [*groups.items(), ("Options", last)]:
@@ -64,7 +52,7 @@ class GroupedCommand(click.Command):
 
 
 def options(heading: str, *several: Callable[[Any], Any]) -> Callable[[Decorated], Decorated]:
-    """Put several `option(...)` under one heading."""
+    """Put several `option(...)` under one heading; those without one come last, as `Options`."""
 
     def decorate(command: Decorated) -> Decorated:
         for option in reversed(several):
@@ -76,8 +64,8 @@ def options(heading: str, *several: Callable[[Any], Any]) -> Callable[[Decorated
 
 
 def option(*names: str, **settings: Any) -> Callable[[Decorated], Decorated]:
-    """Declare a `GroupedOption`; defaults are shown in its help."""
-    return click.option(*names, cls=GroupedOption, show_default=True, **settings)
+    """Declare an option; defaults are shown in its help."""
+    return click.option(*names, show_default=True, **settings)
 
 
 seed_option = option("--seed", type=click.IntRange(0), default=0, help="Of everything random.")
