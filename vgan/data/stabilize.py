@@ -14,6 +14,7 @@ have enough in common.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -78,18 +79,14 @@ DEFAULT_TUNING = Tuning()
 class _Reference:
     """A frame that later ones are laid on: its features, and how it lies on the first frame."""
 
-    def __init__(self, picture: Grey, transform: Transform, tuning: Tuning) -> None:
-        self.picture = picture
-        self.transform = transform
-        self._limit = tuning.features
-        self._features: Features | None = None
+    def __init__(self, picture: Grey, limit: int) -> None:
+        self.picture, self._limit = picture, limit
+        self.transform: Transform = np.eye(3)
 
-    @property
+    @cached_property
     def features(self) -> Features:
         """Found when they are first needed, and once."""
-        if self._features is None:
-            self._features = find_features(self.picture, self._limit)
-        return self._features
+        return find_features(self.picture, self._limit)
 
 
 class CameraPath:
@@ -113,7 +110,7 @@ class CameraPath:
     def _begin(self, scale: float) -> None:
         """Start from the first frame with pictures of a scale."""
         self._scale = scale
-        self._first = _Reference(self._small(self._start), np.eye(3), self._tuning)
+        self._first = _Reference(self._small(self._start), self._tuning.features)
         self._side = min(self._first.picture.shape)
         self._anchor = self._latest = self._first
 
@@ -141,7 +138,7 @@ class CameraPath:
             if self._stands_still(self._small(frame)):
                 return np.eye(3)
             self._moves()
-        frame_now = _Reference(self._small(frame), np.eye(3), self._tuning)
+        frame_now = _Reference(self._small(frame), self._tuning.features)
         frame_now.transform = self._lay(frame_now)
         self._latest = frame_now
         return self._full_size(frame_now.transform, frame)
