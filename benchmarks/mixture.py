@@ -17,6 +17,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -49,11 +50,6 @@ def draw_codes(count: int, numbers: int, seed: int = 0, kinds: int = 400) -> Cod
     return np.asarray(centres[kind] + np.einsum("ndk,nk->nd", spreads[kind], along) + noise)
 
 
-def few_kinds(count: int, numbers: int, seed: int) -> Codes:
-    """Draw codes from fewer Gaussians than are fitted."""
-    return draw_codes(count, numbers, seed, kinds=20)
-
-
 def manifold(count: int, numbers: int, seed: int) -> Codes:
     """Draw codes near a curved sheet of 12 dimensions, dense in the middle and with long tails."""
     chance = np.random.default_rng(seed)
@@ -76,7 +72,7 @@ def patches(count: int, numbers: int, seed: int) -> Codes:
 
 KINDS: dict[str, Callable[[int, int, int], Codes]] = {
     "kinds": draw_codes,
-    "few-kinds": few_kinds,
+    "few-kinds": partial(draw_codes, kinds=20),  # fewer than are fitted
     "manifold": manifold,
     "patches": patches,
 }

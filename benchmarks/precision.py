@@ -34,10 +34,11 @@ from vgan.data.dataset import open_dataset
 from vgan.data.files import write_atomic, write_json
 from vgan.data.scenes import draw_scenes
 from vgan.metrics.report import measure_run
-from vgan.training.config import DTYPES, RECIPES, TrainConfig, default_dtype, resolve_config
+from vgan.training.config import TrainConfig, default_dtype, resolve_config
 from vgan.training.folder import RunFolder
 from vgan.training.loop import train
 from vgan.training.opening import check_data
+from vgan.training.presets import DTYPES, RECIPES
 from vgan.training.record import versions, write_settings
 from vgan.training.tuning import plain
 

@@ -18,6 +18,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -42,11 +43,6 @@ def flann(source: Features, target: Features, ratio: float) -> tuple[Points, Poi
     pairs = matcher.knnMatch(source.descriptors, target.descriptors, k=2)
     good = [m for m, second in pairs if m.distance < ratio * second.distance]
     return source.points[[m.queryIdx for m in good]], target.points[[m.trainIdx for m in good]]
-
-
-def as_written(frames: list[Frames]) -> list[Frames]:
-    """Stabilise with the authors' procedure."""
-    return stabilize_as_paper(frames, 2 * SIZE, match=flann)
 
 
 def ours(model: str) -> Callable[[list[Frames]], list[Frames]]:
@@ -114,6 +110,7 @@ def clips_of(frames: Iterator[Frames], most: int) -> Iterator[list[Frames]]:
 
 def compare(name: str, frames: Iterator[Frames], model: str, most: int) -> list[float]:
     """Print one line for a video; return the ratio of each clip's times."""
+    as_written = partial(stabilize_as_paper, side=2 * SIZE, match=flann)
     pairs, before, rejected, shape = [], [], [0, 0], ""
     for clip in clips_of(frames, most):
         shape = f"{clip[0].shape[1]}x{clip[0].shape[0]}"

@@ -25,7 +25,8 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from vgan.models.measuring import drain
-from vgan.training.config import DTYPES, GENERATOR_STEPS, TrainConfig, resolve_config
+from vgan.training.config import TrainConfig, resolve_config
+from vgan.training.presets import DTYPES, GENERATOR_STEPS
 from vgan.training.process import arithmetic
 from vgan.training.trainers import build_trainer
 from vgan.training.tuning import cache_file, choose

@@ -28,8 +28,8 @@ import torch
 
 from vgan.cli import EXIT_INTERRUPTED, main
 from vgan.data.manifest import MANIFEST_NAME
-from vgan.training.config import MODELS, RECIPES
 from vgan.training.folder import RunFolder
+from vgan.training.presets import MODELS, RECIPES
 
 CATEGORY = "beach"
 FOREVER = 1_000_000  # steps of the run that is stopped

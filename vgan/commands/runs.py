@@ -15,16 +15,8 @@ from vgan.options import (
     options,
     seed_option,
 )
-from vgan.training.config import (
-    DTYPES,
-    GENERATOR_STEPS,
-    MODELS,
-    PRESETS,
-    RECIPES,
-    VARIANTS,
-    TrainConfig,
-    resolve_config,
-)
+from vgan.training.config import TrainConfig, resolve_config
+from vgan.training.presets import DTYPES, GENERATOR_STEPS, MODELS, PRESETS, RECIPES, VARIANTS
 
 
 @click.command(cls=GroupedCommand)

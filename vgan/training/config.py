@@ -32,25 +32,6 @@ from vgan.training.presets import (
     settings_of,
 )
 
-__all__ = [
-    "DTYPES",
-    "GENERATOR_STEPS",
-    "MODELS",
-    "PRESETS",
-    "RECIPES",
-    "SOURCE_NAMES",
-    "VARIANTS",
-    "TrainConfig",
-    "check_config",
-    "default_dtype",
-    "from_dict",
-    "from_json",
-    "learning_rate_factor",
-    "option_name",
-    "resolve_config",
-    "to_json",
-]
-
 # Settings that older runs do not have, with what they were trained as.
 _ADDED: dict[str, Any] = {
     "variant": None, "frame_weight": 0.0, "sync_batch_norm": False, "compile": False,
