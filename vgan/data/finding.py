@@ -4,6 +4,7 @@ A search goes on for hours, so every slice that is whole is written into `LIST.j
 The list itself appears when all is found. The journal stays beside it and says what was asked.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -252,8 +253,5 @@ def find_videos(
             _from_flickr(search, api, progress)
         search.finish(out)
     listed = read_list(out)
-    counts: dict[str, int] = {}
-    for video in listed:
-        counts[video.licence] = counts.get(video.licence, 0) + 1
-    ordered = dict(sorted(counts.items(), key=lambda item: -item[1]))
-    return FindReport(len(listed), len(search.videos) - before, ordered, search.damaged)
+    licences_found = dict(Counter(video.licence for video in listed).most_common())
+    return FindReport(len(listed), len(search.videos) - before, licences_found, search.damaged)

@@ -1,5 +1,6 @@
 """Which clips a training takes: of a clip folder, with a manifest or without, or of a text list."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,16 +155,13 @@ def lacks_test_clips(folder: Path, category: str) -> bool:
 
 
 def _selected(folder: Path, category: str, split: str, shape: Shape) -> list[ClipRecord]:
-    records = _listed(folder, shape)
-    counts: dict[str, int] = {}
-    for record in records:
-        if (record.split or "train") == split:
-            counts[record.category] = counts.get(record.category, 0) + 1
+    records = [r for r in _listed(folder, shape) if (r.split or "train") == split]
+    counts = Counter(record.category for record in records)
     if category not in counts:
         there = ", ".join(f"{name} ({n})" for name, n in sorted(counts.items())) or "none at all"
         said = f"{folder}: no {split} clips of category {category!r}; there are: {there}"
         raise DataError(said + (f" ({MORE_TEST_CLIPS})" if split == "test" else ""))
-    return [r for r in records if r.category == category and (r.split or "train") == split]
+    return [record for record in records if record.category == category]
 
 
 def mixed_rates(records: Iterable[ClipRecord]) -> str | None:
