@@ -11,7 +11,6 @@ from vgan.figures.figure import Figure, each_run, write_figures
 from vgan.sampled import Sampled, caption, sample
 from vgan.training.run import Run
 
-COLUMNS = ("foreground", "mask", "background", "clip")
 _NO_STREAMS = "One stream: there is no foreground, mask or background, only the clip."
 _BLEND = "clip = mask x foreground + (1 - mask) x background; white is foreground in the mask."
 
@@ -53,63 +52,44 @@ def streams_of(
         device: where the network runs.
         factor: by which frames are enlarged; on the strip they are one smaller.
     """
-    made = sample(run, n, seed, device, streams=True)
-    said = caption(run, seed)
-    two = made.masks is not None
-    explained = _BLEND if two else _NO_STREAMS
-    headings = COLUMNS if two else ("clip",)
-    length = made.clips.shape[1]
-    moving = [
-        captioned(block(_moment(made, t, factor), headings), said, explained) for t in range(length)
-    ]
+    films, said = _films(sample(run, n, seed, device, streams=True)), caption(run, seed)
+    explained = _BLEND if len(films) > 1 else _NO_STREAMS
+    length = films["clip"].shape[1]
+    moving = []
+    for t in range(length):
+        rows = [[enlarge(film[row, t], factor) for film in films.values()] for row in range(n)]
+        moving.append(captioned(block(rows, list(films)), said, explained))
     moments = [0, length // 2 - 1, length - 1] if length > 2 else [0]
-    still = captioned(
-        block(_strip(made, moments, max(factor - 1, 1)), _strip_headings(moments, two)),
-        said,
-        explained,
-    )
-    text = said if two else f"{said}. {_NO_STREAMS}"
+    still = captioned(_strip(films, moments, max(factor - 1, 1)), said, explained)
+    text = said if len(films) > 1 else f"{said}. {_NO_STREAMS}"
     return Figure(f"streams-{name}", name, text, still, moving, run.data.fps)
 
 
-def _moment(made: Sampled, t: int, factor: int) -> list[list[Frames]]:
-    """Return a row per clip: each stream at one frame."""
-    return [
-        [enlarge(picture, factor) for picture in _streams(made, row, t)]
-        for row in range(len(made.clips))
-    ]
-
-
-def _strip(made: Sampled, moments: list[int], factor: int) -> list[list[Frames]]:
-    """Return a row per clip: each stream at some frames, the background once."""
-    rows = []
-    for row in range(len(made.clips)):
-        columns = list(zip(*(_streams(made, row, t) for t in moments), strict=True))
-        pictures = [
-            picture
-            for stream, column in enumerate(columns)
-            for picture in (column[:1] if stream == 2 else column)
-        ]
-        rows.append([enlarge(picture, factor) for picture in pictures])
-    return rows
-
-
-def _strip_headings(moments: list[int], two: bool) -> list[str]:
-    frames = [f"frame {t + 1}" for t in moments]
-    if not two:
-        return [f"clip, {frame}" for frame in frames]
-    named = {name: [f"{name}, {frames[0]}", *frames[1:]] for name in ("foreground", "mask", "clip")}
-    return [*named["foreground"], *named["mask"], "background", *named["clip"]]
-
-
-def _streams(made: Sampled, row: int, t: int) -> list[Frames]:
-    """Return one clip's pictures at one frame, in the order of `COLUMNS`; the clip alone if so."""
+def _films(made: Sampled) -> dict[str, Frames]:
+    """Return frames (N, T, H, W, 3) of each stream, by its heading; those of clips where alone."""
     if made.masks is None or made.foregrounds is None or made.backgrounds is None:
-        return [made.clips[row, t]]
-    grey = (made.masks[row, t] * 255).round().astype(np.uint8)
-    return [
-        made.foregrounds[row, t],
-        np.repeat(grey[..., None], 3, axis=-1),
-        made.backgrounds[row],
-        made.clips[row, t],
+        return {"clip": made.clips}
+    grey = (made.masks * 255).round().astype(np.uint8)
+    return {
+        "foreground": made.foregrounds,
+        "mask": np.repeat(grey[..., None], 3, axis=-1),
+        "background": np.broadcast_to(made.backgrounds[:, None], made.clips.shape),
+        "clip": made.clips,
+    }
+
+
+def _strip(films: dict[str, Frames], moments: list[int], factor: int) -> Frames:
+    """Lay out some frames of each stream in a row per clip, the background once."""
+    columns = [
+        (name, t) for name in films for t in (moments[:1] if name == "background" else moments)
     ]
+    rows = [
+        [enlarge(films[name][row, t], factor) for name, t in columns]
+        for row in range(len(films["clip"]))
+    ]
+    headings = []
+    for name, t in columns:
+        named = t == moments[0] or len(films) == 1
+        frame = f"{name}, frame {t + 1}" if named else f"frame {t + 1}"
+        headings.append(name if name == "background" else frame)
+    return block(rows, headings)
