@@ -55,8 +55,12 @@ class OpenVideo:
     moments: list[float] = field(default_factory=list)
 
 
-def _shrinker(path: Path, info: VideoInfo, settings: CutSettings) -> Callable[[Frames], Frames]:
-    """Return what is done to every frame as soon as it is decoded."""
+def shrinker(path: Path, info: VideoInfo, settings: CutSettings) -> Callable[[Frames], Frames]:
+    """Return what is done to every frame as soon as it is decoded.
+
+    Raises:
+        DataError: the video is smaller than a clip.
+    """
     rows, columns = centre_square(info.height, info.width, info.pixel_aspect)
     if min(rows.stop - rows.start, columns.stop - columns.start) < settings.size:
         raise DataError(
@@ -89,7 +93,7 @@ def open_video(path: Path, settings: CutSettings) -> OpenVideo:
             given; while iterating over its windows, that it breaks off.
     """
     info = video_info(path)
-    shrink = _shrinker(path, info, settings)
+    shrink = shrinker(path, info, settings)
     fps = settings.fps or info.fps
     if fps is None:
         raise DataError(f"{path}: states no frame rate: give --fps")

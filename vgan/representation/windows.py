@@ -18,10 +18,11 @@ from tqdm import tqdm
 from vgan.data.actions import ActionVideo
 from vgan.data.executors import map_in_threads
 from vgan.data.files import write_atomic, written_whole
-from vgan.data.framing import area_average, centre_square
 from vgan.data.listing import FRAMES, SIZE
+from vgan.data.making import CutSettings
 from vgan.data.manifest import sha256_of
 from vgan.data.videos import Frames, iter_frames, video_info
+from vgan.data.windows import shrinker
 from vgan.errors import DataError
 
 _DECODED_AT_ONCE = 32
@@ -70,11 +71,8 @@ def read_small(path: Path) -> list[Frames]:
     Raises:
         DataError: it cannot be read, or is smaller than that.
     """
-    info = video_info(path)
-    rows, columns = centre_square(info.height, info.width, info.pixel_aspect)
-    if min(rows.stop - rows.start, columns.stop - columns.start) < SIZE:
-        raise DataError(f"{path}: is {info.width}x{info.height}, smaller than {SIZE}x{SIZE}")
-    return [area_average(frame[rows, columns], SIZE) for frame in iter_frames(path)]
+    shrink = shrinker(path, video_info(path), CutSettings(None, FRAMES, SIZE))
+    return [shrink(frame) for frame in iter_frames(path)]
 
 
 def open_windows(
