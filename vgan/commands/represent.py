@@ -88,7 +88,7 @@ def represent(
     from tqdm import tqdm
 
     from vgan.representation.rows import Sources, budget_of, build_methods, check_sources
-    from vgan.representation.run import Plan, check_plan, measure, open_actions, open_data
+    from vgan.representation.run import Plan, measure, open_actions, open_data, tasks
 
     if splits is not None and folds is not None:
         raise UsageError("--splits and --folds: take the published splits, or make folds")
@@ -102,7 +102,7 @@ def represent(
     check_sources(names, sources)
     plan = Plan(tuple(dict.fromkeys(fractions)), tuple(dict.fromkeys(seeds)), only)
     actions = open_actions(data, splits, folds)
-    check_plan(actions, plan)
+    list(tasks(actions, plan))  # one that cannot be is refused before videos are decoded
     opened = open_data(actions, out, place)
     for record in measure(opened, build_methods(names, sources, budget_of(budget)), plan, out):
         tqdm.write(

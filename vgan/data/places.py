@@ -4,7 +4,7 @@ The rule reads stored probabilities, so that another threshold does not need the
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -179,9 +179,3 @@ def read_scores(raw: Any, where: str) -> Scores:
     if not (np.isfinite(scores).all() and scores.min() >= 0 and scores.max() <= 1):
         raise DataError(f"{where}: key `{SCORES_KEY}` must hold numbers from 0 to 1")
     return scores
-
-
-def mean_scores(several: Iterable[Scores]) -> Scores:
-    """Return the mean over the clips of one video, (365,)."""
-    mean: Scores = np.mean(list(several), axis=0)
-    return mean

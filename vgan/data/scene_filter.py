@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from vgan.data.files import WriteError, claim_folder, write_json_lines
@@ -33,7 +34,6 @@ from vgan.data.places import (
     SceneCategory,
     Scores,
     decide,
-    mean_scores,
     parse_categories,
     stored_scores,
 )
@@ -123,7 +123,7 @@ def _sorted_out(
     kept: list[ClipRecord] = []
     dropped: list[DroppedClip] = []
     for group in _groups([r for r in records if r.sha256 in scores], by).values():
-        mean = mean_scores(scores[r.sha256] for r in group)
+        mean: Scores = np.mean([scores[r.sha256] for r in group], axis=0)
         category = decide(mean, categories, threshold)
         for record in group:
             if category is None:

@@ -98,16 +98,6 @@ def tasks(actions: ActionSet, plan: Plan) -> Iterator[Task]:
                 yield Task(name, fraction, seed, train, test)
 
 
-def check_plan(actions: ActionSet, plan: Plan) -> None:
-    """Make sure that every task of a plan can be, before videos are decoded.
-
-    Raises:
-        UsageError: no split of that name, or a share that is out of range.
-    """
-    for _ in tasks(actions, plan):
-        pass
-
-
 def measure(data: ActionData, methods: Sequence[Method], plan: Plan, out: Path) -> Iterator[Record]:
     """Do every task that has no result yet, and yield all their results in order.
 

@@ -16,13 +16,6 @@ from vgan.training.distributed import World, shared
 from vgan.training.steps import Player
 
 
-def adam(network: nn.Module, config: TrainConfig, learning_rate: float) -> torch.optim.Adam:
-    """Return Adam over a network's weights, with the decays of the run."""
-    return torch.optim.Adam(
-        network.parameters(), lr=learning_rate, betas=config.betas, eps=1e-8, fused=True
-    )
-
-
 def player(
     network: nn.Module,
     run: Callable[[Tensor], Any],
@@ -34,9 +27,10 @@ def player(
     """Return a player whose network does `run` in a step: compiled, shared, as the run is."""
     if config.compile:
         compile_norms(network)
-    return Player(
-        network, adam(network, config, learning_rate), shared(network, run, world, device)
+    adam = torch.optim.Adam(
+        network.parameters(), lr=learning_rate, betas=config.betas, eps=1e-8, fused=True
     )
+    return Player(network, adam, shared(network, run, world, device))
 
 
 def compile_norms(network: nn.Module) -> None:
