@@ -10,6 +10,7 @@ import json
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -134,8 +135,8 @@ def open_embedder(path: Path | None, device: torch.device) -> Embedder:
     arguments = {argument.name for argument in script.forward.schema.arguments}
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:8]
     if arguments >= _I3D_ARGUMENTS:
-        name = f"I3D {path.name} {digest}"
-        return Embedder(name, FVD_FRAMES, FVD_SIZE, _as_i3d(script), is_i3d=True)
+        embed = partial(script, rescale=False, resize=False, return_features=True)
+        return Embedder(f"I3D {path.name} {digest}", FVD_FRAMES, FVD_SIZE, embed, is_i3d=True)
     stated = _stated(path.with_suffix(".json"))
     name = f"{stated.get('name', path.stem)} {digest}"
     return Embedder(name, stated.get("frames"), stated.get("size"), script)
@@ -151,14 +152,6 @@ def _loaded(path: Path, device: torch.device) -> Any:
         why = "is not a TorchScript file" if path.exists() else "no such file"
         raise DataError(f"{path}: {why}; save one with torch.jit.save") from None
     return script.eval()
-
-
-def _as_i3d(script: Any) -> Callable[[Tensor], Tensor]:
-    def embed(clips: Tensor) -> Tensor:
-        numbers: Tensor = script(clips, rescale=False, resize=False, return_features=True)
-        return numbers
-
-    return embed
 
 
 def _stated(path: Path) -> dict[str, Any]:
