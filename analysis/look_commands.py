@@ -86,7 +86,8 @@ def top_up(
     def confirm(proposal: Proposal) -> bool:
         text, then = proposal.text, proposal.then
         if then is not None and address is not None:
-            text += f"Then: {publication_text(then, venue, address)}"
+            told = publication_text(then, venue.crowd, venue.sandbox, address)
+            text += f"Then: {told}"
         return asking.agreed(text.rstrip())
 
     db, study = venue.db, venue.study
