@@ -167,8 +167,10 @@ def _by_chance(counts: Floats) -> float:
 
 def _choices_by_pair(frame: pd.DataFrame) -> tuple[Codes, Codes]:
     """The pair of each judgment, whatever the sides, and 1 where clip A was chosen."""
-    pair = frame["clip_a"] + "\n" + frame["clip_b"]
-    return codes_of(pair), frame["y"].to_numpy(dtype=np.int64)
+    a_left = frame["a"] == frame["left_source"]
+    first = frame["left_clip"].where(a_left, frame["right_clip"])
+    second = frame["right_clip"].where(a_left, frame["left_clip"])
+    return codes_of(first + "\n" + second), frame["y"].to_numpy(dtype=np.int64)
 
 
 def _first_answers(frame: pd.DataFrame, pair: Codes) -> Codes:
