@@ -94,17 +94,28 @@ class LocalStore:
         return self._path(key).is_file()
 
     def check_holds(self, keys: Collection[str]) -> None:
-        """Look whether all these files are there, by the folder's listing.
+        """Look whether all these files are there, by the folder's listing, and may be read.
 
         Raises:
-            EvaluationError: some are not, as where a database was copied without its folder.
+            EvaluationError: some are not, as where a database was copied without its folder, or
+                may not, as where another user ran `init`.
         """
-        held = {file.name for file in self.folder.iterdir()} if self.folder.is_dir() else set()
-        if missing := len(set(keys) - held):
+        try:
+            held = {file.name: os.access(file, os.R_OK) for file in self.folder.iterdir()}
+        except (FileNotFoundError, NotADirectoryError):
+            held = {}
+        except PermissionError:
+            held = dict.fromkeys(keys, False)
+        if missing := len(set(keys) - held.keys()):
             raise EvaluationError(
                 f"{self.folder}: {missing:,} of the study's {len(keys):,} encoded clips are not in "
                 "it, and pages would wait for them for ever; copy it from where `init` ran (a .db "
                 "goes with its .db.key and its .files folder), or name it by --files or --media"
+            )
+        if closed := sum(not held[key] for key in set(keys)):
+            raise EvaluationError(
+                f"{self.folder}: {closed:,} of the study's {len(keys):,} encoded clips cannot be "
+                "read by the user who runs this; let it read them (chown -R, or chmod -R a+rX)"
             )
 
     def url(self, key: str) -> None:

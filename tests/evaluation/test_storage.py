@@ -206,6 +206,29 @@ def test_two_that_write_one_file_do_not_meet(tmp_path, monkeypatch):
     assert len(set(used)) == 2
 
 
+def test_clips_that_another_user_made_and_nobody_else_may_read_are_told_of(tmp_path, monkeypatch):
+    store, other = LocalStore(tmp_path / "media"), KEY[::-1]
+    for key in (KEY, other):
+        store.put(key, b"clip", "image/png")
+    store.check_holds([KEY, other])
+    # Root, who may run the tests, may read everything.
+    monkeypatch.setattr("os.access", lambda path, _mode: path.name != other)
+
+    store.check_holds([KEY])
+    with pytest.raises(EvaluationError, match="1 of the study's 2 encoded clips cannot be read by"):
+        store.check_holds([KEY, other])
+
+
+def test_a_folder_of_clips_that_cannot_be_listed_is_not_called_empty(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(path)
+
+    monkeypatch.setattr("pathlib.Path.iterdir", refuse)
+
+    with pytest.raises(EvaluationError, match="1 of the study's 1 encoded clips cannot be read by"):
+        LocalStore(tmp_path).check_holds([KEY])
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
 
