@@ -57,7 +57,7 @@ def worker(who: str, db: str, study: str | None) -> None:
     """
     from evaluation.database import find_study, open_database
     from evaluation.lookup import known_sessions
-    from evaluation.privacy.pseudonyms import known_key
+    from evaluation.privacy.pseudonyms import key_place, known_key
 
     with open_database(db) as database, database.read() as session:
         found = known_sessions(
@@ -69,7 +69,8 @@ def worker(who: str, db: str, study: str | None) -> None:
     if not found:
         where = f"study `{study}` has" if study else "the database has"
         raise EvaluationError(
-            f"{where} no session of {who!r}: no such id, completion code, assignment or pseudonym"
+            f"{where} no session of {who!r}: no such id, completion code, assignment, or "
+            f"pseudonym by the key of {key_place(db)}"
         )
     for one in found:
         click.echo("\n".join(_session_lines(one)))
@@ -111,7 +112,7 @@ def withdraw(worker: str, db: str, study: str | None, crowd: str | None, asking:
     in every study of the database.
     """
     from evaluation.database import open_database
-    from evaluation.privacy.pseudonyms import database_key
+    from evaluation.privacy.pseudonyms import database_key, key_place
     from evaluation.publishing.invitations import link_end
     from evaluation.withdrawing import withdraw as run
 
@@ -120,7 +121,10 @@ def withdraw(worker: str, db: str, study: str | None, crowd: str | None, asking:
         key = database_key(database)
         planned = run(database, worker, key=key, study_name=study, crowd=crowd, dry_run=True)
         if not planned.people:
-            click.echo("Nobody is stored under that id or pseudonym; nothing was done.")
+            click.echo(
+                "Nobody is stored under that id, or that pseudonym by the key of "
+                f"{key_place(db)}; nothing was done."
+            )
             return
         told = (
             f"Remove {quantity(planned.sessions, 'session')} with "

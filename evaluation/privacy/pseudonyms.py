@@ -64,6 +64,13 @@ def known_key(database_url: str, environ: Mapping[str, str] = os.environ) -> byt
     return None
 
 
+def key_place(database_url: str, environ: Mapping[str, str] = os.environ) -> str:
+    """Return where the `installation_key` is looked for: the variable's name, or the file."""
+    if environ.get(KEY_VARIABLE):
+        return KEY_VARIABLE
+    return str(_key_file(database_url, environ))
+
+
 def database_key(database: Database, environ: Mapping[str, str] = os.environ) -> bytes:
     """Return the `installation_key` of an open database.
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import make_url, select
 
 from evaluation import schema
 from evaluation.cli import main
@@ -360,11 +360,12 @@ def test_looking_up_nobody_fails_with_one_line(run, crowded, who):
     crowded.start("A1", crowded.hits()[0], crowded.accept("A1", crowded.hits()[0]), showings=1)
 
     code, printed = run("worker", who)
+    path = make_url(crowded.database.url).database
 
     assert code == 1
     assert printed == (
         f"vgan-eval: the database has no session of {who!r}: "
-        "no such id, completion code, assignment or pseudonym\n"
+        f"no such id, completion code, assignment, or pseudonym by the key of {path}.key\n"
     )
 
 

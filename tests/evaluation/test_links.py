@@ -594,7 +594,10 @@ def test_withdraw_and_forget_are_typed(database, linked, answer_all, typed, monk
     dry = typed("withdraw", "PARTICIPANT1", "--dry-run")
     assert (dry[0], "1 session with 4 judgments; 4 trials" in dry[1]) == (0, True), dry
     assert "Removed." in typed("withdraw", "PARTICIPANT1", "--yes")[1]
-    assert "Nobody is stored" in typed("withdraw", "PARTICIPANT1", "--yes")[1]
+    assert typed("withdraw", "PARTICIPANT1", "--yes")[1] == (
+        "Nobody is stored under that id, or that pseudonym by the key of VGAN_EVAL_PSEUDONYM_KEY; "
+        "nothing was done.\n"
+    )
     assert "Forget the ids of 1 person" in typed("forget", "--older-than", "1", "--yes")[1]
     assert typed("forget")[0] == 2
 
