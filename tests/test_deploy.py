@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import time
@@ -146,6 +147,43 @@ def test_the_proxy_writes_down_no_request():
     assert re.findall(r"\blog \{\s+(.+?)\s+\}", text) == [
         "exclude http.log.error http.handlers.reverse_proxy"
     ]
+
+
+def test_nginx_does_what_the_proxy_of_the_recipe_does():
+    text = re.sub(r"#.*", "", read("nginx.conf"))
+    servers = text.split("server {")[1:]
+
+    assert text.count("{") == text.count("}") == 3
+    assert len(servers) == 2
+    for server in servers:  # its error log has whole addresses, as its access log does
+        assert "access_log off;" in server
+        assert "error_log /dev/null;" in server
+    for line in (
+        'add_header Strict-Transport-Security "max-age=31536000" always;',
+        "client_max_body_size 256k;",
+        "gzip off;",
+        "proxy_set_header X-Forwarded-For $remote_addr;",
+        "proxy_set_header X-Forwarded-Proto $scheme;",
+        "proxy_pass http://127.0.0.1:8000;",
+    ):
+        assert line in servers[1]
+
+
+def test_the_unit_runs_the_documented_line_with_the_documented_settings():
+    docs = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    unit = read("vgan-eval.service").replace("\\\n", " ")
+    (typed,) = re.findall(r"^VGAN_EVAL_DB=.* gunicorn (.+)$", docs, re.M)
+    (run,) = re.findall(r"^ExecStart=\S+/gunicorn (.+)$", unit, re.M)
+    (settings,) = re.findall(r"^EnvironmentFile=(.+)$", unit, re.M)
+    wsgi = (ROOT / "webapp" / "wsgi.py").read_text(encoding="utf-8")
+    names = re.findall(r"^(VGAN_EVAL_[A-Z_]+)=\S+$", docs, re.M)
+
+    assert [word for word in shlex.split(run) if word != "--no-control-socket"] == shlex.split(
+        typed
+    )
+    assert f". {settings};" in docs
+    assert "VGAN_EVAL_PSEUDONYM_KEY" in names  # the commands and the dashboard share one key
+    assert {name for name in names if name not in wsgi} == {"VGAN_EVAL_PSEUDONYM_KEY"}
 
 
 @pytest.fixture
