@@ -7,7 +7,7 @@ file, which made reading a small clip take 30 ms instead of 5, and 100 in a larg
 
 import io
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -300,7 +300,8 @@ def write_frames(path: Path, frames: Frames, fps: float) -> None:
     except (OSError, av.FFmpegError) as error:
         raise ClipError(f"{path}: cannot be written ({error.strerror})") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the first failure is the one to tell
+            temporary.unlink(missing_ok=True)
 
 
 def _encode_lossless(path: Path, frames: Frames, fps: float) -> None:

@@ -125,7 +125,6 @@ def spoilt_pairs(
         suffix = ".png" if len(frames) == 1 else ".mp4"
         target = Path(how) / Path(record.clip).with_suffix(suffix)
         path = assets / BAD / target
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_frames(path, spoilt, fps)
         bad = replace(record, clip=target.as_posix(), source=BAD, sha256=sha256_of(path), extra={})
         pairs.append(GoldPair(record, root, bad, assets / BAD))

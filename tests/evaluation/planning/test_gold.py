@@ -5,8 +5,11 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from evaluation.errors import ClipError
 from evaluation.media.encoding import size_step, sprite_sheet, video
-from evaluation.planning.gold import spoil
+from evaluation.media.frames import write_frames
+from evaluation.planning.gold import spoil, spoilt_pairs
+from vgan.data.manifest import ClipRecord, sha256_of
 from vgan.data.scenes import CATEGORIES, draw_clip
 
 
@@ -48,3 +51,12 @@ def test_noise_takes_little_more_memory_than_the_clip():
     tracemalloc.stop()
 
     assert peak < 2 * frames.nbytes
+
+
+def test_a_folder_that_takes_no_spoilt_clips_is_named_with_the_clip(tmp_path):
+    write_frames(tmp_path / "clip.mp4", _clip(3), 10.0)
+    record = ClipRecord("clip.mp4", sha256_of(tmp_path / "clip.mp4"), "ours", "all", 3, 10.0, 32, 24)
+    (tmp_path / "assets").write_text("a file, where a folder has to be made")
+
+    with pytest.raises(ClipError, match=r"gold-bad/noise/clip\.mp4: cannot be written \("):
+        spoilt_pairs([record], tmp_path, "noise", 1, tmp_path / "assets", seed=1)
