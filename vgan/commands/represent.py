@@ -24,6 +24,11 @@ from vgan.representation.names import BUDGETS, METHODS
     option("--data", type=Folder, required=True, metavar="DIR", help="Of CLASS/VIDEO."),
     option("--splits", type=Folder, metavar="PATH", help="UCF101's lists, or a split.csv."),
     option("--folds", type=click.IntRange(2), metavar="K", help="Folds of the groups instead."),
+    option(
+        "--group-pattern",
+        metavar="REGEX",
+        help="Finds a video's group in its name: '([a-z]+)_' for anna_3.mp4 (default: UCF101's).",
+    ),
     option("--split", "only", multiple=True, metavar="NAME", help="Only this one; repeatable."),
     option(
         "--fraction",
@@ -70,6 +75,7 @@ def represent(
     data: Path,
     splits: Path | None,
     folds: int | None,
+    group_pattern: str | None,
     only: tuple[str, ...],
     fractions: tuple[float, ...],
     seeds: tuple[int, ...],
@@ -101,7 +107,7 @@ def represent(
             names.remove(name)
     check_sources(names, sources)
     plan = Plan(tuple(dict.fromkeys(fractions)), tuple(dict.fromkeys(seeds)), only)
-    actions = open_actions(data, splits, folds)
+    actions = open_actions(data, splits, folds, group_pattern)
     list(tasks(actions, plan))  # one that cannot be is refused before videos are decoded
     opened = open_data(actions, out, place)
     for record in measure(opened, build_methods(names, sources, budget_of(budget)), plan, out):

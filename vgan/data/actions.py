@@ -27,6 +27,7 @@ from vgan.errors import DataError, UsageError
 
 _LISTS_FOLDER = "ucfTrainTestlist"  # what UCF101's archive of lists unpacks to
 _UCF_NAME = re.compile(r"v_.+_(g\d+)_c\d+", re.IGNORECASE)
+_DRAWN = "groups"  # the split that is made here where none is published
 _TEST_SHARE = 0.3  # of the groups; in UCF101 about 7 of 25
 
 
@@ -81,7 +82,11 @@ class ActionSet:
 
 
 def open_action_set(
-    folder: Path, splits: Path | None = None, *, group_pattern: str | None = None
+    folder: Path,
+    splits: Path | None = None,
+    *,
+    group_pattern: str | None = None,
+    check_splits: bool = True,
 ) -> ActionSet:
     """Open a folder of CLASS/VIDEO.
 
@@ -92,20 +97,25 @@ def open_action_set(
         group_pattern: regular expression whose first group, found in a file's name, is the
             video's group across all classes (`([a-z]+)_` for SUBJECT_ACTION). Default: the gNN of
             UCF101's v_CLASS_gNN_cMM, within the class.
+        check_splits: False where others are made of the groups, and these need not be usable.
 
     Raises:
-        UsageError: the pattern is none.
+        UsageError: the pattern is none, or a `split.csv` says the groups already.
         DataError: the folder or a listed file is missing, a class is empty or has one group only,
             two classes differ only in case, a name gives no group, or a split shares a group.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of action videos")
+    if splits is not None and not splits.exists():
+        raise DataError(f"{splits}: no such file or folder of splits")
     place = splits or _lists_for(folder)
     if place is not None and place.name.endswith(".csv"):
+        if group_pattern is not None:
+            raise UsageError(f"{place}: says the groups already; leave the pattern out")
         found = _from_table(folder, place)
     else:
         found = _from_names(folder, place, _pattern(group_pattern))
-    for split in found.splits:
+    for split in found.splits if check_splits else ():
         _check_split(split, found.classes)
     return found
 
@@ -185,6 +195,9 @@ def _by_name(videos: Iterable[ActionVideo]) -> tuple[ActionVideo, ...]:
 
 def _from_names(folder: Path, lists: Path | None, pattern: re.Pattern[str] | None) -> ActionSet:
     numbers = {}
+    listed = [] if lists is None else find_lists(lists)
+    if lists is not None and not listed:
+        raise DataError(f"{lists}: holds no trainlist01.txt and testlist01.txt, nor is it a .csv")
     if lists is not None and (lists / CLASSES_NAME).is_file():
         numbers = read_classes(lists / CLASSES_NAME)
     labels, notes = _labels(folder, list(numbers))
@@ -195,14 +208,12 @@ def _from_names(folder: Path, lists: Path | None, pattern: re.Pattern[str] | Non
     }
     index = VideoIndex(folder, videos)
     splits = []
-    for number, train, test in [] if lists is None else find_lists(lists):
+    for number, train, test in listed:
         lines = [*read_list(train, "train", numbers), *read_list(test, "test", numbers)]
         pairs = list(zip(lines, index.find_all(lines), strict=True))
         sides = [_by_name(videos[p] for line, p in pairs if line.split == side)
                  for side in ("train", "test")]  # fmt: skip
         splits.append(ActionSplit(number, *sides))
-    if lists is not None and not splits:
-        raise DataError(f"{lists}: holds no trainlist01.txt and testlist01.txt, nor is it a .csv")
     classes = tuple(numbers) or tuple(sorted(labels.values()))
     everything = _by_name(videos.values())
     splits = splits or [_drawn_split(everything, classes)]
@@ -248,7 +259,7 @@ def _group(path: Path, label: str, pattern: re.Pattern[str] | None) -> str:
         form = f"nothing in it fits {pattern.pattern!r}" if pattern else "v_CLASS_gNN_cMM expected"
         raise DataError(
             f"{path}: its name gives no group ({form}); write {TABLE_NAME} with the columns "
-            "file,label,group,split, or give a pattern for the group"
+            "file,label,group,split, or give a pattern for the group (--group-pattern)"
         )
     return matched[1] if pattern else f"{label}_{matched[1].lower()}"
 
@@ -261,7 +272,7 @@ def _drawn_split(videos: Sequence[ActionVideo], classes: Iterable[str]) -> Actio
         sides |= assign_splits(groups, sides, _TEST_SHARE)
     train = tuple(video for video in videos if sides[video.group] == "train")
     test = tuple(video for video in videos if sides[video.group] == "test")
-    return ActionSplit("groups", train, test)
+    return ActionSplit(_DRAWN, train, test)
 
 
 def _check_split(split: ActionSplit, classes: Iterable[str]) -> None:
@@ -283,7 +294,9 @@ def _check_split(split: ActionSplit, classes: Iterable[str]) -> None:
             )
         for side, chosen in (("training", split.train), ("testing", split.test)):
             if not any(video.label == label for video in chosen):
+                remedy = f"move one of its {len(groups)} groups"
+                if split.name == _DRAWN:  # by names, not by the user
+                    remedy = f"write {TABLE_NAME}, or take folds of the groups (--folds 2)"
                 raise DataError(
-                    f"split {split.name}: class {label} has no videos for {side}; move one of its "
-                    f"{len(groups)} groups"
+                    f"split {split.name}: class {label} has no videos for {side}; {remedy}"
                 )

@@ -38,19 +38,25 @@ class Plan:
     splits: tuple[str, ...] = ()
 
 
-def open_actions(folder: Path, lists: Path | None, folds: int | None) -> ActionSet:
+def open_actions(
+    folder: Path, lists: Path | None, folds: int | None, group_pattern: str | None = None
+) -> ActionSet:
     """Open an action set with its own splits, or with folds of its groups.
 
     Args:
         folder: of class folders.
         lists: split files; None looks for them in the folder.
         folds: how many folds to make instead; None takes the splits there are.
+        group_pattern: regular expression that finds a video's group in its name; None takes
+            UCF101's names.
 
     Raises:
         DataError: videos or lists cannot be used; the message names file and line.
-        UsageError: too few groups for so many folds.
+        UsageError: too few groups for so many folds, or the pattern is none.
     """
-    actions = open_action_set(folder, lists)
+    actions = open_action_set(
+        folder, lists, group_pattern=group_pattern, check_splits=folds is None
+    )
     for note in actions.notes:
         logger.warning("%s", note)
     if folds is None:

@@ -211,6 +211,24 @@ def test_pattern_without_a_group_is_wrong_usage(touch, pattern, named):
         open_action_set(touch(["run/ada_run.mp4"]), group_pattern=pattern)
 
 
+def test_lists_that_are_not_there_are_named_before_names_are_read(touch, tmp_path):
+    folder = touch(["run/ada.mp4"])
+
+    with pytest.raises(DataError, match="nowhere: no such file or folder of splits"):
+        open_action_set(folder, tmp_path / "nowhere")
+    with pytest.raises(DataError, match=r"ada.mp4: holds no trainlist01.txt .* nor is it a .csv"):
+        open_action_set(folder, folder / "run/ada.mp4")
+
+
+def test_split_drawn_without_a_class_on_one_side_says_what_to_do(touch):
+    # `run` tests on bob and `sit` on cid, which leaves both people of `walk` to be trained on.
+    folder = touch(["run/ada_1.mp4", "run/bob_1.mp4", "sit/cid_1.mp4", "sit/dee_1.mp4",
+                    "walk/ada_1.mp4", "walk/dee_1.mp4"])  # fmt: skip
+
+    with pytest.raises(DataError, match=r"class walk has no .*; write split.csv, or .*--folds 2"):
+        open_action_set(folder, group_pattern="^([a-z]+)_")
+
+
 TABLE = """file,label,group,split
 run/ada.mp4,run,ada,train
 run/bob.mp4,Run,bob,test
@@ -261,6 +279,14 @@ def test_class_on_one_side_only_is_named(touch):
 
     with pytest.raises(DataError, match="class walk has no videos for testing"):
         open_action_set(folder)
+
+
+def test_pattern_beside_a_table_of_groups_is_refused(touch):
+    folder = touch(FILES)
+    (folder / "split.csv").write_text(TABLE)
+
+    with pytest.raises(UsageError, match=r"split.csv: says the groups already"):
+        open_action_set(folder, group_pattern="([a-z]+)")
 
 
 def test_empty_class_is_named(ucf):

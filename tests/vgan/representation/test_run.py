@@ -1,5 +1,6 @@
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -80,6 +81,21 @@ def test_shares_and_folds_are_tasks_of_their_own(action_folder, tmp_path, second
         ("fold-1", 0.5, 2), ("fold-1", 1.0, 4), ("fold-2", 0.5, 2), ("fold-2", 1.0, 4),
     ]  # fmt: skip
     assert {r.seed for r in found} == {3}
+
+
+def test_groups_found_by_a_pattern_make_folds_whatever_split_would_be_drawn(
+    action_folder, tmp_path, seconds
+):
+    videos = tmp_path / "videos"
+    shutil.copytree(action_folder, videos, ignore=shutil.ignore_patterns("split.csv"))
+    # With all of `right` on one side of the drawn split, which folds have no use for.
+    for person in ("ann", "bob"):
+        (videos / "right" / f"{person}_right.mp4").unlink()
+    more = ["stip", "--folds", "2", "--group-pattern", "^([a-z]+)_"]
+
+    assert represent(videos, tmp_path / "out", *more) == 0
+    found = read_records(Journal(tmp_path / "out" / "results.jsonl"))
+    assert [set(record.groups) for record in found] == [{"ann", "cat"}, {"bob", "dan"}]
 
 
 def test_all_leaves_out_what_it_has_nothing_for_and_says_so(
