@@ -198,7 +198,7 @@ def main(results: Path, split: str | None, out: Path) -> None:
         write_atomic(out / f"{name}.svg", to_svg(drawn).encode())
         write_atomic(out / f"{name}.pdf", to_pdf(drawn))
     write_atomic(out / "figure4.csv", numbers(found).encode())
-    click.echo(f"{out}: {', '.join(made)}")
+    click.echo(f"{out}: {', '.join(made)}, all of split {found[0].split}")
 
 
 if __name__ == "__main__":

@@ -116,7 +116,7 @@ class Row:
 
 
 def read_results(place: Path) -> list[Result]:
-    """Read a results file, or the one in a folder.
+    """Read a results file, or the one in a folder; of a task that is in it twice, the last line.
 
     Raises:
         AnalysisError: it is missing, empty, damaged, or holds results of several data sets.
@@ -139,7 +139,9 @@ def read_results(place: Path) -> list[Result]:
         raise AnalysisError(f"{path}: holds no results yet; `vgan represent` writes them")
     if len({result.data for result in found}) > 1:
         raise AnalysisError(f"{path}: holds results of several data sets; split the file")
-    return found
+    # Two runs into one folder at once write the same tasks twice, which are no further seeds.
+    once = {(r.method, r.split, r.fraction, r.seed): r for r in found}
+    return list(once.values())
 
 
 def tally(results: Sequence[Result]) -> Tally:

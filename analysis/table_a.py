@@ -17,6 +17,7 @@ if not __package__:  # run as a file: import from the checkout, not from analysi
 import click
 
 from analysis.command import Command
+from analysis.errors import AnalysisError
 from analysis.render import GRIDS, REMARKS
 from analysis.representation import Result, Row, read_results, rows
 from analysis.text import NONE, csv_text, percent_text
@@ -71,8 +72,17 @@ def render(results: list[Result], form: str) -> str:
     Args:
         results: from `read_results`.
         form: one of `FORMATS`.
+
+    Raises:
+        AnalysisError: nothing was measured with all labels.
     """
     found = ordered(rows(results))
+    if not found:
+        shares = ", ".join(f"{share:g}" for share in sorted({r.fraction for r in results}))
+        raise AnalysisError(
+            f"the table is of all labels, and these results of the shares {shares} alone: add "
+            "`--fraction 1` to `vgan represent`, or draw the shares with analysis/figure4.py"
+        )
     classes = len(results[0].classes)
     if form == "csv":
         return _csv(found, classes)
@@ -86,7 +96,7 @@ def remarks(results: list[Result], found: list[Row]) -> list[str]:
     """Return what has to be said under the table."""
     said = []
     groups = len({group for result in results for group in result.groups})
-    splits = max((row.splits for row in found), default=0)
+    splits = max(row.splits for row in found)
     said.append(
         f"Intervals: jackknife over {quantity(groups, 'test group')}, Student's t on the logit "
         f"scale; mean over {quantity(splits, 'split')}; "

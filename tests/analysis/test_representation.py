@@ -114,6 +114,20 @@ def test_more_seeds_are_not_more_videos(write):
     assert one.low == pytest.approx(expit(-stats.t.ppf(0.975, 4) / np.sqrt(0.25 * 50)))
 
 
+def test_a_task_that_two_runs_wrote_is_counted_once(write):
+    (row,) = rows(read_results(write(line(seconds=3.0), line(seed=1), line(seconds=2.0))))
+
+    assert (row.seeds, row.seconds) == (2, 4.0)
+
+
+def test_a_table_of_shares_alone_says_what_to_do(write):
+    path = write(line(fraction=0.125), line("vgan-random", fraction=0.5))
+    done = CliRunner().invoke(table_a.main, [str(path)])
+
+    assert done.exit_code == 1
+    assert "of the shares 0.125, 0.5 alone: add `--fraction 1`" in done.stderr
+
+
 def test_the_table_sets_ours_beside_the_published(write):
     path = write(line("vgan-finetune"), line("stip"), line("stip", fraction=0.5))
     shown = CliRunner().invoke(table_a.main, [str(path)], catch_exceptions=False).output
@@ -192,6 +206,7 @@ def test_the_figures_are_written_with_their_numbers(write, tmp_path):
     done = CliRunner().invoke(figure4.main, [str(path), "--out", str(out)], catch_exceptions=False)
 
     assert done.exit_code == 0
+    assert done.output.endswith("confusion-vgan-random, all of split 1\n")
     names = {"figure4b", "figure4c", "confusion-vgan-finetune", "confusion-vgan-random"}
     assert {file.stem for file in out.glob("*.svg")} == names
     assert {file.stem for file in out.glob("*.pdf")} == names
