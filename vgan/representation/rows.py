@@ -163,7 +163,7 @@ class _Builder:
 
     def _train(self) -> Path:
         from vgan.training.config import resolve_config
-        from vgan.training.loop import train
+        from vgan.training.loop import TrainingInterrupted, train
 
         clips = self.sources.unlabelled
         assert clips is not None  # `check_sources` was asked
@@ -173,7 +173,10 @@ class _Builder:
             steps=self.budget.vgan_steps, category=only_category(clips),
         )  # fmt: skip
         run = self.sources.out / "vgan"
-        return train(config, clips, run, resume=True, device=self.sources.device)
+        try:
+            return train(config, clips, run, resume=True, device=self.sources.device)
+        except TrainingInterrupted:  # says how `vgan train` would go on, not this
+            raise KeyboardInterrupt from None
 
 
 def _imagenet(sources: Sources) -> Method:

@@ -18,6 +18,7 @@ from vgan.representation.pretrained import load_discriminator
 from vgan.representation.results import read_records
 from vgan.representation.stip import BagOfWords
 from vgan.representation.vgan_methods import layer4_features
+from vgan.training.loop import TrainingInterrupted
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +119,20 @@ def test_a_vgan_is_trained_where_only_unlabelled_clips_are_given(
     assert (tmp_path / "vgan" / "config.json").is_file()
     (record,) = read_records(Journal(tmp_path / "results.jsonl"))
     assert record.settings["weights"] == load_discriminator(tmp_path / "vgan").sha256
+
+
+def test_stopped_while_a_vgan_is_trained_it_says_how_this_command_goes_on(
+    action_folder, drawn, tmp_path, seconds, monkeypatch, capsys
+):
+    def stopped(*_, **__):
+        raise TrainingInterrupted("stopped at step 1 of 2; to go on: vgan train two-stream")
+
+    monkeypatch.setattr("vgan.training.loop.train", stopped)
+
+    assert represent(action_folder, tmp_path, "vgan-logistic", "--unlabelled", str(drawn)) == 130
+    said = capsys.readouterr().err
+    assert "run the same command again to go on" in said
+    assert "vgan train" not in said
 
 
 @pytest.mark.parametrize(
