@@ -116,7 +116,8 @@ def load_looker(path: Path, device: torch.device) -> Looker:
         device: where the network goes.
 
     Raises:
-        CheckpointError: not a run folder, or no checkpoint that can be read.
+        CheckpointError: not a run folder, no checkpoint that can be read, or a discriminator that
+            has learnt nothing.
         UsageError: the run has no such network.
     """
     saved = find_run(path)
@@ -127,6 +128,7 @@ def load_looker(path: Path, device: torch.device) -> Looker:
             whole.load_state_dict(state["trainer"]["autoencoder"]["network"])
             network = cast(Autoencoder, whole).encoder
         else:
+            saved.folder.check_discriminator()
             part, network = "discriminator", build_discriminator(config)
             network.load_state_dict(state["trainer"]["discriminator"]["network"])
     layers = clip_layers(network.to(device).eval().requires_grad_(False))

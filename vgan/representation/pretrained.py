@@ -32,8 +32,8 @@ def load_discriminator(run: Path, width: int | None = None) -> PretrainedDiscrim
         width: that it must have; None takes any.
 
     Raises:
-        CheckpointError: not a run, no checkpoint yet, a run without the paper's discriminator, or
-            of another width.
+        CheckpointError: not a run, no checkpoint yet, a run without the paper's discriminator or
+            with one that has learnt nothing, or of another width.
     """
     from vgan.data.manifest import sha256_of
 
@@ -44,6 +44,7 @@ def load_discriminator(run: Path, width: int | None = None) -> PretrainedDiscrim
             f"{run}: a {config.recipe} {config.model} run has no discriminator of the paper's "
             "layers; train one with `vgan train two-stream --recipe paper`"
         )
+    folder.check_discriminator()
     if width is not None and config.width != width:
         raise CheckpointError(
             f"{run}: its discriminator has width {config.width}, not {width}; "

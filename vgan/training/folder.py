@@ -30,7 +30,7 @@ class TrainingData:
         category: of the clips.
         clips_sha256: of the names and checksums of its training clips; a resumed run must find the
             same.
-        clips: number of training clips.
+        clips: number of training clips; 0 of a generator that was trained elsewhere.
         fps: frames per second of the training clips, and so of what is generated.
         skipped: clips that were not trained on, with the reason of each.
         root: of the list's paths, where it was given.
@@ -115,6 +115,18 @@ class RunFolder:
             return TrainingData(**raw)
         except (ValueError, TypeError, KeyError) as error:
             raise CheckpointError(f"{self.data}: damaged ({error})") from None
+
+    def check_discriminator(self) -> None:
+        """Make sure that the run's discriminator has learnt something.
+
+        Raises:
+            CheckpointError: it has not: the run is a generator that was trained elsewhere.
+        """
+        if not self.read_data().clips:
+            raise CheckpointError(
+                f"{self.path}: its discriminator has learnt nothing, since `vgan convert` made the "
+                "run of a generator alone; take a run that `vgan train` made"
+            )
 
     def write_data(self, data: TrainingData) -> None:
         """Write what the run is trained on."""

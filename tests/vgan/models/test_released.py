@@ -16,7 +16,8 @@ from torch.nn import functional
 
 from vgan.cli import main
 from vgan.data.manifest import read_manifest
-from vgan.errors import DataError
+from vgan.errors import CheckpointError, DataError
+from vgan.figures.layers import load_looker
 from vgan.models.generator import OneStreamGenerator, TwoStreamGenerator
 from vgan.models.released import build_released
 from vgan.models.torch7 import SkippedFunction, Torch7Error, TorchObject, read_torch7
@@ -283,6 +284,19 @@ def test_generate_takes_a_converted_run(ours, file, tmp_path, capsys):
     assert (record.source, record.category, record.fps) == ("vgan-two-stream", "golf", 25)
     assert main(["convert", str(file), "--out", made]) == 2
     assert "is in use" in capsys.readouterr().err
+
+
+def test_discriminator_that_the_file_does_not_hold_is_neither_measured_nor_drawn(
+    file, drawn, tmp_path, capsys
+):
+    made, out = str(tmp_path / "run"), tmp_path / "features.csv"
+    main(["convert", str(file), "--out", made])
+
+    assert main(["features", made, str(drawn), "--out", str(out), "--device", "cpu"]) == 1
+    assert "its discriminator has learnt nothing" in capsys.readouterr().err
+    assert not out.exists()
+    with pytest.raises(CheckpointError, match="take a run that `vgan train` made"):
+        load_looker(tmp_path / "run", torch.device("cpu"))
 
 
 def test_steps_are_asked_for_where_the_name_does_not_say_them(file, tmp_path, capsys):
