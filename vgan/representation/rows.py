@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from vgan.data.listing import FRAMES, SIZE, list_clips
 from vgan.errors import UsageError
 from vgan.representation.classifier import Schedule
 from vgan.representation.frame_methods import Pretraining, ShuffleAndLearn, TemporalCoherence
@@ -97,7 +98,8 @@ def check_sources(names: Sequence[str], sources: Sources) -> None:
         UsageError: something that a method needs was not given, or the unlabelled clips are of
             several categories.
         CheckpointError: the run will not do.
-        DataError: the unlabelled clips or the weights cannot be read.
+        DataError: the unlabelled clips are not there or of another size, or the weights cannot be
+            read.
     """
     for name in names:
         if (why := sources.lacking(name)) is not None:
@@ -105,7 +107,8 @@ def check_sources(names: Sequence[str], sources: Sources) -> None:
     if sources.run is not None:
         load_discriminator(sources.run, sources.width)
     if sources.unlabelled is not None:
-        only_category(sources.unlabelled)
+        clips = sources.unlabelled
+        list_clips(clips, only_category(clips), "train", (FRAMES, SIZE, SIZE))
     if "imagenet" in names:
         _imagenet(sources)
 

@@ -8,6 +8,7 @@ import torch
 
 from vgan.cli import main
 from vgan.data.journal import Journal
+from vgan.data.manifest import ClipRecord, write_manifest
 from vgan.errors import CheckpointError, UsageError
 from vgan.models.discriminator import Discriminator
 from vgan.models.resnet import ResNet
@@ -165,6 +166,20 @@ def test_a_run_without_the_paper_s_discriminator_is_refused_before_videos_are_de
     assert represent(action_folder, tmp_path, *more) == 1
     assert "vgan train two-stream --recipe paper" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_unlabelled_clips_of_another_size_are_refused_before_videos_are_decoded(
+    action_folder, tmp_path, capsys
+):
+    clips = tmp_path / "clips"
+    clips.mkdir()
+    record = ClipRecord("all/a.mp4", "0" * 64, "real", "all", 16, 25.0, 32, 32, split="train")
+    write_manifest(clips, [record])
+    out = tmp_path / "out"
+
+    assert represent(action_folder, out, "coherence-l1", "--unlabelled", str(clips)) == 1
+    assert "a.mp4: has 16 frames of 32x32" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_features_are_computed_once_whatever_asks_again(tmp_path):
