@@ -81,7 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    click.echo(f"vgan: {message}", err=True)
+    from tqdm import tqdm
+
+    # What failed may have left a bar on the last line, and a message must not run on from it.
+    tqdm.write(f"vgan: {message}", file=sys.stderr)
     return code
 
 

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -130,6 +131,12 @@ def test_wrong_usage_is_named_with_exit_code_2(arguments, named, capsys, tmp_pat
     assert main(arguments) == 2
     assert named in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_failure_under_a_progress_bar_has_a_line_of_its_own(tmp_path, capsys):
+    assert main(["figures", "samples", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    lines = re.split(r"[\r\n]+", capsys.readouterr().err)
+    assert f"vgan: {tmp_path}: not a run folder (no config.json)" in lines
 
 
 @pytest.mark.parametrize(
