@@ -71,6 +71,10 @@ def open_data(actions: ActionSet, out: Path, device: torch.device) -> ActionData
         actions: videos, classes and splits.
         out: folder of the results; the cache is inside.
         device: where networks run.
+
+    Raises:
+        DataError: a video cannot be read, or the results file is damaged.
+        UsageError: the folder holds results of other videos, labels or splits.
     """
     cache = out / CACHE_NAME
     windows = open_windows(actions.videos, cache)
@@ -81,7 +85,9 @@ def open_data(actions: ActionSet, out: Path, device: torch.device) -> ActionData
         )  # fmt: skip
     number = {label: i for i, label in enumerate(actions.classes)}
     labels = np.asarray([number[video.label] for video in actions.videos], np.int64)
-    return ActionData(actions, windows, labels, cache, device)
+    data = ActionData(actions, windows, labels, cache, device)
+    Results(out, _fingerprint(data))  # those of other data are refused before a VGAN is trained
+    return data
 
 
 def tasks(actions: ActionSet, plan: Plan) -> Iterator[Task]:

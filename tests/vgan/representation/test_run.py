@@ -122,6 +122,17 @@ def test_a_vgan_is_trained_where_only_unlabelled_clips_are_given(
     assert record.settings["weights"] == load_discriminator(tmp_path / "vgan").sha256
 
 
+def test_results_of_other_splits_are_refused_before_a_vgan_is_trained(
+    action_folder, drawn, tmp_path, seconds, capsys
+):
+    assert represent(action_folder, tmp_path, "stip") == 0
+    more = ["vgan-logistic", "--unlabelled", str(drawn), "--folds", "2"]
+
+    assert represent(action_folder, tmp_path, *more) == 2
+    assert "holds results of other videos, labels or splits" in capsys.readouterr().err
+    assert not (tmp_path / "vgan").exists()
+
+
 def test_stopped_while_a_vgan_is_trained_it_says_how_this_command_goes_on(
     action_folder, drawn, tmp_path, seconds, monkeypatch, capsys
 ):
