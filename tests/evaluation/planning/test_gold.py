@@ -55,7 +55,8 @@ def test_noise_takes_little_more_memory_than_the_clip():
 
 def test_a_folder_that_takes_no_spoilt_clips_is_named_with_the_clip(tmp_path):
     write_frames(tmp_path / "clip.mp4", _clip(3), 10.0)
-    record = ClipRecord("clip.mp4", sha256_of(tmp_path / "clip.mp4"), "ours", "all", 3, 10.0, 32, 24)
+    sha256 = sha256_of(tmp_path / "clip.mp4")
+    record = ClipRecord("clip.mp4", sha256, "ours", "all", 3, 10.0, 32, 24)
     (tmp_path / "assets").write_text("a file, where a folder has to be made")
 
     with pytest.raises(ClipError, match=r"gold-bad/noise/clip\.mp4: cannot be written \("):
