@@ -166,6 +166,7 @@ class _Builder:
 
     def _train(self) -> Path:
         from vgan.training.config import resolve_config
+        from vgan.training.folder import RunFolder
         from vgan.training.loop import TrainingInterrupted, train
 
         clips = self.sources.unlabelled
@@ -175,9 +176,14 @@ class _Builder:
             device=str(self.sources.device), width=self.sources.width,
             steps=self.budget.vgan_steps, category=only_category(clips),
         )  # fmt: skip
-        run = self.sources.out / "vgan"
+        run = RunFolder(self.sources.out / "vgan")
+        if run.config.is_file() and (steps := run.read_config().steps) != config.steps:
+            raise UsageError(
+                f"{run.path}: a run of {steps} steps, and this --budget asks for {config.steps}; "
+                "take another --out"
+            )
         try:
-            return train(config, clips, run, resume=True, device=self.sources.device)
+            return train(config, clips, run.path, resume=True, device=self.sources.device)
         except TrainingInterrupted:  # says how `vgan train` would go on, not this
             raise KeyboardInterrupt from None
 

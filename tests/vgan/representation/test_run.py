@@ -1,6 +1,7 @@
 import csv
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from vgan.representation.pretrained import load_discriminator
 from vgan.representation.results import read_records
 from vgan.representation.stip import BagOfWords
 from vgan.representation.vgan_methods import layer4_features
+from vgan.training.folder import RunFolder
 from vgan.training.loop import TrainingInterrupted
 
 
@@ -44,6 +46,7 @@ def seconds(monkeypatch):
         vgan_steps=2,
     )
     monkeypatch.setattr("vgan.representation.rows.budget_of", lambda name: tiny)
+    return tiny
 
 
 def represent(action_folder, out, *more):
@@ -120,6 +123,19 @@ def test_a_vgan_is_trained_where_only_unlabelled_clips_are_given(
     assert (tmp_path / "vgan" / "config.json").is_file()
     (record,) = read_records(Journal(tmp_path / "results.jsonl"))
     assert record.settings["weights"] == load_discriminator(tmp_path / "vgan").sha256
+
+
+def test_a_vgan_of_another_budget_is_not_trained_on(
+    action_folder, drawn, tmp_path, seconds, monkeypatch, capsys
+):
+    more = ["vgan-logistic", "--unlabelled", str(drawn)]
+    assert represent(action_folder, tmp_path, *more) == 0
+    longer = replace(seconds, vgan_steps=3)
+    monkeypatch.setattr("vgan.representation.rows.budget_of", lambda name: longer)
+
+    assert represent(action_folder, tmp_path, *more) == 2
+    assert "a run of 2 steps, and this --budget asks for 3" in capsys.readouterr().err
+    assert RunFolder(tmp_path / "vgan").read_config().steps == 2
 
 
 def test_results_of_other_splits_are_refused_before_a_vgan_is_trained(
