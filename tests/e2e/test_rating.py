@@ -930,11 +930,13 @@ def test_only_a_player_that_ran_can_stall(live, page):
         for (const kind of ['waiting', 'playing', 'waiting', 'waiting', 'playing']) tell(kind);
         await player.start();
         for (const kind of ['waiting', 'playing', 'waiting']) tell(kind);
+        made[0].seeking = true; // on its way to the start of the next pass
+        for (const kind of ['playing', 'waiting']) tell(kind);
         player.pause();
         return stalls;
     }""")
 
-    assert stalls == [0, 0, 1, 1, 1, 1, 1, 2]
+    assert stalls == [0, 0, 1, 1, 1, 1, 1, 2, 2, 2]
 
 
 def test_videos_that_cannot_be_played_say_so_and_are_fetched_again(live, rater, page, rating_study):
@@ -953,6 +955,43 @@ def test_videos_that_cannot_be_played_say_so_and_are_fetched_again(live, rater, 
     page.get_by_role("button", name="Try again").click()
 
     one.wait_ready()
+
+
+# WebKit, for one, never has what it calls enough of a local copy.
+NEVER_SAYS = """
+for (const kind of %s) {
+  window.addEventListener(kind, (event) => event.stopImmediatePropagation(), true);
+}
+const { get } = Object.getOwnPropertyDescriptor(HTMLMediaElement.prototype, 'readyState');
+const most = { get() { return Math.min(%d, get.call(this)); } };
+Object.defineProperty(HTMLMediaElement.prototype, 'readyState', most);
+"""
+
+
+@pytest.mark.parametrize(
+    ("kinds", "most"),
+    [
+        pytest.param("['canplaythrough']", 3, id="that it can play them through"),
+        pytest.param("['canplaythrough', 'canplay']", 1, id="that it can play them at all"),
+        pytest.param("['ended']", 4, id="that they ended"),
+    ],
+)
+def test_videos_play_in_a_browser_that_never_says(live, rater, page, rating_study, kinds, most):
+    one = rater(live(rating_study.Recipe(trials=1, size=(640, 360), frames=14, fps=24)))
+    page.add_init_script(NEVER_SAYS % (kinds, most))
+
+    one.begin()
+
+    one.wait_ready()
+
+
+def test_videos_of_which_nothing_can_be_read_are_told_of(live, rater, page, rating_study):
+    one = rater(live(rating_study.Recipe(trials=1, size=(640, 360), frames=14, fps=24)))
+    page.add_init_script(NEVER_SAYS % ("['canplaythrough', 'canplay']", 0))
+
+    one.begin()
+
+    expect(page.get_by_role("heading", name="These clips cannot be played")).to_be_visible()
 
 
 def test_browser_that_cannot_play_the_videos_is_told_before_anything_is_leased(

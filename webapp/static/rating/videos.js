@@ -2,12 +2,29 @@
 
 import { Unplayable } from './api.js';
 
-/** Wait until a video can be played to its end; fails where the browser cannot decode it. */
+const PATIENCE_MS = 5000; // a local copy is read much sooner
+const ROUNDING_S = 0.002; // of times that are told in whole milliseconds
+const UNSAID_MS = 200; // at its end, before a clip is taken to have ended without a word
+
+/**
+ * Wait until a video can be played; fails where the browser cannot decode it. All of it is here, so
+ * `canplay` is enough, and WebKit may never say `canplaythrough`. A browser that reads no more than
+ * the beginning before it is asked to play says neither: it is asked then.
+ */
 const canPlay = (video) => new Promise((done, failed) => {
-  if (video.readyState >= HTMLMediaElement.HAVE_ENOUGH_DATA) done();
-  video.addEventListener('canplaythrough', done, { once: true });
-  video.addEventListener('error', () => failed(new Unplayable(video.error?.message)), { once: true });
+  const fail = () => failed(new Unplayable(video.error?.message));
+  if (video.readyState >= HTMLMediaElement.HAVE_FUTURE_DATA) done();
+  if (video.error) fail();
+  video.addEventListener('canplay', done, { once: true });
+  video.addEventListener('error', fail, { once: true });
+  setTimeout(() => {
+    if (video.readyState > HTMLMediaElement.HAVE_NOTHING) done();
+    else fail();
+  }, PATIENCE_MS);
 });
+
+/** Whether a video is at its end: WebKit may stop a millisecond before it, and not say `ended`. */
+const isOver = ({ ended, currentTime, duration }) => ended || currentTime > duration - ROUNDING_S;
 
 /** Whether at least 80 % of a video ran, at whatever times. */
 function wasPlayed({ played, duration }) {
@@ -23,10 +40,11 @@ export class VideoPlayer {
   #last = null;
   #ended = new Set();
   #playing = new Set(); // sides that ran since they were last asked to
+  #standing = new Map(); // since when a side has been at its end
   #turns = 0;
   #rewinding = new Set(); // sides that this page, and nobody else, sends to their start
   #call = 0;
-  #ready;
+  #ready; // whether both can be played: asked with the first start, when the page is in sight
 
   /**
    * @param {{left, right}} pair fetched clips
@@ -46,8 +64,7 @@ export class VideoPlayer {
     // Clips that keep their own lengths loop each on its own.
     this.together = pair.left.layout.frames === pair.right.layout.frames;
     for (const side of ['left', 'right']) this.#videos[side] = this.#made(side);
-    this.#ready = Promise.all(Object.values(this.#videos).map(canPlay))
-      .then(() => true, (error) => { onError(error); return false; });
+    this.onError = onError;
   }
 
   #made(side) {
@@ -66,7 +83,10 @@ export class VideoPlayer {
     video.addEventListener('ratechange', () => { if (video.playbackRate !== 1) this.#beginAnew(); });
     // Every start is a wait, too, and may be told when the clock has already moved.
     video.addEventListener('playing', () => this.#playing.add(side));
-    video.addEventListener('waiting', () => { if (this.#playing.delete(side)) this.stalls += 1; });
+    // Firefox tells one more while it goes to the start.
+    video.addEventListener('waiting', () => {
+      if (!video.seeking && this.#playing.delete(side)) this.stalls += 1;
+    });
     if (video.requestVideoFrameCallback) {
       const count = () => { this.framesDrawn += 1; video.requestVideoFrameCallback(count); };
       video.requestVideoFrameCallback(count);
@@ -104,7 +124,10 @@ export class VideoPlayer {
   async start() {
     this.pause();
     this.#ended.clear();
+    this.#standing.clear();
     const call = this.#call;
+    this.#ready ??= Promise.all(Object.values(this.#videos).map(canPlay))
+      .then(() => true, (error) => { this.onError(error); return false; });
     const playable = await this.#ready;
     if (!playable || call !== this.#call) return; // paused or disposed of meanwhile
     this.poster();
@@ -145,6 +168,7 @@ export class VideoPlayer {
   }
 
   #onEnded(side) {
+    if (!isOver(this.#videos[side])) return; // a late word, of a pass that is over
     this.#ended.add(side);
     const both = this.#ended.size === 2;
     if (both) {
@@ -157,6 +181,13 @@ export class VideoPlayer {
       this.#rewind(side);
       this.#play(side);
     }
+  }
+
+  /** What `ended` tells, where it does not come. */
+  #noticeEnd(side, now) {
+    if (!isOver(this.#videos[side])) this.#standing.delete(side);
+    else if (!this.#standing.has(side)) this.#standing.set(side, now);
+    else if (now - this.#standing.get(side) > UNSAID_MS) this.#onEnded(side);
   }
 
   #tick = (now) => {
@@ -173,6 +204,7 @@ export class VideoPlayer {
       if (moving) this.playedMs += gap;
     }
     this.#last = now;
+    for (const side of ['left', 'right']) this.#noticeEnd(side, now);
     this.onTick(now);
   };
 }
