@@ -25,7 +25,6 @@ from evaluation.publishing.creating import create_intended, hits_in, recover
 from evaluation.publishing.growing import (
     NO_END,
     close_returned,
-    expire_again,
     growing_details,
     grown_offer,
     intend_growth,
@@ -44,6 +43,7 @@ from evaluation.publishing.places import (
     Extension,
     extendable,
     mark_gone,
+    match_offers,
     plan_extension,
     unbooked_places,
 )
@@ -98,7 +98,7 @@ def publish(
         study = find_study(session, study_name)
         check_publishable(session, study, crowd.name, crowd.environment)
     close_returned(db, study_name, crowd)
-    expire_again(db, study_name, crowd, now)
+    match_offers(db, study_name, crowd, now)
     unbooked = unbooked_places(db, study_name, crowd, now())
     with db.write() as session:
         publication = _planned(session, study_name, crowd, now(), unbooked)
@@ -254,15 +254,13 @@ def extend(
     return replace(plan, hits=len(hits) - gone, gone=gone)
 
 
-def expire(
-    db: Database, study_name: str | None, crowd: Crowd, now: Clock = utc_now
-) -> tuple[int, int]:
+def expire(db: Database, study_name: str | None, crowd: Crowd, now: Clock = utc_now) -> int:
     """Stop offering every published HIT; workers already inside may finish.
 
     What an interrupted run had not created yet is given up.
 
     Returns:
-        How many HITs, and how many of them the platform may offer again by itself.
+        How many HITs.
 
     Raises:
         CrowdError: refused or no answer; run it again.
@@ -270,11 +268,10 @@ def expire(
     recover(db, study_name, crowd, now(), give_up=True)
     with db.read() as session:
         hits = extendable(session, find_study(session, study_name), crowd)
-    opening = 0
     for hit in hits:
-        opening += not crowd.expire(str(hit.external_id))
+        crowd.expire(str(hit.external_id))
         with db.write() as session:
             row = session.get_one(Hit, hit.id)
             if row.expires_at is None or row.expires_at > now():
                 row.expires_at = now()
-    return len(hits), opening
+    return len(hits)

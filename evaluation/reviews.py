@@ -30,8 +30,9 @@ from evaluation.money.decisions import (
 )
 from evaluation.money.policy import BY_OTHERS, JUDGED, Policy, decide
 from evaluation.privacy.erasing import ALL_LISTED, is_gone, last_hand_in, settled_digests
-from evaluation.publishing.growing import close_returned, expire_again
+from evaluation.publishing.growing import close_returned
 from evaluation.publishing.offers import once_group
+from evaluation.publishing.places import match_offers
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
@@ -86,6 +87,7 @@ class ReviewPlan:
         reward_cents: of those to approve; their money is on hold since publishing.
         currency: ISO 4217, of the last HIT; empty where there is none.
         hits: how many are published there.
+        ended: how many the platform has paused or stopped, and offered when last asked.
     """
 
     approve: int
@@ -97,6 +99,7 @@ class ReviewPlan:
     reward_cents: int
     currency: str
     hits: int
+    ended: int = 0
 
     @property
     def is_empty(self) -> bool:
@@ -149,7 +152,7 @@ def review(
         plan = replace(plan, unlisted=unlisted)
     for one in due:
         _settle(db, study.id, crowd, one, now)
-    expire_again(db, study_name, crowd, now)
+    plan = replace(plan, ended=match_offers(db, study_name, crowd, now))
     for _, theirs in collected:
         _bar(db, study.id, crowd, theirs)
     if not crowd.terms.pays_late:

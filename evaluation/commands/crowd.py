@@ -82,7 +82,12 @@ def publication_text(plan: "Publication", crowd: str, sandbox: bool, address: Ad
         declared = money_text(plan.declared_cents, plan.currency)
         left += f" It keeps the reward it was published with; the study file says {declared} now."
     new = "No trial lacks a worker."
-    if plan.sessions or plan.grown:
+    if plan.grown and not plan.sessions:
+        new = (
+            f"{quantity(plan.trials, 'trial lacks', 'trials lack')} a worker: the published HIT, "
+            "which is paused, goes on with its free places, which are paid for."
+        )
+    elif plan.sessions:
         new = (
             f"{quantity(plan.trials, 'trial lacks', 'trials lack')} a worker: "
             f"{quantity(plan.sessions, 'session')} in {hits}, {reward} and {fee} fee each."
@@ -194,13 +199,8 @@ def expire(venue: Venue) -> None:
     from evaluation.publish import expire as run
 
     with opened_published(venue) as (database, platform):
-        ended, opening = run(database, venue.study, platform)
+        ended = run(database, venue.study, platform)
     click.echo(f"{quantity(ended, 'HIT is', 'HITs are')} no longer on offer.")
-    if opening:
-        click.echo(
-            f"{opening} of them cannot be paused while all places wait for review: one that is "
-            "returned is offered again, until the next `vgan-eval review`."
-        )
 
 
 COMMANDS = (publish, publish_hits, extend, expire)

@@ -51,6 +51,12 @@ def review(venue: Venue, reject_unfinished: bool, reason: str, asking: Asking) -
         click.echo(f"Nothing has been published on {venue.crowd} in {venue.name}.")
         return
     click.echo(f"{plan.already} were settled before.")
+    if plan.ended:
+        was = quantity(plan.ended, "HIT was", "HITs were")
+        click.echo(
+            f"{was} paused or stopped on {venue.crowd}: nobody new comes. `vgan-eval publish` "
+            "offers what the plan lacks."
+        )
     for one in _left_open_lines("finished here and not on the platform", plan.unlisted):
         click.echo(one)
     for one in _left_open_lines("undecided, without a finished session here", plan.undecided):

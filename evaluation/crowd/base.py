@@ -171,12 +171,8 @@ class Crowd(Protocol):
     def extend(self, hit: str, until: datetime) -> None:
         """Offer a HIT until another time; again is harmless. Raises CrowdGone where it is gone."""
 
-    def expire(self, hit: str) -> bool:
-        """Stop offering a HIT; workers already inside may finish. Again is harmless.
-
-        Returns:
-            Whether it stays so; False where the platform may offer it again by itself.
-        """
+    def expire(self, hit: str) -> None:
+        """Stop offering a HIT; workers already inside may finish. Again is harmless."""
 
 
 class TokenBonuses(Crowd, Protocol):
@@ -228,8 +224,19 @@ class Growing(Crowd, Protocol):
     def places(self, hit: str) -> int:
         """Return how many places a published HIT has."""
 
+    def is_offered(self, hit: str) -> bool:
+        """Whether a HIT is on offer or full; not where it is paused, by whomever.
+
+        Raises:
+            CrowdGone: it was ended there with places free, for good.
+        """
+
     def grow(self, hit: str, places: int) -> None:
-        """Enlarge a HIT to so many places and offer it; again, or to fewer, is harmless."""
+        """Enlarge a HIT to so many places and offer it; again, or to fewer, is harmless.
+
+        Raises:
+            CrowdGone: it was ended there for good.
+        """
 
     def completion_url(self, code: str) -> str:
         """Return where a worker takes a code, to be paid."""

@@ -96,6 +96,5 @@ class LinkCrowd:
     def extend(self, hit: str, until: datetime) -> None:
         """Do nothing: the time is in our row."""
 
-    def expire(self, hit: str) -> bool:
+    def expire(self, hit: str) -> None:
         """Do nothing: the time is in our row."""
-        return True

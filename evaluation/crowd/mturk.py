@@ -299,12 +299,11 @@ class MTurk:
         until = until.replace(microsecond=0)
         self._set_expiry(hit, until, lambda now: bool(now["Expiration"] == until))
 
-    def expire(self, hit: str) -> bool:
+    def expire(self, hit: str) -> None:
         """Stop offering a HIT at once."""
         # Any time in the past means now.
         past = datetime.fromtimestamp(0, UTC)
         self._set_expiry(hit, past, lambda now: bool(now["HITStatus"] != "Assignable"))
-        return True
 
     def _set_expiry(
         self, hit: str, until: datetime, is_done: Callable[[dict[str, Any]], bool]

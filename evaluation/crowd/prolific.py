@@ -24,10 +24,10 @@ from evaluation.crowd.base import (
 )
 from evaluation.crowd.prolific_account import Account
 from evaluation.crowd.prolific_calls import Calls, needed
+from evaluation.crowd.prolific_standing import is_offered, look_up, startable
 from evaluation.crowd.prolific_terms import (
     check_offer,
     check_rejection_text,
-    screen_out_slots,
     study_body,
 )
 from evaluation.crowd.terms import TERMS
@@ -153,20 +153,15 @@ class Prolific:
         reply = self._calls.call("POST", f"studies/{study}/transition/", {"action": action})
         return str(needed(reply, f"{action} of a study", "status"))
 
-    def _study(self, study: str) -> dict[str, Any]:
-        found: dict[str, Any] = self._calls.call("GET", f"studies/{study}/")
-        needed(found, f"GET studies/{study}/", "status")
-        return found
-
     def _status(self, study: str) -> str:
-        return str(self._study(study)["status"])
+        return str(look_up(self._calls, study)["status"])
 
     def _named(self, tokens: Collection[str], project: str = "") -> dict[str, dict[str, Any]]:
         """Return our studies, drafts too, whose internal names end in one of the tokens."""
         found = {}
         for row in self._calls.pages(f"projects/{project}/studies/" if project else "studies/"):
             # Whether the short form has the internal name is not promised.
-            named = row if "internal_name" in row else self._study(row["id"])
+            named = row if "internal_name" in row else look_up(self._calls, row["id"])
             match = _TOKEN.search(named.get("internal_name") or "")
             if match and match.group(1) in tokens:
                 found[match.group(1)] = row
@@ -272,11 +267,11 @@ class Prolific:
 
     def places(self, hit: str) -> int:
         """Return the study's places."""
-        return int(self._study(hit)["total_available_places"])
+        return int(look_up(self._calls, hit)["total_available_places"])
 
     def grow(self, hit: str, places: int) -> None:
         """Add places, which reopens a study that is over, and let a paused one go on."""
-        study = self._startable(hit)
+        study = startable(self._calls, hit)
         if int(study["total_available_places"]) < places:
             body = {"total_available_places": places}
             study = self._calls.call("PATCH", f"studies/{hit}/", body)
@@ -285,33 +280,17 @@ class Prolific:
 
     def extend(self, hit: str, until: datetime) -> None:
         """Let a paused study go on; a study on Prolific has no end of its own."""
-        if self._startable(hit)["status"] == "PAUSED":
+        if startable(self._calls, hit)["status"] == "PAUSED":
             self._transition(hit, "START")
 
-    def _startable(self, hit: str) -> dict[str, Any]:
-        """Return a study, unless it is paused because its paid screen-outs are used up."""
-        study = self._study(hit)
-        slots = screen_out_slots(study)
-        if study["status"] == "PAUSED" and slots is not None:
-            counts = self._calls.call("GET", f"studies/{hit}/submissions/counts/")
-            if int((counts or {}).get("SCREENED OUT", 0)) >= slots:
-                raise CrowdError(
-                    f"all {slots} paid screen-outs of the study are used, and Prolific starts it "
-                    "again only with more: add slots to its screen-out on Prolific's site, run "
-                    "`vgan-eval extend`, and go on"
-                )
-        return study
+    def is_offered(self, hit: str) -> bool:
+        """Whether the study runs or is full."""
+        return is_offered(self._calls, hit)
 
-    def expire(self, hit: str) -> bool:
-        """Pause the study, which can be undone; those inside may finish.
-
-        One whose places were all handed in cannot be paused, and is open again by itself when one
-        of them is rejected or returned.
-        """
-        status = self._status(hit)
-        if status in ("ACTIVE", "PUBLISHING"):
+    def expire(self, hit: str) -> None:
+        """Pause the study, which can be undone; those inside may finish."""
+        if self._status(hit) in ("ACTIVE", "PUBLISHING"):
             self._transition(hit, "PAUSE")
-        return status != "AWAITING REVIEW"
 
     def completion_url(self, code: str) -> str:
         """Return the address on Prolific's site that takes the code."""

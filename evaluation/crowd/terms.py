@@ -41,8 +41,7 @@ class Terms:
             for it first, and only one run at a time may create it.
         grows: a study has one HIT, which is enlarged as the study goes on and is offered until it
             is paused; its free places stay paid for. See `base.Growing`.
-        reopens: a place that a rejection or a return sets free is offered again, whatever was said
-            before.
+        reopens: a place that a rejection sets free can be taken again.
         pays_late: whoever ran out of time may still be paid by hand.
         approves: what waits for review is approved by itself when the HIT's time for that is over.
         by_link: people come by a link of ours, whose places are counted here; no platform is

@@ -44,6 +44,7 @@ TAKEN = (
     SubmissionStatus.AWAITING_REVIEW,
     SubmissionStatus.APPROVED,
 )
+_OVER = (StudyStatus.AWAITING_REVIEW, StudyStatus.COMPLETED)
 _HANDED_IN = (SubmissionStatus.AWAITING_REVIEW, SubmissionStatus.APPROVED)
 
 
@@ -163,6 +164,8 @@ def change(unit: Unit, study: Study, body: dict[str, Any]) -> None:
     if more:
         money.require(unit, money.price(unit, study.reward, more))
         study.stopped = False  # more places reopen a study that is over
+        if study.status in _OVER:
+            study.status = StudyStatus.ACTIVE
     study.body = study.body | body
     refresh(study)
 
@@ -210,7 +213,8 @@ def transition(unit: Unit, study: Study, action: str) -> None:
     elif action == "PAUSE":
         study.status = StudyStatus.PAUSED
     elif action == "STOP":
-        study.stopped, study.status = True, StudyStatus.COMPLETED
+        study.stopped = True
+        refresh(study)
     else:
         if slots_are_used(study):
             raise ApiError("All screen-out slots are used; add slots first")
@@ -220,14 +224,18 @@ def transition(unit: Unit, study: Study, action: str) -> None:
 
 def refresh(study: Study) -> None:
     """Bring a published study's state up to date with its submissions."""
-    if study.stopped or study.status in (StudyStatus.UNPUBLISHED, StudyStatus.PUBLISHING):
+    if study.status in (StudyStatus.UNPUBLISHED, StudyStatus.PUBLISHING):
         return
     states = [submission.status for submission in study.submissions]
-    if states.count(SubmissionStatus.APPROVED) >= study.places:
+    if study.stopped:
+        waits = SubmissionStatus.AWAITING_REVIEW in states
+        study.status = StudyStatus.AWAITING_REVIEW if waits else StudyStatus.COMPLETED
+    elif states.count(SubmissionStatus.APPROVED) >= study.places:
         study.status = StudyStatus.COMPLETED
     elif sum(state in _HANDED_IN for state in states) >= study.places:
         study.status = StudyStatus.AWAITING_REVIEW
-    elif slots_are_used(study):
+    elif slots_are_used(study) or study.status is StudyStatus.AWAITING_REVIEW:
+        # A place that is free again in a full study is not offered before somebody starts it.
         study.status = StudyStatus.PAUSED
     elif study.status is not StudyStatus.PAUSED:
         study.status = StudyStatus.ACTIVE

@@ -13,10 +13,9 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from evaluation import frozen, schema
-from evaluation.clock import Clock
 from evaluation.crowd.base import Crowd, Growing, Offer, PlatformAssignment
 from evaluation.database import Database, find_study
-from evaluation.publishing.offers import QUOTED, Publication, Quote, quotes, taken_places
+from evaluation.publishing.offers import GONE, QUOTED, Publication, Quote, quotes, taken_places
 from evaluation.schema import AssignmentStatus, CallState, Hit
 from evaluation.secret import hit_code
 from evaluation.sessions.arrivals import hits_on, our_assignment, published_hits
@@ -39,7 +38,7 @@ def with_growth(
     the reward it was published with, whatever the study file says now.
     """
     hits = hits_on(session, study, crowd.name, crowd.environment, Hit.state != CallState.FAILED)
-    if not hits or not publication.sessions:
+    if not hits or GONE in hits[-1].details or not publication.sessions:
         return publication
     hit = hits[-1]
     if hit.external_id is None:  # being created by a run that was interrupted; it grows later
@@ -179,22 +178,6 @@ def close_returned(db: Database, study_name: str | None, crowd: Crowd) -> int:
             study = find_study(session, study_name)
             closed += _close(session, study, crowd, theirs)
     return closed
-
-
-def expire_again(db: Database, study_name: str | None, crowd: Crowd, now: Clock) -> None:
-    """Stop offering the HITs that were ended: a rejected or returned place opens one again.
-
-    Raises:
-        CrowdError: refused or no answer; run it again.
-    """
-    if not crowd.terms.reopens:
-        return
-    with db.read() as session:
-        study = find_study(session, study_name)
-        hits = published_hits(session, study, crowd.name, crowd.environment)
-    for hit in hits:
-        if hit.expires_at is not None and hit.expires_at <= now():
-            crowd.expire(str(hit.external_id))
 
 
 def _close(session: Session, study: schema.Study, crowd: Crowd, theirs: PlatformAssignment) -> int:

@@ -31,6 +31,7 @@ from evaluation.sessions.leases import expire_leases
 LONGEST_TITLE = 128
 LONGEST_KEYWORDS = 1000
 QUOTED = "quoted"
+GONE = "gone"  # in the details of a HIT that the platform offers no more, for good
 _REOPENING = [name for name, terms in TERMS.items() if terms.reopens]
 _NONE: Mapping[int, int] = MappingProxyType({})
 _UNTITLED = "Compare short video clips"

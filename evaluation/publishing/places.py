@@ -8,11 +8,18 @@ from sqlalchemy.orm import Session
 
 from evaluation import frozen, schema
 from evaluation.budget import crowd_fee_cents
-from evaluation.crowd.base import Crowd
+from evaluation.clock import Clock
+from evaluation.crowd.base import Crowd, CrowdGone, grows
 from evaluation.database import Database, find_study
 from evaluation.privacy.erasing import settled_digests
 from evaluation.publishing.creating import hits_in
-from evaluation.publishing.offers import lacking, open_sessions, taken_places, takes_a_place
+from evaluation.publishing.offers import (
+    GONE,
+    lacking,
+    open_sessions,
+    taken_places,
+    takes_a_place,
+)
 from evaluation.schema import AssignmentStatus, CallState, Hit
 from evaluation.secret import settled_digest
 from evaluation.sessions.arrivals import platform_ids, published_hits
@@ -83,7 +90,7 @@ class Extension:
 def extendable(session: Session, study: schema.Study, crowd: Crowd) -> list[Hit]:
     """Return the published HITs on a crowd, without those that it said are gone."""
     published = hits_in(session, study, crowd, CallState.DONE)
-    return [hit for hit in published if "gone" not in hit.details]
+    return [hit for hit in published if GONE not in hit.details]
 
 
 def plan_extension(
@@ -129,4 +136,39 @@ def mark_gone(db: Database, hit: Hit, now: datetime) -> None:
     with db.write() as session:
         row = session.get_one(Hit, hit.id)
         if row.expires_at is None or row.expires_at <= now:
-            row.details = {**row.details, "gone": now.isoformat()}
+            row.details = {**row.details, GONE: now.isoformat()}
+
+
+def match_offers(db: Database, study_name: str | None, crowd: Crowd, now: Clock) -> int:
+    """End here what the platform has paused or stopped, and there what was ended here.
+
+    Prolific pauses a full study that gets a place free, and its owner may press its buttons. Places
+    that nobody can take must not count as on offer, or a study would wait for people for ever.
+
+    Returns:
+        How many HITs were on offer here and are not there.
+
+    Raises:
+        CrowdError: refused or no answer; run it again.
+    """
+    if not grows(crowd):
+        return 0
+    with db.read() as session:
+        hits = extendable(session, find_study(session, study_name), crowd)
+    ended = 0
+    for hit in hits:
+        over = hit.expires_at is not None and hit.expires_at <= now()
+        gone = offered = False
+        try:
+            offered = crowd.is_offered(str(hit.external_id))
+        except CrowdGone:
+            gone = True
+        if offered and over:
+            crowd.expire(str(hit.external_id))
+        elif not offered and not over:
+            ended += 1
+            with db.write() as session:
+                session.get_one(Hit, hit.id).expires_at = now()
+        if gone:
+            mark_gone(db, hit, now())
+    return ended

@@ -275,7 +275,7 @@ def test_no_more_is_published_than_was_confirmed(crowded):
 def test_expire_and_extend_move_every_hit(crowded):
     crowded.publish()
 
-    assert expire(crowded.database, None, crowded.crowd(), crowded.clock) == (3, 0)
+    assert expire(crowded.database, None, crowded.crowd(), crowded.clock) == 3
     assert {h.status for h in crowded.service_rows(ServiceHit)} == {HitStatus.REVIEWABLE}
     assert planned(crowded).sessions == 22
     extended = extend(
@@ -325,7 +325,7 @@ def test_expire_gives_up_what_was_not_made(crowded):
     with pytest.raises(CrowdUnreachable):
         crowded.publish(crowded.crowd(6, "lost"))
 
-    assert expire(crowded.database, None, crowded.crowd(), crowded.clock) == (1, 0)
+    assert expire(crowded.database, None, crowded.crowd(), crowded.clock) == 1
     assert [hit.state for hit in crowded.rows(schema.Hit)] == ["done", "failed", "failed"]
 
 

@@ -257,7 +257,7 @@ def test_growth_that_is_given_up_leaves_what_the_platform_has(prolific, fate, pl
 def test_expire_pauses_and_extend_goes_on(prolific):
     prolific.publish()
 
-    assert expire(prolific.database, None, prolific.crowd(), prolific.clock) == (1, 0)
+    assert expire(prolific.database, None, prolific.crowd(), prolific.clock) == 1
     assert prolific.fake_rows(store.Study)[0].status == "PAUSED"
     extend(prolific.database, None, prolific.crowd(), timedelta(hours=1), prolific.clock)
 
@@ -284,7 +284,7 @@ def test_a_study_that_was_ended_while_all_wait_for_review_stays_ended(prolific_s
     participant, submission = world.begin("ann")
     world.rate(participant, submission, showings=1)
     world.hand_in(submission, "NOCODE")
-    assert expire(world.database, None, world.crowd(), world.clock) == (1, 1)
+    expire(world.database, None, world.crowd(), world.clock)
 
     if give_back:
         world.give_back(submission)
@@ -292,6 +292,58 @@ def test_a_study_that_was_ended_while_all_wait_for_review_stays_ended(prolific_s
 
     (study,) = world.fake_rows(store.Study)
     assert study.status == "PAUSED"
+
+
+def test_a_study_that_was_ended_here_and_started_on_the_site_is_paused_again(prolific):
+    prolific.publish()
+    expire(prolific.database, None, prolific.crowd(), prolific.clock)
+    prolific.crowd()._transition(prolific.hit().external_id, "START")
+
+    assert prolific.review().ended == 0
+
+    assert [study.status for study in prolific.fake_rows(store.Study)] == ["PAUSED"]
+
+
+@pytest.mark.parametrize("give_back", [False, True])
+def test_place_that_comes_free_in_a_full_study_is_offered_by_publish(prolific_study, give_back):
+    world = prolific_study(trials=4)
+    world.publish()
+    participant, submission = world.begin("ann")
+    world.rate(participant, submission, showings=1)
+    world.hand_in(submission, "NOCODE")
+    if give_back:
+        world.give_back(submission)
+
+    assert world.review(policy=Policy(reject_unfinished=True, reason=LONG)).ended == 1
+    assert [study.status for study in world.fake_rows(store.Study)] == ["PAUSED"]
+    plan = world.publish()
+
+    assert (plan.sessions, plan.places, plan.total_cents) == (0, 1, 0)  # it is paid for
+    assert world.publish().is_empty
+    world.work("ben")
+    assert world.statuses()["ben"] == "AWAITING REVIEW"
+
+
+def test_study_that_was_stopped_on_the_site_is_followed_by_a_new_one(prolific):
+    prolific.publish()
+    prolific.work("ann")
+    first = prolific.hit().external_id
+    prolific.crowd()._transition(first, "STOP")
+
+    with pytest.raises(CrowdError, match=r"stopped on Prolific, .* `vgan-eval review`, then"):
+        prolific.publish()
+    prolific.review()
+    plan = prolific.publish()
+
+    assert (plan.hits, plan.grown, plan.sessions_cents) == ((4,), 0, 4 * (80 + 27))
+    stopped, new = prolific.fake_rows(store.Study)
+    assert (stopped.status, stopped.places) == ("COMPLETED", 5)
+    assert (new.status, new.places) == ("ACTIVE", 4)
+    assert prolific.publish().is_empty
+    assert (
+        extend(prolific.database, None, prolific.crowd(), timedelta(hours=1), prolific.clock).hits
+        == 1
+    )
 
 
 def test_review_never_takes_all_of_a_study_for_listed_where_late_people_are_paid_by_hand(prolific):

@@ -174,15 +174,27 @@ def test_transition_that_is_not_in_the_table_is_refused(fake, action):
     fake.call("POST", f"studies/{study}/transition/", {"action": action}, status=400)
 
 
-def test_study_goes_to_review_and_to_its_end_by_itself_and_a_rejection_sends_it_back(fake):
+def test_study_goes_to_review_and_to_its_end_by_itself_and_a_rejection_pauses_it(fake):
     study = fake.publish()
     first, second = fake.work("ann", study), fake.work("ben", study)
     assert fake.state(study) == "AWAITING REVIEW"
 
     fake.decide(first)
     fake.decide(second, "REJECT", message=LONG, rejection_category="NO_DATA")
-    assert fake.state(study) == "ACTIVE"
+    assert fake.state(study) == "PAUSED"
+    fake.call("POST", f"studies/{study}/transition/", {"action": "START"})
     fake.decide(fake.work("cas", study))
+
+    assert fake.state(study) == "COMPLETED"
+
+
+def test_stopped_study_waits_for_the_reviews_of_what_was_handed_in(fake):
+    study = fake.publish()
+    submission = fake.work("ann", study)
+
+    fake.call("POST", f"studies/{study}/transition/", {"action": "STOP"})
+    assert fake.state(study) == "AWAITING REVIEW"
+    fake.decide(submission)
 
     assert fake.state(study) == "COMPLETED"
 
@@ -444,7 +456,7 @@ def test_submission_can_be_returned_after_handing_in_and_frees_its_place(fake):
     fake.client.post(f"/participant/submissions/{submission}/return")
 
     assert fake.status(submission) == "RETURNED"
-    assert fake.state(study) == "ACTIVE"
+    assert fake.state(study) == "PAUSED"
 
 
 def test_finished_study_opened_again_leads_to_what_was_handed_in(fake):

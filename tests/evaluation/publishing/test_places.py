@@ -109,7 +109,7 @@ def test_hits_that_the_platform_has_no_more_are_skipped_and_never_asked_for_agai
     again = crowded.crowd()
     extend(crowded.database, None, again, timedelta(hours=5), crowded.clock)
     assert again._calls.made.count("update_expiration_for_hit") == 3
-    assert _expire(crowded) == (3, 0)
+    assert _expire(crowded) == 3
 
 
 def test_a_hit_that_the_account_cannot_pay_is_not_said_to_be_extended(crowded):
