@@ -108,8 +108,10 @@ def order_trials(session: Session, study: Study) -> None:
     """Give every test trial of the study its turn, if there are trials without one.
 
     The first lap has one trial of every cell in random order, the second lap one more, and so on;
-    within a cell the trials of earlier batches come first, else random. The first session after a
-    new plan batch does this by itself.
+    within a cell the trials of earlier batches come first, then one of every pair in random order,
+    one more of every pair, and so on. So all pairs run out together: what is left of a few pairs
+    takes more people, each for a short session at full pay, as nobody sees a pair twice. The first
+    session after a new plan batch does this by itself.
     """
     of = {"study": study.id}
     if session.scalar(UNORDERED.limit(1), of) is None:
@@ -121,12 +123,20 @@ def order_trials(session: Session, study: Study) -> None:
     factor = random.Random(f"turns of {study.seed}").randrange(_PRIME // 4, _PRIME)
     shuffled = cast(Trial.number + 1, BigInteger) * factor % _PRIME
     cell = (Pair.source_a, Pair.source_b, Pair.category)
-    lap = func.row_number().over(partition_by=cell, order_by=(PlanBatch.number, shuffled))
-    laps = (
-        select(Trial.id, shuffled.label("shuffled"), lap.label("lap"))
-        .join(Pair, Trial.pair_id == Pair.id)
-        .join(PlanBatch, Trial.batch_id == PlanBatch.id)
+    pair = (Trial.pair_id, Trial.batch_id)
+    of_pair = func.row_number().over(partition_by=pair, order_by=shuffled)
+    rounds = (
+        select(Trial.id, Trial.pair_id, Trial.batch_id, shuffled.label("shuffled"))
+        .add_columns(of_pair.label("round"))
         .where(Trial.study_id == study.id, Trial.kind == TrialKind.TEST)
+        .subquery()
+    )
+    within = (PlanBatch.number, rounds.c.round, rounds.c.shuffled)
+    lap = func.row_number().over(partition_by=cell, order_by=within)
+    laps = (
+        select(rounds.c.id, rounds.c.shuffled, lap.label("lap"))
+        .join(Pair, rounds.c.pair_id == Pair.id)
+        .join(PlanBatch, rounds.c.batch_id == PlanBatch.id)
         .subquery()
     )
     turn = func.row_number().over(order_by=(laps.c.lap, laps.c.shuffled, laps.c.id))

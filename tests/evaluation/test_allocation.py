@@ -155,6 +155,24 @@ def test_sessions_take_one_trial_of_every_cell_before_a_second_of_any(database, 
     assert set(counts.values()) == {10}
 
 
+def test_the_fewest_sessions_fill_a_plan_of_few_pairs(database, plan_study, begin):
+    study = plan_study(
+        database, cells={("a", "b", "golf"): 90}, clips=3, session={"trials": 6}
+    )  # 10 trials of each of 9 pairs
+    with database.write() as unit:
+        # As `init` does, which numbers the trials of a cell in random order.
+        trials = unit.scalars(select(Trial).where(Trial.kind == TrialKind.TEST)).all()
+        pairs = [trial.pair_id for trial in trials]
+        random.Random(1).shuffle(pairs)
+        for trial, pair in zip(trials, pairs, strict=True):
+            trial.pair_id = pair
+
+    with database.write() as unit:
+        for i in range(15):
+            assert len(_shown(unit, begin(unit, study, f"w{i}"))) == 6
+        assert _free(unit, study) == 0
+
+
 def test_which_cells_come_first_depends_on_the_seed_only(sqlite_database, plan_study, begin):
     def first_cells(name, seed):
         study = plan_study(sqlite_database, cells=CELLS, name=name, seed=seed)
