@@ -34,15 +34,19 @@ def review(venue: Venue, reject_unfinished: bool, reason: str, asking: Asking) -
     from evaluation.reviews import ReviewPlan
     from evaluation.reviews import review as run
 
+    done = False
+
     def confirm(plan: ReviewPlan) -> bool:
+        nonlocal done
         if plan.is_empty:
             return not asking.dry_run
-        return asking.agreed(
+        done = asking.agreed(
             f"Approve {quantity(plan.approve, 'assignment')} (rewards of "
             f"{money_text(plan.reward_cents, plan.currency)}), reject {plan.reject}, note "
             f"{plan.noted} decided on the platform.",
             unasked=venue.sandbox and not plan.reject,
         )
+        return done
 
     policy = Policy(reject_unfinished=reject_unfinished, reason=reason)
     with opened_published(venue) as (database, platform):
@@ -50,6 +54,8 @@ def review(venue: Venue, reject_unfinished: bool, reason: str, asking: Asking) -
     if not plan.hits:
         click.echo(f"Nothing has been published on {venue.crowd} in {venue.name}.")
         return
+    if done:
+        click.echo(f"Approved {plan.approve}, rejected {plan.reject}, noted {plan.noted}.")
     click.echo(f"{plan.already} were settled before.")
     if plan.ended:
         was = quantity(plan.ended, "HIT was", "HITs were")
@@ -61,6 +67,11 @@ def review(venue: Venue, reject_unfinished: bool, reason: str, asking: Asking) -
         click.echo(one)
     for one in _left_open_lines("undecided, without a finished session here", plan.undecided):
         click.echo(one)
+    if plan.undecided:
+        click.echo(
+            "Approve, reject or ask back what is undecided on the platform, where it is approved "
+            "by itself in the end; `vgan-eval review --reject-unfinished --reason TEXT` rejects it."
+        )
 
 
 @click.command()
@@ -94,18 +105,24 @@ def pay(venue: Venue, cents: int | None, reason: str, cancel: bool, asking: Aski
         _cancel(venue, cents, reason, asking)
         return
 
+    done = False
+
     def confirm(plan: "BonusPlan") -> bool:
-        return asking.agreed(
+        nonlocal done
+        done = asking.agreed(
             f"{quantity(plan.bonuses, 'bonus', 'bonuses')} of "
             f"{money_text(plan.cents, plan.currency)} together and "
             f"{money_text(plan.fee_cents, plan.currency)} in fees: "
             f"{money_text(plan.total_cents, plan.currency)} on {venue.warning}."
             f"{_left_out_text(plan)}"
         )
+        return done
 
     with opened_published(venue) as (database, platform):
         amount = cents or declared_bonus(database, venue.study)
         plan = run(database, venue.study, platform, cents=amount, reason=reason, confirm=confirm)
+    if done:
+        click.echo(f"Paid {quantity(plan.bonuses, 'bonus', 'bonuses')}.")
     left_out = _left_out_text(plan)
     if not (plan.approved or left_out):
         click.echo(

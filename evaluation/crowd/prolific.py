@@ -83,12 +83,21 @@ class Prolific:
         check_offer(offer)
         currency = str(self._wallet().get("currency_code", offer.currency))
         if currency != offer.currency:
-            raise CrowdError(
-                f'the workspace pays in {currency}; write [pay] currency = "{currency}" and a '
-                "reward in it"
-            )
+            wrong = f'the workspace pays in {currency}; write [pay] currency = "{currency}" and a '
+            raise CrowdError(f"{wrong}reward in it{self._other_currency(offer.currency)}")
         self._check_wage(offer)
         return self.cost(offer.reward_cents, offer.max_assignments)
+
+    def _other_currency(self, wanted: str) -> str:
+        """Say how the fake comes to pay as the researcher's own workspace does."""
+        if self.environment is not Environment.SANDBOX:
+            return ""
+        parts = urlsplit(self._calls.base)
+        settings = f"{parts.scheme}://{parts.netloc}/_sandbox/settings"
+        return (
+            f"; or, if your own pays in {wanted}, let the sandbox do so too: curl -X POST -H "
+            f"'Content-Type: application/json' -d '{{\"currency\": \"{wanted}\"}}' {settings}"
+        )
 
     def cost(self, reward_cents: int, places: int) -> int:
         """Ask Prolific's calculator."""

@@ -263,6 +263,9 @@ def test_review_and_pay_settle_everybody_and_status_shows_the_ledger(run, crowde
     assert "Approve 1 assignment (rewards of 0.10 USD), reject 0" in reviewed
     undecided = "undecided, without a finished session here: worker A2, assignment "
     assert f"{undecided}{idle}, 0 of 0 trials answered\n" in reviewed
+    assert "\nApproved 1, rejected 0, noted 0.\n" in reviewed
+    assert "or ask back what is undecided on the platform" in reviewed
+    assert paid.endswith("Paid 1 bonus.\n")
     assert "1 bonus of 0.03 USD together and 0.01 USD in fees: 0.04 USD" in paid
     assert "Nothing to pay" in again
     assert "study: 4 of 88 judgments" in shown
@@ -501,9 +504,11 @@ def test_pay_of_another_amount_under_a_reason_that_was_paid_asks_for_another_rea
     run("review")
     run("pay", "--cents", "3", "--yes")
 
+    tried = run("pay", "--cents", "4", "--reason", "More", "--dry-run")[1]
     again = run("pay", "--cents", "3", "--yes")[1]
     more = run("pay", "--cents", "5", "--yes")[1]
 
+    assert "Paid" not in tried
     assert again.endswith("Nothing to pay. Every approved assignment has had this bonus.\n")
     assert more.endswith(
         "Nothing to pay. 1 have had 0.03 USD under this reason; for a further bonus give another "

@@ -16,7 +16,7 @@ from evaluation.money.policy import Policy
 from evaluation.payments import pay_bonuses
 from evaluation.privacy.erasing import ALL_LISTED
 from evaluation.prolific_sandbox import store, studies
-from evaluation.publish import expire, extend
+from evaluation.publish import expire, extend, publish
 from evaluation.publishing.creating import CLAIM
 from evaluation.publishing.offers import quotes
 from evaluation.withdrawing import withdraw
@@ -88,9 +88,16 @@ def test_too_little_money_is_said_before_anything_is_made(prolific):
 def test_another_currency_of_the_workspace_is_said_before_anything_is_made(prolific):
     prolific.sandbox.configure(currency="GBP")
 
-    with pytest.raises(CrowdError, match=r"workspace pays in GBP; write \[pay\] currency"):
+    with pytest.raises(CrowdError, match=r"workspace pays in GBP; write \[pay\] currency") as said:
         prolific.publish()
     assert prolific.rows(schema.Hit) == []
+    set_currency = str(said.value).partition(" -d ")[2]
+    site = prolific.api.removesuffix("/api/v1/")
+    assert set_currency == f"""'{{"currency": "USD"}}' {site}/_sandbox/settings"""
+
+    production = prolific.crowd(environment=schema.Environment.PRODUCTION)
+    with pytest.raises(CrowdError, match=r"a reward in it$"):
+        publish(prolific.database, None, production, "https://rate.example.org")
 
 
 @pytest.mark.parametrize(
