@@ -850,6 +850,34 @@ def test_larger_clips_play_as_video_together_once_the_browser_lets_them(
     assert judgment.details["frames_drawn"] > 0
 
 
+def test_videos_of_unequal_length_loop_each_on_its_own(live, rater, page, stored, rating_study):
+    display = Display(duration="loop-each")
+    recipe = rating_study.Recipe(
+        trials=1, size=(640, 360), frames=12, longer=36, fps=24, display=display
+    )
+    one = rater(live(recipe))
+    one.begin()
+    page.wait_for_function("() => document.querySelectorAll('#stage video').length === 2")
+    page.evaluate("""() => {
+        window.passes = new Map();
+        for (const video of document.querySelectorAll('#stage video')) {
+            video.addEventListener('seeked', () => {
+                const seconds = Math.round(10 * video.duration) / 10;
+                window.passes.set(seconds, (window.passes.get(seconds) ?? 0) + 1);
+            });
+        }
+    }""")
+    more = "() => (window.passes.get(0.5) ?? 0) - (window.passes.get(2) ?? 0) >= 3"
+    page.wait_for_function(more)
+    one.wait_ready()
+    page.keyboard.press("f")
+    expect(page.locator("#done")).to_be_visible()
+
+    [judgment] = judgments(stored)
+    assert judgment.rt_ms >= 2000
+    assert judgment.details["loops"] >= 1
+
+
 def test_a_video_that_was_skipped_through_is_locked_until_it_ran(
     live, rater, page, stored, rating_study
 ):

@@ -26,6 +26,7 @@ class Recipe:
     """What the study is like."""
 
     frames: int = 6
+    longer: int = 0  # frames that the second source's clips have more
     fps: float = 12.0
     size: tuple[int, int] = (64, 64)
     trials: int = 3
@@ -124,13 +125,14 @@ def _add_plan(session, study, folder, recipe: Recipe) -> dict[str, np.ndarray]:
     for number, kind in enumerate(kinds):
         clips = []
         for side, source in enumerate(study.sources):
-            frames = drawn_frames(recipe, seed=number * 2 + side)
+            longer = replace(recipe, frames=recipe.frames + side * recipe.longer)
+            frames = drawn_frames(longer, seed=number * 2 + side)
             path = folder / source.name / "beach" / f"clip-{number}.mp4"
             write_frames(path, frames, recipe.fps)
             clip = schema.Clip(
                 study_id=study.id, source_id=source.id, name=f"{source.name}/beach/{path.name}",
                 category="beach", sha256=sha256_of(path), path=str(path),
-                frames=recipe.frames, fps=recipe.fps, width=recipe.size[0], height=recipe.size[1],
+                frames=len(frames), fps=recipe.fps, width=recipe.size[0], height=recipe.size[1],
                 prompt=f"A wave, number {number}",
             )  # fmt: skip
             session.add(clip)
