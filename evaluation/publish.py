@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from evaluation import schema
 from evaluation.addresses import check_own_host
 from evaluation.clock import Clock, utc_now
-from evaluation.crowd.base import Crowd, CrowdError, CrowdGone, Offer, grows
+from evaluation.crowd.base import Crowd, CrowdError, CrowdGone, Growing, grows
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
 from evaluation.events import note_event
@@ -105,7 +105,7 @@ def publish(
     if publication.is_empty:
         return publication
     if grows(crowd):
-        publication = quoted(crowd, publication, _to_quote(db, study_name, crowd, publication))
+        publication = _quoted(db, study_name, crowd, publication)
     if not confirm(publication):
         return None
     recover(db, study_name, crowd, now())
@@ -138,16 +138,22 @@ def _planned(
     return plan
 
 
-def _to_quote(
-    db: Database, study_name: str | None, crowd: Crowd, publication: Publication
-) -> Offer:
-    """Return the offer whose price is to be asked for: of as many places as there are sessions."""
+def _quoted(
+    db: Database, study_name: str | None, crowd: Growing, publication: Publication
+) -> Publication:
+    """Ask whether the platform would do that, and for its price; nothing is changed."""
     with db.read() as session:
         if publication.grown:
-            return grown_offer(session, publication)
-        study = find_study(session, study_name)
-        which = (crowd.environment, 0)
-        return with_codes(study, make_offer(study, publication, publication.sessions, which, ""))
+            hit = session.get_one(Hit, publication.grown)
+            offer = grown_offer(session, publication)
+        else:
+            hit, study = None, find_study(session, study_name)
+            which = (crowd.environment, 0)
+            offer = make_offer(study, publication, publication.sessions, which, "")
+            offer = with_codes(study, offer)
+    if hit is not None:
+        crowd.check_growing(str(hit.external_id))
+    return quoted(crowd, publication, offer)
 
 
 def _check_funds(
@@ -234,6 +240,7 @@ def extend(
         CrowdError: refused or no answer; run it again.
     """
     recover(db, study_name, crowd, now())
+    match_offers(db, study_name, crowd, now)
     unbooked = unbooked_places(db, study_name, crowd, now())
     with db.write() as session:
         study = find_study(session, study_name)

@@ -152,12 +152,11 @@ def review(
         plan = replace(plan, unlisted=unlisted)
     for one in due:
         _settle(db, study.id, crowd, one, now)
-    plan = replace(plan, ended=match_offers(db, study_name, crowd, now))
     for _, theirs in collected:
         _bar(db, study.id, crowd, theirs)
     if not crowd.terms.pays_late:
         _note_all_listed(db, hits, asked)
-    return plan
+    return replace(plan, ended=match_offers(db, study_name, crowd, now))
 
 
 def _note_all_listed(db: Database, hits: Sequence[Hit], asked: datetime) -> None:

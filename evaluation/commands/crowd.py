@@ -185,7 +185,11 @@ def extend(venue: Venue, hours: float, asking: Asking) -> None:
     if terms_of(venue.crowd).grows:
         why = f"{venue.crowd} has no end by time, so --hours means nothing"
         time = f"until `vgan-eval expire` ({why})"
-    click.echo(f"{quantity(done.hits, 'HIT is', 'HITs are')} on offer {time}, as far as not taken.")
+    if done.hits:
+        on_offer = quantity(done.hits, "HIT is", "HITs are")
+        click.echo(f"{on_offer} on offer {time}, as far as not taken.")
+    else:
+        click.echo("No HIT can be offered again; `vgan-eval publish` makes new ones.")
     if done.gone:
         click.echo(
             f"{quantity(done.gone, 'HIT is', 'HITs are')} skipped, as the platform has none such."

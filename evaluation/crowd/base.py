@@ -231,11 +231,18 @@ class Growing(Crowd, Protocol):
             CrowdGone: it was ended there with places free, for good.
         """
 
+    def check_growing(self, hit: str) -> None:
+        """Look whether a HIT can be offered on; changes nothing.
+
+        Raises:
+            CrowdError: it cannot; the message says what to do.
+        """
+
     def grow(self, hit: str, places: int) -> None:
         """Enlarge a HIT to so many places and offer it; again, or to fewer, is harmless.
 
         Raises:
-            CrowdGone: it was ended there for good.
+            CrowdError: it cannot be offered on.
         """
 
     def completion_url(self, code: str) -> str:

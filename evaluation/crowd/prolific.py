@@ -278,6 +278,10 @@ class Prolific:
         """Return the study's places."""
         return int(look_up(self._calls, hit)["total_available_places"])
 
+    def check_growing(self, hit: str) -> None:
+        """Look whether the study can go on."""
+        startable(self._calls, hit)
+
     def grow(self, hit: str, places: int) -> None:
         """Add places, which reopens a study that is over, and let a paused one go on."""
         study = startable(self._calls, hit)

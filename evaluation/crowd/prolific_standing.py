@@ -39,16 +39,23 @@ def startable(calls: Calls, study: str) -> dict[str, Any]:
     """Return a study, unless nobody can be let into it again.
 
     Raises:
-        CrowdGone: it was stopped.
-        CrowdError: it is paused, as its paid screen-outs are used up.
+        CrowdGone: it was stopped, and nothing in it waits for review.
+        CrowdError: it was stopped and something waits, or it is paused, as its paid screen-outs are
+            used up.
     """
     found = look_up(calls, study)
     if _is_stopped(calls, study, found):
-        raise _gone()
+        if found["status"] == "COMPLETED":
+            raise _gone()
+        raise CrowdError(
+            "the study was stopped on Prolific, which is final there, and submissions in it wait: "
+            "run `vgan-eval review`, decide on Prolific's site about what that leaves undecided, "
+            "then `vgan-eval publish` makes a new study for what is lacking"
+        )
     slots = screen_out_slots(found)
     if found["status"] != "PAUSED" or slots is None:
         return found
-    if int(_counts(calls, study).get("SCREENED OUT", 0)) >= slots:
+    if _counts(calls, study).get("SCREENED OUT", 0) >= slots:
         raise CrowdError(
             f"all {slots} paid screen-outs of the study are used, and Prolific starts it again "
             "only with more: add slots to its screen-out on Prolific's site, run "
@@ -62,19 +69,20 @@ def _is_stopped(calls: Calls, study: str, found: dict[str, Any]) -> bool:
     if found["status"] not in ("AWAITING REVIEW", "COMPLETED"):
         return False
     counts = _counts(calls, study)
-    taken = int(counts["TOTAL"]) - sum(int(counts.get(state, 0)) for state in _PLACELESS)
+    taken = counts["TOTAL"] - sum(counts.get(state, 0) for state in _PLACELESS)
     return taken < int(found["total_available_places"])
 
 
-def _counts(calls: Calls, study: str) -> dict[str, Any]:
+def _counts(calls: Calls, study: str) -> dict[str, int]:
     path = f"studies/{study}/submissions/counts/"
-    counts: dict[str, Any] = calls.call("GET", path)
+    counts = calls.call("GET", path)
     needed(counts, f"GET {path}", "TOTAL")
-    return counts
+    # Each "may be null", the API's reference says.
+    return {state: int(count or 0) for state, count in counts.items()}
 
 
 def _gone() -> CrowdGone:
     return CrowdGone(
-        "the study was stopped on Prolific, which is final there; run `vgan-eval review`, then "
-        "`vgan-eval publish`, which makes a new study for what is lacking"
+        "the study was stopped on Prolific, which is final there; `vgan-eval publish` makes a new "
+        "one for what is lacking"
     )

@@ -163,7 +163,7 @@ def change(unit: Unit, study: Study, body: dict[str, Any]) -> None:
         raise ApiError({"total_available_places": ["Places can only be increased."]})
     if more:
         money.require(unit, money.price(unit, study.reward, more))
-        study.stopped = False  # more places reopen a study that is over
+        study.stopped = False  # as the API's reference has it; help pages call a stop final
         if study.status in _OVER:
             study.status = StudyStatus.ACTIVE
     study.body = study.body | body

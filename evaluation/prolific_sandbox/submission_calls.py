@@ -15,7 +15,8 @@ def count_submissions(study: str) -> Response:
     """Count a study's submissions by state."""
     with current_sandbox().begin() as unit:
         states = [s.status for s in studies.find(unit, study).submissions]
-        counts = {str(state): states.count(state) for state in SubmissionStatus}
+        # The reference lets every number be null.
+        counts = {str(state): states.count(state) or None for state in SubmissionStatus}
         return reply({**counts, "TOTAL": len(states)})
 
 

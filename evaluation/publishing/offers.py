@@ -134,7 +134,7 @@ def takes_a_place(now: datetime) -> ColumnElement[bool]:
     """The condition that an assignment holds one of its HIT's places.
 
     A session whose lease ran out without being handed in is abandoned on the platform, and its
-    place is offered again. Some crowds offer that of a rejected one again too.
+    place is offered again. On some crowds that of a rejected one can be taken again too.
     """
     left = (AssignmentStatus.RETURNED, AssignmentStatus.ACCEPTED)
     return or_(

@@ -157,18 +157,21 @@ def match_offers(db: Database, study_name: str | None, crowd: Crowd, now: Clock)
         hits = extendable(session, find_study(session, study_name), crowd)
     ended = 0
     for hit in hits:
-        over = hit.expires_at is not None and hit.expires_at <= now()
         gone = offered = False
         try:
             offered = crowd.is_offered(str(hit.external_id))
         except CrowdGone:
             gone = True
+        with db.write() as session:
+            row = session.get_one(Hit, hit.id, with_for_update=True)
+            if row.state is not CallState.DONE or row.expires_at != hit.expires_at:
+                continue  # another run offers or ends it, and what was asked may be out of date
+            over = row.expires_at is not None and row.expires_at <= now()
+            if not offered and not over:
+                ended += 1
+                row.expires_at = now()
         if offered and over:
             crowd.expire(str(hit.external_id))
-        elif not offered and not over:
-            ended += 1
-            with db.write() as session:
-                session.get_one(Hit, hit.id).expires_at = now()
         if gone:
             mark_gone(db, hit, now())
     return ended

@@ -18,9 +18,11 @@ from evaluation.privacy.erasing import ALL_LISTED
 from evaluation.prolific_sandbox import store, studies
 from evaluation.publish import expire, extend, publish
 from evaluation.publishing.creating import CLAIM
-from evaluation.publishing.offers import quotes
+from evaluation.publishing.offers import GONE, quotes
+from evaluation.publishing.places import match_offers
 from evaluation.withdrawing import withdraw
 
+HOUR = timedelta(hours=1)
 SHORT = "You handed in without answering."
 LONG = SHORT + " Every pair needs an answer; write to us if something kept you from giving one."
 
@@ -337,7 +339,7 @@ def test_study_that_was_stopped_on_the_site_is_followed_by_a_new_one(prolific):
     first = prolific.hit().external_id
     prolific.crowd()._transition(first, "STOP")
 
-    with pytest.raises(CrowdError, match=r"stopped on Prolific, .* `vgan-eval review`, then"):
+    with pytest.raises(CrowdError, match=r"stopped on Prolific, .* run `vgan-eval review`"):
         prolific.publish()
     prolific.review()
     plan = prolific.publish()
@@ -347,10 +349,69 @@ def test_study_that_was_stopped_on_the_site_is_followed_by_a_new_one(prolific):
     assert (stopped.status, stopped.places) == ("COMPLETED", 5)
     assert (new.status, new.places) == ("ACTIVE", 4)
     assert prolific.publish().is_empty
-    assert (
-        extend(prolific.database, None, prolific.crowd(), timedelta(hours=1), prolific.clock).hits
-        == 1
-    )
+    assert extend(prolific.database, None, prolific.crowd(), HOUR, prolific.clock).hits == 1
+
+
+def test_study_that_was_stopped_while_something_waits_is_left_until_that_is_decided(
+    prolific_study,
+):
+    world = prolific_study()
+    world.publish()
+    _, submission = world.begin("ann")
+    world.hand_in(submission, "NOCODE")
+    first = world.hit().external_id
+    world.crowd()._transition(first, "STOP")
+    events = len(world.rows(schema.Event))
+
+    for again in (world.publish, lambda: extend(world.database, None, world.crowd(), HOUR)):
+        with pytest.raises(CrowdError, match="decide on Prolific's site about what that leaves"):
+            again()
+    assert len(world.rows(schema.Event)) == events
+    assert world.hit().expires_at <= world.clock()  # not on offer
+    assert GONE not in world.hit().details
+
+    world.review(policy=Policy(reject_unfinished=True, reason=LONG))
+    assert extend(world.database, None, world.crowd(), HOUR, world.clock).hits == 0
+    assert GONE in world.hit().details
+    assert world.publish().hits == (5,)
+    assert world.hit().external_id != first
+
+
+def test_study_that_another_run_lets_go_on_meanwhile_stays_on_offer(prolific, monkeypatch):
+    prolific.publish()
+    prolific.crowd()._transition(prolific.hit().external_id, "PAUSE")
+    looks = prolific.crowd()
+    ask = looks.is_offered
+
+    def and_meanwhile(hit):
+        answer = ask(hit)
+        prolific.clock.time += timedelta(seconds=1)
+        prolific.publish()
+        return answer
+
+    monkeypatch.setattr(looks, "is_offered", and_meanwhile)
+
+    assert match_offers(prolific.database, None, looks, prolific.clock) == 0
+    assert prolific.hit().expires_at > prolific.clock()
+    assert prolific.review().ended == 0
+    assert [study.status for study in prolific.fake_rows(store.Study)] == ["ACTIVE"]
+
+
+def test_who_was_approved_is_barred_though_the_study_cannot_be_looked_up(prolific, monkeypatch):
+    prolific.publish()
+    prolific.work("ann")
+    crowd = prolific.crowd()
+
+    def unreachable(_):
+        raise CrowdUnreachable("no answer")
+
+    monkeypatch.setattr(crowd, "is_offered", unreachable)
+
+    with pytest.raises(CrowdUnreachable):
+        prolific.review(crowd)
+    assert [group.members for group in prolific.fake_rows(store.Group)] != [[]]
+    (worker,) = prolific.rows(schema.Worker)
+    assert worker.details["barred"]
 
 
 def test_review_never_takes_all_of_a_study_for_listed_where_late_people_are_paid_by_hand(prolific):
