@@ -50,6 +50,15 @@ class _Messages(logging.Handler):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `vgan`; return its exit code: 0, 1 failed, 2 wrong usage, 130 interrupted."""
+    code, failure = _run(arguments)
+    # Now that the error is gone, so is the progress bar that it left open; the failure comes last.
+    if failure is not None:
+        click.echo(f"vgan: {failure}", err=True)
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> tuple[int, str | None]:
+    """Run `vgan`; return its exit code, and what it failed for where that has not been said."""
     handler = _Messages()
     logger = logging.getLogger("vgan")
     logger.addHandler(handler)
@@ -59,33 +68,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             cli.main(arguments, prog_name="vgan", standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        return error.exit_code
+        return error.exit_code, None
     except (click.Abort, KeyboardInterrupt):
-        return _fail("interrupted; run the same command again to go on", EXIT_INTERRUPTED)
+        return EXIT_INTERRUPTED, "interrupted; run the same command again to go on"
     except VganError as error:
-        return _fail(str(error), error.exit_code)
+        return error.exit_code, str(error)
     except (ManifestError, OSError) as error:
-        return _fail(str(error), VganError.exit_code)
+        return VganError.exit_code, str(error)
     except ModuleNotFoundError as error:
         if error.name not in _OF_TRAIN:
             raise
         needed = f"needs {error.name}: python -m pip install 'vgan-eval[train]'"
-        return _fail(needed, UsageError.exit_code)
+        return UsageError.exit_code, needed
     except RuntimeError as error:
         if failure := failure_of_device(error):
-            return _fail(failure, VganError.exit_code)
+            return VganError.exit_code, failure
         raise
     finally:
         logger.removeHandler(handler)
-    return 0
-
-
-def _fail(message: str, code: int) -> int:
-    from tqdm import tqdm
-
-    # What failed may have left a bar on the last line, and a message must not run on from it.
-    tqdm.write(f"vgan: {message}", file=sys.stderr)
-    return code
+    return 0, None
 
 
 if __name__ == "__main__":

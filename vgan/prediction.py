@@ -101,12 +101,12 @@ def predict(
     category = category or loaded.config.category
     if not SLUG.fullmatch(category):
         raise UsageError(f"category {category!r} is not a slug (lower-case letters, digits, - .)")
-    pictures = find_pictures(inputs, category=loaded.config.category, frame=frame, split=split)
     settings = {
         "source": loaded.config.source,
-        "checkpoint_sha256": loaded.checkpoint_sha256,
+        "checkpoint_sha256": loaded.checkpoint_sha256,  # while the run, if it trains on, has it
         "frame": frame,
     }
+    pictures = find_pictures(inputs, category=loaded.config.category, frame=frame, split=split)
     claim_folder(out, PARAMETERS_NAME, settings)
     squares, unread = _read(pictures, frame)
     _refuse_others(out, squares, category)

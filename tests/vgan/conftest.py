@@ -45,8 +45,8 @@ def tiny():
 @pytest.fixture(scope="session")
 def runs(drawn, tiny, tmp_path_factory) -> dict[str, Path]:
     """A finished tiny run of each model."""
-    from vgan.training.config import MODELS
     from vgan.training.loop import train
+    from vgan.training.presets import MODELS
 
     folder = tmp_path_factory.mktemp("runs")
     return {model: train(tiny(model), drawn, folder / model) for model in MODELS}

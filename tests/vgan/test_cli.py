@@ -135,8 +135,8 @@ def test_wrong_usage_is_named_with_exit_code_2(arguments, named, capsys, tmp_pat
 
 def test_a_failure_under_a_progress_bar_has_a_line_of_its_own(tmp_path, capsys):
     assert main(["figures", "samples", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
-    lines = re.split(r"[\r\n]+", capsys.readouterr().err)
-    assert f"vgan: {tmp_path}: not a run folder (no config.json)" in lines
+    lines = re.split(r"[\r\n]+", capsys.readouterr().err.rstrip())
+    assert lines[-1] == f"vgan: {tmp_path}: not a run folder (no config.json)"
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from vgan.representation.names import BUDGETS, METHODS
     option(
         "--group-pattern",
         metavar="REGEX",
-        help="Finds a video's group in its name: '([a-z]+)_' for anna_3.mp4 (default: UCF101's).",
+        help="Finds a video's group in its name: '^([a-z]+)_' for anna_3.mp4 (default: UCF101's).",
     ),
     option("--split", "only", multiple=True, metavar="NAME", help="Only this one; repeatable."),
     option(

@@ -95,7 +95,7 @@ def open_action_set(
         splits: a `split.csv`, or the folder of UCF101's lists. Default: what is found in `folder`,
             in `ucfTrainTestlist` inside or beside it; without any, one split is drawn by group.
         group_pattern: regular expression whose first group, found in a file's name, is the
-            video's group across all classes (`([a-z]+)_` for SUBJECT_ACTION). Default: the gNN of
+            video's group across all classes (`^([a-z]+)_` for SUBJECT_ACTION). Default: the gNN of
             UCF101's v_CLASS_gNN_cMM, within the class.
         check_splits: False where others are made of the groups, and these need not be usable.
 

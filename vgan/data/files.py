@@ -62,7 +62,8 @@ def written_whole(path: Path, needs: str = "") -> Iterator[BinaryIO]:
         why = error.strerror or error
         raise WriteError(f"{path}: cannot be written ({why}){needs}") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the reason is the first error, not the tidying up
+            temporary.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

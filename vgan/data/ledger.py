@@ -17,7 +17,7 @@ from typing import Any
 from vgan.data.cutting import CutVideo, remove_clips
 from vgan.data.files import remove_stale_parts, write_atomic, write_json_lines
 from vgan.data.listing import SHARDS_NAME
-from vgan.data.manifest import ClipRecord, from_dict, to_dict, write_manifest
+from vgan.data.manifest import ClipRecord, ManifestError, from_dict, to_dict, write_manifest
 from vgan.data.preview import PREVIEW_NAME
 from vgan.data.source_videos import SourceVideo
 from vgan.errors import DataError, UsageError
@@ -260,6 +260,14 @@ def _dropped(done: list[dict[str, Any]]) -> Iterator[Reject]:
             yield Reject(one["video"], one["path"], drop["why"], drop["start_frame"], drop["kind"])
 
 
+def _clips(out: Path, done: dict[str, Any]) -> list[ClipRecord]:
+    path = _done_path(out, done["video"])
+    try:
+        return [from_dict(raw, str(path)) for raw in done["clips"]]
+    except ManifestError as error:
+        raise DataError(f"{error}; delete it to cut that video again") from None
+
+
 def gather(out: Path, test_share: float, forget_missing: bool = False) -> Ledger:
     """Put the manifest and the list of rejects together from the records of all videos done.
 
@@ -283,11 +291,7 @@ def gather(out: Path, test_share: float, forget_missing: bool = False) -> Ledger
     for one in used:
         by_category.setdefault(one["clips"][0]["category"], []).append(one["video"])
     splits = _splits(out, by_category, test_share)
-    records = [
-        replace(from_dict(raw, d["video"]), split=splits[d["video"]])
-        for d in used
-        for raw in d["clips"]
-    ]
+    records = [replace(r, split=splits[d["video"]]) for d in used for r in _clips(out, d)]
     whole = [_rejected(d) for d in done if not d["clips"]]
     ledger = Ledger(
         records,

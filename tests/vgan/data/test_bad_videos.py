@@ -18,7 +18,7 @@ import pytest
 from vgan.cli import main
 from vgan.data.clips import ingest
 from vgan.data.duplicates import find_duplicates
-from vgan.data.files import WriteError, write_atomic
+from vgan.data.files import WriteError, write_atomic, written_whole
 from vgan.data.ledger import Ledger, gather
 from vgan.data.locking import locked
 from vgan.data.manifest import read_manifest
@@ -360,6 +360,16 @@ def test_frame_that_the_decoder_calls_corrupt_is_damage(tmp_path):
 
     with pytest.raises(DataError, match=r"a.mp4: is damaged at frame 2"):
         list(_decoded(tmp_path / "a.mp4", reader))
+
+
+def test_large_file_in_a_place_that_cannot_be_written_is_named_with_the_room_it_takes(tmp_path):
+    (tmp_path / "file").touch()
+
+    with (
+        pytest.raises(WriteError, match=r"a\.u8: cannot be written \(File exists\); 3 MiB"),
+        written_whole(tmp_path / "file" / "a.u8", "; 3 MiB"),
+    ):
+        pass
 
 
 def test_lock_in_a_place_that_cannot_be_written_is_named(tmp_path):

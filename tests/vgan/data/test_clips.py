@@ -544,6 +544,18 @@ def test_damaged_done_record_is_named(tmp_path, video):
         ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)
 
 
+def test_done_record_without_all_of_a_clip_is_named(tmp_path, video):
+    video("golf/a.mp4")
+    ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)
+    record = next(p for p in (tmp_path / "out/.ingest").glob("*.json") if p.name != "splits.json")
+    done = json.loads(record.read_text())
+    del done["clips"][0]["sha256"]
+    record.write_text(json.dumps(done))
+
+    with pytest.raises(DataError, match=f"{record.name}: key .sha256. .* delete it to cut"):
+        ingest([tmp_path / "videos"], tmp_path / "out", **SMALL)
+
+
 def test_no_video_is_on_both_sides_of_the_split(tmp_path, video):
     for number in range(6):
         video(f"golf/{number}.mp4", frames=16, seed=number)

@@ -9,8 +9,8 @@ import click
 import pytest
 
 from vgan.cli import EXIT_INTERRUPTED, cli
-from vgan.training.config import MODELS, RECIPES
 from vgan.training.folder import RunFolder
+from vgan.training.presets import MODELS, RECIPES
 
 PATH = Path(__file__).parents[3] / "benchmarks" / "gpu" / "smoke.py"
 
