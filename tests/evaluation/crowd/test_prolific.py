@@ -286,13 +286,19 @@ def test_a_study_that_is_still_being_published_is_not_said_to_be_paused(prolific
         prolific.crowd().expire(prolific.hit().external_id)
 
 
-@pytest.mark.parametrize("give_back", [False, True])
-def test_a_study_that_was_ended_while_all_wait_for_review_stays_ended(prolific_study, give_back):
+def full_with_one_unfinished(prolific_study):
+    """Publish a study of one place, which somebody hands in unfinished; return the submission."""
     world = prolific_study(trials=4)
     world.publish()
     participant, submission = world.begin("ann")
     world.rate(participant, submission, showings=1)
     world.hand_in(submission, "NOCODE")
+    return world, submission
+
+
+@pytest.mark.parametrize("give_back", [False, True])
+def test_a_study_that_was_ended_while_all_wait_for_review_stays_ended(prolific_study, give_back):
+    world, submission = full_with_one_unfinished(prolific_study)
     expire(world.database, None, world.crowd(), world.clock)
 
     if give_back:
@@ -315,11 +321,7 @@ def test_a_study_that_was_ended_here_and_started_on_the_site_is_paused_again(pro
 
 @pytest.mark.parametrize("give_back", [False, True])
 def test_place_that_comes_free_in_a_full_study_is_offered_by_publish(prolific_study, give_back):
-    world = prolific_study(trials=4)
-    world.publish()
-    participant, submission = world.begin("ann")
-    world.rate(participant, submission, showings=1)
-    world.hand_in(submission, "NOCODE")
+    world, submission = full_with_one_unfinished(prolific_study)
     if give_back:
         world.give_back(submission)
 
