@@ -88,15 +88,20 @@ class Prolific:
         self._check_wage(offer)
         return self.cost(offer.reward_cents, offer.max_assignments)
 
+    @property
+    def _site(self) -> str:
+        """Prolific's site, or the fake's, where people are."""
+        parts = urlsplit(self._calls.base)
+        return _APP.get(str(parts.hostname), f"{parts.scheme}://{parts.netloc}")
+
     def _other_currency(self, wanted: str) -> str:
         """Say how the fake comes to pay as the researcher's own workspace does."""
         if self.environment is not Environment.SANDBOX:
             return ""
-        parts = urlsplit(self._calls.base)
-        settings = f"{parts.scheme}://{parts.netloc}/_sandbox/settings"
         return (
             f"; or, if your own pays in {wanted}, let the sandbox do so too: curl -X POST -H "
-            f"'Content-Type: application/json' -d '{{\"currency\": \"{wanted}\"}}' {settings}"
+            f"'Content-Type: application/json' -d '{{\"currency\": \"{wanted}\"}}' "
+            f"{self._site}/_sandbox/settings"
         )
 
     def cost(self, reward_cents: int, places: int) -> int:
@@ -307,6 +312,4 @@ class Prolific:
 
     def completion_url(self, code: str) -> str:
         """Return the address on Prolific's site that takes the code."""
-        parts = urlsplit(self._calls.base)
-        site = _APP.get(str(parts.hostname), f"{parts.scheme}://{parts.netloc}")
-        return f"{site}/submissions/complete?{urlencode({'cc': code})}"
+        return f"{self._site}/submissions/complete?{urlencode({'cc': code})}"
