@@ -140,12 +140,12 @@ def _pseudonym(key: bytes | None, worker: Worker) -> str:
     return pseudonym(key, "worker", *place) if key else ""
 
 
-def _paid(session: Session, assignments: Collection[int]) -> dict[int, list[Paid]]:
+def _paid(session: Session, assignments: Collection[int]) -> dict[int | None, list[Paid]]:
     """Return what each session was promised; fees are the lab's, not the person's."""
     query = select(Payment).where(
         Payment.assignment_id.in_(assignments), Payment.kind != PaymentKind.FEE
     )
-    found: dict[int, list[Paid]] = {}
+    found: dict[int | None, list[Paid]] = {}
     for one in session.scalars(query.order_by(Payment.id)):
         paid = Paid(one.kind, one.state, one.cents, one.currency)
         found.setdefault(one.assignment_id, []).append(paid)

@@ -29,6 +29,7 @@ from evaluation.money.decisions import (
     tick_off,
 )
 from evaluation.money.policy import BY_OTHERS, JUDGED, Policy, decide
+from evaluation.money.screen_outs import NONE_PAID, ScreenOuts, book_screen_outs
 from evaluation.privacy.erasing import ALL_LISTED, is_gone, last_hand_in, settled_digests
 from evaluation.publishing.growing import close_returned
 from evaluation.publishing.offers import once_group
@@ -88,6 +89,7 @@ class ReviewPlan:
         currency: ISO 4217, of the last HIT; empty where there is none.
         hits: how many are published there.
         ended: how many the platform has paused or stopped, and offered when last asked.
+        screen_outs: paid by the platform to people who found nothing left, and booked now.
     """
 
     approve: int
@@ -100,6 +102,7 @@ class ReviewPlan:
     currency: str
     hits: int
     ended: int = 0
+    screen_outs: ScreenOuts = NONE_PAID
 
     @property
     def is_empty(self) -> bool:
@@ -156,6 +159,7 @@ def review(
         _bar(db, study.id, crowd, theirs)
     if not crowd.terms.pays_late:
         _note_all_listed(db, hits, asked)
+    plan = replace(plan, screen_outs=book_screen_outs(db, study_name, crowd, now))
     return replace(plan, ended=match_offers(db, study_name, crowd, now))
 
 

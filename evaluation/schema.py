@@ -139,6 +139,7 @@ class PaymentKind(enum.StrEnum):
     REWARD = "reward"
     BONUS = "bonus"
     FEE = "fee"
+    SCREEN_OUT = "screen-out"
 
 
 class CallState(enum.StrEnum):
@@ -520,14 +521,17 @@ class Review(Base):
 
 
 class Payment(Base):
-    """The ledger. `token` makes each payment happen once."""
+    """The ledger. `token` makes each payment happen once.
+
+    What a platform paid to somebody who found nothing left is of a HIT and of no session.
+    """
 
     __tablename__ = "payment"
     __table_args__ = (UniqueConstraint("token"), CheckConstraint("cents >= 0", name="cents"))
 
     id: Mapped[int] = mapped_column(primary_key=True)
     study_id: Mapped[int] = mapped_column(ForeignKey("study.id"))
-    assignment_id: Mapped[int] = mapped_column(ForeignKey("assignment.id"))
+    assignment_id: Mapped[int | None] = mapped_column(ForeignKey("assignment.id"))
     kind: Mapped[PaymentKind] = mapped_column(_enum(PaymentKind))
     cents: Mapped[int]
     currency: Mapped[str] = mapped_column(String(3))
@@ -536,6 +540,7 @@ class Payment(Base):
     reason: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime]
     done_at: Mapped[datetime | None]
+    hit_id: Mapped[int] = mapped_column(ForeignKey("hit.id"))
 
 
 class EventKind(enum.StrEnum):

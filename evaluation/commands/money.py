@@ -57,6 +57,11 @@ def review(venue: Venue, reject_unfinished: bool, reason: str, asking: Asking) -
     if done:
         click.echo(f"Approved {plan.approve}, rejected {plan.reject}, noted {plan.noted}.")
     click.echo(f"{plan.already} were settled before.")
+    if plan.screen_outs.paid:
+        click.echo(
+            f"Booked {quantity(plan.screen_outs.paid, 'paid screen-out')}, "
+            f"{money_text(plan.screen_outs.cents, plan.currency)} with fees."
+        )
     if plan.ended:
         was = quantity(plan.ended, "HIT was", "HITs were")
         click.echo(

@@ -248,6 +248,9 @@ class Growing(Crowd, Protocol):
     def completion_url(self, code: str) -> str:
         """Return where a worker takes a code, to be paid."""
 
+    def screened_out(self, hit: str) -> Iterator[str]:
+        """Yield the assignments of workers whom the platform paid for finding nothing left."""
+
 
 def pays_by_token(crowd: Crowd) -> TypeGuard[TokenBonuses]:
     """Whether a crowd pays bonuses one by one, each with a token."""

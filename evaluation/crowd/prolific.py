@@ -192,12 +192,15 @@ class Prolific:
             if row.get("status") != _UNPUBLISHED
         }
 
+    def _rows(self, study: str) -> Iterator[dict[str, Any]]:
+        if not study:  # without one, Prolific lists the submissions of every study
+            raise CrowdError("a study without an id has no submissions")
+        return self._calls.pages("submissions/", {"study": study})
+
     def _submissions(
         self, study: str, wanted: dict[str, AssignmentStatus]
     ) -> Iterator[PlatformAssignment]:
-        if not study:  # without one, Prolific lists the submissions of every study
-            raise CrowdError("a study without an id has no submissions")
-        for row in self._calls.pages("submissions/", {"study": study}):
+        for row in self._rows(study):
             status = wanted.get(str(row["status"]))
             if status is not None:
                 at = row.get("completed_at")
@@ -210,7 +213,7 @@ class Prolific:
                 )
 
     def assignments(self, hit: str) -> Iterator[PlatformAssignment]:
-        """Yield what was submitted; a screened-out worker has been paid and did nothing here."""
+        """Yield what was submitted; `screened_out` has who was paid and did nothing here."""
         return self._submissions(hit, _SUBMITTED)
 
     def returned(self, hit: str) -> Iterator[PlatformAssignment]:
@@ -313,3 +316,7 @@ class Prolific:
     def completion_url(self, code: str) -> str:
         """Return the address on Prolific's site that takes the code."""
         return f"{self._site}/submissions/complete?{urlencode({'cc': code})}"
+
+    def screened_out(self, hit: str) -> Iterator[str]:
+        """Yield the submissions that were screened out by their code, which pays them."""
+        return (str(row["id"]) for row in self._rows(hit) if row["status"] == "SCREENED OUT")

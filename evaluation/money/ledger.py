@@ -54,6 +54,7 @@ def intend_payment(
     made = Payment(
         study_id=study.id,
         assignment_id=assignment.id,
+        hit_id=assignment.hit_id,
         kind=kind,
         cents=cents,
         currency=session.get_one(Hit, assignment.hit_id).currency,

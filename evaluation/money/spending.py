@@ -78,15 +78,15 @@ def _add_payments(
 ) -> None:
     rows = session.execute(
         select(
-            Assignment.environment,
+            Hit.environment,
             Payment.currency,
             Payment.state,
             func.sum(Payment.cents),
             func.count(func.distinct(Payment.assignment_id)),
         )
-        .join(Assignment, Payment.assignment_id == Assignment.id)
+        .join(Hit, Payment.hit_id == Hit.id)
         .where(Payment.study_id == study.id)
-        .group_by(Assignment.environment, Payment.currency, Payment.state)
+        .group_by(Hit.environment, Payment.currency, Payment.state)
     )
     for environment, currency, state, cents, sessions in rows:
         if state is CallState.DONE:

@@ -1,13 +1,21 @@
 """The migrations are the only way the schema is built, and they build exactly the model."""
 
+from datetime import UTC, datetime
+
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import MetaData, create_engine, insert, inspect, select
 
-from evaluation.database import create_database, migration_config, migrations_folder
-from evaluation.schema import Base
+from evaluation.database import (
+    create_database,
+    migration_config,
+    migrations_folder,
+    open_database,
+)
+from evaluation.schema import Base, Payment
+from evaluation.upgrading import upgrade_database
 
 
 def _index(index):
@@ -83,6 +91,41 @@ def test_downgrade_to_base_removes_every_table(empty_database_url):
     with engine.connect() as connection:
         assert inspect(connection).get_table_names() == ["alembic_version"]
     engine.dispose()
+
+
+def test_payments_of_an_older_database_find_their_hits(empty_database_url):
+    engine = create_engine(empty_database_url)
+    at = datetime(2026, 5, 1, 9, tzinfo=UTC)
+    with engine.begin() as connection:
+        command.upgrade(migration_config(connection), "0003")
+        tables = MetaData()
+        tables.reflect(connection)
+        place = {"crowd": "mturk", "environment": "sandbox", "created_at": at, "details": {}}
+        design = {"design": {}, "settings": {}, "study_file": "", "design_hash": "", "secret": ""}
+        session = {"accepted_at": at, "lease_until": at, "environment_details": {}, "survey": {}}
+        hit = {"max_assignments": 1, "reward_cents": 50, "currency": "USD", "state": "done"}
+        paid = {"kind": "reward", "cents": 50, "currency": "USD", "state": "done", "reason": ""}
+        for table, row in (
+            ("study", {"id": 1, "name": "a", "title": "", "seed": 1, "paused": False, **design}),
+            ("worker", {"id": 3, "external_id": "A1", **place}),
+            ("hit", {"id": 7, "study_id": 1, "token": "t", **hit, **place}),
+            (
+                "assignment",
+                {"id": 5, "study_id": 1, "hit_id": 7, "worker_id": 3, "external_id": "3A"}
+                | {"status": "approved", "completion_code": "", **session, **place},
+            ),
+            ("payment", {"id": 9, "study_id": 1, "assignment_id": 5, "token": "p", **paid}),
+        ):
+            columns = tables.tables[table].c.keys()
+            known = {name: v for name, v in ({"created_at": at} | row).items() if name in columns}
+            connection.execute(insert(tables.tables[table]), known)
+    engine.dispose()
+
+    upgrade_database(empty_database_url)
+
+    with open_database(empty_database_url) as database, database.read() as session:
+        (payment,) = session.scalars(select(Payment))
+        assert (payment.hit_id, payment.assignment_id, payment.cents) == (7, 5, 50)
 
 
 def test_migrations_import_nothing_of_the_program():

@@ -84,6 +84,7 @@ def filled(make_study, rating_study, rate_pairs, moment):
                 schema.Payment(
                     study_id=study.id,
                     assignment_id=ann.id,
+                    hit_id=hit.id,
                     kind=schema.PaymentKind(kind),
                     cents=cents,
                     currency="USD",
