@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from flask import Blueprint, Flask, Response, abort, request
 from sqlalchemy import select
+from werkzeug.datastructures import Range
 
 from evaluation import schema
 from evaluation.database import Database
@@ -56,5 +57,13 @@ def clip(key: str) -> Response:
     response = Response(data, mimetype=mime)
     response.headers["Cache-Control"] = IMMUTABLE
     response.set_etag(key)
-    response.make_conditional(request, accept_ranges=True, complete_length=len(data))
+    asked = dict(request.environ)
+    if not _is_one_part(request.range):
+        asked.pop("HTTP_RANGE", None)
+    response.make_conditional(asked, accept_ranges=True, complete_length=len(data))
     return response
+
+
+def _is_one_part(wanted: Range | None) -> bool:
+    """Whether a Range header asks for one part in bytes; any other is ignored (RFC 9110, 14.2)."""
+    return wanted is not None and wanted.units == "bytes" and len(wanted.ranges) == 1

@@ -41,6 +41,24 @@ def test_a_range_is_sent_as_a_part(make_client):
     assert part.headers["Content-Range"] == f"bytes 8-15/{len(whole)}"
 
 
+@pytest.mark.parametrize("wanted", ["bytes=0-1,8-15", "items=0-1", "bytes=8-5", "bytes"])
+def test_a_range_that_is_not_one_part_in_bytes_is_ignored(make_client, wanted):
+    client = make_client()
+    whole = client.get(f"/media/{first_key(client)}").data
+
+    sent = client.get(f"/media/{first_key(client)}", headers={"Range": wanted})
+
+    assert (sent.status_code, sent.data) == (200, whole)
+
+
+def test_a_part_beyond_the_end_is_refused(make_client):
+    client = make_client()
+
+    sent = client.get(f"/media/{first_key(client)}", headers={"Range": "bytes=99999999-"})
+
+    assert sent.status_code == 416
+
+
 @pytest.mark.parametrize("key", ["0" * 64, "x" * 64, "..%2f..%2fetc%2fpasswd", "abc"])
 def test_what_is_no_clip_is_not_found(make_client, key):
     assert make_client().get(f"/media/{key}").status_code == 404
