@@ -14,6 +14,7 @@ from sqlalchemy import Integer, case, cast, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from evaluation import frozen
+from evaluation.clock import seconds_between
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
@@ -248,5 +249,5 @@ def _median_minutes(session: Session, study: Study) -> float | None:
         .order_by(Assignment.id.desc())
         .limit(_LAST_SESSIONS)
     ).all()
-    took = [(end - start) / timedelta(minutes=1) for start, end in rows if end is not None]
-    return median(took) if took else None
+    took = [seconds for start, end in rows if (seconds := seconds_between(start, end)) is not None]
+    return median(took) / 60 if took else None

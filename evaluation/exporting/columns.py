@@ -100,7 +100,7 @@ SESSION_COLUMNS = (
     Column(
         "seconds",
         "number, s",
-        "From accepted to submitted; under 0 where the clock was set back meanwhile.",
+        "From accepted to submitted; empty: not finished, or the server's clock was set back.",
     ),
     Column("trials", "integer", "How many trials it has, of all kinds."),
     Column("judgments", "integer", "How many answers it has."),

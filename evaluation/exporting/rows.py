@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session, aliased
 
+from evaluation.clock import seconds_between
 from evaluation.exporting.columns import Value
 from evaluation.exporting.reported import device_columns, loops_of, reported_loops
 from evaluation.privacy.pseudonyms import pseudonym, unlinkable_pseudonym
@@ -281,7 +282,7 @@ def _counts(study: Study, what: str) -> Any:
 def _session_row(
     study: Study, row: Row[*tuple[Any, ...]], known: _Names, *, survey: bool
 ) -> dict[str, Value]:
-    took = (row.submitted_at - row.accepted_at).total_seconds() if row.submitted_at else None
+    took = seconds_between(row.accepted_at, row.submitted_at)
     return {
         "study": study.name,
         **known.of_session(row),

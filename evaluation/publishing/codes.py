@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
+from evaluation.clock import seconds_between
 from evaluation.database import Database, find_study
 from evaluation.errors import UsageError
 from evaluation.files import make_private, written_whole
@@ -46,7 +47,7 @@ def code_rows(
     rows: list[dict[str, str | float]] = []
     for one, participant in session.execute(query):
         end = one.submitted_at
-        took = round((end - one.accepted_at).total_seconds(), 1) if end else ""
+        took = seconds_between(one.accepted_at, end)
         rows.append(
             {
                 "participant": participant,
@@ -54,7 +55,7 @@ def code_rows(
                 "status": one.status.value,
                 "accepted_at": one.accepted_at.isoformat(timespec="seconds"),
                 "submitted_at": end.isoformat(timespec="seconds") if end else "",
-                "seconds": took,
+                "seconds": "" if took is None else round(took, 1),
                 "crowd": one.crowd,
             }
         )

@@ -32,7 +32,16 @@ from evaluation.privacy.pseudonyms import (
     installation_key,
     pseudonym,
 )
-from evaluation.schema import Clip, Environment, Judgment, Pair, Showing, Trial, TrialKind
+from evaluation.schema import (
+    Assignment,
+    Clip,
+    Environment,
+    Judgment,
+    Pair,
+    Showing,
+    Trial,
+    TrialKind,
+)
 from evaluation.sqlite_file import key_beside
 
 START = datetime(2026, 5, 1, 9, 0, tzinfo=UTC)
@@ -264,6 +273,16 @@ def test_only_counted_judgments_unless_all_are_asked_for_and_never_withdrawn_one
         withdraw_session(unit, unit.merge(late))
     assert flags(all_judgments=True) == [False] + [True] * 4
     assert sessions() == [("returned", 1, 0), ("accepted", 4, 4)]
+
+
+def test_session_in_which_the_clock_was_set_back_took_no_known_time(database, rated, tmp_path):
+    with database.write() as session:
+        (one,) = session.scalars(select(Assignment))
+        one.submitted_at = one.accepted_at - timedelta(hours=1)
+    export_study(database, None, tmp_path, key=KEY)
+
+    (row,) = _read(tmp_path / "sessions.csv")
+    assert (row["submitted_at"], row["seconds"]) == ("2026-05-01T08:00:00.000Z", "")
 
 
 def test_sessions_have_status_times_and_device_but_no_fingerprint(database, rated, tmp_path):

@@ -325,6 +325,20 @@ def test_every_code_is_one_sessions_own(database, linked, answer_all):
 
 
 @on_sqlite
+def test_code_of_a_session_in_which_the_clock_was_set_back_has_no_seconds(
+    database, linked, answer_all
+):
+    study = linked()
+    finish(database, come(database, "a"), answer_all)
+    with database.write() as session:
+        (one,) = session.scalars(select(Assignment))
+        one.submitted_at = one.accepted_at - timedelta(seconds=1)
+
+    with database.read() as session:
+        assert [row["seconds"] for row in code_rows(session, study, SANDBOX)] == [""]
+
+
+@on_sqlite
 def test_the_codes_of_a_room_are_listed_with_those_of_the_link(
     database, linked, begin, answer_all, typed, tmp_path
 ):
