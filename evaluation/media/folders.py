@@ -41,8 +41,17 @@ def unread_files(folder: Path) -> dict[Path, str]:
                 found[path] = "a link to what is not there"
             elif path.suffix.lower() in OTHER_MEDIA:
                 found[path] = "convert it to .mp4, or move it away"
+    for category in category_folders(folder):
+        for path in sorted(category.rglob("*/*")):
+            inner = path.relative_to(category)
+            if path.suffix.lower() in SUFFIXES | OTHER_MEDIA and all(map(_is_shown, inner.parts)):
+                found[path] = "deeper than SOURCE/CATEGORY/; move it up, or away"
     return found
 
 
 def _is_visible(path: Path) -> bool:
-    return not path.name.startswith((".", "~"))
+    return _is_shown(path.name)
+
+
+def _is_shown(name: str) -> bool:
+    return not name.startswith((".", "~"))

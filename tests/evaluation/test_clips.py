@@ -127,6 +127,20 @@ def test_other_videos_and_broken_links_among_clips_are_told_and_what_is_no_clip_
     }
 
 
+def test_clips_in_folders_of_a_category_are_told(clip_folder):
+    folder = clip_folder("ours", {"golf": 1})
+    for name in ("golf/set/a.mp4", "golf/set/b/c.png", "golf/set/notes.txt", "golf/.old/d.mp4"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"not looked at")
+
+    too_deep = "deeper than SOURCE/CATEGORY/; move it up, or away"
+    assert unread_files(folder) == {
+        folder / "golf/set/a.mp4": too_deep,
+        folder / "golf/set/b/c.png": too_deep,
+    }
+    assert [r.clip for r in import_source(_source(folder))] == ["golf/0000.mp4"]
+
+
 def test_beside_a_manifest_no_file_is_taken_for_a_clip(clip_folder):
     folder = clip_folder("ours", {"golf": 1}, manifest=True)
     (folder / "golf/b.mpg").touch()
