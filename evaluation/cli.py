@@ -177,7 +177,7 @@ def _serve(
     """Run the web application; `path` None lets people in by the join link only."""
     from evaluation.storage import S3Store, open_store
     from webapp import create_app
-    from webapp.local import join_address
+    from webapp.local import is_anything_published, join_address
     from webapp.media import check_clips
     from webapp.server import listen
 
@@ -209,6 +209,8 @@ def _serve(
             click.echo(
                 f"Serving a crowd's workers at {server.url}: they come by what is published."
             )
+            if not is_anything_published(app):
+                click.echo("Nothing is published yet: run `vgan-eval publish`.")
         else:
             click.echo(f"Rating page: {address}")
         click.echo("Press Ctrl-C to stop.")

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from evaluation.publishing.environments import is_for_a_crowd
+from evaluation.publishing.environments import crowds_of, is_for_a_crowd
 from evaluation.schema import Assignment, AssignmentStatus, Study, Worker
 from evaluation.secret import join_key
 from webapp.services import services
@@ -46,6 +46,12 @@ def join_address(app: Flask) -> str | None:
     with app.app_context(), services().database.read() as session:
         study = current_study(session)
         return None if is_for_a_crowd(session, study) else join_path(study)
+
+
+def is_anything_published(app: Flask) -> bool:
+    """Tell whether an application's study is published on a crowd, so that workers may come."""
+    with app.app_context(), services().database.read() as session:
+        return bool(crowds_of(session, current_study(session)))
 
 
 def closed(study: Study) -> tuple[str, int]:

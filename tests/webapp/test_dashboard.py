@@ -297,6 +297,7 @@ def test_serve_prints_the_address_of_the_dashboard_beside_the_raters_link(filled
     short = CliRunner().invoke(cli, [*asked, "--dashboard"], env={TOKEN_VARIABLE: "short"})
 
     assert "Serving a crowd's workers at http://127.0.0.1" in plain.output
+    assert "Nothing is published" not in plain.output
     assert "/join/" not in plain.output
     assert "ashboard" not in plain.output
     assert re.search(rf"http://127\.0\.0\.1:\d+/dashboard/{TOKEN}/\n", shown.output)

@@ -2,9 +2,12 @@
 
 import urllib.parse
 
+from click.testing import CliRunner
 from sqlalchemy import select
 
 from evaluation import schema
+from evaluation.cli import cli
+from evaluation.database import find_study, open_database
 from evaluation.study import Recruit
 from freezing import freeze_tables
 from webapp.local import join_address, join_path
@@ -49,6 +52,18 @@ def test_the_join_link_of_a_study_on_a_crowd_is_not_given_and_lets_nobody_in(mak
     assert join_address(client.application) is None
     assert client.get(link).status_code == 404
     assert client.get(f"/rate?ticket={ticket}").status_code == 200  # who is inside can finish
+
+
+def test_serve_says_so_where_nothing_is_published_on_the_crowd(make_client, monkeypatch):
+    built = make_client().built
+    with open_database(built.url) as database, database.write() as session:
+        freeze_tables(find_study(session, None), recruit=Recruit(crowd="prolific"))
+    monkeypatch.setattr("webapp.server.Server.run", lambda self: None)
+    media = str(built.store.folder)
+
+    served = CliRunner().invoke(cli, ["serve", "--db", built.url, "--media", media, "--port", "0"])
+
+    assert "Nothing is published yet: run `vgan-eval publish`.\n" in served.output
 
 
 def test_an_unknown_address_says_so_in_the_language_but_to_no_script(make_client):
