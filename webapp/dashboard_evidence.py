@@ -1,6 +1,7 @@
-"""How each worker answered, aggregated by SQL: gold trials, sides, speed, repeats."""
+"""How each person answered, aggregated by SQL: gold trials, sides, speed, repeats."""
 
 from collections import defaultdict
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
@@ -25,23 +26,35 @@ _NOTHING = {"sided": 0, "left": 0, "side_chance": 1.0, "timed": 0, "fast": 0}
 _ASKED = Trial.kind != TrialKind.PRACTICE
 
 
-def evidence(session: Session, study: Study) -> dict[int, dict[str, Any]]:
-    """Return what is known of each worker's counted judgments; only reads, four statements.
+def evidence(session: Session, study: Study, same: Mapping[int, int]) -> dict[int, dict[str, Any]]:
+    """Return what is known of each person's counted judgments; only reads, four statements.
+
+    Args:
+        session: of any unit.
+        study: that is looked at.
+        same: of who has several rows of workers, the first one's id by the ids of the others.
 
     Returns:
-        By the worker's id, values of `WorkerRow`; what is not known is left out.
+        By the first row's id, values of `WorkerRow`; what is not known is left out.
     """
     found: dict[int, dict[str, Any]] = defaultdict(dict)
-    for read in (_answers, _in_order, _medians, _repeats):
-        for worker_id, values in read(session, study).items():
+    person = _person(Showing.worker_id, same)
+    for read in (_answers, _in_order, _medians):
+        for worker_id, values in read(session, study, person).items():
             found[worker_id] |= values
+    for worker_id, values in _repeats(session, study, same).items():
+        found[worker_id] |= values
     return found
 
 
+def _person(worker_id: Any, same: Mapping[int, int]) -> Any:
+    return case(dict(same), value=worker_id, else_=worker_id) if same else worker_id
+
+
 def _counted(study: Study, *columns: Any) -> Select[*tuple[Any, ...]]:
-    """Select the worker's id and columns of every counted judgment."""
+    """Select columns of every counted judgment."""
     return (
-        select(Showing.worker_id, *columns)
+        select(*columns)
         .select_from(Judgment)
         .join(Showing, Judgment.showing_id == Showing.id)
         .join(Trial, Judgment.trial_id == Trial.id)
@@ -52,7 +65,7 @@ def _counted(study: Study, *columns: Any) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _answers(session: Session, study: Study) -> dict[int, dict[str, int]]:
+def _answers(session: Session, study: Study, person: Any) -> dict[int, dict[str, int]]:
     gold = Trial.kind == TrialKind.GOLD
     counts = {
         "judgments": count_if(Trial.kind == TrialKind.TEST),
@@ -60,21 +73,21 @@ def _answers(session: Session, study: Study) -> dict[int, dict[str, int]]:
         "gold_right": count_if(gold & (Judgment.choice == Trial.correct)),
         "answers": func.count(),
     }
-    chosen = _counted(study, *counts.values()).where(_ASKED)
-    rows = session.execute(chosen.group_by(Showing.worker_id))
+    chosen = _counted(study, person.label("person"), *counts.values()).where(_ASKED)
+    rows = session.execute(chosen.group_by("person"))
     return {row[0]: dict(zip(counts, map(int, row[1:]), strict=True)) for row in rows}
 
 
-def _in_order(session: Session, study: Study) -> dict[int, dict[str, float]]:
+def _in_order(session: Session, study: Study, person: Any) -> dict[int, dict[str, float]]:
     """Sides and speed, of every answer in the order given; practice is timed too, as by the rule.
 
     The chance of sides is that of the most one-sided question, in number or in its longest run.
     """
     sided = Trial.kind.in_(_SIDED) & (Judgment.choice != Choice.TIE)
     is_left = case((sided, case((Judgment.choice == Choice.LEFT, 1), else_=0)))  # or null
-    answers = _counted(study, Judgment.question_id, is_left, reported_loops).order_by(
-        Showing.worker_id, Judgment.question_id, Judgment.answered_at, Showing.position
-    )
+    answers = _counted(
+        study, person.label("person"), Judgment.question_id, is_left, reported_loops
+    ).order_by("person", Judgment.question_id, Judgment.answered_at, Showing.position)
     found: dict[int, dict[str, float]] = {}
     rows_read = session.execute(answers, execution_options={"yield_per": 10_000})
     for (worker_id, _), given in groupby(rows_read, lambda row: row[:2]):
@@ -93,23 +106,25 @@ def _in_order(session: Session, study: Study) -> dict[int, dict[str, float]]:
     return found
 
 
-def _medians(session: Session, study: Study) -> dict[int, dict[str, float]]:
-    """Median response time of every worker, in seconds; no database has the word in common."""
-    place = func.row_number().over(partition_by=Showing.worker_id, order_by=Judgment.rt_ms)
-    count = func.count().over(partition_by=Showing.worker_id)
-    of_all = _counted(study, Judgment.rt_ms, place.label("place"), count.label("n"))
-    ranked = of_all.where(_ASKED).subquery()
+def _medians(session: Session, study: Study, person: Any) -> dict[int, dict[str, float]]:
+    """Median response time of every person, in seconds; no database has the word in common."""
+    place = func.row_number().over(partition_by=person, order_by=Judgment.rt_ms)
+    count = func.count().over(partition_by=person)
+    measured = (Judgment.rt_ms, place.label("place"), count.label("n"))
+    ranked = _counted(study, person.label("person"), *measured).where(_ASKED).subquery()
     twice = 2 * ranked.c.place
     rows = session.execute(
-        select(ranked.c.worker_id, func.avg(ranked.c.rt_ms))
+        select(ranked.c.person, func.avg(ranked.c.rt_ms))
         .where(twice >= ranked.c.n, twice <= ranked.c.n + 2)
-        .group_by(ranked.c.worker_id)
+        .group_by(ranked.c.person)
     )
     return {worker_id: {"median_s": float(ms) / 1000} for worker_id, ms in rows}
 
 
-def _repeats(session: Session, study: Study) -> dict[int, dict[str, int]]:
-    """Repeated pairs per worker, and how many got the same clip, or a tie, both times."""
+def _repeats(
+    session: Session, study: Study, others: Mapping[int, int]
+) -> dict[int, dict[str, int]]:
+    """Repeated pairs per person, and how many got the same clip, or a tie, both times."""
     again, first = aliased(Judgment), aliased(Judgment)
     trial, trial_before = aliased(Trial), aliased(Trial)
     showing, showing_before = aliased(Showing), aliased(Showing)
@@ -119,7 +134,7 @@ def _repeats(session: Session, study: Study) -> dict[int, dict[str, int]]:
     same = (tie & same_side) | (~tie & ((swapped & ~same_side) | (~swapped & same_side)))
     # From the repeat to its showing, to the first showing, to both judgments: each step an index.
     rows = session.execute(
-        select(showing.worker_id, func.count(), count_if(same))
+        select(_person(showing.worker_id, others).label("person"), func.count(), count_if(same))
         .select_from(trial)
         .join(trial_before, trial.repeat_of_id == trial_before.id)
         .join(showing, showing.trial_id == trial.id)
@@ -139,6 +154,6 @@ def _repeats(session: Session, study: Study) -> dict[int, dict[str, int]]:
             again.status == JudgmentStatus.COUNTED,
             first.status == JudgmentStatus.COUNTED,
         )
-        .group_by(showing.worker_id)
+        .group_by("person")
     )
     return {worker_id: {"repeats": int(n), "same": int(agreed)} for worker_id, n, agreed in rows}

@@ -7,7 +7,7 @@ the rules' defaults.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -113,9 +113,8 @@ def worker_rows(session: Session, study: Study, key: bytes) -> list[WorkerRow]:
     """Return the workers who started a session; only reads, five statements whatever the size.
 
     As in an export, a session that was withdrawn is not there, and who has no other neither. They
-    have pseudonyms under the key.
+    have pseudonyms under the key, and who came back after `forget` has one.
     """
-    found = evidence(session, study)
     finished = count_if(
         Assignment.status.in_(
             [AssignmentStatus.SUBMITTED, AssignmentStatus.APPROVED, AssignmentStatus.REJECTED]
@@ -139,18 +138,24 @@ def worker_rows(session: Session, study: Study, key: bytes) -> list[WorkerRow]:
         .group_by(Worker.id, Worker.crowd, Worker.environment, Worker.external_id)
         .order_by(Worker.id)
     )
-    return [
-        WorkerRow(
-            pseudonym(key, "worker", crowd, environment.value, external_id),
-            crowd,
-            environment,
-            int(sessions),
-            int(done),
-            last_seen,
-            **found.get(worker_id, {}),
-        )
-        for worker_id, crowd, environment, external_id, sessions, done, last_seen in people
-    ]
+    rows: dict[str, WorkerRow] = {}
+    first: dict[str, int] = {}
+    same: dict[int, int] = {}
+    for worker_id, crowd, environment, external_id, sessions, done, last_seen in people:
+        worker = pseudonym(key, "worker", crowd, environment.value, external_id)
+        row = WorkerRow(worker, crowd, environment, int(sessions), int(done), last_seen)
+        if (known := rows.get(worker)) is not None:
+            same[worker_id] = first[worker]
+            row = replace(
+                row,
+                sessions=row.sessions + known.sessions,
+                finished=row.finished + known.finished,
+                last_seen=max(row.last_seen, known.last_seen),
+            )
+        rows[worker] = row
+        first.setdefault(worker, worker_id)
+    found = evidence(session, study, same)
+    return [replace(row, **found.get(first[worker], {})) for worker, row in rows.items()]
 
 
 SORTS: dict[str, Callable[[WorkerRow], Any]] = {

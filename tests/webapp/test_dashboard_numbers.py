@@ -17,7 +17,7 @@ from evaluation.cli import cli
 from evaluation.database import find_study, open_database
 from evaluation.exclusion_rules import THRESHOLDS
 from evaluation.money.ledger import intend_reward
-from evaluation.privacy.pseudonyms import database_key, pseudonym
+from evaluation.privacy.pseudonyms import database_key, forgotten_id, pseudonym
 from evaluation.publishing.offers import open_sessions
 from evaluation.sessions.closing import return_session, withdraw_session
 from evaluation.sessions.stopped import record_stopped
@@ -272,12 +272,15 @@ def test_workers_evidence_is_what_the_analysis_computes_from_the_same_judgments(
     monkeypatch.setitem(THRESHOLDS, "side-bias", 0.4)
     mix = {"careful": 0.75, "fast-clicker": 0.25}
     simulate(initialised_study.database, None, workers=12, mix=mix, seed=3)
+    key = database_key(initialised_study.database)
     with initialised_study.database.write() as session:
         ids = session.scalars(select(schema.Worker.id).order_by(schema.Worker.id)).all()
         answer(session, ids[0], lambda i, n: "left" if i else "tie")
         answer(session, ids[1], lambda i, n: "right" if 3 * i < 2 * n else "left")
         answer(session, ids[2], lambda i, n: ("left", "right", "right", "left")[i % 4])
-    key = database_key(initialised_study.database)
+        gone, back = (session.get_one(schema.Worker, one) for one in ids[3:5])
+        place = ("worker", back.crowd, back.environment.value, back.external_id)
+        gone.external_id = forgotten_id(key, *place, row=gone.id)  # who then came back
     everything = load_judgments(initialised_study.database.url)
     judgments = everything[everything["trial_kind"] != "practice"]
     with initialised_study.database.read() as session:
@@ -287,6 +290,8 @@ def test_workers_evidence_is_what_the_analysis_computes_from_the_same_judgments(
         slots = answers_by_time(session, study)
 
     assert [row.worker for row in rows if row.answers] != []
+    assert len(rows) == len({row.worker for row in rows}) == len(ids) - 1
+    assert sum(row.sessions == 2 for row in rows) == 1
     for row in rows:
         theirs = judgments[judgments["worker"] == row.worker]
         gold = theirs[theirs["trial_kind"] == "gold"]
