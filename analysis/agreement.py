@@ -101,7 +101,8 @@ def agreement(
     better_left = np.where(left == right, 0.5, (left > right).astype(float))
     chose_left = (decided["choice"] == "left").to_numpy()
     hit = np.where(chose_left, better_left, 1 - better_left)
-    pair, chosen = _choices_by_pair(decided)
+    pair = codes_of(decided["clip_a"] + "\n" + decided["clip_b"])
+    chosen = decided["y"].to_numpy(dtype=np.int64)  # 1 where clip A was
     first = _first_answers(decided, pair)
     people, pairs = _between_people(decided.iloc[first], pair[first], chosen[first])
     rows = {
@@ -163,14 +164,6 @@ def _by_chance(counts: Floats) -> float:
     """The disagreement of values that come in such numbers, paired at random."""
     total = counts.sum()
     return float((total**2 - np.sum(counts**2)) / (total - 1))
-
-
-def _choices_by_pair(frame: pd.DataFrame) -> tuple[Codes, Codes]:
-    """The pair of each judgment, whatever the sides, and 1 where clip A was chosen."""
-    a_left = frame["a"] == frame["left_source"]
-    first = frame["left_clip"].where(a_left, frame["right_clip"])
-    second = frame["right_clip"].where(a_left, frame["left_clip"])
-    return codes_of(first + "\n" + second), frame["y"].to_numpy(dtype=np.int64)
 
 
 def _first_answers(frame: pd.DataFrame, pair: Codes) -> Codes:

@@ -124,7 +124,8 @@ def answers_of(workers, pairs, each, careless, rng):
     frame = pd.DataFrame({"row": "a over b", "worker": worker, "y": y, "answered_at": 0})
     for side, source in (("left", "a"), ("right", "b")):
         frame[f"{side}_source"] = frame[source] = source
-        frame[f"{side}_clip"] = frame[f"cluster_{source}"] = clips[source]
+        for name in (f"{side}_clip", f"clip_{source}", f"cluster_{source}"):
+            frame[name] = clips[source]
     return frame.assign(choice=np.where(y == 1, "left", "right"), position=0)
 
 
