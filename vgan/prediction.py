@@ -199,23 +199,18 @@ def picture_digest(given: Frames) -> str:
 def _refuse_others(
     out: Path, squares: Sequence[tuple[GivenPicture, Frames]], category: str
 ) -> None:
-    """Refuse what would replace the clip of another picture, or be there under two names.
+    """Refuse what would replace the clip of another picture.
 
     Raises:
         UsageError: the message names picture and clip.
     """
     listed = {record.clip: record for record in listed_clips(out)}
     for picture, given in squares:
-        clip, old = (f"{category}/{name}.mp4" for name in (picture.name, picture.old_name))
+        clip = f"{category}/{picture.name}.mp4"
         if clip in listed and not _is_of(listed[clip], picture, given):
             raise UsageError(
                 f"{picture.path}: would become {clip}, which {out} already holds from another "
                 "picture: rename it, or give another --out"
-            )
-        if picture.old_name and old in listed and _is_of(listed[old], picture, given):
-            raise UsageError(
-                f"{picture.path}: would become {clip}, but {out} already holds it as {old}, from "
-                "when accents were dropped: give another --out"
             )
 
 

@@ -2,14 +2,13 @@
 
 import json
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from vgan.cli import main
-from vgan.data.manifest import Origin, read_manifest, sha256_of, write_manifest
+from vgan.data.manifest import Origin, read_manifest, sha256_of
 from vgan.data.videos import read_video
 from vgan.errors import CheckpointError, DataError, UsageError
 from vgan.generated import order_clips
@@ -120,21 +119,6 @@ def test_a_picture_that_is_enlarged_gives_no_warning(runs, tmp_path):
     Image.new("RGB", (9, 9), "blue").save(tmp_path / "small.png")
 
     assert len(predict(runs["future"], [tmp_path], tmp_path / "out").made) == 1
-
-
-def test_a_picture_predicted_when_accents_were_dropped_is_not_there_twice(runs, photos, tmp_path):
-    out = tmp_path / "out"
-    shutil.copy(photos / "one.jpg", tmp_path / "été.jpg")
-    predict(runs["future"], [tmp_path / "été.jpg"], out)
-    (entry,) = read_manifest(out)
-    assert entry.clip == "beach/ete.mp4"
-    (out / entry.clip).rename(out / "beach/t.mp4")
-    write_manifest(out, [replace(entry, clip="beach/t.mp4")])
-
-    with pytest.raises(UsageError, match=r"would become beach/ete.mp4, .*holds it as beach/t.mp4"):
-        predict(runs["future"], [tmp_path / "été.jpg"], out)
-    shutil.copy(photos / "one.jpg", tmp_path / "ôt.jpg")  # another's old name is no hindrance
-    assert len(predict(runs["future"], [tmp_path / "ôt.jpg"], out).made) == 1
 
 
 def test_clips_of_a_split_keep_their_names_videos_and_splits(runs, drawn, tmp_path):

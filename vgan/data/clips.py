@@ -34,7 +34,6 @@ from vgan.data.ledger import (
     gather,
     is_done,
     note_place,
-    refuse_old_name,
     write_done,
 )
 from vgan.data.listing import MORE_TEST_CLIPS, mixed_rates, without_test_clips
@@ -246,7 +245,7 @@ def ingest(
 
     Raises:
         UsageError: a number out of range, an id given twice, a name that gives no category or that
-            of another folder, or a folder cut with other settings or under other names.
+            of another folder, or a folder cut with other settings.
         DataError: nothing to cut, or none of the videos can be used.
         WriteError: the disk is full; what is done is kept, run again to go on.
         WorkerError: a worker process died; what is done is kept, run again to go on.
@@ -256,8 +255,6 @@ def ingest(
     if preview and stabilize == "none":
         raise UsageError("a preview shows a clip before and after stabilising: choose --stabilize")
     videos = find_videos(inputs, out, category)
-    for video in videos:
-        refuse_old_name(video, out)
     lock = out / DONE_NAME / LOCK_NAME
     with locked(lock):
         claim_folder(out, "ingest.json", {"cutting": _CUTTING_VERSION, **asdict(settings),

@@ -20,7 +20,7 @@ from vgan.data.listing import SHARDS_NAME
 from vgan.data.manifest import ClipRecord, ManifestError, from_dict, to_dict, write_manifest
 from vgan.data.preview import PREVIEW_NAME
 from vgan.data.source_videos import SourceVideo
-from vgan.errors import DataError, UsageError
+from vgan.errors import DataError
 
 REJECTED_NAME = "rejected.jsonl"
 DONE_NAME = ".ingest"
@@ -173,23 +173,6 @@ def is_done(video: SourceVideo, out: Path) -> bool:
         and (not state or done["state"] == state)
         and all((out / clip["clip"]).exists() for clip in done["clips"])
     )
-
-
-def refuse_old_name(video: SourceVideo, out: Path) -> None:
-    """Raise UsageError where a video was cut under the name it had before accents were folded.
-
-    Cut again under the new name, it would be there twice.
-    """
-    if video.old_id is None:
-        return
-    done = _read_json(_done_path(out, video.old_id))
-    if done and (done["path"] == str(video.path) or done["state"] == _state(video.path)):
-        old = video.old_id.split("/")[0]
-        raise UsageError(
-            f"{out}: was cut when accents were dropped and has {video.path} in category {old!r}, "
-            f"now {video.category!r}: give another --out, or go on there with the folder renamed "
-            f"to {old} or --category {old}"
-        )
 
 
 def note_place(video: SourceVideo, out: Path) -> None:

@@ -10,7 +10,7 @@ import glob
 import itertools
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +20,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from vgan.data.framing import area_average, centre_square
 from vgan.data.manifest import MANIFEST_NAME, ClipRecord, Origin, read_manifest, unfinished
-from vgan.data.source_videos import VIDEO_SUFFIXES, count_endings, old_slug, slug, visible_under
+from vgan.data.source_videos import VIDEO_SUFFIXES, count_endings, slug, visible_under
 from vgan.data.videos import Frames, iter_frames, video_info
 from vgan.errors import DataError, UsageError
 from vgan.wording import number_of
@@ -44,14 +44,12 @@ class GivenPicture:
         name: of the clip it becomes, without suffix: a path of slugs below the category.
         origin: which picture it is; clips of one video share `origin.video`.
         split: of a clip that is listed in a manifest.
-        old_name: what `name` was before accents were folded, where that was another.
     """
 
     path: Path
     name: str
     origin: Origin
     split: str | None = None
-    old_name: str | None = None
 
 
 def find_pictures(
@@ -165,22 +163,14 @@ def clip_origin(record: ClipRecord, frame: int = 0) -> Origin:
 
 
 def _named(paths: dict[Path, str], frame: int) -> list[GivenPicture]:
-    names, old = _names(paths, slug), _names(paths, old_slug)
-    return [
-        GivenPicture(
-            path,
-            names[path],
-            Origin(place, frame),
-            old_name=old[path] if old[path] != names[path] else None,
-        )
-        for path, place in paths.items()
-    ]
+    names = _names(paths)
+    return [GivenPicture(path, names[path], Origin(place, frame)) for path, place in paths.items()]
 
 
-def _names(paths: dict[Path, str], slug_of: Callable[[str], str]) -> dict[Path, str]:
+def _names(paths: dict[Path, str]) -> dict[Path, str]:
     """Name pictures by their place; those that would share a name get a mark of their own."""
     names = {
-        path: "/".join(slug_of(part) or "x" for part in Path(place).with_suffix("").parts)
+        path: "/".join(slug(part) or "x" for part in Path(place).with_suffix("").parts)
         for path, place in paths.items()
     }
     counts = Counter(names.values())

@@ -24,24 +24,18 @@ class SourceVideo:
         id: stays the same wherever the folder lies: category and path below it.
         path: the file.
         category: of its clips.
-        old_id: what it was before accents were folded, where that was another id.
     """
 
     id: str
     path: Path
     category: str
-    old_id: str | None = None
 
 
 def slug(text: str) -> str:
     """Return text as a slug, its accents folded; empty where it has no Latin letter or digit."""
     letters = unicodedata.normalize("NFKD", text)
-    return old_slug("".join(c for c in letters if not unicodedata.combining(c)).casefold())
-
-
-def old_slug(text: str) -> str:
-    """Return what the slug was before accents were folded: without the letters that have any."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+    plain = "".join(c for c in letters if not unicodedata.combining(c)).casefold()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
 def _place(given: Path) -> Path:
@@ -86,10 +80,9 @@ def count_endings(paths: Iterable[Path]) -> Counter[str]:
 
 def _named(path: Path, folder: Path, category: str | None) -> SourceVideo:
     """Give a video its id and category: the name stated, else that of its category's folder."""
-    given = category or folder.name
+    name = slug(category or folder.name)
     inside = _readable(path.relative_to(folder).as_posix())
-    name, old = slug(given), old_slug(given)
-    return SourceVideo(f"{name}/{inside}", path, name, f"{old}/{inside}" if old != name else None)
+    return SourceVideo(f"{name}/{inside}", path, name)
 
 
 def _find(inputs: Sequence[Path], out: Path) -> Iterator[tuple[Path, Path]]:

@@ -165,23 +165,6 @@ def test_folders_without_a_latin_letter_are_named_all_at_once(tmp_path, video):
         find_videos([tmp_path / "videos"], tmp_path / "out", "海")
 
 
-def test_a_folder_cut_when_accents_were_dropped_is_not_filled_with_a_second_copy(tmp_path, video):
-    path, out = video("été/a.mp4", frames=8, size=16), tmp_path / "out"
-    old = path.parent.rename(path.parent.with_name("t"))  # what `été` gave
-    ingest([old], out, **SMALL)
-    before = read_manifest(out)
-    old.rename(path.parent)
-
-    with pytest.raises(UsageError, match=r"a\.mp4 in category 't', now 'ete': give another --out"):
-        ingest([path.parent], out, **SMALL)
-    ingest([path.parent], out, category="t", **SMALL)
-    assert read_manifest(out) == before
-    assert len(find_pictures([out], category="t")) == 1
-    video("t/a.mp4", frames=8, size=16, seed=3)  # another video of that name is none of its clips
-    ingest([tmp_path / "videos/t"], tmp_path / "other", **SMALL)
-    assert ingest([path.parent], tmp_path / "other", **SMALL).videos == 2
-
-
 def test_clips_below_the_input_are_not_cut_again(tmp_path, video):
     video("golf/a.mp4")
     out = tmp_path / "videos" / "clips"
