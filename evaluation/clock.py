@@ -11,12 +11,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def seconds_between(start: datetime, end: datetime | None) -> float | None:
-    """Return the seconds from one time to another; None: no end, or the clock was set back.
+def seconds_between(start: datetime | None, end: datetime | None) -> float | None:
+    """Return the seconds from one time to another; None: one is missing, or the clock was set back.
 
     >>> seconds_between(datetime(2026, 5, 1, 9), datetime(2026, 5, 1, 8)) is None
     True
     """
-    if end is None or end < start:
+    if start is None or end is None or end < start:
         return None
     return (end - start).total_seconds()

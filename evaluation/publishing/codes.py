@@ -46,14 +46,16 @@ def code_rows(
     )
     rows: list[dict[str, str | float]] = []
     for one, participant in session.execute(query):
-        end = one.submitted_at
-        took = seconds_between(one.accepted_at, end)
+        # Of a withdrawn session no times are kept.
+        is_withdrawn = one.status is AssignmentStatus.WITHDRAWN
+        begin, end = (None, None) if is_withdrawn else (one.accepted_at, one.submitted_at)
+        took = seconds_between(begin, end)
         rows.append(
             {
                 "participant": participant,
                 "code": one.completion_code,
                 "status": one.status.value,
-                "accepted_at": one.accepted_at.isoformat(timespec="seconds"),
+                "accepted_at": begin.isoformat(timespec="seconds") if begin else "",
                 "submitted_at": end.isoformat(timespec="seconds") if end else "",
                 "seconds": "" if took is None else round(took, 1),
                 "crowd": one.crowd,

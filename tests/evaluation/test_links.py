@@ -466,6 +466,7 @@ def test_who_withdraws_is_paid_for_a_finished_session_and_for_no_other(
         hit = published_link(session, study, SANDBOX).external_id
     (listed,) = LinkCrowd(database, SANDBOX).assignments(hit)
     assert (row["participant"], row["code"]) == ("ann", code)
+    assert row["accepted_at"] == row["submitted_at"] == row["seconds"] == ""  # none are kept
     assert (listed.worker, listed.status) == ("ann", "submitted")
 
 
