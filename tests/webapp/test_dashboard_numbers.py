@@ -152,6 +152,13 @@ def test_money_has_the_fee_that_the_platform_named(opened, moment):
     assert (money.working, money.offered) == (75, 150)
 
 
+def test_place_of_who_left_is_on_offer_again_when_their_time_is_over(opened, moment):
+    later = moment + timedelta(hours=12)
+    (money,) = take_snapshot(opened, "secret-study-name", b"k" * 32, later).money
+
+    assert (money.working, money.offered) == (0, 180)
+
+
 def test_place_that_two_people_have_takes_nothing_off_what_is_on_offer(opened, moment):
     with opened.write() as session:  # whose time ran out handed in later, as another was at work
         session.scalars(select(schema.Hit)).one().max_assignments = 1
