@@ -136,7 +136,7 @@ def _look_back(
 
 @dataclass(frozen=True)
 class Asked:
-    """When a bonus was asked for, and how many of its amount its worker had had before."""
+    """When a bonus was asked for, and how many of its amount the platform showed before."""
 
     at: datetime
     before: int
@@ -179,7 +179,7 @@ def _pay(
     now: Callable[[], datetime],
 ) -> None:
     """Write down that a prepared batch is about to be paid, pay it, tick it off."""
-    before = {b.token: max(_ticked_off(db, b), _shown(crowd, b)) for b in batch}
+    before = {b.token: _shown(crowd, b) for b in batch}
     noted = {"prepared": prepared.id, "bonuses": before}
     with db.write() as session:
         # Two runs at once both come here, one after the other: the second finds the first's event.

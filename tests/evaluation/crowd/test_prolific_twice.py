@@ -11,7 +11,7 @@ from evaluation.commands.crowd import publication_text
 from evaluation.commands.options import Address
 from evaluation.crowd.base import CrowdError, CrowdUnreachable
 from evaluation.crowd.prolific_calls import PAUSES_S, TIMEOUT_S
-from evaluation.money.bulk_bonuses import SETTLE
+from evaluation.money.bulk_bonuses import SETTLE, Line, _batches
 from evaluation.money.cancelling import Cancellation, cancel_bonuses
 from evaluation.payments import pay_bonuses
 from evaluation.prolific_sandbox import store
@@ -239,6 +239,34 @@ def test_one_payment_is_not_taken_for_two_that_an_older_version_let_wait(prolifi
         world.pay(reason=reason)
 
     assert world.bonuses() == [("ann", 25), ("ann", 25)]
+
+
+def test_of_two_bonuses_that_wait_the_earlier_is_settled_first(prolific, monkeypatch):
+    monkeypatch.setattr("evaluation.money.bulk_bonuses._check_alone", lambda *_: None)
+    world = _approved(prolific)
+    for reason in ("For speed", "For care"):
+        with pytest.raises(Killed):
+            world.pay(world.crowd(6, "before"), reason=reason)
+        world.clock.time += SETTLE
+    monkeypatch.undo()
+
+    with pytest.raises(CrowdError, match="run `vgan-eval pay --cents 25 --reason 'For speed'"):
+        world.pay(reason="For care")
+    for reason in ("For speed", "For care"):
+        world.pay(reason=reason)
+
+    assert world.bonuses() == [("ann", 25), ("ann", 25)]
+
+
+def test_one_call_takes_the_bonuses_of_one_hit_and_no_more_than_prolific_advises():
+    lines = [Line("3HIT", str(n), 5) for n in range(450)] + [Line("4HIT", "x", 5)]
+
+    batches = list(_batches(lines))
+
+    assert [(batch[0].hit, len(batch)) for batch in batches] == [
+        ("3HIT", 200), ("3HIT", 200), ("3HIT", 50), ("4HIT", 1),
+    ]  # fmt: skip
+    assert [line for batch in batches for line in batch] == lines
 
 
 def test_tax_on_a_bonus_is_shown_held_to_and_booked(prolific):
