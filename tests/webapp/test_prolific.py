@@ -212,6 +212,20 @@ def test_new_submission_takes_the_place_of_one_that_was_left(opened, stored):
     assert statuses == [AssignmentStatus.RETURNED, AssignmentStatus.ACCEPTED]
 
 
+def test_who_returned_a_submission_may_come_with_another_and_sees_no_pair_twice(opened, stored):
+    client = opened(trials=2)
+    begin(client)
+    with client.database.write() as session:  # as `vgan-eval review` does
+        return_session(session, session.scalars(select(schema.Assignment)).one())
+
+    begin(client, ANN, "d" * 24)
+
+    statuses = [one.status for one in stored(select(schema.Assignment))]
+    assert statuses == [AssignmentStatus.RETURNED, AssignmentStatus.ACCEPTED]
+    pairs = [one.pair_id for one in stored(select(schema.Showing))]
+    assert len(pairs) == len(set(pairs)) == 4
+
+
 def test_page_of_a_submission_that_was_left_does_not_end_the_one_under_way(opened, stored):
     client = opened()
     left = come(client).location.partition("ticket=")[2].partition("&")[0]
