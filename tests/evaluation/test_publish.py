@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from evaluation import schema
 from evaluation.crowd.base import CrowdError, CrowdUnreachable, Offer
@@ -270,6 +270,24 @@ def test_no_more_is_published_than_was_confirmed(crowded):
     crowded.publish(confirm=confirm)
 
     assert sum(h.max_assignments for h in crowded.service_rows(ServiceHit)) == 22
+
+
+def test_trials_that_come_free_while_it_is_confirmed_are_left_for_the_next_run(crowded):
+    asked = []
+
+    def free_all(plan):
+        asked.append(plan.total_cents)
+        with crowded.database.write() as session:
+            session.execute(update(schema.Trial).values(free=True))
+        return True
+
+    with crowded.database.write() as session:
+        session.execute(update(schema.Trial).where(schema.Trial.number >= 44).values(free=False))
+    published = crowded.publish(confirm=free_all)
+
+    assert asked == [published.total_cents] == [11 * 12]
+    assert crowded.crowd().balance_cents() == 1_000_000 - 11 * 12
+    assert planned(crowded).sessions == 11
 
 
 def test_expire_and_extend_move_every_hit(crowded):

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from crashes import Killed
 from evaluation import schema
@@ -242,6 +242,23 @@ def test_no_more_is_published_than_was_confirmed(prolific):
     prolific.publish(confirm=confirm)
 
     assert [study.places for study in prolific.fake_rows(store.Study)] == [5]
+
+
+def test_study_grows_by_no_more_than_was_confirmed(prolific_study):
+    world = prolific_study(trials=40)
+
+    def free(below):
+        with world.database.write() as session:
+            session.execute(update(schema.Trial).values(free=schema.Trial.number < below))
+        return True
+
+    free(20)
+    world.publish()
+    free(28)
+    plan = world.publish(confirm=lambda _: free(40))
+
+    assert (plan.sessions, plan.places) == (2, 7)
+    assert [study.places for study in world.fake_rows(store.Study)] == [7]
 
 
 @pytest.mark.parametrize(("fate", "places"), [("lost", 6), ("fault", 5)])

@@ -205,6 +205,13 @@ def test_bonuses_that_prolific_reads_otherwise_are_not_paid(calls):
     assert calls.server.seen[0][3] == {"study_id": "5", "csv_bonuses": "s,0.25\n"}
 
 
+@pytest.mark.parametrize(("total", "cents"), [(1133.34, 1134), (1133.0, 1133), (1133.0001, 1133)])
+def test_price_of_bonuses_in_parts_of_a_cent_is_rounded_up(calls, total, cents):
+    calls.script((201, {"id": "b", "amount": 850.0, "total_amount": total}))
+
+    assert Prolific(calls, Environment.SANDBOX).set_up_bonuses("5", [("s", 850)]) == ("b", cents)
+
+
 @pytest.mark.parametrize("base", ["prolific", "ftp://x.org/", "http://", "https://x.org:port/"])
 def test_api_must_be_an_address(base):
     with pytest.raises(CrowdError, match="is not a URL"):
