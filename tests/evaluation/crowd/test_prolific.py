@@ -285,9 +285,10 @@ def test_expire_pauses_and_extend_goes_on(prolific):
 
     assert expire(prolific.database, None, prolific.crowd(), prolific.clock) == 1
     assert prolific.fake_rows(store.Study)[0].status == "PAUSED"
-    extend(prolific.database, None, prolific.crowd(), timedelta(hours=1), prolific.clock)
+    done = extend(prolific.database, None, prolific.crowd(), HOUR, prolific.clock)
 
     assert prolific.fake_rows(store.Study)[0].status == "ACTIVE"
+    assert (done.again, done.cents) == (5, 0)  # its places stayed paid for
     prolific.clock.time += timedelta(days=2)
     assert prolific.publish().is_empty  # it has no end of its own
 
