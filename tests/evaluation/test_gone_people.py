@@ -181,6 +181,21 @@ def test_who_never_handed_in_is_named_by_review_until_they_are_forgotten(crowded
     assert reviewed(crowded).unlisted == ()
 
 
+def test_who_finished_after_the_last_review_is_owed_until_the_next_one(crowded):
+    crowded.publish()
+    hit = crowded.hits()[0]
+    crowded.start(ANN, hit, crowded.accept(ANN, hit))
+    crowded.clock.time = crowded.rows(schema.Hit)[0].expires_at + timedelta(hours=3)
+    reviewed(crowded)
+    with crowded.database.write() as session:
+        one = session.scalars(select(schema.Assignment)).one()
+        one.submitted_at = crowded.clock() + timedelta(hours=1)
+
+    assert (forgotten(crowded).people, ANN in everything(crowded)) == (0, True)
+    reviewed(crowded)
+    assert (forgotten(crowded).people, ANN in everything(crowded)) == (1, False)
+
+
 def test_session_given_back_here_and_handed_in_there_is_left_for_a_person_to_look_at(crowded):
     crowded.publish()
     hit = crowded.hits()[0]
