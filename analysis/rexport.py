@@ -19,44 +19,50 @@ COLUMNS = (
 
 SCRIPT = """\
 # Re-analysis of one study in R. Run: Rscript analysis.R   (reads judgments_long.csv beside it)
-# y is 1 where source_a was preferred; ties (0.5) are left out of the models.
+# y is 1 where source_a was preferred, 0 where source_b was, 0.5 for a tie.
 d <- read.csv("judgments_long.csv", stringsAsFactors = TRUE)
-d <- subset(d, y %in% c(0, 1))
-d$row <- droplevels(d$row)
-has <- function(package) {
-  found <- requireNamespace(package, quietly = TRUE)
-  if (!found) message("skipped: install.packages(\\"", package, "\\")")
-  found
-}
-
-# 1. Crossed random effects: workers, and the clips of either side.
-if (has("lme4")) {
-  cells <- interaction(d$row, d$category, drop = TRUE)
-  d$cell <- cells
-  terms <- "(1 | worker) + (1 | clip_a) + (1 | clip_b)"
-  fixed <- if (nlevels(cells) > 1) "y ~ 0 + cell" else "y ~ 1"
-  model <- lme4::glmer(as.formula(paste(fixed, "+", terms)), data = d, family = binomial,
-                       control = lme4::glmerControl(optimizer = "bobyqa"))
-  print(summary(model))
-}
-
-# 2. Design-based intervals of each row, clustered by worker, in the Korn-Graubard form.
-if (has("survey")) {
-  for (r in levels(d$row)) {
-    design <- survey::svydesign(ids = ~worker, weights = ~1, data = subset(d, row == r))
-    cat("\\n", r, "\\n")
-    print(survey::svyciprop(~y, design, method = "beta"))
+part <- function(package, work) {  # one that fails leaves the others to be done
+  if (requireNamespace(package, quietly = TRUE)) {
+    try(work)
+  } else {
+    message("skipped: install.packages(\\"", package, "\\")")
   }
 }
 
-# 3. Bradley-Terry strengths.
-if (has("BradleyTerry2")) {
+# 1. Crossed random effects of workers and of the clips of either side, without ties. A worker has
+# an effect in every row, as "the first source" is not the same liking in two of them. A cell that
+# is all one way has no finite estimate. One worker, or one clip, shows no spread of others.
+part("lme4", {
+  choices <- droplevels(subset(d, y %in% c(0, 1)))
+  choices$cell <- interaction(choices$row, choices$category, drop = TRUE)
+  terms <- c(worker = "(1 | row:worker)", clip_a = "(1 | clip_a)", clip_b = "(1 | clip_b)")
+  terms <- terms[sapply(names(terms), function(name) nlevels(choices[[name]]) > 1)]
+  fixed <- if (nlevels(choices$cell) > 1) "y ~ 0 + cell" else "y ~ 1"
+  model <- lme4::glmer(as.formula(paste(c(fixed, terms), collapse = " + ")), data = choices,
+                       family = binomial, control = lme4::glmerControl(optimizer = "bobyqa"))
+  print(summary(model), correlation = FALSE)
+})
+
+# 2. The Mean of each row, every category counting the same, with a design-based interval in the
+# Korn-Graubard form. It is clustered by worker only, so it is too short where clips differ.
+part("survey", if (nlevels(d$worker) > 1) {
+  d$weight <- 1 / ave(d$y, d$row, d$category, FUN = length)
+  for (r in levels(d$row)) {
+    design <- survey::svydesign(ids = ~worker, weights = ~weight, data = d[d$row == r, ])
+    cat("\\n", r, "\\n")
+    print(survey::svyciprop(~y, design, method = "beta"))
+  }
+})
+
+# 3. Bradley-Terry strengths, a tie half a win for either. The standard errors are those of
+# independent judgments.
+part("BradleyTerry2", {
   sources <- sort(unique(c(as.character(d$source_a), as.character(d$source_b))))
   counts <- aggregate(cbind(win = y, lose = 1 - y) ~ source_a + source_b, data = d, FUN = sum)
   counts$source_a <- factor(counts$source_a, levels = sources)
   counts$source_b <- factor(counts$source_b, levels = sources)
   print(summary(BradleyTerry2::BTm(cbind(win, lose), source_a, source_b, data = counts)))
-}
+})
 """
 
 

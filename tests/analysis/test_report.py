@@ -237,9 +237,19 @@ def test_r_script_reads_only_columns_that_are_written(loaded, tmp_path):
     script = (tmp_path / "analysis.R").read_text()
     columns = set(pd.read_csv(tmp_path / "judgments_long.csv").columns)
 
-    assert set(re.findall(r"\bd\$(\w+)", script)) - {"cell"} <= columns
+    assert set(re.findall(r"\bd\$(\w+)", script)) - {"weight"} <= columns
     assert script.count("{") == script.count("}")
     assert script.count("(") == script.count(")")
+
+
+def test_r_script_drops_ties_from_the_mixed_model_only_as_tables_count_them(loaded, tmp_path):
+    write_r(loaded(per_cell=10), tmp_path)
+    mixed, *others = (tmp_path / "analysis.R").read_text().split("\npart(")[1:]
+
+    assert "subset(d, y %in% c(0, 1))" in mixed
+    assert "(1 | row:worker)" in mixed  # whichever source a row names first, the model is the same
+    assert len(others) == 2
+    assert all("subset" not in part and "data = d" in part for part in others)
 
 
 def test_clips_are_looked_up_inside_their_folder_only(tmp_path):
