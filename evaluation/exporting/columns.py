@@ -29,7 +29,9 @@ REQUIRED_JUDGMENT_COLUMNS = (
     Column(
         "trial_kind",
         "test, gold, practice, repeat or identical",
-        "What the trial is for. Only `test` trials enter Table 1.",
+        "What the trial is for. Only `test` trials enter Table 1. A `gold` one has a known answer, "
+        "`practice` comes before the others, a `repeat` is a test pair again, `identical` is one "
+        "clip on both sides.",
     ),
     Column("category", "slug", "Category of the pair."),
     Column("pair_type", "text", "The two source names, sorted, joined by two underscores."),
@@ -45,7 +47,7 @@ REQUIRED_JUDGMENT_COLUMNS = (
         "Response time, from the first frame painted on both sides to the key or click.",
     ),
     Column("answered_at", _TIME, "When the server recorded the answer."),
-    Column("crowd", "text", "Where the worker came from: local, link, mturk, prolific, ..."),
+    Column("crowd", "local, link, mturk, prolific or simulated", "Where the worker came from."),
 )
 OPTIONAL_JUDGMENT_COLUMNS = (
     Column("study_hash", "hexadecimal", "Hash of the frozen design; equal hash, equal study."),
@@ -60,8 +62,13 @@ OPTIONAL_JUDGMENT_COLUMNS = (
     Column("session", "integer", "Which session of this worker in this study it was, from 1."),
     Column("position", "integer", "Place of the trial in its session, from 1."),
     Column("question", "slug", "Which question was answered."),
-    Column("source_a", "slug", "First source of the comparison in the study's order."),
-    Column("source_b", "slug", "Second source of the comparison."),
+    Column(
+        "source_a",
+        "slug",
+        "First source of the comparison in the study's order (of gold, practice and identical "
+        "trials: of the pair, whose sources may be in no comparison).",
+    ),
+    Column("source_b", "slug", "Second source, likewise."),
     Column("item", "text", "What both clips have in common where pairs are made by item."),
     Column("left_origin", "text", "Id of the video the left clip was cut from, where known."),
     Column("right_origin", "text", "Id of the video the right clip was cut from, where known."),
@@ -81,7 +88,12 @@ OPTIONAL_JUDGMENT_COLUMNS = (
         "and are only in an export of all judgments.",
     ),
     Column("simulated", "true or false", "Whether a program answered, not a person."),
-    Column("environment", "sandbox, production or simulated", "Where the session took place."),
+    Column(
+        "environment",
+        "sandbox, production or simulated",
+        "Where the session took place: `sandbox` is a rehearsal on a platform, `simulated` a "
+        "program, `production` all else, in a room or on this machine too.",
+    ),
 )
 JUDGMENT_COLUMNS = (*REQUIRED_JUDGMENT_COLUMNS, *OPTIONAL_JUDGMENT_COLUMNS)
 
@@ -92,9 +104,17 @@ SESSION_COLUMNS = (
     Column("hit", _PSEUDONYM, "Pseudonym of the HIT."),
     Column("session", "integer", "Which session of this worker in this study it was, from 1."),
     Column("crowd", "text", "Where the worker came from."),
-    Column("environment", "sandbox, production or simulated", "Where it took place."),
+    Column(
+        "environment",
+        "sandbox, production or simulated",
+        "Where it took place, as in `judgments.csv`.",
+    ),
     Column("simulated", "true or false", "Whether a program answered, not a person."),
-    Column("status", "accepted, submitted, approved, rejected or returned", "Where it stands."),
+    Column(
+        "status",
+        "accepted, submitted, approved, rejected or returned",
+        "Where it stands: begun, finished, reviewed (either way), or given up.",
+    ),
     Column("accepted_at", _TIME, "When its trials were leased."),
     Column("submitted_at", _TIME, "When it was finished; empty: not finished."),
     Column(
@@ -121,15 +141,19 @@ CLIP_COLUMNS = (
     Column("source", "slug", "Source of the clip."),
     Column("category", "slug", "What it shows."),
     Column("sha256", "hexadecimal", "SHA-256 of the file's bytes at import."),
-    Column("frames", "integer", "Number of frames; 1 is a still image."),
-    Column("fps", "number", "Frames per second."),
-    Column("width", "integer", "Width in pixels."),
-    Column("height", "integer", "Height in pixels."),
+    Column("frames", "integer", "Number of frames of the file; 1 is a still image."),
+    Column("fps", "number", "Frames per second of the file."),
+    Column("width", "integer", "Width of the file in pixels."),
+    Column("height", "integer", "Height of the file in pixels."),
     Column("item", "text", "What it has in common with clips of other sources."),
     Column("prompt", "text", "The prompt it was generated from."),
     Column("origin_video", "text", "Id of the video it was cut from."),
     Column("origin_frame", "integer", "First frame in that video, from 0."),
-    Column("hidden", "true or false", "Whether it belongs to gold or practice, not the design."),
+    Column(
+        "hidden",
+        "true or false",
+        "Whether its source is in gold or practice trials only, and in no comparison.",
+    ),
 )
 
 
@@ -170,7 +194,8 @@ browser's identification and languages are not, because together they could iden
 
 ## clips.csv
 
-One row per clip of the study.
+One row per clip of the study. Of the files as they were imported: what was shown instead, where
+they differ, is `[display]` in `study.toml`.
 
 {_table(CLIP_COLUMNS)}
 
@@ -178,4 +203,24 @@ One row per clip of the study.
 
 The study file as it was given to `vgan-eval init`, but for the address under `completion` of
 [recruit.link], which grants a participant's credit and is left out.
+
+## Reading it
+
+The percentages of Table 1 with pandas, where no exclusion rule is used. Without the two options a
+category that is called `null` would be missing:
+
+```python
+import pandas as pd
+
+judgments = pd.read_csv("judgments.csv", keep_default_na=False, na_values=[""])
+tests = judgments[judgments["counted"] & (judgments["trial_kind"] == "test")]
+a_won = (tests["choice"] == "left") == (tests["left_source"] == tests["source_a"])
+percent = 100 * a_won.astype(float).where(tests["choice"] != "tie", 0.5)
+cell = [tests[name] for name in ("question", "source_a", "source_b", "category")]
+table = percent.groupby(cell).mean().unstack()
+table["Mean"] = table.mean(axis=1, skipna=False)
+```
+
+Intervals need more, because judgments share workers and clips: `analysis/table1.py` of this tool
+reads the same file, and its report has the data and a script for R.
 """
