@@ -68,11 +68,24 @@ BY_ITEM = {
     )
     for items in (3, 5, 8, 10, 16, 30)
 }  # fmt: skip
+_FEW = Setting(activity=0.0, clips=100, clip_sd=0.3, per_cell=300, categories=1, worker_sd=1.5)
+HARD = {
+    "p=.99": replace(BASE, rate=0.99, workers=100),
+    "busiest give most": replace(BASE, rate=0.7, activity=2.5, worker_sd=1.0, per_cell=300),
+    "6 workers": replace(_FEW, rate=0.9, workers=6, worker_sd=0.5),
+    "6 differ, p=.5": replace(_FEW, rate=0.5, workers=6),
+    "6 differ": replace(_FEW, rate=0.9, workers=6),
+    "12 differ": replace(_FEW, rate=0.9, workers=12),
+    "30 differ": replace(_FEW, rate=0.9, workers=30),
+    "20 differ by 3, p=.95": replace(_FEW, rate=0.95, workers=20, worker_sd=3.0),
+    "5 items differ, p=.95": replace(BY_ITEM["5 items"], rate=0.95, clip_sd=1.5),
+}
 TABLES = (
     ("truths", TRUTHS, ""),
     ("stress", STRESS, "; p=0.82 unless said"),
     ("clips", FEW_CLIPS, "; p=0.7"),
     ("items", BY_ITEM, "; p=0.9, one category"),
+    ("hard", HARD, "; p=0.9 unless said"),
 )
 SETTINGS = [label for _, settings, _ in TABLES for label in settings]
 DRAWS = 400
