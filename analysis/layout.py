@@ -205,6 +205,9 @@ def sensitivity_remarks(found: Sensitivity) -> list[str]:
         *(f"Row {i}: {label}" for i, label in enumerate(found.titles, 1)),
         f"The Mean of each row under each choice of rules; * where its {100 * found.level:g} % "
         "interval excludes 50",
+        "Shift: the largest change of a Mean from the default, in the default's standard errors; "
+        "tau: Kendall's, of the order of the rows by their Means; same ranking: whether the "
+        "Bradley-Terry order of the sources is the default's",
         "Claim stands: share of the other choices in which the row is on the same side of 50, "
         "decided",
         f"Verdict: {found.verdict}",

@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from analysis.exclusions import parse_rules
+from analysis.layout import sensitivity_remarks, sensitivity_rows
 from analysis.load import load_judgments
 from analysis.render import render_sensitivity
 from analysis.sensitivity import sensitivity
@@ -138,3 +139,12 @@ def test_every_format_prints_the_grid(judgments_text, write_judgments):
     for form in ("text", "markdown", "latex", "html", "csv", "json"):
         assert "paper-as-published:0.35" in render_sensitivity(found, form, simulated=False)
     assert json.loads(render_sensitivity(found, "json", simulated=False))["verdict"]
+
+
+def test_every_column_of_the_grid_is_explained_below_it(loaded):
+    found = sensitivity(loaded(per_cell=20))
+    header, rows = sensitivity_rows(found)
+    remarks = " ".join(sensitivity_remarks(found)).lower()
+
+    for name in (*header[3:], rows[-1][0]):
+        assert name.removesuffix(" (s.e.)") in remarks
