@@ -1,17 +1,19 @@
-"""What has to be said under a table of its intervals, and of the sides that clips were on."""
+"""What has to be said under a table: of its intervals, who judged, and the sides of the clips."""
 
 from collections.abc import Iterable
 
 import pandas as pd
 from scipy import special
 
-from analysis.intervals import Estimate
+from analysis.intervals import LEAST_WORKERS, Estimate
 from analysis.names import Names
 from analysis.text import share_text
 from evaluation.study import Comparison
 
 # How often sides drawn at random may raise a remark anywhere in a table; balanced ones never do.
 _BY_CHANCE = 0.001
+# Of the judgments, by one worker: at most 9 workers are effective then, however many there are.
+_MUCH = 1 / 3
 
 
 def interval_notes(found: Iterable[tuple[str, Estimate]]) -> list[str]:
@@ -48,3 +50,19 @@ def side_notes(preferences: pd.DataFrame, names: Names) -> list[str]:
                 "mixed with their preference"
             )
     return notes
+
+
+def busiest_notes(preferences: pd.DataFrame) -> list[str]:
+    """Say where one of several workers gave so much that intervals tell little of the others.
+
+    Args:
+        preferences: from `table_preferences`.
+    """
+    given = preferences["worker"].value_counts()
+    if len(given) < LEAST_WORKERS or given.iloc[0] < _MUCH * len(preferences):
+        return []
+    return [
+        f"one of the {len(given):,} workers gave "
+        f"{share_text(int(given.iloc[0]), len(preferences))} of the judgments: so little is "
+        "known of other people that intervals are wide"
+    ]

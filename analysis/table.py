@@ -17,7 +17,7 @@ from analysis.intervals import (
     row_correlations,
 )
 from analysis.names import Names
-from analysis.notes import interval_notes, side_notes
+from analysis.notes import busiest_notes, interval_notes, side_notes
 from analysis.preference import (
     MEAN,
     NEEDED,
@@ -316,7 +316,7 @@ def _notes(
                     f"{round_half_up(row.mean.percent, 1):.1f}, "
                     f"pooling all judgments gives {round_half_up(row.pooled, 1):.1f}"
                 )
-    notes += side_notes(preferences, names)
+    notes += side_notes(preferences, names) + busiest_notes(preferences)
     return notes + interval_notes(
         (f"{names.row(row.comparison)}, {names.category(category)}", estimate)
         for row in rows

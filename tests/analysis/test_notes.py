@@ -1,4 +1,4 @@
-"""What a table says of the sides that clips were on."""
+"""What a table says of the sides that clips were on, and of who judged the most."""
 
 import numpy as np
 import pandas as pd
@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from analysis.load import check_judgments
 from analysis.names import Names
-from analysis.notes import side_notes
+from analysis.notes import busiest_notes, side_notes
 from analysis.preference import table_preferences
 from analysis.report import main as report
 from analysis.table1 import main as table1
@@ -51,6 +51,31 @@ def test_planned_sides_raise_no_remark_however_early_a_study_is_cut_short(judgme
     for n in (1, 20, 300, 2400):
         seen = judgments.iloc[rng.permutation(len(judgments))[:n]]
         assert side_notes(seen, Names()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ((70, 6, 6, 6, 6, 6), "one of the 6 workers gave 70.0 % of the judgments"),
+        ((4, 2, 2, 2, 2), "one of the 5 workers gave 33.3 % of the judgments"),
+        ((39, 20, 20, 20, 20), None),
+        ((70, 10, 10, 10), None),  # too few for intervals, which is said already
+        ((50,), None),
+    ],
+)
+def test_one_worker_who_gave_a_third_is_remarked_on(given, said):
+    workers = np.repeat([f"w{i}" for i in range(len(given))], given)
+    notes = busiest_notes(pd.DataFrame({"worker": workers}))
+
+    assert [note.split(":")[0] for note in notes] == ([said] if said else [])
+
+
+def test_table_says_that_one_worker_gave_most(judgments_text, write_judgments):
+    frame = judgments_text({("x", "y"): 0.5}, per_cell=100, categories=("golf",))
+    frame.loc[20:, ["worker", "assignment"]] = "busy"
+    printed = CliRunner().invoke(table1, ["--judgments", str(write_judgments(frame))]).output
+
+    assert "workers gave 80.0 % of the judgments: so little is known" in printed
 
 
 def test_table_and_report_say_it(judgments_text, write_judgments, tmp_path, no_pdf):
