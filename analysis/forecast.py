@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.errors import AnalysisError, UsageError
 from analysis.exclusions import exclude, rules_for
-from analysis.planning import Crowd, pilot_correlations
+from analysis.planning import Crowd, came_twice, pilot_correlations
 from analysis.preference import sample_of, table_preferences
 from analysis.variance import TYPICAL, Correlations
 from evaluation.budget import PairUse, check_workers, least_workers, worker_trials
@@ -53,6 +53,7 @@ class Pilot:
         workers: who gave them.
         simulated: whether any judgment is simulated.
         ties: their share by row, kept off 1 like the rates.
+        untold: which correlations of `rho` are typical ones, as no such clip came twice.
     """
 
     rates: dict[Comparison, float]
@@ -61,6 +62,7 @@ class Pilot:
     workers: int
     simulated: bool
     ties: dict[Comparison, float]
+    untold: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,16 @@ def read_pilot(judgments: pd.DataFrame, rows: Sequence[PlannedRow]) -> Pilot:
     except AnalysisError:
         rho = None
     workers = int(preferences["worker"].nunique())
-    return Pilot(rates, rho, len(preferences), workers, bool(judgments.attrs["simulated"]), ties)
+    sides = (("clip of A", "cluster_a"), ("clip of B", "cluster_b"))
+    return Pilot(
+        rates,
+        rho,
+        len(preferences),
+        workers,
+        bool(judgments.attrs["simulated"]),
+        ties,
+        tuple(name for name, column in sides if not came_twice(preferences, column)),
+    )
 
 
 def forecast(study: Study, rows: tuple[PlannedRow, ...], pilot: Pilot | None) -> Forecast:

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy import optimize, special
 
 from analysis.errors import AnalysisError
-from analysis.intervals import FEW_WORKERS, LEAST_CLIPS, LEVEL
+from analysis.intervals import FEW_WORKERS, LEAST_CLIPS, LEAST_WORKERS, LEVEL
 from analysis.preference import sample_of
 from analysis.sequential import bounds_at_all_looks, known
 from analysis.ties import tie_factor
@@ -274,6 +274,9 @@ def pilot_correlations(preferences: pd.DataFrame) -> Correlations:
     Args:
         preferences: from `table_preferences`.
 
+    Returns:
+        Of clips the typical ones where the pilot showed none of a source twice.
+
     Raises:
         AnalysisError: the pilot is too small or too one-sided to tell.
     """
@@ -283,7 +286,16 @@ def pilot_correlations(preferences: pd.DataFrame) -> Correlations:
         if rho is not None:
             found.append((rho.worker, rho.clip_a, rho.clip_b))
             weights.append(len(row))
-    if not found:
+    if not found or preferences["worker"].nunique() < LEAST_WORKERS:
         raise AnalysisError("the pilot cannot tell how much judgments of a worker or clip agree")
     worker, clip_a, clip_b = np.average(found, axis=0, weights=weights)
-    return Correlations(float(worker), float(clip_a), float(clip_b))
+    return Correlations(
+        float(worker),
+        float(clip_a) if came_twice(preferences, "cluster_a") else TYPICAL.clip_a,
+        float(clip_b) if came_twice(preferences, "cluster_b") else TYPICAL.clip_b,
+    )
+
+
+def came_twice(preferences: pd.DataFrame, clips: str) -> bool:
+    """Tell whether any clip (item) of one side of the rows was judged more than once in a cell."""
+    return bool(preferences.duplicated(["row", "category", clips]).any())

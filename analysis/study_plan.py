@@ -92,7 +92,10 @@ def _head(study: Study, expected: Forecast, pilot: Pilot | None) -> str:
     if pilot.rho is None:
         lines.append(f"Correlations: {values} (typical; the pilot of {of} cannot tell)")
     else:
-        lines.append(f"Correlations: {values} (from the pilot of {of})")
+        untold = f"; typical for {' and '.join(pilot.untold)}, which never came twice"
+        lines.append(
+            f"Correlations: {values} (from the pilot of {of}{untold if pilot.untold else ''})"
+        )
     if expected.ties:
         seen = (f"{row.label} {100 * share:.1f} %" for row, share in expected.ties.items())
         lines.append(f"Ties (from the pilot): {', '.join(seen)}")

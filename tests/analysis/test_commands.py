@@ -348,6 +348,33 @@ def test_a_pilot_too_small_to_tell_says_so(run, study_file, judgments_text, writ
     assert "Not in the pilot, taken as 50 %: mine over real" in out
 
 
+def test_four_workers_of_a_pilot_cannot_tell_how_much_workers_differ(
+    run, study_file, judgments_text, write_judgments
+):
+    def head(workers):
+        frame = judgments_text(PAIRS, per_cell=60, categories=("golf",), workers=workers, clips=9)
+        return run("plan", study_file(), "--clips", 50, "--judgments", write_judgments(frame))[1]
+
+    assert "(typical; the pilot of 120 judgments by 4 workers cannot tell)" in head(4)
+    assert "(from the pilot of 120 judgments by 5 workers)" in head(5)
+
+
+def test_clips_that_a_pilot_showed_once_each_keep_the_typical_correlation(
+    run, study_file, judgments_text, write_judgments
+):
+    frame = judgments_text({("mine", "yours"): 0.5}, per_cell=60, categories=("golf",), workers=9)
+    mine = frame["left_source"] == "mine"
+    frame.loc[mine, "left_clip"] = [f"mine/golf/{i}.mp4" for i in range(mine.sum())]
+    frame.loc[~mine, "right_clip"] = [f"mine/golf/{i}.mp4" for i in range(mine.sum(), 60)]
+    chosen = frame["choice"] == "left"
+    frame["label"] = frame["left_clip"].where(chosen, frame["right_clip"])
+    out = run("plan", study_file(), "--clips", 50, "--judgments", write_judgments(frame))[1]
+
+    assert "clip of A 0.050" in out
+    assert "clip of B 0.050" not in out
+    assert "9 workers; typical for clip of A, which never came twice)" in out
+
+
 # --- report, agreement, compare
 
 
