@@ -92,9 +92,12 @@ def remarks(table: Table, *, paper: bool = False) -> list[str]:
         plan = [f"design {table.study_hash[:12]}"] if table.study_hash else []
         plan += [f"seed {table.seed}"] if table.seed is not None else []
         out.append("Plan: " + ", ".join(plan))
-    if paper:
+    printed = any(published_percent(row.comparison, MEAN) is not None for row in table.rows)
+    if paper and printed:
         out.append("Published: Vondrick, Pirsiavash and Torralba, NIPS 2016, Table 1 and text")
         out += arithmetic()
+    elif paper:
+        out.append("Published: none of these rows is the paper's, by the names of the sources")
     return out + list(table.notes)
 
 

@@ -71,7 +71,7 @@ def load_judgments(
     frame = _one_of(frame, "study", study, name)
     frame = _one_of(frame, "question", question, name)
     frame = _duplicates(frame, duplicates, name)
-    frame = _simulated(frame, simulated)
+    frame = _simulated(frame, simulated, name)
     _describe(frame, file)
     return frame
 
@@ -257,12 +257,14 @@ def _duplicates(frame: pd.DataFrame, policy: str, name: str) -> pd.DataFrame:
     )
 
 
-def _simulated(frame: pd.DataFrame, policy: str) -> pd.DataFrame:
+def _simulated(frame: pd.DataFrame, policy: str, name: str) -> pd.DataFrame:
     """Refuse to mix simulated and real judgments unless asked."""
     flag = frame["simulated"]
-    if flag.all() or not flag.any() or policy == "include":
+    if not flag.any() or policy == "include" or (policy == "refuse" and flag.all()):
         return frame
     if policy == "exclude":
+        if flag.all():
+            raise JudgmentsError(f"{name}: all judgments are simulated, so none is left")
         frame.attrs["notes"].append(f"{quantity(int(flag.sum()), 'simulated judgment')} left out")
         return frame[~flag]
     raise JudgmentsError(

@@ -447,10 +447,12 @@ def test_compare_sets_simulated_beside_peoples_judgments_only_when_told(
     people = str(write_judgments(judgments_text(per_cell=20)))
     made_up = str(write_judgments(judgments_text(per_cell=20, simulated=True), "made-up.csv"))
 
-    for option in ((), ("--exclude-simulated",)):
-        code, _, err = run("compare", people, made_up, *option)
-        assert code == 2
-        assert "judgments of B are simulated and those of A are people's" in err
+    code, _, err = run("compare", people, made_up)
+    assert code == 2
+    assert "judgments of B are simulated and those of A are people's" in err
+    code, _, err = run("compare", people, made_up, "--exclude-simulated")
+    assert code == 1
+    assert "made-up.csv: all judgments are simulated" in err
     code, out, _ = run("compare", people, made_up, "--include-simulated")
     assert code == 0
     assert "made by a program, not by people (second study)" in out

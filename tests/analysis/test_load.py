@@ -123,6 +123,14 @@ def test_simulated_among_real_rows_is_refused_unless_asked(judgments_text, write
     assert (len(real), real.attrs["simulated"]) == (38, False)
 
 
+def test_nothing_but_simulated_rows_is_not_a_table_without_them(judgments_text, write_judgments):
+    path = write_judgments(judgments_text(per_cell=2, simulated=True))
+
+    with pytest.raises(JudgmentsError, match="all judgments are simulated, so none is left"):
+        load_judgments(file=path, simulated="exclude")
+    assert load_judgments(file=path).attrs["simulated"]
+
+
 def test_duplicates_are_refused_or_the_first_is_kept(judgments_text, write_judgments):
     frame = judgments_text(per_cell=2)
     path = write_judgments(pd.concat([frame, frame.iloc[[7]]]))

@@ -152,6 +152,14 @@ def test_paper_puts_published_values_beside_ours_and_shows_its_arithmetic(table)
     assert "Random preference" in text
 
 
+def test_rows_that_are_not_the_papers_have_nothing_published_beside_them(judgments_text, table):
+    text = render(table(judgments_text({("ours", "baseline"): 0.6})), "text", paper=True)
+
+    assert "none of these rows is the paper's" in text
+    assert "NIPS 2016" not in text
+    assert "82.75" not in text
+
+
 def test_published_rows_agree_with_their_means_but_for_one():
     gaps = {row.comparison.source_a: row.mean_of_cells for row in ROWS if row.cells}
     assert gaps["autoencoder-gmm"] == 3.0
