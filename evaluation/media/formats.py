@@ -63,7 +63,8 @@ def check_alike(clips: Sequence[schema.Clip], display: Display) -> None:
         f"{round(clip.fps, 2):g} frames per second": clip.name for clip in clips if clip.frames > 1
     }
     fps = _rate(clips, display)
-    at = f" at {fps:g} per second" if len(rates) > 1 else ""
+    # Counted at one rate, which is not that of all: else it would seem to be each clip's own.
+    at = f" once shown at {fps:g} per second" if len(rates) > 1 else ""
     lengths = {f"{n} frames{at}": name for n, name in _lengths(clips, fps).items()}
     seen = (
         (display.fit, 'fit = "pad" or "crop"', "size", sizes),

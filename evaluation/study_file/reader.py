@@ -77,6 +77,8 @@ def load_study(path: Path) -> Study:
         )
     design = _design(file, [s.name for s in sources])
     consent = file.table("consent")
+    questions = _asked(file, "questions", Question) or (Question(),)
+    survey = _asked(file, "survey", SurveyQuestion)
     return Study(
         name=head.name,
         title=head.title or head.name,
@@ -84,16 +86,16 @@ def load_study(path: Path) -> Study:
         path=path.resolve(),
         sources=sources,
         design=design,
-        questions=_asked(file, "questions", Question) or (Question(),),
+        questions=questions,
         category_names=_category_names(file),
         session=session,
         gold=_gold(file, design, sources, session),
         display=read_table(file, "display", file.table("display") or {}, Display),
         pay=_pay(file, session),
-        workers=read_table(file, "workers", file.table("workers") or {}, Workers),
-        text=_texts(file),
+        workers=_workers(file),
+        text=_texts(file, questions, survey),
         consent=None if consent is None else read_table(file, "consent", consent, Consent),
-        survey=_asked(file, "survey", SurveyQuestion),
+        survey=survey,
         analysis=_analysis(file, design),
         recruit=read_recruit(file),
         retention_days=head.retention_days,
@@ -271,14 +273,28 @@ def _pay(file: TomlFile, session: Session) -> Pay:
     return replace(pay, reward_cents=session.shown)
 
 
-def _texts(file: TomlFile) -> dict[str, dict[str, str]]:
+def _workers(file: TomlFile) -> Workers:
+    workers = read_table(file, "workers", file.table("workers") or {}, Workers)
+    if not workers.devices:
+        raise file.error("workers", "devices", 'is empty, which lets nobody in; write ["desktop"]')
+    return workers
+
+
+def _texts(
+    file: TomlFile, questions: tuple[Question, ...], survey: tuple[SurveyQuestion, ...]
+) -> dict[str, dict[str, str]]:
+    translated = {
+        "questions": [question.id for question in questions],
+        "survey": [question.id for question in survey],
+        "choices": [choice for question in survey for choice in question.choices],
+    }
     texts: dict[str, dict[str, str]] = {}
     for language, table in (file.table("text") or {}).items():
         if complaint := _LANGUAGE.complaint(language):
             raise file.error("text", language, complaint)
         if not isinstance(table, dict):
             raise file.error("text", language, f"must be a table; write [text.{language}]")
-        texts[language] = read_texts(file, language, table)
+        texts[language] = read_texts(file, language, table, translated)
     return texts
 
 

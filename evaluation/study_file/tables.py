@@ -30,8 +30,8 @@ class Range:
     def complaint(self, value: Any) -> str | None:
         """Return what is wrong with the value, or None."""
         if value < self.low or (self.high is not None and value > self.high):
-            upper = f"from {self.low:g} to {self.high:g}" if self.high is not None else ""
-            return f"must be {upper or f'at least {self.low:g}'}, got {value:g}"
+            upper = f"from {self.low:.10g} to {self.high:.10g}" if self.high is not None else ""
+            return f"must be {upper or f'at least {self.low:.10g}'}, got {value:.10g}"
         return None
 
 
@@ -135,18 +135,18 @@ class TomlFile:
                 yield from ((table, key, value) for key, value in raw.items())
 
     def line(self, table: str, key: str | None = None) -> int:
-        """Return the 1-based line of a key, else of its table's header, else 1."""
+        """Return the 1-based line of a key, else of its table, else 1."""
         wanted = f"{table}.{key}" if table and key else table or key or ""
         header_line = 1
-        for number, name, is_header in self._names():
-            if is_header and name == table:
+        for number, name in self._names():
+            if name == table:  # a header, or a key whose value is the table: key = { ... }
                 header_line = number
             if key is not None and f"{name}.".startswith(f"{wanted}."):
                 return number
         return header_line
 
-    def _names(self) -> Iterable[tuple[int, str, bool]]:
-        """Yield line, full name and whether it is a header, for every header and key."""
+    def _names(self) -> Iterable[tuple[int, str]]:
+        """Yield line and full name of every header and key."""
         current, seen = "", dict[str, int]()
         for number, line in _code_lines(self.text):
             if header := _HEADER.match(line):
@@ -154,9 +154,9 @@ class TomlFile:
                 if header[1] == "[[":
                     seen[current] = seen.get(current, -1) + 1
                     current = f"{current}[{seen[current]}]"
-                yield number, current, True
+                yield number, current
             elif key := re.match(r"\s*([\w\-.\"' ]+?)\s*=", line):
-                yield number, f"{current}.{_bare(key[1])}" if current else _bare(key[1]), False
+                yield number, f"{current}.{_bare(key[1])}" if current else _bare(key[1])
 
     def error(self, table: str, key: str | None, message: str) -> StudyFileError:
         """Return the error to raise: `file:line: [table] key: message`."""

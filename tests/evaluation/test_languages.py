@@ -82,6 +82,10 @@ def test_what_a_language_lacks_is_said_in_english_and_names_are_set_in():
 
 def test_a_study_file_may_say_every_text_and_translate_its_own(study_toml):
     text = """
+[[survey]]
+id = "device"
+text = "What do you sit at?"
+choices = ["a laptop, e.g. a 13.3 inch one"]
 [text.en]
 [text.de]
 title = "Welcher Clip?"
@@ -113,6 +117,13 @@ realism = "Was wirkt echter?"
         ('[text.de.trial]\ncount = "{n}"\n', r":28: .*\{n\} is not set in here; known: \{number"),
         ('[text.de.trial]\npause = "{n}"\n', r":28: .*known: none"),
         ('[text.de.questions]\nrealism = ""\n', r":28: .*is empty"),
+        (
+            '[text.de.questions]\nrealsim = "Was?"\n',
+            r':28: \[text.de.questions\] realsim: no question has .*mean "realism"\?',
+        ),
+        ('[text.de]\nquestions = { a = "Was?" }\n', r":28: \[text.de.questions\] a: no question"),
+        ('[text.de.survey]\nage = "Alter"\n', r":28: .*age: no question .* has this id$"),
+        ('[text.de.choices]\nyes = "ja"\n', r":28: .*yes: no question .* has this choice$"),
     ],
 )
 def test_a_wrong_text_is_named_with_its_line(study_toml, table, message):

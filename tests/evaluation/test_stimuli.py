@@ -62,8 +62,9 @@ def test_scale_fit_fills_the_box():
         ({"frames": 16}, "32 frames, b/x/2.mp4 has 16 frames; set duration ="),
         (
             {"size": (128, 96), "fps": 24.0},
-            "128x96; in frame rate: .*; in length: a/x/1.mp4 has 32 frames at 16 per second, "
-            'b/x/2.mp4 has 21 frames .*; set fit = "pad" or "crop", fps, duration = "shortest"',
+            "128x96; in frame rate: .*; in length: a/x/1.mp4 has 32 frames once shown at 16 per "
+            "second, b/x/2.mp4 has 21 frames .*; "
+            'set fit = "pad" or "crop", fps, duration = "shortest"',
         ),
     ],
 )
