@@ -78,8 +78,13 @@ def links(
             gone = revoke(database, study, environment, revoked, now, unused=revoke_unused)
             click.echo(f"{quantity(gone, 'link')} revoked.")
         if n is not None and out is not None:
-            made = make_invitations(database, study, environment, n, out, now)
+            made, over = make_invitations(database, study, environment, n, out, now)
             click.echo(f"{out}: {quantity(made, 'link')}, one person each.")
+            if over:
+                click.echo(
+                    "They let nobody in yet, as the study's link is over: "
+                    "`vgan-eval extend --crowd link --hours N` opens it again."
+                )
 
 
 @click.command()

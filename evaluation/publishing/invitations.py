@@ -41,7 +41,7 @@ def make_invitations(
     n: int,
     out: Path,
     now: datetime,
-) -> int:
+) -> tuple[int, bool]:
     """Make links for so many people and write them as CSV: `number,link`.
 
     Args:
@@ -53,7 +53,7 @@ def make_invitations(
         now: aware.
 
     Returns:
-        How many were made.
+        How many were made, and whether the study's link is over, so that they let nobody in yet.
 
     Raises:
         UsageError: the file exists, or no link is published there.
@@ -63,6 +63,7 @@ def make_invitations(
         raise UsageError(f"{out} exists, and its links may have been sent; name another file")
     with db.write() as session:
         hit = _link(session, study_name, environment)
+        over = hit.expires_at is None or hit.expires_at <= now
         made = [secrets.token_urlsafe(_BYTES) for _ in range(n)]
         session.add_all(Invitation(hit_id=hit.id, token=one, created_at=now) for one in made)
         session.flush()
@@ -72,7 +73,7 @@ def make_invitations(
                 writer = csv.writer(file, lineterminator="\n")
                 writer.writerow(["number", "link"])
                 writer.writerows((i, f"{link_address(hit)}/{one}") for i, one in enumerate(made, 1))
-    return n
+    return n, over
 
 
 def _link(session: Session, study_name: str | None, environment: Environment) -> Hit:

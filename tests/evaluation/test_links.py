@@ -402,7 +402,7 @@ def test_invitations_are_one_persons_and_can_be_revoked(database, linked, tmp_pa
     study = linked(link=Link())
     out = tmp_path / "links.csv"
 
-    assert make_invitations(database, None, SANDBOX, 3, out, START) == 3
+    assert make_invitations(database, None, SANDBOX, 3, out, START) == (3, False)
 
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     rows = list(csv.DictReader(out.read_text().splitlines()))
@@ -527,7 +527,10 @@ def test_the_commands_publish_list_review_and_expire(database, linked, answer_al
             ("reward", 25), ("fee", 0),
         ]  # fmt: skip
     assert "1 were settled before" in typed("review", "--crowd", "link")[1]
+    links = ("links", "--n", "2", "--out")
+    assert "let nobody in" not in typed(*links, str(tmp_path / "open.csv"))[1]
     assert typed("expire", "--crowd", "link")[0] == 0
+    assert "They let nobody in yet" in typed(*links, str(tmp_path / "over.csv"))[1]
     with pytest.raises(LinkOver):
         come(database, "b", datetime.now(UTC))
 
