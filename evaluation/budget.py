@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from evaluation.crowd.terms import Fee, terms_of
 from evaluation.errors import UsageError
+from evaluation.quantities import quantity
 from evaluation.study import Pay, Session, Workers
 
 SMALL_HIT = 9  # assignments; from the tenth on Amazon took twice the fee
@@ -220,8 +221,9 @@ def check_workers(use: PairUse, session: Session, w: Workers) -> None:
     if needed > w.workers:
         places = w.workers * w.sessions_per_worker * session.trials
         raise UsageError(
-            f"{w.workers} workers give at most {places} judgments ({w.sessions_per_worker} "
-            f"sessions each of {session.trials} trials), the plan has {use.trials}: raise "
+            f"{w.workers} workers give at most {places} judgments ("
+            f"{quantity(w.sessions_per_worker, 'session')} each, of "
+            f"{quantity(session.trials, 'trial')}), the plan has {use.trials}: raise "
             f"[workers] workers to {needed}, or sessions_per_worker to "
             f"{ceil(use.trials / (w.workers * session.trials))}"
         )

@@ -217,7 +217,7 @@ def test_plan_that_the_workers_cannot_fill_is_refused(run, study_file):
     code, _, err = run("plan", few, "--clips", 5)
 
     assert code == 2
-    assert "99 workers give at most 1980 judgments" in err
+    assert "99 workers give at most 1980 judgments (1 session each, of 20 trials)" in err
 
 
 def test_a_larger_difference_has_more_power(run, study_file):
