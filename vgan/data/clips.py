@@ -8,6 +8,7 @@ one run at a time where several work on a folder; the split into train and test 
 once given, stays.
 """
 
+import filecmp
 import math
 import os
 from collections import Counter
@@ -31,6 +32,7 @@ from vgan.data.ledger import (
     Reject,
     Stability,
     earlier_clips,
+    earlier_path,
     gather,
     is_done,
     note_place,
@@ -174,6 +176,21 @@ def _cut_all(tasks: Sequence[_Task], workers: int, scheduler: str | None,
             bar.update()
 
 
+def _refuse_other_file(video: SourceVideo, out: Path) -> None:
+    """Raise UsageError where an earlier run cut another file, still there, under a video's id.
+
+    It would pass for that file, changed since, and its clips would take the place of those.
+    """
+    earlier = earlier_path(video, out)
+    if earlier is None or not (os.path.isfile(earlier) and video.path.is_file()):
+        return
+    if not filecmp.cmp(earlier, video.path):  # a copy, or another name of the same, goes on
+        raise UsageError(
+            f"{video.path} and {earlier}, cut before, would both be video {video.id!r} of {out}: "
+            "rename one, or give another --out"
+        )
+
+
 def _set_aside(videos: Sequence[SourceVideo], out: Path) -> set[str]:
     """Write down which videos are duplicates of others; return their ids."""
     found = find_duplicates(videos, lambda video: is_done(video, out))
@@ -255,6 +272,8 @@ def ingest(
     if preview and stabilize == "none":
         raise UsageError("a preview shows a clip before and after stabilising: choose --stabilize")
     videos = find_videos(inputs, out, category)
+    for video in videos:
+        _refuse_other_file(video, out)
     lock = out / DONE_NAME / LOCK_NAME
     with locked(lock):
         claim_folder(out, "ingest.json", {"cutting": _CUTTING_VERSION, **asdict(settings),

@@ -160,6 +160,12 @@ def earlier_clips(video: SourceVideo, out: Path) -> list[str]:
     return [clip["clip"] for clip in done["clips"]] if done else []
 
 
+def earlier_path(video: SourceVideo, out: Path) -> str | None:
+    """Return the file that an earlier run made clips of under a video's id; None for none."""
+    done = _read_json(_done_path(out, video.id))
+    return str(done["path"]) if done and done["clips"] else None
+
+
 def is_done(video: SourceVideo, out: Path) -> bool:
     """Say whether a video was cut, has not changed since, and its clips are there.
 

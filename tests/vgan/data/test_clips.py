@@ -123,6 +123,36 @@ def test_two_videos_with_one_id_are_refused(tmp_path, moving):
         find_videos([tmp_path / "one", tmp_path / "two"], tmp_path / "out", None)
 
 
+def test_a_later_run_puts_no_other_video_in_the_place_of_one_that_is_still_there(tmp_path, moving):
+    out, (first, second) = tmp_path / "out", (tmp_path / n / "golf" / "a.mp4" for n in "12")
+    write_clip(first, moving(8, 16, 16, 0), 25)
+    write_clip(second, moving(24, 16, 16, 1), 25)
+    ingest([first.parent], out, **SMALL)
+    before = _files(out)
+
+    with pytest.raises(UsageError, match=r"2/golf/a.mp4 and .*1/golf/a.mp4, .* rename one"):
+        ingest([second.parent], out, **SMALL)
+
+    assert _files(out) == before
+    assert len(before) > 2
+
+
+def test_a_video_may_be_copied_or_moved_or_change_where_it_is(tmp_path, moving):
+    out, (first, second) = tmp_path / "out", (tmp_path / n / "golf" / "a.mp4" for n in "12")
+    write_clip(first, moving(8, 16, 16, 0), 25)
+    assert ingest([first.parent], out, **SMALL).clips == 1
+    second.parent.mkdir(parents=True)
+    second.write_bytes(first.read_bytes())
+    os.utime(second, (0, 0))
+    assert ingest([second.parent], out, **SMALL).clips == 1
+    write_clip(second, moving(16, 16, 16, 0), 25)
+    assert ingest([second.parent], out, **SMALL).clips == 2
+    second.unlink()
+    write_clip(first, moving(24, 16, 16, 0), 25)
+
+    assert ingest([first.parent], out, **SMALL).clips == 3
+
+
 def test_accents_are_folded_in_the_names_of_categories_and_clips(tmp_path, video):
     video("Été à la plage/Vidéo café.mp4", frames=8, size=16)
     video("Straße/a.mp4", frames=8, size=16, seed=1)
