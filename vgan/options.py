@@ -3,6 +3,8 @@
 import math
 import re
 from collections.abc import Callable
+from contextlib import suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,12 +19,17 @@ Folder = click.Path(path_type=Path)
 
 
 class _Number(click.types.FloatParamType):
-    """A float that can be compared: `nan` and `inf` are floats to Python, and pass every limit."""
+    """A float, or a quotient such as `1/8`, that can be compared.
+
+    `nan` and `inf` are floats to Python, and pass every limit.
+    """
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Return the number, or fail with the option's name."""
+        with suppress(ValueError, ZeroDivisionError):  # what is no quotient is named below
+            value = float(Fraction(value)) if "/" in str(value) else value
         number = float(super().convert(value, param, ctx))
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a number that can be used.", param, ctx)

@@ -123,7 +123,9 @@ def test_version_is_the_packages(capsys):
      (["ingest", "x", "--out", "y", "--min-motion", "nan"], "'--min-motion'"),
      (["ingest", "x", "--out", "y", "--min-light", "nan"], "'--min-light'"),
      (["filter-scenes", "x", "--out", "y", "--threshold", "nan"], "'--threshold'"),
-     (["represent", "all", "--data", "x", "--out", "y", "--fraction", "nan"], "'--fraction'")],
+     (["represent", "all", "--data", "x", "--out", "y", "--fraction", "nan"], "'--fraction'"),
+     (["represent", "all", "--data", "x", "--out", "y", "--fraction", "1/0"], "'1/0' is not a"),
+     (["represent", "all", "--data", "x", "--out", "y", "--fraction", "1/"], "'1/' is not a")],
 )  # fmt: skip
 def test_wrong_usage_is_named_with_exit_code_2(arguments, named, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -78,7 +78,7 @@ def test_every_method_writes_a_result_and_a_second_run_has_nothing_to_do(
 
 
 def test_shares_and_folds_are_tasks_of_their_own(action_folder, tmp_path, seconds):
-    more = ["stip", "--folds", "2", "--fraction", "0.5", "--fraction", "1", "--seed", "3"]
+    more = ["stip", "--folds", "2", "--fraction", "1/2", "--fraction", "1", "--seed", "3"]
 
     assert represent(action_folder, tmp_path, *more) == 0
     found = read_records(Journal(tmp_path / "results.jsonl"))
