@@ -82,7 +82,8 @@ def open_windows(
 
     Args:
         videos: in the order that `ActionWindows.owner` counts.
-        cache: folder for the decoded frames; a changed video is decoded anew.
+        cache: folder for the decoded frames; where a video has changed, all are decoded anew, and
+            those from before are deleted.
         progress: show a bar while decoding.
 
     Raises:
@@ -92,6 +93,7 @@ def open_windows(
     frames, index = stem.with_suffix(".u8"), stem.with_suffix(".index.json")
     if not index.is_file():
         write_atomic(index, json.dumps(_decode(videos, frames, progress)).encode())
+        _drop_others(stem)
     try:
         stored = json.loads(index.read_text())
         per_video = np.asarray(stored["counts"], np.int64)
@@ -104,6 +106,13 @@ def open_windows(
         raise DataError(f"{frames}: cannot be read ({error.strerror or error})") from None
     owner = np.repeat(np.arange(len(videos)), per_video)
     return ActionWindows(clips, owner, padded, contents)
+
+
+def _drop_others(stem: Path) -> None:
+    """Delete the windows of the videos as they were before: UCF101's take 30 GB."""
+    for path in stem.parent.glob("windows-*"):
+        if not path.name.startswith(f"{stem.name}."):
+            path.unlink(missing_ok=True)
 
 
 def _fingerprint(videos: Sequence[ActionVideo]) -> str:

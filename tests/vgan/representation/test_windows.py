@@ -51,6 +51,19 @@ def test_windows_are_decoded_once(action_folder, tmp_path, monkeypatch):
     np.testing.assert_array_equal(before.clips, after.clips)
 
 
+def test_windows_of_videos_that_have_changed_since_take_no_room(action_folder, tmp_path):
+    videos = open_action_set(action_folder).videos
+    (tmp_path / "imagenet-1.npy").touch()
+    open_windows(videos[:2], tmp_path, progress=False)
+    before = {path.name for path in tmp_path.iterdir()}
+
+    open_windows(videos[1:], tmp_path, progress=False)
+
+    after = {path.name for path in tmp_path.iterdir()}
+    assert before & after == {"imagenet-1.npy"}
+    assert len(after) == len(before) == 3
+
+
 def test_frames_that_cannot_be_opened_now_are_not_called_damaged(
     action_folder, tmp_path, monkeypatch
 ):
