@@ -21,7 +21,7 @@ import torch
 from vgan.data.dataset import to_uint8
 from vgan.data.scenes import draw_scenes
 from vgan.data.videos import encode_clip
-from vgan.generated import order_clips
+from vgan.generated_folder import order_clips
 from vgan.sampling import CHUNK, generate, latents, open_run
 from vgan.training.config import resolve_config
 from vgan.training.folder import find_run

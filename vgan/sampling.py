@@ -14,7 +14,7 @@ from vgan.data.dataset import to_uint8
 from vgan.data.encoding import Film, open_encoders, write_film
 from vgan.data.executors import run_all
 from vgan.data.videos import Frames
-from vgan.generated import (
+from vgan.generated_folder import (
     Order,
     missing_clips,
     nothing_to_do,

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from vgan.data.videos import read_video, video_info
-from vgan.generated import order_clips
+from vgan.generated_folder import order_clips
 from vgan.sampling import generate
 
 DOCS = Path(__file__).parents[2] / "docs"

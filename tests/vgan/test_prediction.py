@@ -11,7 +11,7 @@ from vgan.cli import main
 from vgan.data.manifest import Origin, read_manifest, sha256_of
 from vgan.data.videos import read_video
 from vgan.errors import CheckpointError, DataError, UsageError
-from vgan.generated import order_clips
+from vgan.generated_folder import order_clips
 from vgan.prediction import first_frame_error, predict
 
 

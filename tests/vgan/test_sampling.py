@@ -8,12 +8,12 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from vgan import generated, sampling
+from vgan import generated_folder, sampling
 from vgan.data import encoding, joining
 from vgan.data.manifest import read_manifest, sha256_of
 from vgan.data.videos import read_video
 from vgan.errors import CheckpointError, DataError, UsageError
-from vgan.generated import PARAMETERS_NAME, order_clips
+from vgan.generated_folder import PARAMETERS_NAME, order_clips
 from vgan.sampling import CHUNK
 from vgan.training.folder import RunFolder
 
@@ -168,7 +168,7 @@ def test_two_categories_made_at_once_are_both_written_down(runs, tmp_path, monke
 
         return wait_and_write
 
-    monkeypatch.setattr(generated, "write_atomic", late(generated.write_atomic))
+    monkeypatch.setattr(generated_folder, "write_atomic", late(generated_folder.write_atomic))
     monkeypatch.setattr(joining, "write_manifest", late(joining.write_manifest))
     makers = [
         threading.Thread(

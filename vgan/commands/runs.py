@@ -153,7 +153,7 @@ def generate(
     device: str,
 ) -> None:
     """Generate clips from the trained run in folder RUN; the same seed gives the same bytes."""
-    from vgan.generated import nothing_to_do, order_clips
+    from vgan.generated_folder import nothing_to_do, order_clips
 
     order = order_clips(run, out, n, seed, streams=streams, category=category)
     if nothing_to_do(order):

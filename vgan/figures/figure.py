@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
+from vgan.clips_in_memory import run_names
 from vgan.data.videos import Frames
 from vgan.figures.drawing import mp4, png, webp
 from vgan.figures.pages import Picture, Section, html_page, write_all
-from vgan.sampled import run_names
 from vgan.training.run import Run, load_run
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from vgan.clips_in_memory import run_names
 from vgan.data.dataset import open_dataset, to_uint8
 from vgan.data.manifest import MANIFEST_NAME, ClipRecord, read_manifest
 from vgan.data.pictures import read_picture
@@ -19,7 +20,6 @@ from vgan.figures.figure import Figure, write_figures
 from vgan.figures.samples import ARROWS_MEAN, with_arrows
 from vgan.metrics.spread import evenly_spaced
 from vgan.prediction import PICTURE_SHA256, load_future, picture_digest, predict_streams
-from vgan.sampled import run_names
 from vgan.training.folder import RunFolder
 
 logger = logging.getLogger(__name__)

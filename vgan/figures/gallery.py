@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from vgan.clips_in_memory import run_names
 from vgan.figures.drawing import webp
 from vgan.figures.figure import Figure
 from vgan.figures.future import future_of
@@ -21,7 +22,6 @@ from vgan.figures.units import EXPLAINED, units_of
 from vgan.metrics.embedding import random_embedder
 from vgan.metrics.report import RunMeasures, measure_runs
 from vgan.metrics.tables import as_text
-from vgan.sampled import run_names
 from vgan.training.folder import RunFolder
 from vgan.training.run import load_run
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vgan.clips_in_memory import caption, sample
 from vgan.data.videos import Frames
 from vgan.errors import UsageError
 from vgan.figures.drawing import ARROW_FRAMES, block, captioned, draw_arrows, enlarge
 from vgan.figures.figure import Figure, each_run, write_figures
 from vgan.figures.flow import arrows, motion_field
 from vgan.models.layers import CLIP_FRAMES
-from vgan.sampled import caption, sample
 from vgan.training.run import Run
 
 ARROWS_MEAN = (

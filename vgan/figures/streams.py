@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vgan.clips_in_memory import Sampled, caption, sample
 from vgan.data.videos import Frames
 from vgan.figures.drawing import block, captioned, enlarge
 from vgan.figures.figure import Figure, each_run, write_figures
-from vgan.sampled import Sampled, caption, sample
 from vgan.training.run import Run
 
 _NO_STREAMS = "One stream: there is no foreground, mask or background, only the clip."

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vgan.clips_in_memory import run_names
 from vgan.data.dataset import ClipDataset
 from vgan.data.videos import Frames
 from vgan.errors import UsageError
@@ -16,7 +17,6 @@ from vgan.figures.highlight import SHARE, heat_over_pixels, highlighted
 from vgan.figures.layers import Layer, Looker, load_looker
 from vgan.figures.pages import Picture, Section, html_page, write_all
 from vgan.figures.ranking import Ranking, activations, rank_units
-from vgan.sampled import run_names
 
 EXPLAINED = (
     "Ranked by selectivity: mean peak activation of the clips shown, over the mean peak of all "

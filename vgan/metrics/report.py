@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from vgan.clips_in_memory import caption, run_names, sample
 from vgan.data.dataset import ClipDataset, open_dataset, to_model_range
 from vgan.data.manifest import ClipRecord
 from vgan.data.scenes import mask_path, read_mask
@@ -27,7 +28,6 @@ from vgan.metrics.embedding import Embedder, random_embedder
 from vgan.metrics.nearest import Nearest
 from vgan.metrics.rebuild import rebuild
 from vgan.metrics.spread import evenly_spaced
-from vgan.sampled import caption, run_names, sample
 from vgan.training.opening import clips_fingerprint, listed_for_training
 from vgan.training.run import Run, load_run
 

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from vgan.cli import main
+from vgan.clips_in_memory import run_names, sample
 from vgan.data.manifest import ClipRecord, Origin, write_manifest
 from vgan.data.videos import read_video, write_clip
 from vgan.errors import CheckpointError, DataError, UsageError
@@ -16,12 +17,11 @@ from vgan.figures.nearest import nearest_blocks
 from vgan.figures.samples import draw_samples, samples_of
 from vgan.figures.streams import draw_streams, streams_of
 from vgan.figures.units import draw_units
-from vgan.generated import order_clips
+from vgan.generated_folder import order_clips
 from vgan.metrics import rebuild
 from vgan.metrics.nearest import nearest_clips
 from vgan.metrics.report import NearestPairs, RunMeasures
 from vgan.prediction import picture_digest
-from vgan.sampled import run_names, sample
 from vgan.sampling import generate
 from vgan.training.run import load_run
 
