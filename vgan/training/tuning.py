@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from vgan.data.files import WriteError, write_atomic
 from vgan.data.locking import locked
@@ -131,16 +132,16 @@ def choose(
     shapes = input_shapes(layers | others, lambda: trainer.rehearse(black))
     dtype = DTYPES[config.dtype]
     known = _Measurements(cache, device)
-    found: dict[bool, dict[str, Forms]] = {}
-    total = dict.fromkeys((True, False), 0.0)
-    for channels_last in total:
-        found[channels_last] = {}
-        for name, layer in layers.items():
-            if name in shapes:
-                forms, seconds = known.of(layer, shapes[name], dtype, channels_last)
-                found[channels_last][name] = forms
-                total[channels_last] += seconds
-    known.keep()
+    found: dict[bool, dict[str, Forms]] = {True: {}, False: {}}
+    total = dict.fromkeys(found, 0.0)
+    todo = [(layout, name) for layout in found for name in layers if name in shapes]
+    try:
+        for layout, name in tqdm(todo, desc="timing layers", unit="layer", leave=False):
+            forms, seconds = known.of(layers[name], shapes[name], dtype, layout)
+            found[layout][name] = forms
+            total[layout] += seconds
+    finally:  # what is stopped in the middle goes on from there
+        known.keep()
     best = min(total, key=lambda layout: total[layout])
     if dtype != torch.float32:
         for name, other in others.items():

@@ -116,6 +116,29 @@ def test_a_machine_measures_a_size_once(tiny, measured, tmp_path):
     assert len(measured) > done  # another batch is another size
 
 
+def test_measuring_shows_how_far_it_is_and_goes_on_where_it_was_stopped(
+    tiny, measured, tmp_path, monkeypatch, capsys
+):
+    config, cache = tiny(recipe="paper"), tmp_path / "forms.json"
+    measure, left = tuning.measure, iter([True, True, False])
+
+    def stopped(*given):
+        if not next(left):
+            raise KeyboardInterrupt
+        return measure(*given)
+
+    monkeypatch.setattr(tuning, "measure", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        choose(build_trainer(config, None, CPU), config, 2, CPU, cache)
+    monkeypatch.setattr(tuning, "measure", measure)
+
+    choose(build_trainer(config, None, CPU), config, 2, CPU, cache)
+
+    kinds = 2 * len(layers_of(build_trainer(config, None, CPU)))
+    assert len(measured) == kinds
+    assert f"timing layers:   0%|          | 0/{kinds}" in capsys.readouterr().err
+
+
 def test_the_first_measurement_of_a_machine_stays(tiny, measured, tmp_path, monkeypatch):
     config, cache = tiny(recipe="paper"), tmp_path / "forms.json"
     read = tuning._read
