@@ -807,6 +807,39 @@ def test_every_page_passes_axe(live, rater, page, rating_study):
     assert len(found) == 8
 
 
+# The feedback on a practice pair, the colours of its chosen answer, and those of another one.
+FEEDBACK = """() => {
+  const hint = document.getElementById('hint');
+  if (!hint.classList.contains('strong')) return null;
+  const [chosen, other] = ['tie', 'left'].map((choice) => {
+    const style = getComputedStyle(document.querySelector(`button[data-choice=${choice}]`));
+    return [style.color, style.backgroundColor];
+  });
+  return [hint.textContent, chosen, other];
+}"""
+
+
+def test_the_chosen_answer_is_seen_under_the_mouse_and_in_the_systems_colours(
+    live, rater, page, rating_study
+):
+    one = rater(live(rating_study.Recipe(trials=1, practice=2, allow_tie=True)))
+    one.begin()
+    seen = []
+    for colours in ("none", "active"):
+        page.emulate_media(forced_colors=colours)
+        one.wait_ready()
+        page.locator("button[data-choice=tie]").click()
+        seen.append(page.wait_for_function(FEEDBACK).json_value())
+        expect(page.locator("#trial.ready")).to_have_count(0)
+    plain, forced = seen
+
+    assert plain[:2] == [
+        "No, there is a difference.", ["rgb(255, 255, 255)", "rgb(29, 29, 29)"],
+    ]  # fmt: skip
+    assert forced[1][0] != forced[1][1]
+    assert forced[1][1] != forced[2][1]
+
+
 # A browser that plays nothing unless it is asked to.
 REFUSE_TO_PLAY = """
 const play = HTMLMediaElement.prototype.play;

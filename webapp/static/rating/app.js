@@ -144,7 +144,7 @@ async function rate(state) {
     trial.onAnswer = async (answer, more) => {
       try {
         const reply = await saved(answer);
-        if (reply.correct !== null) await feedback(reply.correct);
+        if (reply.correct !== null) await feedback(reply.correct, answer.choice);
         if (!more) done(reply.state);
       } catch (error) { failed(error); }
     };
@@ -181,8 +181,9 @@ async function saved(answer) {
   }
 }
 
-async function feedback(correct) {
-  trial.say(say(correct ? 'trial.correct' : 'trial.wrong'), true);
+async function feedback(correct, choice) {
+  const wrong = choice === 'tie' ? 'trial.wrong_tie' : 'trial.wrong';
+  trial.say(say(correct ? 'trial.correct' : wrong), true);
   await wait(FEEDBACK_MS);
 }
 
