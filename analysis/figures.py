@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from analysis.names import Names
 from analysis.preference import MEAN
@@ -172,6 +173,9 @@ def side_bias(judgments: pd.DataFrame, simulated: bool) -> Figure:
     axes.axhline(50, color="#aaaaaa", lw=0.8, ls=(0, (4, 3)))
     axes.plot(left["size"], 100 * left["mean"], "o", color=ACCENT, ms=3, alpha=0.6, mew=0)
     axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if n[-1] < 500 else (1,)))
+    axes.xaxis.set_major_formatter("{x:g}")  # its own are powers of ten in mathematical notation
+    axes.minorticks_off()
     axes.set_ylim(-3, 103)
     axes.set_xlabel("judgments of the worker")
     axes.set_ylabel("% answered left")

@@ -212,8 +212,9 @@ def to_html(layout: Layout) -> str:
     """Render as a table with its caption and remarks, without style of its own."""
     escape = html.escape
     out = [f'<p class="banner">{escape(layout.banner)}</p>'] if layout.banner else []
+    header = (*layout.header[1:], "n")  # the first column has no name
     out += ['<table class="preferences">', f"<caption>{escape(layout.title)}</caption>", "<thead>"]
-    heads = "".join(f'<th scope="col">{escape(h)}</th>' for h in (*layout.header, "n"))
+    heads = "<td></td>" + "".join(f'<th scope="col">{escape(h)}</th>' for h in header)
     out += [f"<tr>{heads}</tr>", "</thead>", "<tbody>"]
     for kind, label, values in _merged(layout.lines):
         cells = "".join(f"<td>{_html_cell(v)}</td>" for v in values)

@@ -110,7 +110,7 @@ def report(
         sensitivity=_grid("The Means under every exclusion rule", grids["sensitivity"]),
         sensitivity_remarks=sensitivity_remarks(found),
         quality=[*quality(judgments), *unseen],
-        sessions=[_grid(name, grid) for name, grid in about.items()],
+        sessions={name: _grid(name, grid) for name, grid in about.items()},
         examples=shown,
         methods=methods(table, ranking, _share_left(preferences)),
         citations=CITATIONS,

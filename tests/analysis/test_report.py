@@ -19,6 +19,8 @@ from analysis.rexport import long_table, write_r
 from analysis.table import build_table
 from evaluation.cli import main as vgan_eval
 
+SVG_TEXT = "{http://www.w3.org/2000/svg}text"
+
 
 @pytest.fixture
 def loaded(judgments_text, write_judgments):
@@ -67,6 +69,19 @@ def test_figures_are_well_formed_and_hold_their_words(written):
 
     assert "VGAN Two Stream over Autoencoder" in words
     assert (folder / "forest.pdf").read_bytes().startswith(b"%PDF")
+
+
+def tick_labels(drawn):
+    words = [text.text for text in ET.fromstring(figures.to_svg(drawn)).iter(SVG_TEXT)]
+    return words[: words.index("judgments of the worker")]
+
+
+def test_the_axis_of_the_sides_has_plain_numbers(judgments_text):
+    frame = check_judgments(judgments_text(per_cell=40))
+    busy = pd.concat([frame] * 50)
+
+    assert tick_labels(figures.side_bias(frame, False)) == ["1", "2", "5", "10", "20", "50"]
+    assert tick_labels(figures.side_bias(busy, False)) == ["1", "10", "100", "1000"]
 
 
 def test_methods_give_the_numbers(written):
