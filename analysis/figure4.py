@@ -121,11 +121,12 @@ def figure_c(results: Sequence[Result]) -> Figure:
         if not points:
             continue
         color, marker = _MARKS[i]
-        axes.plot([s for s, _ in points], [e.estimate for _, e in points], color=color,
+        x = [share * 1.03**i for share, _ in points]  # side by side, as above
+        axes.plot(x, [e.estimate for _, e in points], color=color,
                   marker=marker, ms=4.5, lw=1.2, label=f"over {TITLES[reference]}")  # fmt: skip
-        for share, e in points:
+        for at, (_, e) in zip(x, points, strict=True):
             if e.low is not None and e.high is not None:
-                axes.plot([share, share], [e.low, e.high], color=color, lw=0.8)
+                axes.plot([at, at], [e.low, e.high], color=color, lw=0.8)
     _share_axis(axes, results)
     axes.set_ylabel("accuracy, fine-tuned / random init")
     axes.legend(fontsize=7)
@@ -147,7 +148,7 @@ def confusion(results: Sequence[Result], method: str) -> Figure:
     if len(classes) <= 30:
         for (i, j), count in np.ndenumerate(counts):
             if count:
-                color = "white" if shares[i, j] > 0.5 else INK
+                color = "white" if shares[i, j] > 0.7 else INK  # whichever is read better
                 axes.text(j, i, str(count), ha="center", va="center", fontsize=7, color=color)
     axes.set_xlabel("answered")
     axes.set_ylabel("right class")

@@ -13,6 +13,7 @@ from scipy.special import expit, logit
 from analysis import figure4, table_a
 from analysis.errors import AnalysisError
 from analysis.figure4 import curve, gains, of_split
+from analysis.figures import INK
 from analysis.representation import Tally, accuracy_of, jackknife, read_results, rows, tally
 
 ROOT = Path(__file__).parents[2]
@@ -213,6 +214,23 @@ def test_the_figures_are_written_with_their_numbers(write, tmp_path):
     found = list(csv.DictReader((out / "figure4.csv").read_text().splitlines()))
     assert float(found[0]["value"]) == 75.0
     assert found[-1]["method"] == "vgan-finetune over vgan-random"
+
+
+def test_intervals_of_figure_4c_stand_side_by_side(write):
+    other = {"ann": [1, 4], "bob": [2, 3], "cat": [1, 2]}
+    references = (line(name, groups=other) for name in ("vgan-random", "vgan-random-converged"))
+    (axes,) = figure4.figure_c(read_results(write(line("vgan-finetune"), *references))).axes
+    bars = [drawn.get_xdata() for drawn in axes.lines if drawn.get_linewidth() == 0.8]
+    places = [x[0] for x in bars if x[0] == x[1]]
+
+    assert len(places) == len(set(places)) == 2
+
+
+def test_counts_on_the_middle_blues_of_a_confusion_matrix_are_dark(write):
+    results = read_results(write(line(groups={"ann": [6, 10], "bob": [6, 10]})))
+    (axes,) = figure4.confusion(results, "stip").axes
+
+    assert {text.get_text(): text.get_color() for text in axes.texts} == {"12": INK, "8": INK}
 
 
 def test_figures_that_cannot_be_written_are_one_line(write, tmp_path):

@@ -25,17 +25,21 @@ _PAGE = """\
   nav a { margin-right: 1rem; } pre { overflow-x: auto; background: #f4f4f4; padding: .75rem; }
   p { max-width: 50rem; }
 </style>
+<main>
 <h1>{{ title }}</h1>
-<p>{{ intro }}</p>
+<p>{{ intro|replace("`", "") }}</p>
 {% if sections|length > 3 %}<nav>{% for section in sections -%}
 <a href="#{{ loop.index }}">{{ section.heading }}</a>{% endfor %}</nav>{% endif %}
 {% for section in sections %}
 <h2 id="{{ loop.index }}">{{ section.heading }}</h2>
 {% if section.text %}<p>{{ section.text }}</p>{% endif %}
-{% if section.table %}<pre>{{ section.table }}</pre>{% endif %}
+{% if section.table -%}
+<pre role="region" tabindex="0" aria-label="{{ section.heading }}">{{ section.table }}</pre>
+{%- endif %}
 {% for picture in section.pictures -%}
 <img src="{{ address(picture) }}" alt="{{ picture.alt }}" loading="lazy">
 {% endfor %}{% endfor %}
+</main>
 </html>
 """
 
