@@ -35,6 +35,7 @@ from vgan.data.manifest import (
 )
 
 _LONGEST_NAME = 400  # of a clip id, in the database
+_MOST_REFUSED = 10  # then the others are not read
 
 
 def clip_name(record: ClipRecord) -> str:
@@ -62,18 +63,39 @@ def import_source(
 
     Raises:
         ClipError: the folder is missing, empty or not finished, a file is missing, damaged or not
-            what the manifest says, or no clip is of the split; the message names the file.
+            what the manifest says, or no clip is of the split; the message names all such files, of
+            very many the first.
         UsageError: see `list_source`.
     """
     folder = source.path
     found, manifests = list_source(source)
     wanted = [r for r in found if not categories or r.category in categories]
 
+    refused: dict[str, ClipError] = {}
+
     def check(record: ClipRecord) -> ClipRecord:
-        return _checked(folder, replace(record, source=source.name), manifests, known)
+        if len(refused) < _MOST_REFUSED:
+            try:
+                return _checked(folder, replace(record, source=source.name), manifests, known)
+            except ClipError as error:  # read on: else every run names one file more
+                refused[record.clip] = error
+        return record
 
     ordered = sorted(wanted, key=lambda r: r.clip)
-    return in_threads(check, ordered, f"Reading clips of {source.name}", progress)
+    checked = in_threads(check, ordered, f"Reading clips of {source.name}", progress)
+    if refused:
+        raise _refusal(refused)
+    return checked
+
+
+def _refusal(refused: Mapping[str, ClipError]) -> ClipError:
+    """Return an error that says why the first clip is refused, and names the others."""
+    (_, first), *others = sorted(refused.items())
+    if not others:
+        return first
+    names = ", ".join(name for name, _ in others)
+    rest = "; the rest was not read" if len(refused) >= _MOST_REFUSED else ""
+    return ClipError(f"{first}; also refused: {names}{rest}")
 
 
 def list_source(source: Source) -> tuple[list[ClipRecord], bool]:
