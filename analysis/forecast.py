@@ -14,7 +14,7 @@ from analysis.preference import sample_of, table_preferences
 from analysis.variance import TYPICAL, Correlations
 from evaluation.budget import PairUse, check_workers, least_workers, worker_trials
 from evaluation.clips import item_of, list_source, shared_categories
-from evaluation.plan import PlannedClip, partners
+from evaluation.plan import PlannedClip, check_partners, partners
 from evaluation.planning.materials import Imported, check_unread_items, planned_clips
 from evaluation.planning.prompts import check_prompts
 from evaluation.study import Comparison, Design, Study
@@ -144,6 +144,8 @@ def planned_rows(study: Study, clips: int | None = None) -> tuple[PlannedRow, ..
         check_unread_items(folders, compared)
     named = {n: [replace(r, source=n, item=item_of(r)) for r in found] for n, found in held.items()}
     planned = planned_clips(Imported(named, categories, []))
+    if design.pairing == "item":
+        check_partners(replace(design, categories=categories), planned)
     return tuple(
         PlannedRow(row, tuple(_cell(design, planned, row, name) for name in categories))
         for row in design.comparisons

@@ -17,6 +17,7 @@ trials from them, with a random side. `correct` of a template is the side of its
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -28,6 +29,8 @@ from evaluation.errors import UsageError
 from evaluation.files import composed
 from evaluation.planning.drawing import Indices, balance_sides, draw_pairs
 from evaluation.study import Comparison, Design
+
+_NAMED = 10  # of the items that a source lacks
 
 
 class PlannedClip(NamedTuple):
@@ -112,36 +115,61 @@ def _random_cell(
     return _Drawn(pairs, index, left, rng)
 
 
+def _by_item(source: str, category: str, clips: Clips) -> dict[str, PlannedClip]:
+    by_item: dict[str, PlannedClip] = {}
+    for clip in clips[source, category]:
+        item = composed(clip.item)
+        if item in by_item:
+            raise UsageError(
+                f"{by_item[item].name} and {clip.name} are both item {clip.item!r} of "
+                f'{source} in {category}; pairing = "item" needs one clip per item'
+            )
+        by_item[item] = clip
+    return by_item
+
+
 def partners(
     comparison: Comparison, category: str, clips: Clips
 ) -> list[tuple[PlannedClip, PlannedClip]]:
     """Return the clips of two sources that show the same item, sorted by item.
 
     Raises:
-        UsageError: an item has no partner, or a source has it twice; the message names it.
+        UsageError: a source has an item twice; the message names it.
     """
-    sides = []
-    for source in (comparison.source_a, comparison.source_b):
-        by_item: dict[str, PlannedClip] = {}
-        for clip in clips[source, category]:
-            item = composed(clip.item)
-            if item in by_item:
-                raise UsageError(
-                    f"{by_item[item].name} and {clip.name} are both item {clip.item!r} of "
-                    f'{source} in {category}; pairing = "item" needs one clip per item'
-                )
-            by_item[item] = clip
-        sides.append(by_item)
-    for here, there, source in ((0, 1, comparison.source_b), (1, 0, comparison.source_a)):
-        missing = sorted(sides[here].keys() - sides[there].keys())
-        if missing:
-            others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-            raise UsageError(
-                f"{sides[here][missing[0]].name}: item {missing[0]!r}{others} has no partner in "
-                f'{source}, category {category}; pairing = "item" needs the same items in both'
-            )
-    matched = ((clip, sides[1][item]) for item, clip in sides[0].items())
+    side_a = _by_item(comparison.source_a, category, clips)
+    side_b = _by_item(comparison.source_b, category, clips)
+    matched = ((side_a[item], side_b[item]) for item in side_a if item in side_b)
     return sorted(matched, key=lambda both: both[0].item)  # as later batches count on
+
+
+def check_partners(design: Design, clips: Clips) -> None:
+    """Refuse to pair by item where a source lacks one that it is compared on.
+
+    Args:
+        design: with its categories filled in, and pairing by item.
+        clips: of every compared source and category.
+
+    Raises:
+        UsageError: the message names what each source lacks; or a source has an item twice.
+    """
+    lacking: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for category in design.categories:
+        held = {s: _by_item(s, category, clips).keys() for s in sorted(design.compared)}
+        for row in design.comparisons:
+            a, b = row.source_a, row.source_b
+            lacking[category, a] |= held[b] - held[a]
+            lacking[category, b] |= held[a] - held[b]
+    lacks = []
+    for (category, source), items in sorted(lacking.items()):
+        named = ", ".join(map(repr, sorted(items)[:_NAMED]))
+        more = f" and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
+        if items:
+            lacks.append(f"{source} lacks {named}{more} (category {category})")
+    if lacks:
+        raise UsageError(
+            f'pairing = "item" needs every item in both sources of a comparison: '
+            f"{'; '.join(lacks)}; make these clips, or take their items out of the other folders"
+        )
 
 
 def _item_cell(
@@ -206,6 +234,8 @@ def plan_trials(design: Design, clips: Clips, seed: int) -> Plan:
         UsageError: with pairing by item, an item lacks a partner or the sides cannot be balanced.
     """
     by_item = design.pairing == "item"
+    if by_item:
+        check_partners(design, clips)
     make = _item_cell if by_item else _random_cell
     drawn = []
     for comparison in design.comparisons:
@@ -233,7 +263,7 @@ def plan_more(
         batch: number of the batch, which draws its own sides and order.
 
     Raises:
-        UsageError: with pairing by item, an item lacks a partner.
+        UsageError: with pairing by item, a source has an item twice.
     """
     make = _item_cell if pairing == "item" else _random_cell
     name = f"batch {batch}"

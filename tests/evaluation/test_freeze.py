@@ -545,7 +545,7 @@ def test_an_item_without_a_partner_is_refused(sqlite_database, study_toml, tmp_p
     path = study_toml(("judgments_per_cell = 8", 'judgments_per_pair = 2\npairing = "item"'))
     (tmp_path / "clips/theirs/golf/0002.mp4").unlink()
 
-    with pytest.raises(UsageError, match=r"ours/golf/0002\.mp4: item '0002' has no partner in th"):
+    with pytest.raises(UsageError, match=r"theirs lacks '0002' \(category golf\)"):
         _init_rows(sqlite_database, path)
 
 

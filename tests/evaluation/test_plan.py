@@ -126,13 +126,26 @@ def test_an_odd_cell_by_item_is_refused():
         plan_trials(design, _clips(n=5, items=True), seed=1)
 
 
-def test_an_item_without_partner_is_named():
+def test_what_every_source_lacks_is_named_at_once():
     design = replace(DESIGN, pairing="item")
-    clips = _clips(items=True)
-    clips["b", "beach"] = clips["b", "beach"][:3]
+    clips = _clips(n=13, items=True)
+    clips["b", "beach"] = clips["b", "beach"][:12]
+    clips["c", "golf"] = clips["c", "golf"][:1]
+    words = (
+        "b lacks '12' \\(category beach\\); c lacks '1', '10', .*, '7' and 2 more "
+        "\\(category golf\\); make these clips, or take their items out of the other folders"
+    )
 
-    with pytest.raises(UsageError, match=r"a/beach/3: item '3' \(and 1 more\) has no partner in b"):
+    with pytest.raises(UsageError, match=words):
         plan_trials(design, clips, seed=1)
+
+
+def test_sources_that_are_not_compared_may_have_other_items():
+    design = replace(DESIGN, pairing="item", comparisons=ROWS[:1])
+    clips = _clips(items=True)
+    clips["c", "golf"] = []
+
+    assert len(plan_trials(design, clips, seed=1).trials) == 20
 
 
 def accented(source, *items):
