@@ -147,6 +147,19 @@ def test_a_page_from_right_to_left_keeps_left_left(live, rater, page, stored, ra
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+def test_choices_of_a_page_from_right_to_left_stand_in_one_column(live, rater, page, rating_study):
+    survey = (SurveyQuestion("age", "العمر", ("18–29", "٣٠ فأكثر")),)
+    one = rater(live(rating_study.Recipe(trials=1, survey=survey, text={"ar": ARABIC})))
+    one.open()
+    page.get_by_role("button", name="ابدأ").click()
+    one.wait_ready()
+    page.keyboard.press("f")
+    expect(page.locator("#survey")).to_be_visible()
+
+    digits, arabic = (radio.bounding_box()["x"] for radio in page.get_by_role("radio").all())
+    assert digits == pytest.approx(arabic, abs=1)
+
+
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_previews_and_notices_pass_axe(live, rater, page, stored, rating_study, language):
     server = live(rating_study.Recipe(trials=1, practice=1))
