@@ -1,9 +1,12 @@
 """What `init` says of the clips: what is odd about them, and the form that they are shown in."""
 
+import re
 from itertools import islice
+from pathlib import PurePosixPath
 
-from evaluation.clips import equal_files
+from evaluation.clips import clip_name, equal_files
 from evaluation.database import Database, find_study
+from evaluation.languages import DEFAULT, built_in
 from evaluation.media.folders import unread_files
 from evaluation.media.shown import ShownClips
 from evaluation.plan import Plan
@@ -12,6 +15,9 @@ from evaluation.planning.prompts import prompt_warnings
 from evaluation.study import Study
 
 _NAMED = 3  # of the files that were not read
+_FRAME_NAME = re.compile(r"frame.*\d", re.IGNORECASE)
+_EVERYBODY_READS = ("start", "trial", "between")  # parts of the pages' texts
+_SAID_OTHERWISE = ("start.text", "trial.question")  # as instructions, and as [[questions]]
 
 
 def study_warnings(study: Study, imported: Imported, plan: Plan) -> tuple[str, ...]:
@@ -24,7 +30,41 @@ def study_warnings(study: Study, imported: Imported, plan: Plan) -> tuple[str, .
         found += [f"not read: {path} ({why})" for path, why in islice(unread.items(), _NAMED)]
         if len(unread) > _NAMED:
             found.append(f"not read: {len(unread) - _NAMED} more files of {source.name}")
+    found += _frames_as_clips(imported) + _english_texts(study)
     return tuple(found + prompt_warnings(study, imported.clips, imported.gold))
+
+
+def _frames_as_clips(imported: Imported) -> list[str]:
+    """Warn of folders that look like the frames of one clip each, and are read as categories."""
+    records = [record for held in imported.clips.values() for record in held]
+    if len(imported.categories) < 2 or any(record.frames > 1 for record in records):
+        return []
+    numbered = all(category[-1].isdigit() for category in imported.categories)
+    if not (numbered or all(_FRAME_NAME.search(PurePosixPath(r.clip).stem) for r in records)):
+        return []
+    first = PurePosixPath(clip_name(records[0]))
+    return [
+        f"{first} and all others are still images, each shown alone, and every folder "
+        f"({first.parent.name}) is a category; if a folder holds the frames of one clip, make a "
+        "video of it (ffmpeg -framerate FPS -pattern_type glob -i 'FOLDER/*' -crf 0 FOLDER.mp4)"
+    ]
+
+
+def _english_texts(study: Study) -> list[str]:
+    """Warn of languages in which a page would be half English."""
+    found = []
+    for language, own in study.text.items():
+        left = [
+            f"{key} ({text!r})"
+            for key, text in built_in(DEFAULT).items()
+            if key.startswith(_EVERYBODY_READS) and key not in (*_SAID_OTHERWISE, *own)
+        ]
+        if left and not built_in(language.split("-")[0]):
+            found.append(
+                f"[text.{language}] leaves {len(left)} texts of the rating page in English, such "
+                f"as {left[0]}; all keys: docs/study-file.md, [text.LANGUAGE]"
+            )
+    return found
 
 
 def clips_shown(db: Database, study: Study, imported: Imported) -> ShownClips:

@@ -643,6 +643,31 @@ def test_clips_of_one_item_that_are_the_same_file_are_told_before_copies_within_
     )
 
 
+def test_folders_of_numbered_frames_that_are_read_as_categories_are_a_warning(
+    sqlite_database, study_toml, clip_folder
+):
+    for source in ("ours", "theirs", "real"):
+        folder = clip_folder(source, {"golf": 4, "beach": 4}, frames=1)
+        for path in folder.glob("*/*.mp4"):
+            path.rename(path.with_stem(f"frame_{path.stem}"))
+    path = study_toml(clips=False)
+
+    [warning] = _init(sqlite_database, path).warnings
+    assert warning.startswith(
+        "ours/beach/frame_0000.mp4 and all others are still images, each shown alone, and every "
+        "folder (beach) is a category; if a folder holds the frames of one clip, make a video"
+    )
+
+
+def test_a_language_that_leaves_the_page_half_english_is_a_warning(sqlite_database, study_toml):
+    texts = '[text.ja.start]\nor = "または"\n[text.de]\n[text.en-GB]\n'
+    report = _init(sqlite_database, study_toml(extra=texts))
+
+    [warning] = report.warnings
+    assert "[text.ja] leaves " in warning
+    assert "texts of the rating page in English, such as start.left ('choose the left" in warning
+
+
 def test_init_says_how_clips_are_shown_and_which_clip_all_are_cut_to(
     sqlite_database, study_toml, clip_folder
 ):
