@@ -1,7 +1,9 @@
 """The figures of the report, drawn without a display; each is a matplotlib `Figure`."""
 
 import io
+import logging
 import re
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,6 +37,8 @@ _STYLE: dict[Any, Any] = {
 }
 _SECONDS = (0.1, 0.3, 1, 2, 3, 5, 10, 20, 30, 60, 120)
 WATERMARK = "SIMULATED RATERS"
+_NO_LETTER = r"Glyph \d+ .*missing from font"
+_log = logging.getLogger(__name__)
 
 
 @mpl.rc_context(_STYLE)
@@ -50,16 +54,22 @@ def figure(width: float, height: float, simulated: bool) -> Figure:
 def to_svg(made: Figure) -> str:
     """Return the figure as an SVG element to put into a page."""
     out = io.StringIO()
-    made.savefig(out, format="svg", metadata={"Date": None})
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", _NO_LETTER)  # the reader's fonts have them
+        made.savefig(out, format="svg", metadata={"Date": None})
     svg = out.getvalue()
     return svg[svg.index("<svg") :]
 
 
 @mpl.rc_context(_STYLE)
 def to_pdf(made: Figure) -> bytes:
-    """Return the figure as the bytes of a PDF file."""
+    """Return the figure as the bytes of a PDF file; letters that its font lacks are boxes there."""
     out = io.BytesIO()
-    made.savefig(out, format="pdf", metadata={"CreationDate": None})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", _NO_LETTER)
+        made.savefig(out, format="pdf", metadata={"CreationDate": None})
+    if any(re.match(_NO_LETTER, str(warning.message)) for warning in caught):
+        _log.warning("letters that a PDF figure's font lacks are boxes there; its SVG has them")
     return out.getvalue()
 
 

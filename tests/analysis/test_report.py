@@ -312,3 +312,14 @@ def test_a_folder_that_cannot_be_written_is_one_line(judgments_text, write_judgm
 
     assert result.exit_code == 1
     assert "cannot be written" in result.stderr
+
+
+def test_letters_that_no_font_has_are_text_in_an_svg_and_one_remark_on_a_pdf(caplog):
+    made = figures.figure(2, 1, simulated=False)
+    made.text(0.1, 0.5, "モデル over ours")
+
+    assert "モデル over ours" in figures.to_svg(made)
+    assert caplog.messages == []
+    assert figures.to_pdf(made).startswith(b"%PDF")
+    [said] = caplog.messages
+    assert said == "letters that a PDF figure's font lacks are boxes there; its SVG has them"
