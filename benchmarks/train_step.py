@@ -2,12 +2,14 @@
 
     python benchmarks/train_step.py                        # a laptop's size, about a minute
     python benchmarks/train_step.py --width 64 --batch 64  # the paper's, for a GPU
+    python benchmarks/train_step.py --busy 2               # beside programs that take two cores
 
 Each side is a process of its own, set up as its users would: ours as `vgan train` does. They take
 turns, and the ratio is the median over pairs, so that a machine that slows down slows both.
 """
 
 import argparse
+import os
 import platform
 import resource
 import statistics
@@ -25,6 +27,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from vgan.models.measuring import drain
+from vgan.threads import BRIEF
 from vgan.training.config import TrainConfig, resolve_config
 from vgan.training.presets import DTYPES, GENERATOR_STEPS
 from vgan.training.process import arithmetic
@@ -130,7 +133,8 @@ class Opponent:
 def opponent(side: str) -> Iterator[Opponent]:
     """Start a side and yield it."""
     command = [sys.executable, str(Path(__file__).resolve()), *sys.argv[1:], "--side", side]
-    with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as process:
+    environment = BRIEF | os.environ if side == "ours" else None
+    with subprocess.Popen(command, stdin=-1, stdout=-1, text=True, env=environment) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         questions, answers = process.stdin, process.stdout
@@ -152,12 +156,24 @@ def opponent(side: str) -> Iterator[Opponent]:
         questions.close()
 
 
+@contextmanager
+def busy() -> Iterator[None]:
+    """Keep a core busy meanwhile."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
 def run_pairs(args: argparse.Namespace) -> None:
     """Let the two take turns, or ours alone, and print the table."""
     sides = ("ours",) if args.ours_only else SIDES
     times: dict[str, list[float]] = {side: [] for side in sides}
     memory = dict.fromkeys(sides, 0.0)
     with ExitStack() as stack:
+        for _ in range(args.busy):
+            stack.enter_context(busy())
         opponents = {side: stack.enter_context(opponent(side)) for side in sides}
         for one in opponents.values():
             one.turn()  # choose kernels, allocate
@@ -197,6 +213,7 @@ def parse_arguments() -> argparse.Namespace:
         "--generator-step", choices=GENERATOR_STEPS, default="simultaneous", help="ours"
     )
     parser.add_argument("--compile", action="store_true", help="ours")
+    parser.add_argument("--busy", type=int, default=0, help="other programs, a core each")
     parser.add_argument("--ours-only", action="store_true", help="not the port, which takes longer")
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     return parser.parse_args()

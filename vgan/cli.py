@@ -16,6 +16,7 @@ from vgan.commands import authors, clips, collect, figures, future, represent, r
 from vgan.data.manifest import ManifestError
 from vgan.errors import UsageError, VganError, failure_of_device
 from vgan.signals import sigterm_as_ctrl_c
+from vgan.threads import wait_briefly
 
 EXIT_INTERRUPTED = 130  # 128 + SIGINT, as a shell has it
 # Modules of the extra `train`; `dask` and `flickr` are asked for, and named, by options.
@@ -50,6 +51,7 @@ class _Messages(logging.Handler):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `vgan`; return its exit code: 0, 1 failed, 2 wrong usage, 130 interrupted."""
+    wait_briefly()
     code, failure = _run(arguments)
     # Now that the error is gone, so is the progress bar that it left open; the failure comes last.
     if failure is not None:
