@@ -8,6 +8,8 @@ from evaluation import schema
 from evaluation.media.formats import Format, resampled_length, scale_within
 
 _UNEQUAL = 1.5  # times as far shrunk as another source's clips
+_LINE = 10  # Mbit/s, of a slow home
+_ANSWERING = 2  # s from the end of a pair to the answer, in which the next one loads too
 
 
 class ShownClips:
@@ -16,10 +18,14 @@ class ShownClips:
     Args:
         clips: at least one; name, size, rate and length are read.
         target: the study's format.
+        pair_bytes: what a browser loads for one pair, mean.
+        trials: how many pairs a session has.
     """
 
-    def __init__(self, clips: Sequence[schema.Clip], target: Format) -> None:
-        self._target = target
+    def __init__(
+        self, clips: Sequence[schema.Clip], target: Format, pair_bytes: float, trials: int
+    ) -> None:
+        self._target, self._pair_bytes, self._trials = target, pair_bytes, trials
         box = (target.width, target.height)
         self._scales = {c.name: scale_within((c.width, c.height), box, target.fit) for c in clips}
         self._lengths = {c.name: resampled_length(c.frames, c.fps, target.fps) for c in clips}
@@ -28,8 +34,9 @@ class ShownClips:
         self._shortest = min(self._lengths, key=self._lengths.__getitem__)
 
     def line(self) -> str:
-        """Return the size and length of all clips, and which clips they are due to."""
-        parts = [self._form()]
+        """Return size, length and weight of all clips, and which clips they are due to."""
+        session = _size(self._pair_bytes * self._trials)
+        parts = [self._form(), f"{_size(self._pair_bytes)} a pair, {session} a session"]
         if len(set(self._lengths.values())) > 1:
             parts.append(f"shortest: {self._shortest}")
         if len({_percent(scale) for scale in self._scales.values()}) > 1:
@@ -38,8 +45,8 @@ class ShownClips:
         return "; ".join(parts)
 
     def warnings(self) -> tuple[str, ...]:
-        """Return where a few clips cost all others much of their length or size."""
-        return tuple(text for text in (self._cut(), self._shrunk()) if text)
+        """Return where a few clips cost all others much, and where raters will wait for pairs."""
+        return tuple(text for text in (self._cut(), self._shrunk(), self._slow()) if text)
 
     def _form(self) -> str:
         target, lengths = self._target, self._lengths.values()
@@ -96,6 +103,28 @@ class ShownClips:
                 "so small; leave it out, or make it as large as the others"
             )
         return None
+
+    def _slow(self) -> str | None:
+        loading = 8 * self._pair_bytes / (_LINE * 1e6)
+        playing = median(self._lengths.values()) / self._target.fps if self._target.fps else 0
+        if loading <= playing + _ANSWERING:
+            return None
+        return (
+            f"a pair loads for {loading:.0f} s at {_LINE} Mbit/s, longer than raters look at the "
+            "one before, so that they wait; a smaller box or fps under [display] makes clips "
+            "lighter"
+        )
+
+
+def _size(n_bytes: float) -> str:
+    """Write an amount of data with two digits.
+
+    >>> _size(434_000), _size(9_600_000), _size(311_000_000)
+    ('430 kB', '9.6 MB', '310 MB')
+    """
+    unit, name = (1e6, "MB") if n_bytes >= 1e6 else (1e3, "kB")
+    n = float(f"{n_bytes / unit:.2g}")
+    return f"{n:g} {name}" if n < 1000 else f"{n:,.0f} {name}"
 
 
 def _percent(*scales: float) -> str:

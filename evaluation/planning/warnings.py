@@ -4,6 +4,8 @@ import re
 from itertools import islice
 from pathlib import PurePosixPath
 
+from sqlalchemy import func, select
+
 from evaluation.clips import clip_name, equal_files
 from evaluation.database import Database, find_study
 from evaluation.languages import DEFAULT, built_in
@@ -12,6 +14,7 @@ from evaluation.media.shown import ShownClips
 from evaluation.plan import Plan
 from evaluation.planning.materials import Imported, clips_of
 from evaluation.planning.prompts import prompt_warnings
+from evaluation.schema import Pair
 from evaluation.study import Study
 
 _NAMED = 3  # of the files that were not read
@@ -72,5 +75,8 @@ def clips_shown(db: Database, study: Study, imported: Imported) -> ShownClips:
     from evaluation.stimuli import study_format
 
     with db.read() as session:
-        target, _ = study_format(session, find_study(session, study.name), study.display)
-    return ShownClips(clips_of(imported.records), target)
+        row = find_study(session, study.name)
+        target, _ = study_format(session, row, study.display)
+        query = select(func.avg(2 * Pair.padded_bytes)).where(Pair.study_id == row.id)
+        pair_bytes = float(session.scalar(query) or 0)
+    return ShownClips(clips_of(imported.records), target, pair_bytes, study.session.shown)

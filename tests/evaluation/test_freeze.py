@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import threading
 from collections import Counter
@@ -677,7 +678,10 @@ def test_init_says_how_clips_are_shown_and_which_clip_all_are_cut_to(
 
     report, again = (_init(sqlite_database, path) for _ in range(2))
 
-    assert report.shown == "32x32, 3 frames at 8/s (0.38 s); shortest: ours/beach/0000.mp4"
+    form, weight, shortest = report.shown.split("; ")
+    assert form == "32x32, 3 frames at 8/s (0.38 s)"
+    assert shortest == "shortest: ours/beach/0000.mp4"
+    assert re.fullmatch(r"\d\.\d kB a pair, \d\d kB a session", weight)
     assert report.warnings[0].startswith("every clip is cut to 3 frames, as ours/beach/0000.mp4 is")
     assert (again.shown, again.warnings) == (report.shown, report.warnings)
 

@@ -8,39 +8,40 @@ from evaluation.media.shown import ShownClips
 from evaluation.study import Display
 
 
-def shown(display, *clips):
+def shown(display, *clips, pair_bytes=434_000):
     """Clips as (name, frames, fps, (width, height)) in the format that they come to."""
     rows = [
         schema.Clip(name=name, frames=frames, fps=fps, width=size[0], height=size[1])
         for name, frames, fps, size in clips
     ]
-    return ShownClips(rows, common_format(rows, display))
+    return ShownClips(rows, common_format(rows, display), pair_bytes, trials=24)
 
 
 def alike(source, n=4, frames=48, fps=24.0, size=(96, 96)):
     return [(f"{source}/{i}.mp4", frames, fps, size) for i in range(n)]
 
 
+WEIGHT = "; 430 kB a pair, 10 MB a session"  # two digits of 434,000 bytes, for 24 pairs
 SHORTEST = Display(duration="shortest", fps=24)
 
 
 def test_clips_of_one_form_are_named_by_it_alone():
     found = shown(Display(), *alike("ours"), *alike("theirs"))
 
-    assert found.line() == "96x96, 48 frames at 24/s (2.00 s)"
+    assert found.line() == f"96x96, 48 frames at 24/s (2.00 s){WEIGHT}"
     assert found.warnings() == ()
 
 
 def test_still_pictures_have_no_length():
     found = shown(Display(), *alike("ours", frames=1, fps=1.0))
 
-    assert found.line() == "96x96, still"
+    assert found.line() == f"96x96, still{WEIGHT}"
 
 
 def test_what_all_clips_are_cut_to_is_told_with_the_clip_that_is_so_short():
     found = shown(SHORTEST, *alike("ours"), ("third/8.mov", 20, 30.0, (96, 96)))
 
-    assert found.line() == "96x96, 16 frames at 24/s (0.67 s); shortest: third/8.mov"
+    assert found.line() == f"96x96, 16 frames at 24/s (0.67 s){WEIGHT}; shortest: third/8.mov"
 
 
 def test_a_clip_under_half_of_the_usual_length_is_a_warning():
@@ -75,14 +76,17 @@ def test_a_clip_of_several_frames_that_is_shown_as_one_is_a_warning(display, cli
 def test_clips_that_loop_each_are_told_with_the_range_of_their_lengths():
     found = shown(Display(duration="loop-each"), *alike("a"), *alike("b", frames=24))
 
-    assert found.line() == "96x96, 24 to 48 frames at 24/s (1.00 to 2.00 s); shortest: b/0.mp4"
+    assert (
+        found.line()
+        == f"96x96, 24 to 48 frames at 24/s (1.00 to 2.00 s){WEIGHT}; shortest: b/0.mp4"
+    )
     assert found.warnings() == ()
 
 
 def test_sources_of_other_proportions_that_keep_their_scale_need_no_word():
     found = shown(Display(fit="pad"), *alike("a", size=(128, 128)), *alike("b", size=(160, 90)))
 
-    assert found.line() == "160x128, 48 frames at 24/s (2.00 s)"
+    assert found.line() == f"160x128, 48 frames at 24/s (2.00 s){WEIGHT}"
 
 
 def test_sources_that_are_shrunk_unequally_are_told_and_warned_of():
@@ -90,8 +94,8 @@ def test_sources_that_are_shrunk_unequally_are_told_and_warned_of():
     found = shown(Display(fit="pad"), *alike("square", size=(64, 64)), *wide)
 
     assert found.line() == (
-        "114x64, 48 frames at 24/s (2.00 s); smallest: square/0.mp4; scaled to 100 % (square), "
-        "44 % (wide)"
+        f"114x64, 48 frames at 24/s (2.00 s){WEIGHT}; smallest: square/0.mp4; scaled to "
+        "100 % (square), 44 % (wide)"
     )
     assert found.warnings() == (
         "clips of wide are scaled to 44 % and those of square to 100 %, and shrinking hides "
@@ -108,3 +112,27 @@ def test_one_small_clip_that_shrinks_all_others_is_a_warning():
         "half of the clips are scaled to 33 % or less, as ours/small.mp4 is so small; leave it "
         "out, or make it as large as the others",
     )
+
+
+@pytest.mark.parametrize(("megabytes", "waits"), [(4.9, False), (5.1, True)])
+def test_pairs_that_load_for_longer_than_the_one_before_is_looked_at_are_a_warning(
+    megabytes, waits
+):
+    found = shown(Display(), *alike("ours"), pair_bytes=megabytes * 1e6)  # 2 s, and 2 to answer
+
+    assert found.line().endswith(f"{megabytes} MB a pair, 120 MB a session")
+    assert (
+        found.warnings()
+        == (
+            "a pair loads for 4 s at 10 Mbit/s, longer than raters look at the one before, so "
+            "that they wait; a smaller box or fps under [display] makes clips lighter",
+        )[: int(waits)]
+    )
+
+
+def test_still_pictures_may_load_while_the_pair_before_is_answered():
+    stills = alike("ours", frames=1, fps=1.0)
+
+    assert shown(Display(), *stills, pair_bytes=2.4e6).warnings() == ()
+    [warning] = shown(Display(), *stills, pair_bytes=2.6e6).warnings()
+    assert warning.startswith("a pair loads for 2 s at 10 Mbit/s")
