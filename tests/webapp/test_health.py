@@ -40,8 +40,8 @@ def test_health_says_that_the_database_is_away_and_nothing_else(make_client, mon
 
 def fill(database):
     with database.write() as session:
-        session.execute(text("PRAGMA max_page_count = 1"))  # of the connection: no page is left
-        session.execute(text("CREATE TABLE more (n INTEGER)"))
+        session.execute(text("PRAGMA max_page_count = 1"))  # of the connection: it cannot grow
+        session.execute(text("CREATE TABLE more AS SELECT zeroblob(1000000)"))
 
 
 def rewrite(database):

@@ -272,12 +272,12 @@ def ingest(
     if preview and stabilize == "none":
         raise UsageError("a preview shows a clip before and after stabilising: choose --stabilize")
     videos = find_videos(inputs, out, category)
-    for video in videos:
-        _refuse_other_file(video, out)
     lock = out / DONE_NAME / LOCK_NAME
     with locked(lock):
         claim_folder(out, "ingest.json", {"cutting": _CUTTING_VERSION, **asdict(settings),
                                           "test_share": test_share})  # fmt: skip
+    for video in videos:
+        _refuse_other_file(video, out)
     same = _set_aside(videos, out)
     # Other machines may have another working folder.
     place = out.resolve() if scheduler else out
