@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from analysis.clusters import Codes, Floats, codes_of
+from analysis.csv_text import read_csv_text
 from analysis.errors import AnalysisError, JudgmentsError
 from analysis.exclusions import exclude, rules_for
 from analysis.intervals import LEAST_WORKERS, Estimate, estimate_of
@@ -52,10 +53,7 @@ def read_scores(path: Path) -> "tuple[str, pd.Series[float]]":
     Raises:
         JudgmentsError: the columns are others, a score is not a number, or a key comes twice.
     """
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise JudgmentsError(f"{path}: cannot be read as CSV ({error})") from None
+    frame = read_csv_text(path)
     key = next((k for k in ("clip", "source") if k in frame.columns), None)
     if key is None or "score" not in frame.columns:
         raise JudgmentsError(f"{path}: needs the columns clip,score or source,score")

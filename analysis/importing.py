@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from analysis.csv_text import read_csv_text
 from analysis.errors import JudgmentsError, UsageError
 from analysis.load import COLUMNS, REQUIRED, check_judgments
 from evaluation.files import write_atomic
@@ -204,20 +205,7 @@ def _free(column: str, frame: pd.DataFrame, value: str) -> bool:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    separator = "\t" if path.suffix.lower() == ".tsv" else ","
-    try:
-        table = pd.read_csv(
-            path, dtype=str, keep_default_na=False, encoding="utf-8-sig", sep=separator
-        )
-    except FileNotFoundError:
-        raise JudgmentsError(f"{path}: no such file") from None
-    except OSError as error:
-        raise JudgmentsError(f"{path}: cannot be read ({error.strerror})") from None
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise JudgmentsError(f"{path}: cannot be read as CSV ({reason})") from None
-    if not isinstance(table.index, pd.RangeIndex):
-        raise JudgmentsError(f"{path}: lines have more fields than the header")
+    table = read_csv_text(path, "\t" if path.suffix.lower() == ".tsv" else ",")
     if table.empty:
         raise JudgmentsError(f"{path}: no judgments")
     return table

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.csv_text import read_csv_text
 from analysis.declared import read_declared
 from analysis.errors import JudgmentsError, UsageError
 from evaluation.exporting.columns import OPTIONAL_JUDGMENT_COLUMNS, REQUIRED_JUDGMENT_COLUMNS, names
@@ -61,7 +62,7 @@ def load_judgments(
     if (db is None) == (file is None):
         raise UsageError("give either --db URL or --judgments FILE")
     if file is not None:
-        raw, name = _read_csv(file), str(file)
+        raw, name = read_csv_text(file), str(file)
     else:
         from analysis.database import read_database
 
@@ -73,24 +74,6 @@ def load_judgments(
     frame = _duplicates(frame, duplicates, name)
     frame = _simulated(frame, simulated, name)
     _describe(frame, file)
-    return frame
-
-
-def _read_csv(path: Path) -> pd.DataFrame:
-    """Read every column as text, so that nothing is guessed."""
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise JudgmentsError(f"{path}: no such file") from None
-    except (UnicodeDecodeError, pd.errors.ParserError) as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise JudgmentsError(f"{path}: not a UTF-8 CSV file ({reason})") from None
-    except pd.errors.EmptyDataError:
-        raise JudgmentsError(f"{path}: the file is empty") from None
-    except OSError as error:
-        raise JudgmentsError(f"{path}: cannot be read ({error.strerror})") from None
-    if isinstance(frame.index, pd.MultiIndex) or not isinstance(frame.index, pd.RangeIndex):
-        raise JudgmentsError(f"{path}: lines have more fields than the header")
     return frame
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.csv_text import read_csv_text
 from analysis.database import text_of
 from analysis.declared import survey_choices
 from analysis.errors import JudgmentsError
@@ -50,10 +51,7 @@ def read_sessions(
     path = judgments.parent / "sessions.csv" if judgments is not None else None
     if path is None or not path.is_file():
         return None
-    try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise JudgmentsError(f"{path}: not a UTF-8 CSV file ({error})") from None
+    frame = read_csv_text(path)
     missing = [name for name in _NEEDED if name not in frame.columns]
     if missing:
         raise JudgmentsError(f"{path}: missing required columns: {', '.join(missing)}")

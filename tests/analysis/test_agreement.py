@@ -250,7 +250,7 @@ def test_a_clip_without_a_score_is_named(judgments_text):
         ("name,score\nx,1\n", "needs the columns"),
         ("clip,score\nx,high\n", ":2: the score is not a finite number"),
         ("clip,score\nx,1\nx,2\n", ":3: clip 'x' comes twice"),
-        ("", "cannot be read as CSV"),
+        ("", "the file is empty"),
     ],
 )
 def test_bad_score_files_are_clear(tmp_path, text, message):
@@ -259,6 +259,20 @@ def test_bad_score_files_are_clear(tmp_path, text, message):
 
     with pytest.raises(JudgmentsError, match=message):
         read_scores(path)
+
+
+def test_scores_may_come_out_of_a_spreadsheet_program(tmp_path):
+    path = tmp_path / "scores.csv"
+    path.write_text("\ufeffclip,score\nx,1\n", encoding="utf-8")
+
+    key, scores = read_scores(path)
+
+    assert (key, dict(scores)) == ("clip", {"x": 1.0})
+
+
+def test_a_file_of_scores_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(JudgmentsError, match=r"scores\.csv: no such file"):
+        read_scores(tmp_path / "scores.csv")
 
 
 def test_command_prints_metric_and_rows(judgments_text, write_judgments, tmp_path):
