@@ -38,17 +38,16 @@ def evidence(session: Session, study: Study, same: Mapping[int, int]) -> dict[in
         By the first row's id, values of `WorkerRow`; what is not known is left out.
     """
     found: dict[int, dict[str, Any]] = defaultdict(dict)
-    person = _person(Showing.worker_id, same)
-    for read in (_answers, _in_order, _medians):
-        for worker_id, values in read(session, study, person).items():
+    for read in (_answers, _in_order, _medians, _repeats):
+        for worker_id, values in read(session, study, same).items():
             found[worker_id] |= values
-    for worker_id, values in _repeats(session, study, same).items():
-        found[worker_id] |= values
     return found
 
 
 def _person(worker_id: Any, same: Mapping[int, int]) -> Any:
-    return case(dict(same), value=worker_id, else_=worker_id) if same else worker_id
+    """The column `person`: the first row's id."""
+    person = case(dict(same), value=worker_id, else_=worker_id) if same else worker_id
+    return person.label("person")
 
 
 def _counted(study: Study, *columns: Any) -> Select[*tuple[Any, ...]]:
@@ -65,7 +64,7 @@ def _counted(study: Study, *columns: Any) -> Select[*tuple[Any, ...]]:
     )
 
 
-def _answers(session: Session, study: Study, person: Any) -> dict[int, dict[str, int]]:
+def _answers(session: Session, study: Study, same: Mapping[int, int]) -> dict[int, dict[str, int]]:
     gold = Trial.kind == TrialKind.GOLD
     counts = {
         "judgments": count_if(Trial.kind == TrialKind.TEST),
@@ -73,21 +72,25 @@ def _answers(session: Session, study: Study, person: Any) -> dict[int, dict[str,
         "gold_right": count_if(gold & (Judgment.choice == Trial.correct)),
         "answers": func.count(),
     }
-    chosen = _counted(study, person.label("person"), *counts.values()).where(_ASKED)
+    person = _person(Showing.worker_id, same)
+    chosen = _counted(study, person, *counts.values()).where(_ASKED)
     rows = session.execute(chosen.group_by("person"))
     return {row[0]: dict(zip(counts, map(int, row[1:]), strict=True)) for row in rows}
 
 
-def _in_order(session: Session, study: Study, person: Any) -> dict[int, dict[str, float]]:
+def _in_order(
+    session: Session, study: Study, same: Mapping[int, int]
+) -> dict[int, dict[str, float]]:
     """Sides and speed, of every answer in the order given; practice is timed too, as by the rule.
 
     The chance of sides is that of the most one-sided question, in number or in its longest run.
     """
     sided = Trial.kind.in_(_SIDED) & (Judgment.choice != Choice.TIE)
     is_left = case((sided, case((Judgment.choice == Choice.LEFT, 1), else_=0)))  # or null
-    answers = _counted(
-        study, person.label("person"), Judgment.question_id, is_left, reported_loops
-    ).order_by("person", Judgment.question_id, Judgment.answered_at, Showing.position)
+    person = _person(Showing.worker_id, same)
+    answers = _counted(study, person, Judgment.question_id, is_left, reported_loops).order_by(
+        "person", Judgment.question_id, Judgment.answered_at, Showing.position
+    )
     found: dict[int, dict[str, float]] = {}
     rows_read = session.execute(answers, execution_options={"yield_per": 10_000})
     for (worker_id, _), given in groupby(rows_read, lambda row: row[:2]):
@@ -106,12 +109,15 @@ def _in_order(session: Session, study: Study, person: Any) -> dict[int, dict[str
     return found
 
 
-def _medians(session: Session, study: Study, person: Any) -> dict[int, dict[str, float]]:
+def _medians(
+    session: Session, study: Study, same: Mapping[int, int]
+) -> dict[int, dict[str, float]]:
     """Median response time of every person, in seconds; no database has the word in common."""
-    place = func.row_number().over(partition_by=person, order_by=Judgment.rt_ms)
-    count = func.count().over(partition_by=person)
+    person = _person(Showing.worker_id, same)
+    place = func.row_number().over(partition_by=person.element, order_by=Judgment.rt_ms)
+    count = func.count().over(partition_by=person.element)
     measured = (Judgment.rt_ms, place.label("place"), count.label("n"))
-    ranked = _counted(study, person.label("person"), *measured).where(_ASKED).subquery()
+    ranked = _counted(study, person, *measured).where(_ASKED).subquery()
     twice = 2 * ranked.c.place
     rows = session.execute(
         select(ranked.c.person, func.avg(ranked.c.rt_ms))
@@ -121,9 +127,7 @@ def _medians(session: Session, study: Study, person: Any) -> dict[int, dict[str,
     return {worker_id: {"median_s": float(ms) / 1000} for worker_id, ms in rows}
 
 
-def _repeats(
-    session: Session, study: Study, others: Mapping[int, int]
-) -> dict[int, dict[str, int]]:
+def _repeats(session: Session, study: Study, same: Mapping[int, int]) -> dict[int, dict[str, int]]:
     """Repeated pairs per person, and how many got the same clip, or a tie, both times."""
     again, first = aliased(Judgment), aliased(Judgment)
     trial, trial_before = aliased(Trial), aliased(Trial)
@@ -131,10 +135,10 @@ def _repeats(
     same_side = again.choice == first.choice
     tie = (again.choice == Choice.TIE) | (first.choice == Choice.TIE)
     swapped = trial.a_is_left != trial_before.a_is_left
-    same = (tie & same_side) | (~tie & ((swapped & ~same_side) | (~swapped & same_side)))
+    agreed = (tie & same_side) | (~tie & ((swapped & ~same_side) | (~swapped & same_side)))
     # From the repeat to its showing, to the first showing, to both judgments: each step an index.
     rows = session.execute(
-        select(_person(showing.worker_id, others).label("person"), func.count(), count_if(same))
+        select(_person(showing.worker_id, same), func.count(), count_if(agreed))
         .select_from(trial)
         .join(trial_before, trial.repeat_of_id == trial_before.id)
         .join(showing, showing.trial_id == trial.id)
@@ -156,4 +160,4 @@ def _repeats(
         )
         .group_by("person")
     )
-    return {worker_id: {"repeats": int(n), "same": int(agreed)} for worker_id, n, agreed in rows}
+    return {worker_id: {"repeats": int(n), "same": int(alike)} for worker_id, n, alike in rows}

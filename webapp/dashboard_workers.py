@@ -139,13 +139,11 @@ def worker_rows(session: Session, study: Study, key: bytes) -> list[WorkerRow]:
         .order_by(Worker.id)
     )
     rows: dict[str, WorkerRow] = {}
-    first: dict[str, int] = {}
-    same: dict[int, int] = {}
+    ids: dict[str, list[int]] = {}
     for worker_id, crowd, environment, external_id, sessions, done, last_seen in people:
         worker = pseudonym(key, "worker", crowd, environment.value, external_id)
         row = WorkerRow(worker, crowd, environment, int(sessions), int(done), last_seen)
         if (known := rows.get(worker)) is not None:
-            same[worker_id] = first[worker]
             row = replace(
                 row,
                 sessions=row.sessions + known.sessions,
@@ -153,9 +151,10 @@ def worker_rows(session: Session, study: Study, key: bytes) -> list[WorkerRow]:
                 last_seen=max(row.last_seen, known.last_seen),
             )
         rows[worker] = row
-        first.setdefault(worker, worker_id)
+        ids.setdefault(worker, []).append(worker_id)
+    same = {other: first for first, *others in ids.values() for other in others}
     found = evidence(session, study, same)
-    return [replace(row, **found.get(first[worker], {})) for worker, row in rows.items()]
+    return [replace(row, **found.get(ids[worker][0], {})) for worker, row in rows.items()]
 
 
 SORTS: dict[str, Callable[[WorkerRow], Any]] = {
