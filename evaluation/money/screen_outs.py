@@ -74,13 +74,14 @@ def _of_hit(db: Database, study: schema.Study, crowd: Growing, hit: Hit, now: Cl
         lock_study(session, study)  # two runs at once book each of them once
         known = _booked(session, hit)
         new = [token for token in listed if token not in known]
-        before = _fees(session, hit)
+        before = reached = _fees(session, hit)
         for number, token in enumerate(new, len(known) + 1):
             _book(session, hit, PaymentKind.SCREEN_OUT, cents, token, now())
-            fee = max(0, fees * number // paid - _fees(session, hit))
+            fee = max(0, fees * number // paid - reached)
             fee_token = payment_token(study.secret, PaymentKind.FEE.value, hit.id, token)
             _book(session, hit, PaymentKind.FEE, fee, fee_token, now())
-        return ScreenOuts(len(new), len(new) * cents + _fees(session, hit) - before)
+            reached += fee
+        return ScreenOuts(len(new), len(new) * cents + reached - before)
 
 
 def _booked(session: Session, hit: Hit) -> set[str]:
@@ -113,4 +114,3 @@ def _book(
         done_at=now,
     )
     session.add(made)
-    session.flush()
