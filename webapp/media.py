@@ -57,10 +57,8 @@ def clip(key: str) -> Response:
     response = Response(data, mimetype=mime)
     response.headers["Cache-Control"] = IMMUTABLE
     response.set_etag(key)
-    asked = dict(request.environ)
-    if not _is_one_part(request.range):
-        asked.pop("HTTP_RANGE", None)
-    response.make_conditional(asked, accept_ranges=True, complete_length=len(data))
+    length = len(data) if _is_one_part(request.range) else None  # None: whole, whatever is asked
+    response.make_conditional(request, accept_ranges=True, complete_length=length)
     return response
 
 
