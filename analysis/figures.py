@@ -68,7 +68,10 @@ def to_pdf(made: Figure) -> bytes:
     with warnings.catch_warnings(record=True) as caught:
         warnings.filterwarnings("always", _NO_LETTER)
         made.savefig(out, format="pdf", metadata={"CreationDate": None})
-    if any(re.match(_NO_LETTER, str(warning.message)) for warning in caught):
+    others = [one for one in caught if not re.match(_NO_LETTER, str(one.message))]
+    for one in others:
+        warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+    if len(others) < len(caught):
         _log.warning("letters that a PDF figure's font lacks are boxes there; its SVG has them")
     return out.getvalue()
 
