@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from vgan.models.measuring import drain
-from vgan.threads import BRIEF
+from vgan.threads import wait_briefly
 from vgan.training.config import TrainConfig, resolve_config
 from vgan.training.presets import DTYPES, GENERATOR_STEPS
 from vgan.training.process import arithmetic
@@ -133,7 +133,9 @@ class Opponent:
 def opponent(side: str) -> Iterator[Opponent]:
     """Start a side and yield it."""
     command = [sys.executable, str(Path(__file__).resolve()), *sys.argv[1:], "--side", side]
-    environment = BRIEF | os.environ if side == "ours" else None
+    environment = dict(os.environ)
+    if side == "ours":
+        wait_briefly(environment)
     with subprocess.Popen(command, stdin=-1, stdout=-1, text=True, env=environment) as process:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -1,17 +1,21 @@
 """How the threads of a computation wait for one another."""
 
 import os
+from collections.abc import MutableMapping
 
 # PyTorch has GNU's OpenMP on Linux. A thread that waits there looks about 300,000 times before it
 # sleeps, some ten milliseconds. Where another program wants the core, that is time taken from the
 # very thread waited for. A thirtieth of it is enough on a machine with nothing else to do.
-BRIEF = {"GOMP_SPINCOUNT": "10000"}
+_BRIEF = {"GOMP_SPINCOUNT": "10000"}
 
 
-def wait_briefly() -> None:
+def wait_briefly(environment: MutableMapping[str, str] = os.environ) -> None:
     """Let threads that wait sleep soon; has to come before torch is imported.
 
     What the user has set for OpenMP's waiting is left as it is.
+
+    Args:
+        environment: this process's, or that of one to be started.
     """
-    if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & os.environ.keys():
-        os.environ |= BRIEF
+    if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & environment.keys():
+        environment.update(_BRIEF)
