@@ -144,8 +144,7 @@ def planned_rows(study: Study, clips: int | None = None) -> tuple[PlannedRow, ..
         check_unread_items(folders, compared)
     named = {n: [replace(r, source=n, item=item_of(r)) for r in found] for n, found in held.items()}
     planned = planned_clips(Imported(named, categories, []))
-    if design.pairing == "item":
-        check_partners(replace(design, categories=categories), planned)
+    check_partners(replace(design, categories=categories), planned)
     return tuple(
         PlannedRow(row, tuple(_cell(design, planned, row, name) for name in categories))
         for row in design.comparisons

@@ -143,15 +143,17 @@ def partners(
 
 
 def check_partners(design: Design, clips: Clips) -> None:
-    """Refuse to pair by item where a source lacks one that it is compared on.
+    """Refuse a design that pairs by item where a source lacks one that it is compared on.
 
     Args:
-        design: with its categories filled in, and pairing by item.
+        design: with its categories filled in.
         clips: of every compared source and category.
 
     Raises:
         UsageError: the message names what each source lacks; or a source has an item twice.
     """
+    if design.pairing != "item":
+        return
     lacking: dict[tuple[str, str], set[str]] = defaultdict(set)
     for category in design.categories:
         held = {s: _by_item(s, category, clips).keys() for s in sorted(design.compared)}
@@ -233,9 +235,8 @@ def plan_trials(design: Design, clips: Clips, seed: int) -> Plan:
     Raises:
         UsageError: with pairing by item, an item lacks a partner or the sides cannot be balanced.
     """
+    check_partners(design, clips)
     by_item = design.pairing == "item"
-    if by_item:
-        check_partners(design, clips)
     make = _item_cell if by_item else _random_cell
     drawn = []
     for comparison in design.comparisons:

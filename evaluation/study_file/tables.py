@@ -88,8 +88,10 @@ SLUG_RULE = Matches(SLUG.pattern, "a slug (lower-case letters and digits, joined
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return a hint such as `; did you mean "seed"?`, or the list of what is known."""
+    """Return a hint such as `; did you mean "seed"?`, or the list of what is known, if anything."""
     known = list(known)
+    if not known:
+        return ""
     close = difflib.get_close_matches(word, known, n=1)
     return f'; did you mean "{close[0]}"?' if close else f"; known: {', '.join(known)}"
 

@@ -47,7 +47,7 @@ def read_texts(
             first, last = key.split(".", 1)
             where = f"text.{language}.{first}"
             if last not in translated[first]:
-                hint = did_you_mean(last, translated[first]) if translated[first] else ""
+                hint = did_you_mean(last, translated[first])
                 raise file.error(where, last, f"{_NONE_SUCH[first]}{hint}")
         if not is_known_key(key):
             known = [*OWN_KEYS, *built_in(DEFAULT)]
