@@ -15,8 +15,9 @@ from evaluation.database import find_study, open_database
 from evaluation.export import judgment_rows
 from evaluation.exporting.columns import JUDGMENT_COLUMNS, names
 from evaluation.planning.progress import first_plan
+from evaluation.planning.unmatched import Unmatched, items_held, unmatched_items
 from evaluation.privacy.pseudonyms import known_key
-from evaluation.schema import Clip, Study
+from evaluation.schema import Clip, Source, Study
 from evaluation.sessions.stopped import cut_short
 from evaluation.study import Comparison
 
@@ -51,6 +52,15 @@ def read_database(url: str, study: str | None) -> pd.DataFrame:
 
 def _declared(session: Session, study: Study) -> Declared:
     design, analysis = frozen.design(study), frozen.analysis(study)
+    unmatched: tuple[Unmatched, ...] = ()
+    if design.unmatched == "leave-out":
+        held = (
+            select(Source.name, Clip.category, Clip.item)
+            .join(Source, Clip.source_id == Source.id)
+            .where(Clip.study_id == study.id)
+        )
+        clips = items_held((source, name, item) for source, name, item in session.execute(held))
+        unmatched = unmatched_items(design.comparisons, design.categories, clips)
     return Declared(
         seed=study.seed,
         comparisons=design.comparisons,
@@ -61,6 +71,7 @@ def _declared(session: Session, study: Study) -> Declared:
         planned=first_plan(session, study),
         names=Names.of(frozen.source_names(study), frozen.category_names(study)),
         allow_tie=design.allow_tie,
+        unmatched=unmatched,
     )
 
 

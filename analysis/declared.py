@@ -2,7 +2,6 @@
 
 import csv
 import tomllib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -13,6 +12,7 @@ import pandas as pd
 
 from analysis.errors import JudgmentsError
 from analysis.names import Names
+from evaluation.planning.unmatched import Items, Unmatched, items_held, unmatched_items
 from evaluation.study import DEFAULT_SEED, Comparison
 
 
@@ -31,6 +31,7 @@ class Declared:
             out where they are not known.
         names: of its sources and categories, for print.
         allow_tie: whether it offers "no difference" as an answer.
+        unmatched: the cells that leave items out, as a source lacks them.
     """
 
     seed: int | None = None
@@ -42,6 +43,7 @@ class Declared:
     planned: Mapping[str, int] = field(default_factory=dict)
     names: Names = field(default_factory=Names)
     allow_tie: bool = False
+    unmatched: tuple[Unmatched, ...] = ()
 
     def __deepcopy__(self, memo: object) -> "Declared":
         """Return itself: pandas copies a frame's `attrs` with every column that is read."""
@@ -78,8 +80,12 @@ def read_declared(path: Path, study: str) -> Declared:
     compared = {source for row in found.comparisons for source in row.sources}
     judged = sorted({name for source, name in clips if source in compared})
     categories = found.categories or tuple(judged)
-    planned = _planned(_table(tables, "design"), found.comparisons, categories, clips)
-    return replace(found, categories=categories, planned=planned)
+    design = _table(tables, "design")
+    planned = _planned(design, found.comparisons, categories, clips)
+    unmatched: tuple[Unmatched, ...] = ()
+    if design.get("unmatched") == "leave-out":
+        unmatched = unmatched_items(found.comparisons, categories, clips)
+    return replace(found, categories=categories, planned=planned, unmatched=unmatched)
 
 
 def survey_choices(path: Path, study: str) -> dict[str, tuple[str, ...]]:
@@ -150,17 +156,17 @@ def _comparisons(rows: Any) -> tuple[Comparison, ...]:
     return tuple(Comparison(str(a), str(b)) for a, b in pairs)
 
 
-def _clips_in(path: Path, study: str) -> Counter[tuple[str, str]]:
-    """Count the clips in an exported `clips.csv` by source and category."""
+def _clips_in(path: Path, study: str) -> Items:
+    """Return the items of an exported `clips.csv` by source and category."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            return Counter(
-                (clip.get("source") or "", clip["category"])
+            return items_held(
+                (clip.get("source") or "", clip["category"], clip.get("item") or "")
                 for clip in csv.DictReader(file)
                 if clip.get("study") == study and clip.get("category")
             )
     except OSError:
-        return Counter()  # only the judgments were kept
+        return {}  # only the judgments were kept
     except (UnicodeDecodeError, csv.Error) as error:
         raise JudgmentsError(f"{path}: not a UTF-8 CSV file ({error})") from None
 
@@ -169,7 +175,7 @@ def _planned(
     design: Mapping[str, Any],
     rows: Sequence[Comparison],
     categories: Sequence[str],
-    clips: Mapping[tuple[str, str], int],
+    held: Items,
 ) -> dict[str, int]:
     """Test judgments of each row in the first plan; a row is left out where they are not known."""
     per_cell, per_pair = design.get("judgments_per_cell"), design.get("judgments_per_pair")
@@ -177,8 +183,9 @@ def _planned(
     for row in rows:
         if isinstance(per_cell, int):
             n = per_cell * len(categories)
-        elif isinstance(per_pair, int):  # by item: every clip of A has one partner
-            n = per_pair * sum(clips.get((row.source_a, name), 0) for name in categories)
+        elif isinstance(per_pair, int):  # by item: of those that both sources have
+            both = ([held.get((s, name), set()) for s in row.sources] for name in categories)
+            n = per_pair * sum(len(set.intersection(*map(set, items))) for items in both)
         else:
             n = 0
         if n > 0:

@@ -14,9 +14,10 @@ from analysis.preference import sample_of, table_preferences
 from analysis.variance import TYPICAL, Correlations
 from evaluation.budget import PairUse, check_workers, least_workers, worker_trials
 from evaluation.clips import item_of, list_source, shared_categories
-from evaluation.plan import PlannedClip, check_partners, partners
+from evaluation.plan import PlannedClip, check_partners, item_trials, partners
 from evaluation.planning.materials import Imported, check_unread_items, planned_clips
 from evaluation.planning.prompts import check_prompts
+from evaluation.planning.unmatched import Unmatched
 from evaluation.study import Comparison, Design, Study
 
 
@@ -31,10 +32,17 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class PlannedRow:
-    """A planned row of Table 1, with its cells in the order of the categories."""
+    """A planned row of Table 1.
+
+    Args:
+        comparison: its sources.
+        cells: in the order of the categories.
+        unmatched: the cells that leave items out.
+    """
 
     comparison: Comparison
     cells: tuple[Cell, ...]
+    unmatched: tuple[Unmatched, ...] = ()
 
     @property
     def judgments(self) -> int:
@@ -120,7 +128,7 @@ def planned_rows(study: Study, clips: int | None = None) -> tuple[PlannedRow, ..
     Raises:
         ClipError: a folder is empty, or lacks a category.
         UsageError: a folder is missing; or, with `clips`, the categories are; or a file of prompts
-            cannot be used, or there is no prompt to show.
+            cannot be used, or there is no prompt to show; or see `check_partners`, `item_trials`.
     """
     design = study.design
     if clips is not None:
@@ -144,9 +152,13 @@ def planned_rows(study: Study, clips: int | None = None) -> tuple[PlannedRow, ..
         check_unread_items(folders, compared)
     named = {n: [replace(r, source=n, item=item_of(r)) for r in found] for n, found in held.items()}
     planned = planned_clips(Imported(named, categories, []))
-    check_partners(replace(design, categories=categories), planned)
+    unmatched = check_partners(replace(design, categories=categories), planned)
     return tuple(
-        PlannedRow(row, tuple(_cell(design, planned, row, name) for name in categories))
+        PlannedRow(
+            row,
+            tuple(_cell(design, planned, row, name) for name in categories),
+            tuple(cell for cell in unmatched if cell.comparison == row),
+        )
         for row in design.comparisons
     )
 
@@ -157,12 +169,11 @@ def _cell(
     row: Comparison,
     category: str,
 ) -> Cell:
-    n_a, n_b = (len(found[source, category]) for source in (row.source_a, row.source_b))
-    pairs = n_a * n_b
     if design.pairing == "item":
-        pairs = n_a = n_b = len(partners(row, category, found))
-    n = design.judgments_per_cell or n_a * (design.judgments_per_pair or 1)
-    return Cell(n, n_a, n_b, pairs)
+        pairs = len(partners(row, category, found))
+        return Cell(item_trials(row, category, design, found), pairs, pairs, pairs)
+    n_a, n_b = (len(found[source, category]) for source in (row.source_a, row.source_b))
+    return Cell(design.judgments_per_cell or 0, n_a, n_b, n_a * n_b)
 
 
 def read_pilot(judgments: pd.DataFrame, rows: Sequence[PlannedRow]) -> Pilot:

@@ -54,6 +54,8 @@ def methods(table: Table, ranking: Ranking | None, sides_left: float) -> list[st
     if table.study_hash:
         design += f" The design was fixed beforehand (hash {table.study_hash[:16]}"
         design += f", seed {table.seed})." if table.seed is not None else ")."
+    if table.unmatched:
+        design += f" {table.unmatched}."
     return [design, _exclusion_text(table), _interval_text(table), _test_text(table, ranking)]
 
 

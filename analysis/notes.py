@@ -1,6 +1,6 @@
 """What has to be said under a table: of its intervals, who judged, and the sides of the clips."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
 
 import pandas as pd
 from scipy import special
@@ -65,4 +65,21 @@ def busiest_notes(preferences: pd.DataFrame) -> list[str]:
         f"one of the {len(given):,} workers gave "
         f"{share_text(int(given.iloc[0]), len(preferences))} of the judgments: so little is "
         "known of other people that intervals are wide"
+    ]
+
+
+def unjudged_notes(
+    primary: Sequence[Comparison], judged: Set[frozenset[str]], names: Names
+) -> list[str]:
+    """Name the primary rows that have no judgments: their tests are missing, not passed.
+
+    Args:
+        primary: rows that the study declares so.
+        judged: the sources of each row that somebody judged.
+        names: for print.
+    """
+    return [
+        f"{names.row(row)} is declared primary, but has no judgments"
+        for row in primary
+        if row.sources not in judged
     ]

@@ -27,6 +27,7 @@ from evaluation.budget import (
 from evaluation.crowd.open import check_study
 from evaluation.crowd.terms import TERMS
 from evaluation.planning.exclusions import check_exclusions
+from evaluation.planning.unmatched import unmatched_text
 from evaluation.quantities import quantity
 from evaluation.study import Study
 
@@ -82,7 +83,8 @@ def _head(study: Study, expected: Forecast, pilot: Pilot | None) -> str:
         f"{quantity(each, 'judgment')} each",
     ]
     weak = (*check_exclusions(study), *short_sessions(use, study.session, study.workers))
-    lines += [f"Warning: {text}" for text in weak]
+    unmatched = unmatched_text(cell for row in expected.rows for cell in row.unmatched)
+    lines += [f"Warning: {text}" for text in (*weak, unmatched) if text]
     rho = expected.rho
     values = f"worker {rho.worker:.3f}, clip of A {rho.clip_a:.3f}, clip of B {rho.clip_b:.3f}"
     if pilot is None:

@@ -17,7 +17,7 @@ from analysis.intervals import (
     row_correlations,
 )
 from analysis.names import Names
-from analysis.notes import busiest_notes, interval_notes, side_notes
+from analysis.notes import busiest_notes, interval_notes, side_notes, unjudged_notes
 from analysis.preference import (
     MEAN,
     NEEDED,
@@ -32,6 +32,7 @@ from analysis.sequential import mean_at_all_looks, without_interval
 from analysis.significance import Test, tests_of
 from analysis.unplanned import undeclared_looks
 from analysis.variance import Correlations
+from evaluation.planning.unmatched import unmatched_text
 from evaluation.quantities import quantity
 from evaluation.study import Comparison
 
@@ -89,6 +90,7 @@ class Table:
             Means hold at all looks together.
         names: of sources and categories, for print.
         undeclared: what looks decided without a stopping rule, as a sentence; empty: nothing.
+        unmatched: which rows left items out that a source lacks, likewise.
         allow_tie: whether "no difference" was an answer.
     """
 
@@ -109,6 +111,7 @@ class Table:
     stop_when: str | None = None
     names: Names = field(default_factory=Names)
     undeclared: str = ""
+    unmatched: str = ""
     allow_tie: bool = False
 
     @property
@@ -167,6 +170,10 @@ def build_table(
         undeclared = undeclared_looks(everything, attrs.get("stopped", ()), names)
     notes = _notes(preferences, rows, attrs["notes"], names)
     notes += [undeclared] if undeclared else []
+    unmatched = unmatched_text(declared.unmatched, names.source)
+    notes += [unmatched] if unmatched else []
+    judged = {row.comparison.sources for row in rows if row.judged}
+    notes += unjudged_notes(declared.primary, judged, names)
     return Table(
         attrs["study"],
         attrs["question"],
@@ -179,12 +186,13 @@ def build_table(
         left_out(everything, preferences),
         tuple(dropped),
         attrs["simulated"],
-        tuple(notes + _unseen(rows, declared.primary, names) + _stopping(stop_when)),
+        tuple(notes + _stopping(stop_when)),
         level,
         _tests(rows, declared.primary, means=not stop_when),
         stop_when,
         names,
         undeclared=undeclared,
+        unmatched=unmatched,
         allow_tie=declared.allow_tie or bool((everything["y"] == 0.5).any()),
     )
 
@@ -275,16 +283,6 @@ def _tests(
         {(row.comparison.label, c): cell for row in rows for c, cell in row.cells.items()},
         primary if pairs else None,
     )
-
-
-def _unseen(rows: Sequence[Row], declared: Sequence[Comparison], names: Names) -> list[str]:
-    """Name the primary rows that have no judgments: their tests are missing, not passed."""
-    judged = {row.comparison.sources for row in rows if row.judged}
-    return [
-        f"{names.row(row)} is declared primary, but has no judgments"
-        for row in declared
-        if row.sources not in judged
-    ]
 
 
 def _notes(

@@ -17,7 +17,6 @@ trials from them, with a random side. `correct` of a template is the side of its
 """
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -28,9 +27,8 @@ from numpy.typing import NDArray
 from evaluation.errors import UsageError
 from evaluation.files import composed
 from evaluation.planning.drawing import Indices, balance_sides, draw_pairs
+from evaluation.planning.unmatched import Unmatched, lacks_text, unmatched_items
 from evaluation.study import Comparison, Design
-
-_NAMED = 10  # of the items that a source lacks
 
 
 class PlannedClip(NamedTuple):
@@ -142,36 +140,41 @@ def partners(
     return sorted(matched, key=lambda both: both[0].item)  # as later batches count on
 
 
-def check_partners(design: Design, clips: Clips) -> None:
-    """Refuse a design that pairs by item where a source lacks one that it is compared on.
+def check_partners(design: Design, clips: Clips) -> tuple[Unmatched, ...]:
+    """Refuse a design that pairs by item where a source lacks items, unless it leaves them out.
 
     Args:
         design: with its categories filled in.
         clips: of every compared source and category.
 
+    Returns:
+        The cells that leave items out, as [design] unmatched has it.
+
     Raises:
-        UsageError: the message names what each source lacks; or a source has an item twice.
+        UsageError: a source lacks an item that it is compared on, and the message names all that
+            each lacks; or a cell is left with none; or a source has an item twice.
     """
     if design.pairing != "item":
-        return
-    lacking: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for category in design.categories:
-        held = {s: _by_item(s, category, clips).keys() for s in sorted(design.compared)}
-        for row in design.comparisons:
-            a, b = row.source_a, row.source_b
-            lacking[category, a] |= held[b] - held[a]
-            lacking[category, b] |= held[a] - held[b]
-    lacks = []
-    for (category, source), items in sorted(lacking.items()):
-        named = ", ".join(map(repr, sorted(items)[:_NAMED]))
-        more = f" and {len(items) - _NAMED} more" if len(items) > _NAMED else ""
-        if items:
-            lacks.append(f"{source} lacks {named}{more} (category {category})")
-    if lacks:
+        return ()
+    held = {
+        (source, category): _by_item(source, category, clips).keys()
+        for category in design.categories
+        for source in sorted(design.compared)
+    }
+    found = unmatched_items(design.comparisons, design.categories, held)
+    if nothing := [cell for cell in found if not cell.left]:
+        raise UsageError(
+            f'{nothing[0].comparison.label}: pairing = "item", and no item is in both sources: '
+            f"{lacks_text(nothing[:1])}; give clips of one item equal file names, or an equal "
+            "`item` in their manifests"
+        )
+    if found and design.unmatched == "refuse":
         raise UsageError(
             f'pairing = "item" needs every item in both sources of a comparison: '
-            f"{'; '.join(lacks)}; make these clips, or take their items out of the other folders"
+            f"{lacks_text(found)}; make these clips, take their items out of the other folders, "
+            'or leave them out by unmatched = "leave-out" under [design]'
         )
+    return found
 
 
 def _item_cell(
@@ -189,8 +192,12 @@ def _item_cell(
     return _Drawn(pairs, items, left, rng)
 
 
-def _item_trials(comparison: Comparison, category: str, design: Design, clips: Clips) -> int:
-    """How many trials a cell of matched items has; an odd number is refused."""
+def item_trials(comparison: Comparison, category: str, design: Design, clips: Clips) -> int:
+    """Return how many trials a cell of matched items has.
+
+    Raises:
+        UsageError: the number is odd, so that the sides cannot be balanced.
+    """
     matched = partners(comparison, category, clips)
     n = design.judgments_per_cell or (design.judgments_per_pair or 0) * len(matched)
     if n % 2:
@@ -233,7 +240,7 @@ def plan_trials(design: Design, clips: Clips, seed: int) -> Plan:
         seed: of the study.
 
     Raises:
-        UsageError: with pairing by item, an item lacks a partner or the sides cannot be balanced.
+        UsageError: with pairing by item, see `check_partners` and `item_trials`.
     """
     check_partners(design, clips)
     by_item = design.pairing == "item"
@@ -243,7 +250,7 @@ def plan_trials(design: Design, clips: Clips, seed: int) -> Plan:
         for category in design.categories:
             n = design.judgments_per_cell or 0
             if by_item:
-                n = _item_trials(comparison, category, design, clips)
+                n = item_trials(comparison, category, design, clips)
             rng = _stream(seed, "cell", comparison, category)
             drawn.append(make(CellSteps(comparison, category, 0, n), clips, rng, rng))
     return _in_rounds(drawn, generator(seed, "order"))

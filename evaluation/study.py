@@ -72,6 +72,8 @@ class Design:
     comparisons: tuple[Comparison, ...]
     categories: Annotated[tuple[str, ...], SLUG_RULE] = ()
     pairing: Annotated[str, OneOf(("random", "item"))] = "random"
+    # Items that one of two compared sources lacks.
+    unmatched: Annotated[str, OneOf(("refuse", "leave-out"))] = "refuse"
     judgments_per_cell: Annotated[int | None, Range(2, 1_000_000)] = None
     judgments_per_pair: Annotated[int | None, Range(1, 100_000)] = None
     allow_tie: bool = False

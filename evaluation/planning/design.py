@@ -61,6 +61,8 @@ def design_of(
     held = list(records)
     design = asdict(replace(study.design, categories=categories))
     design["comparisons"] = [[c.source_a, c.source_b] for c in study.design.comparisons]
+    if study.design.unmatched == "refuse":
+        del design["unmatched"]  # so the hash of a study that was frozen without the key stays
     gold = asdict(study.gold)
     gold["folder"] = study.gold.folder is not None  # its clips are in the digest, by content
     del gold["prompts"]  # likewise

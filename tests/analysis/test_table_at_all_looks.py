@@ -106,12 +106,13 @@ def test_items_judged_so_often_each_are_counted_in_the_clips(judged):
     by_item = ("judgments_per_cell = 200", 'pairing = "item"\njudgments_per_pair = 20')
     path = judged(by_item)
     clips = [
-        f"paper,{source},{category}"
+        f"paper,{source},{category},{item}"
         for source in "xyz"
         for category in ("golf", "beach", "other")
-        for _ in range(10)
+        for item in range(10)
     ]
-    (path.parent / "clips.csv").write_text("\n".join(["study,source,category", *clips]))
+    clips.append("paper,y,golf,one that the others lack")
+    (path.parent / "clips.csv").write_text("\n".join(["study,source,category,item", *clips]))
 
     assert declared_of(load_judgments(file=path)).planned == PLAN
 

@@ -17,7 +17,12 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import aliased
 
+from analysis.declared import declared_of
 from analysis.forecast import planned_rows
+from analysis.load import load_judgments
+from analysis.methods import methods
+from analysis.study_plan import plan_text
+from analysis.table import build_table
 from evaluation import freeze, schema
 from evaluation.allocation import get_worker, local_hit, start_session
 from evaluation.clips import import_source
@@ -32,6 +37,7 @@ from evaluation.planning.design import canonical_json, design_hash
 from evaluation.planning.gold import spoil
 from evaluation.planning.plan_rows import StudyRows
 from evaluation.schema import Environment, PlanBatch, Side, Trial, TrialKind
+from evaluation.simulate import simulate
 from evaluation.storage import LocalStore
 from evaluation.study import Source
 from evaluation.study_file.reader import load_study
@@ -548,6 +554,42 @@ def test_an_item_without_a_partner_is_refused(sqlite_database, study_toml, tmp_p
 
     with pytest.raises(UsageError, match=r"theirs lacks '0002' \(category golf\)"):
         _init_rows(sqlite_database, path)
+
+
+def test_items_left_out_are_told_by_init_and_plan_and_in_tables_of_database_and_export(
+    sqlite_database, study_toml, tmp_path
+):
+    by_item = 'judgments_per_pair = 2\npairing = "item"\nunmatched = "leave-out"'
+    path = study_toml(("judgments_per_cell = 8", by_item), ("gold = 1", "gold = 0"))
+    for lacked in ("0000", "0002"):
+        (tmp_path / f"clips/theirs/golf/{lacked}.mp4").unlink()
+    flatters = (
+        "Items that one of two sources lacks are left out of their comparison, which flatters a "
+        "source that failed to make them: "
+    )
+    left_out = "{0} over theirs 2 of 8 (theirs lacks 2); theirs over {1} 2 of 8 (theirs lacks 2)"
+    study = load_study(path)
+
+    report = _init_rows(sqlite_database, path)
+    simulate(sqlite_database, None, workers=20, mix={"careful": 1}, seed=1)
+    export_study(sqlite_database, None, tmp_path / "out", key=b"k" * 32)
+    judged = [
+        load_judgments(db=sqlite_database.url),
+        load_judgments(file=tmp_path / "out" / "judgments.csv"),
+    ]
+    tables = [build_table(judgments) for judgments in judged]
+
+    assert report.trials == 2 * 8 + 2 * 2 * (4 + 2)
+    [said] = [one for one in report.warnings if one.startswith(flatters)]
+    assert said.endswith(". theirs lacks '0000', '0002' (category golf)")
+    planned = plan_text(study, planned_rows(study))
+    assert f"\nWarning: {flatters}{left_out.format('ours', 'real')}\n" in planned
+    shown = flatters + left_out.format("Our Model", "Real")
+    for table in tables:
+        assert shown in table.notes
+        assert f" {shown}." in methods(table, None, 0.5)[0]
+    plan = {"ours over theirs": 12, "ours over real": 16, "theirs over real": 12}
+    assert [declared_of(judgments).planned for judgments in judged] == [plan, plan]
 
 
 def test_an_item_whose_file_is_not_read_is_refused_with_that_file(

@@ -10,9 +10,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evaluation.errors import UsageError
-from evaluation.plan import PlannedClip, PlannedPair, partners, plan_trials
+from evaluation.plan import (
+    CellSteps,
+    PlannedClip,
+    PlannedPair,
+    check_partners,
+    partners,
+    plan_more,
+    plan_trials,
+)
 from evaluation.planning.drawing import balance_sides, draw_pairs
 from evaluation.planning.pools import identical_pairs, split_pool
+from evaluation.planning.unmatched import unmatched_text
 from evaluation.schema import TrialKind
 from evaluation.study import Comparison, Design
 
@@ -133,7 +142,56 @@ def test_what_every_source_lacks_is_named_at_once():
     clips["c", "golf"] = clips["c", "golf"][:1]
     words = (
         "b lacks '12' \\(category beach\\); c lacks '1', '10', .*, '7' and 2 more "
-        "\\(category golf\\); make these clips, or take their items out of the other folders"
+        "\\(category golf\\); make these clips, take their items out of the other folders, or "
+        'leave them out by unmatched = "leave-out"'
+    )
+
+    with pytest.raises(UsageError, match=words):
+        plan_trials(design, clips, seed=1)
+
+
+def test_items_that_a_source_lacks_are_left_out_of_its_own_rows_only():
+    design = replace(
+        DESIGN, pairing="item", unmatched="leave-out", judgments_per_cell=None, judgments_per_pair=2
+    )
+    clips = _clips(items=True)
+    clips["b", "golf"] = clips["b", "golf"][:3]  # without 3 and 4
+    clips["a", "beach"] = clips["a", "beach"][1:]  # without 0
+    plan = plan_trials(design, clips, seed=1)
+    shown: dict[tuple[str, str], set[str]] = {}
+    for pair in plan.pairs:
+        shown.setdefault((pair.source_b, pair.category), set()).add(pair.item)
+
+    assert shown == {
+        ("b", "golf"): {"0", "1", "2"},
+        ("c", "golf"): {"0", "1", "2", "3", "4"},
+        ("b", "beach"): {"1", "2", "3", "4"},
+        ("c", "beach"): {"1", "2", "3", "4"},
+    }
+    assert len(plan.trials) == 2 * (3 + 5 + 4 + 4)
+    assert unmatched_text(check_partners(design, clips), str.upper) == (
+        "Items that one of two sources lacks are left out of their comparison, which flatters a "
+        "source that failed to make them: A over B 3 of 10 (A lacks 1 and B lacks 2); "
+        "A over C 1 of 10 (A lacks 1)"
+    )
+
+
+def test_a_later_batch_goes_on_with_the_items_that_both_sources_have():
+    clips = _clips(items=True)
+    clips["b", "golf"] = clips["b", "golf"][1:]
+    plan = plan_more([CellSteps(ROWS[0], "golf", 4, 8)], "item", clips, seed=1, batch=2)
+
+    assert Counter(plan.pairs[t.pair].item for t in plan.trials) == dict.fromkeys("1234", 2)
+
+
+@pytest.mark.parametrize("unmatched", ["refuse", "leave-out"])
+def test_sources_without_any_item_in_common_are_told_how_items_are_named(unmatched):
+    design = replace(DESIGN, pairing="item", unmatched=unmatched)
+    clips = _clips(items=True)
+    clips["c", "beach"] = [PlannedClip("c/beach/0_c", "0_c")]
+    words = (
+        "a over c: .*no item is in both sources: a lacks '0_c' .*; c lacks '0', .*; give clips of "
+        "one item equal file names"
     )
 
     with pytest.raises(UsageError, match=words):

@@ -149,6 +149,7 @@ WRONG = [
     ("judgments_per_cell = 8", "", r":11: \[design\] judgments_per_cell: .*neither is set"),
     ("per_cell = 8", "per_cell = 8\njudgments_per_pair = 2", r":13: .*both are set; keep one"),
     ("judgments_per_cell = 8", "judgments_per_pair = 8", r':13: .*needs pairing = "item"'),
+    ("cell = 8", 'cell = 8\nunmatched = "leave-out"', r':14: \[design\] unmatched: needs pairing'),
     ("judgments_per_cell = 8", 'judgments_per_cell = 8\npairing = "itm"', r':14: .*mean "item"\?'),
     ("judgments_per_cell = 8", 'judgments_per_cell = 8\ncategories = ["a", "a"]', r":14: .*twice"),
     ("judgments_per_cell = 8", 'judgments_per_cell = 8\ncategories = ["mean"]', r":14: .*reserved"),
