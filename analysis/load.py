@@ -70,7 +70,7 @@ def load_judgments(
         raw, name = read_database(db, study), "database"
     frame = check_judgments(raw, name)
     frame = _one_of(frame, "study", study, name)
-    frame = _one_of(frame, "question", question, name)
+    frame = _of_question(frame, question, name)
     frame = _duplicates(frame, duplicates, name)
     frame = _simulated(frame, simulated, name)
     _describe(frame, file)
@@ -215,6 +215,26 @@ def _one_of(frame: pd.DataFrame, column: str, wanted: str | None, name: str) -> 
     return frame[frame[column] == wanted]
 
 
+def _of_question(frame: pd.DataFrame, wanted: str | None, name: str) -> pd.DataFrame:
+    """Keep one question, with the gold answers to others where it has no right answer itself.
+
+    Who does not look is found by what has a right answer, whichever question a table is of.
+    """
+    kept = _one_of(frame, "question", wanted, name)
+    question = str(kept["question"].iloc[0])
+    gold = frame["trial_kind"] == "gold"
+    mine, known = frame["question"] == question, gold & (frame["correct_choice"] != "")
+    if known.any() and not (mine & known).any():
+        kept = frame[mine & ~gold | known]
+        others = " and ".join(sorted(frame.loc[known, "question"].unique()))
+        kept.attrs["notes"] = [
+            *kept.attrs["notes"],
+            f"gold trials have no right answer to {question}: those to {others} stand in for them",
+        ]
+    kept.attrs["question"] = question
+    return kept
+
+
 def _plural(column: str) -> str:
     return "studies" if column == "study" else f"{column}s"
 
@@ -264,7 +284,6 @@ def _describe(frame: pd.DataFrame, file: Path | None) -> None:
             f"judgments of {len(hashes)} designs under one study name (study_hash differs)"
         )
     frame.attrs["study"] = str(frame["study"].iloc[0])
-    frame.attrs["question"] = str(frame["question"].iloc[0])
     frame.attrs["study_hash"] = hashes[0] if hashes else ""
     frame.attrs["simulated"] = bool(frame["simulated"].any())
     if file is not None:  # a database says it itself

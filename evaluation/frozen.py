@@ -39,6 +39,12 @@ def session(study: Study) -> Session:
     return _table(Session, study.design["session"])
 
 
+def gold_questions(study: Study) -> tuple[str, ...]:
+    """Return the questions to which the good clip of a gold or practice pair is the answer."""
+    named: list[str] = study.design["gold"].get("questions", [])
+    return tuple(named or (question["id"] for question in study.design["questions"]))
+
+
 def display(study: Study) -> Display:
     """Return [display]."""
     return _table(Display, study.design["display"])

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Select, bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
+from evaluation import frozen
 from evaluation.errors import SessionClosed, TokenError, UsageError
 from evaluation.schema import (
     Assignment,
@@ -87,7 +88,7 @@ class Recorded:
     Args:
         duplicate: an answer was there already, and it stays.
         correct: whether a practice answer (the one kept) was right; None for all other kinds,
-            because feedback on gold would teach which trials are gold.
+            because feedback on gold would teach which trials are gold, and where it is not known.
     """
 
     duplicate: bool
@@ -202,6 +203,7 @@ def _recorded(
 ) -> list[Recorded]:
     """Store the answers to locked showings that have none yet."""
     questions = {question.name: question.id for question in study.questions}
+    known = frozen.gold_questions(study)
     kept, counted = _given(session, shown)
     recorded: list[Recorded] = []
     rows: list[dict[str, Any]] = []
@@ -217,7 +219,8 @@ def _recorded(
             late = (showing.trial_id, key[1]) in counted
             rows.append(_row(answer, showing, key[1], late=late))
             kept[key] = Choice(answer.choice)
-        recorded.append(Recorded(duplicate, _feedback(showing, kept[key])))
+        told = answer.question in known
+        recorded.append(Recorded(duplicate, _feedback(showing, kept[key]) if told else None))
     if rows:
         session.connection().execute(_STORE, rows)
         _settle(session, study, shown, kept, len(questions))

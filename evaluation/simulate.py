@@ -8,7 +8,7 @@ interrupted and is run again with the same seed ends as if it had never stopped.
 import math
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import accumulate
 
@@ -254,12 +254,14 @@ def _run_session(session: Session, study: Study, visit: _Visit) -> int:
     questions = session.scalars(
         select(Question.name).where(Question.study_id == study.id).order_by(Question.position)
     ).all()
+    known = frozen.gold_questions(study)
     answers: list[tuple[int, Answer]] = []
     at, n_test = visit.now, 0
     for showing_id, pair in _seen_pairs(session, assignment):
         n_test += pair.kind is TrialKind.TEST
         for question in questions:
-            choice = visit.rater.choose(pair, visit.rng)
+            asked = pair if question in known else replace(pair, correct=None)
+            choice = visit.rater.choose(asked, visit.rng)
             rt_ms = visit.rater.response_ms(pair, visit.rng)
             at += timedelta(milliseconds=rt_ms + _BETWEEN_MS)
             # A rater watches anew for every question, so the clips ran as long as it took.

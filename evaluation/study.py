@@ -111,6 +111,8 @@ class Gold:
     auto: Annotated[str | None, OneOf(("frame-shuffle", "freeze", "noise"))] = None
     source: str | None = None  # whose clips are spoilt
     prompts: Path | None = None  # a CSV of the prompts of the folder's good clips
+    # To which the good clip is the right answer; empty: to all of them.
+    questions: Annotated[tuple[str, ...], SLUG_RULE] = ()
 
 
 @dataclass(frozen=True)

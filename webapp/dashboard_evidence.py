@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session, aliased
 
 from evaluation.exclusion_rules import chance_of_sides
 from evaluation.exporting.reported import loops_of, reported_loops
+from evaluation.planning.known_answers import known_answer
 from evaluation.schema import (
     Choice,
     Judgment,
@@ -65,11 +66,12 @@ def _counted(study: Study, *columns: Any) -> Select[*tuple[Any, ...]]:
 
 
 def _answers(session: Session, study: Study, same: Mapping[int, int]) -> dict[int, dict[str, int]]:
-    gold = Trial.kind == TrialKind.GOLD
+    right = known_answer(study)
+    gold = (Trial.kind == TrialKind.GOLD) & right.is_not(None)
     counts = {
         "judgments": count_if(Trial.kind == TrialKind.TEST),
         "gold": count_if(gold),
-        "gold_right": count_if(gold & (Judgment.choice == Trial.correct)),
+        "gold_right": count_if(gold & (Judgment.choice == right)),
         "answers": func.count(),
     }
     person = _person(Showing.worker_id, same)

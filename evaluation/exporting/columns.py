@@ -72,7 +72,12 @@ OPTIONAL_JUDGMENT_COLUMNS = (
     Column("item", "text", "What both clips have in common where pairs are made by item."),
     Column("left_origin", "text", "Id of the video the left clip was cut from, where known."),
     Column("right_origin", "text", "Id of the video the right clip was cut from, where known."),
-    Column("correct_choice", "left or right", "The right answer of gold and practice trials."),
+    Column(
+        "correct_choice",
+        "left or right",
+        "The right answer of gold and practice trials; empty for questions that `[gold] questions` "
+        "leaves out.",
+    ),
     Column("repeat_of", "integer", "The trial that a repeat shows again, sides swapped."),
     Column("clip_ms", "number, ms", "How long the clips had run at the answer."),
     Column(

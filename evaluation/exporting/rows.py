@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, aliased
 from evaluation.clock import seconds_between
 from evaluation.exporting.columns import Value
 from evaluation.exporting.reported import device_columns, loops_of, reported_loops
+from evaluation.planning.known_answers import known_answer
 from evaluation.privacy.pseudonyms import pseudonym, unlinkable_pseudonym
 from evaluation.schema import (
     Assignment,
@@ -79,9 +80,7 @@ class _Names:
         place = (row.crowd, row.environment.value)
         return {
             "worker": self._worker(row),
-            "assignment": self.of(
-                "assignment", *place, row.assignment_external_id, row.worker_external_id
-            ),
+            "assignment": self.of("assignment", *place, row.external_id, row.worker_external_id),
             "hit": self.of("hit", *place, row.hit_token),
             "session": self._numbers[row.id],
         }
@@ -94,7 +93,7 @@ def _session_columns(study: Study) -> Any:
             Assignment.id,
             Assignment.crowd,
             Assignment.environment,
-            Assignment.external_id.label("assignment_external_id"),
+            Assignment.external_id,
             Worker.external_id.label("worker_external_id"),
             Hit.token.label("hit_token"),
             Assignment.accepted_at,
@@ -123,7 +122,7 @@ def _judgment_query(study: Study, *, all_judgments: bool) -> Select[*tuple[Any, 
             Trial.id.label("trial"),
             Trial.kind,
             Trial.a_is_left,
-            Trial.correct,
+            known_answer(study).label("correct"),
             Trial.repeat_of_id,
             PlanBatch.number.label("batch"),
             Pair.source_a,

@@ -66,6 +66,8 @@ def design_of(
     gold = asdict(study.gold)
     gold["folder"] = study.gold.folder is not None  # its clips are in the digest, by content
     del gold["prompts"]  # likewise
+    if not study.gold.questions:
+        del gold["questions"]  # as `unmatched` above
     workers = asdict(study.workers)
     del workers["workers"]
     frozen: dict[str, Any] = _plain(

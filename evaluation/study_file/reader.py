@@ -89,7 +89,7 @@ def load_study(path: Path) -> Study:
         questions=questions,
         category_names=_category_names(file),
         session=session,
-        gold=_gold(file, design, sources, session),
+        gold=_gold(file, design, sources, session, questions),
         display=read_table(file, "display", file.table("display") or {}, Display),
         pay=_pay(file, session),
         workers=_workers(file),
@@ -236,7 +236,13 @@ def _comparisons(file: TomlFile, raw: Any, sources: list[str]) -> tuple[Comparis
     return tuple(Comparison(a, b) for a, b in raw)
 
 
-def _gold(file: TomlFile, design: Design, sources: tuple[Source, ...], session: Session) -> Gold:
+def _gold(
+    file: TomlFile,
+    design: Design,
+    sources: tuple[Source, ...],
+    session: Session,
+    questions: tuple[Question, ...],
+) -> Gold:
     raw = file.table("gold")
     names = [s.name for s in sources]
     if raw is None:
@@ -258,6 +264,16 @@ def _gold(file: TomlFile, design: Design, sources: tuple[Source, ...], session: 
         raise file.error(
             "gold", "source", f"no source {gold.source!r}{did_you_mean(gold.source, names)}"
         )
+    if "questions" in raw and not gold.questions:
+        raise file.error(
+            "gold", "questions", "names none; for none, set gold = 0 and practice = 0 in [session]"
+        )
+    asked = [question.id for question in questions]
+    for name in gold.questions:
+        if name not in asked:
+            raise file.error(
+                "gold", "questions", f"no question {name!r}{did_you_mean(name, asked)}"
+            )
     return gold
 
 

@@ -158,6 +158,8 @@ WRONG = [
     ('auto = "noise"', 'auto = "noize"', r':22: \[gold\] auto: .*did you mean "noise"\?'),
     ('auto = "noise"', 'auto = "noise"\nfolder = "g"', r":23: .*one of the two"),
     ('source = "real"', 'source = "reel"', r":23: \[gold\] source: no source 'reel'"),
+    ('source = "real"', 'source = "real"\nquestions = []', r":24: \[gold\] questions: names none"),
+    ('source = "real"', 'source = "real"\nquestions = ["reel"]', r":24: .*no question 'reel'"),
     ('source = "real"', "", r":21: \[gold\] source: is missing"),
     ('auto = "noise"', 'folder = "g"', r":23: \[gold\] source: goes with auto"),
     ("[design]", "[design", r":11: not TOML: "),
