@@ -229,7 +229,7 @@ def _of_question(frame: pd.DataFrame, wanted: str | None, name: str) -> pd.DataF
         others = " and ".join(sorted(frame.loc[known, "question"].unique()))
         kept.attrs["notes"] = [
             *kept.attrs["notes"],
-            f"gold trials have no right answer to {question}: those to {others} stand in for them",
+            f"gold trials count by the answers to {others}, as none is right for {question}",
         ]
     kept.attrs["question"] = question
     return kept

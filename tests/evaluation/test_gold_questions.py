@@ -63,7 +63,7 @@ def test_whoever_misses_gold_is_left_out_of_the_tables_of_all_questions(database
         assert len(tests["realism"]) == len(tests["calm"]) == 16
         assert judgments["calm"].attrs["question"] == "calm"
         assert judgments["calm"].attrs["notes"] == [
-            "gold trials have no right answer to calm: those to realism stand in for them"
+            "gold trials count by the answers to realism, as none is right for calm"
         ]
         assert judgments["realism"].attrs["notes"] == []
 
