@@ -53,7 +53,7 @@ def read_database(url: str, study: str | None) -> pd.DataFrame:
 def _declared(session: Session, study: Study) -> Declared:
     design, analysis = frozen.design(study), frozen.analysis(study)
     unmatched: tuple[Unmatched, ...] = ()
-    if design.unmatched == "leave-out":
+    if design.leaves_out:
         held = (
             select(Source.name, Clip.category, Clip.item)
             .join(Source, Clip.source_id == Source.id)

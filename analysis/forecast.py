@@ -144,7 +144,7 @@ def planned_rows(study: Study, clips: int | None = None) -> tuple[PlannedRow, ..
             f"{missing[0].path}: no such folder (source {missing[0].name}); correct its path, or "
             "plan without clips by --clips N (of each source and category)"
         )
-    held = {s.name: list_source(s)[0] for s in folders}
+    held = {s.name: list_source(s, may_lack=design.leaves_out)[0] for s in folders}
     categories = shared_categories(held, design.categories)
     check_prompts(design, held)
     if design.pairing == "item":

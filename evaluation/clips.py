@@ -49,6 +49,7 @@ def import_source(
     categories: Sequence[str] = (),
     progress: Progress = silent,
     known: Mapping[str, ClipInfo] = MappingProxyType({}),
+    may_lack: bool = False,
 ) -> list[ClipRecord]:
     """Read every clip of a source folder.
 
@@ -57,6 +58,7 @@ def import_source(
         categories: only these; all when empty.
         progress: called with the stage, how many are done, and of how many.
         known: what files are, by SHA-256, from an earlier import; they are not decoded again.
+        may_lack: see `list_source`.
 
     Returns:
         Records sorted by path, `source` set to the study's name for it.
@@ -68,7 +70,7 @@ def import_source(
         UsageError: see `list_source`.
     """
     folder = source.path
-    found, manifests = list_source(source)
+    found, manifests = list_source(source, may_lack=may_lack)
     wanted = [r for r in found if not categories or r.category in categories]
 
     refused: dict[str, ClipError] = {}
@@ -98,8 +100,12 @@ def _refusal(refused: Mapping[str, ClipError]) -> ClipError:
     return ClipError(f"{first}; also refused: {names}{rest}")
 
 
-def list_source(source: Source) -> tuple[list[ClipRecord], bool]:
+def list_source(source: Source, *, may_lack: bool = False) -> tuple[list[ClipRecord], bool]:
     """List the clips of a source folder without opening any.
+
+    Args:
+        source: the folder, and the split to take where its manifest has splits.
+        may_lack: pass over prompts of items that are not there, as a study leaves those out.
 
     Returns:
         Records in no order, and whether they come from manifests: else only `clip`, `category`
@@ -127,7 +133,7 @@ def list_source(source: Source) -> tuple[list[ClipRecord], bool]:
             f"; not read: {path} ({why})" for path, why in [*unread_files(folder).items()][:1]
         )
         raise ClipError(f"{folder}: no clips in it (source {source.name}){others}")
-    return _of_split(_with_prompts(found, source), source), bool(manifests)
+    return _of_split(_with_prompts(found, source, may_lack), source), bool(manifests)
 
 
 def _refuse_unfinished(folder: Path) -> None:
@@ -148,7 +154,7 @@ def _of_manifest(folder: Path, sub: Path) -> list[ClipRecord]:
     return [replace(r, clip=prefix + r.clip) for r in records]
 
 
-def _with_prompts(records: list[ClipRecord], source: Source) -> list[ClipRecord]:
+def _with_prompts(records: list[ClipRecord], source: Source, may_lack: bool) -> list[ClipRecord]:
     """Give clips the prompts of the source's file; those without a row keep the manifest's."""
     if source.prompts is None:
         return records
@@ -156,7 +162,7 @@ def _with_prompts(records: list[ClipRecord], source: Source) -> list[ClipRecord]
     names = [composed(r.clip if key == "clip" else item_of(r)) for r in records]
     known = set(names)
     for row in rows:
-        if row.name not in known:
+        if row.name not in known and not (may_lack and key == "item"):
             raise UsageError(
                 f"{source.prompts}:{row.line}: {source.path} (source {source.name}) has no {key} "
                 f"{row.name!r}; the first that it has is {min(known)!r}"

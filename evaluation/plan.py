@@ -168,7 +168,7 @@ def check_partners(design: Design, clips: Clips) -> tuple[Unmatched, ...]:
             f"{lacks_text(nothing[:1])}; give clips of one item equal file names, or an equal "
             "`item` in their manifests"
         )
-    if found and design.unmatched == "refuse":
+    if found and not design.leaves_out:
         raise UsageError(
             f'pairing = "item" needs every item in both sources of a comparison: '
             f"{lacks_text(found)}; make these clips, take their items out of the other folders, "

@@ -80,6 +80,11 @@ class Design:
     show_prompt: bool = False
 
     @property
+    def leaves_out(self) -> bool:
+        """Whether items that one of two compared sources lacks are left out."""
+        return self.unmatched == "leave-out"
+
+    @property
     def compared(self) -> frozenset[str]:
         """The sources that are in a comparison."""
         return frozenset().union(*(row.sources for row in self.comparisons))

@@ -61,7 +61,7 @@ def design_of(
     held = list(records)
     design = asdict(replace(study.design, categories=categories))
     design["comparisons"] = [[c.source_a, c.source_b] for c in study.design.comparisons]
-    if study.design.unmatched == "refuse":
+    if not study.design.leaves_out:
         del design["unmatched"]  # so the hash of a study that was frozen without the key stays
     gold = asdict(study.gold)
     gold["folder"] = study.gold.folder is not None  # its clips are in the digest, by content

@@ -68,7 +68,11 @@ def import_clips(
     wanted = compared | {study.gold.source}
     clips = {
         s.name: import_source(
-            s, categories=study.design.categories, progress=progress, known=known or {}
+            s,
+            categories=study.design.categories,
+            progress=progress,
+            known=known or {},
+            may_lack=study.design.leaves_out,
         )
         for s in study.sources
         if s.name in wanted

@@ -206,7 +206,7 @@ def _check_counts(file: TomlFile, design: Design) -> None:
             "judgments_per_pair",
             'needs pairing = "item"; random pairs take judgments_per_cell',
         )
-    if design.unmatched != "refuse" and design.pairing == "random":
+    if design.leaves_out and design.pairing == "random":
         raise file.error("design", "unmatched", 'needs pairing = "item"; random pairs lack nothing')
 
 

@@ -576,7 +576,11 @@ def test_items_left_out_are_told_by_init_and_plan_and_in_tables_of_database_and_
     sqlite_database, study_toml, tmp_path
 ):
     by_item = 'judgments_per_pair = 2\npairing = "item"\nunmatched = "leave-out"'
-    path = study_toml(("judgments_per_cell = 8", by_item), ("gold = 1", "gold = 0"))
+    path = study_toml(
+        ("judgments_per_cell = 8", by_item), ("seed = 7", 'seed = 7\nprompts = "all.csv"')
+    )
+    rows = [f"000{i},prompt {i}" for i in range(4)]  # of sources that lack some of them, too
+    (tmp_path / "all.csv").write_text("\n".join(["item,prompt", *rows]))
     for lacked in ("0000", "0002"):
         (tmp_path / f"clips/theirs/golf/{lacked}.mp4").unlink()
     flatters = (

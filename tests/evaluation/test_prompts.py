@@ -55,6 +55,16 @@ def test_a_row_for_each_item_serves_sources_whose_files_end_otherwise(source):
     assert given == {"golf/1.webm": "A putt", "beach/1.mp4": "A putt"}
 
 
+def test_prompts_of_items_that_a_source_may_lack_are_passed_over(source):
+    items, clips = "item,prompt\na dog,A dog\na cat,A cat\n", "clip,prompt\na cat.mp4,A cat\n"
+
+    given = {r.clip: r.prompt for r in list_source(source(items), may_lack=True)[0]}
+
+    assert given == {"a dog.mp4": "A dog", "café.mp4": None}
+    with pytest.raises(UsageError, match=r"has no clip 'a cat\.mp4'"):
+        list_source(source(clips), may_lack=True)
+
+
 @pytest.mark.parametrize("key", ["clip,prompt\n{}.mp4", "item,prompt\n{}"])
 @pytest.mark.parametrize(
     ("row", "file"), [("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "caf\u00e9")]
