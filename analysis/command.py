@@ -68,9 +68,8 @@ rules_option = click.option(
     "rules",
     metavar="RULE",
     multiple=True,
-    help="Exclusion rule, NAME or NAME:THRESHOLD: gold, side-bias, too-fast, repeats, paper, "
-    "paper-as-published, duplicates; none for no rule. May be repeated. Default: what the study "
-    "file declares.",
+    help=f"Exclusion rule, NAME or NAME:THRESHOLD: {', '.join(THRESHOLDS)}, duplicates; none for no "
+    "rule. May be repeated. Default: what the study file declares.",
 )
 simulated_option = click.option(
     "--include-simulated/--exclude-simulated",

@@ -3,21 +3,21 @@
 No torch here, so that `vgan --help` is fast.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Model = Literal["two-stream", "one-stream", "autoencoder", "future"]
-Preset = Literal["paper", "small"]
+Preset = Literal["small", "paper"]
 Recipe = Literal["paper", "stabilised"]
 Variant = Literal["paper", "code"]
 GeneratorStep = Literal["simultaneous", "alternating"]
 Dtype = Literal["float32", "bfloat16"]
 
-MODELS: tuple[Model, ...] = ("two-stream", "one-stream", "autoencoder", "future")
-PRESETS: tuple[Preset, ...] = ("small", "paper")
-RECIPES: tuple[Recipe, ...] = ("paper", "stabilised")
-VARIANTS: tuple[Variant, ...] = ("paper", "code")
-GENERATOR_STEPS: tuple[GeneratorStep, ...] = ("simultaneous", "alternating")
-DTYPES: tuple[Dtype, ...] = ("float32", "bfloat16")
+MODELS: tuple[Model, ...] = get_args(Model)
+PRESETS: tuple[Preset, ...] = get_args(Preset)
+RECIPES: tuple[Recipe, ...] = get_args(Recipe)
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
+GENERATOR_STEPS: tuple[GeneratorStep, ...] = get_args(GeneratorStep)
+DTYPES: tuple[Dtype, ...] = get_args(Dtype)
 
 # What a run's clips are called in a study (the `source` of the manifest).
 SOURCE_NAMES: dict[Model, str] = {
