@@ -11,6 +11,7 @@ import click
 
 from analysis.errors import EvaluationError
 from evaluation.commands.options import Folder, study_option
+from evaluation.exclusion_rules import THRESHOLDS
 from evaluation.signals import sigterm_as_ctrl_c
 
 if TYPE_CHECKING:  # `vgan-eval --help` reads this file, and must not wait for pandas
@@ -68,8 +69,8 @@ rules_option = click.option(
     "rules",
     metavar="RULE",
     multiple=True,
-    help=f"Exclusion rule, NAME or NAME:THRESHOLD: {', '.join(THRESHOLDS)}, duplicates; none for no "
-    "rule. May be repeated. Default: what the study file declares.",
+    help=f"Exclusion rule, NAME or NAME:THRESHOLD: {', '.join(THRESHOLDS)}, duplicates; none for "
+    "no rule. May be repeated. Default: what the study file declares.",
 )
 simulated_option = click.option(
     "--include-simulated/--exclude-simulated",

@@ -8,8 +8,9 @@ from analysis.exclusions import parse_rules
 from analysis.layout import sensitivity_remarks, sensitivity_rows
 from analysis.load import load_judgments
 from analysis.render import render_sensitivity
-from analysis.sensitivity import sensitivity
+from analysis.sensitivity import GRID, sensitivity
 from analysis.table1 import main
+from evaluation.exclusion_rules import THRESHOLDS
 
 
 @pytest.fixture
@@ -18,6 +19,10 @@ def loaded(judgments_text, write_judgments):
         return load_judgments(file=write_judgments(judgments_text(**options)))
 
     return load
+
+
+def test_every_rule_is_tried():
+    assert [rule for rule, _ in GRID] == list(THRESHOLDS)
 
 
 def test_default_is_compared_with_itself_first(loaded):

@@ -3,6 +3,7 @@
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
 
@@ -11,6 +12,7 @@ from evaluation.errors import StudyFileError
 from evaluation.languages import OWN_KEYS, OWN_TABLES
 from evaluation.study import Comparison, Gold, Question
 from evaluation.study_file.reader import PAY_PRESETS, TABLES, load_study
+from evaluation.study_file.tables import OneOf
 
 ROOT = Path(__file__).parents[2]
 PAPER_ROWS = [
@@ -283,6 +285,18 @@ def test_every_key_and_its_default_is_in_the_docs(table):
             assert shown == str(list(f.default)).replace("'", '"')
         else:
             assert shown in ("none", "required", "see below", "[]", '""')
+
+
+@pytest.mark.parametrize("table", sorted(CLASS_OF))
+def test_every_word_that_a_key_takes_is_in_the_docs(table):
+    hints = get_type_hints(getattr(study_module, CLASS_OF[table]), include_extras=True)
+    rows = DOCS.read_text(encoding="utf-8").splitlines()
+
+    for key, hint in hints.items():
+        said = " ".join(row for row in rows if row.startswith(f"| `{key}` |"))
+        for rule in getattr(hint, "__metadata__", ()):
+            for word in rule.words if isinstance(rule, OneOf) else ():
+                assert f"`{word}`" in said or f'`"{word}"`' in said
 
 
 def test_every_text_key_is_in_the_docs():
