@@ -28,7 +28,7 @@ def render(table: Table, form: str, *, paper: bool = False, more: bool = False) 
 
     Args:
         table: from `build_table`.
-        form: one of `FORMATS`.
+        form: one of `FORMATS`, `csv` or `json`.
         paper: with the published values beside ours.
         more: with the details of each interval, tests and effect sizes (always in JSON).
     """

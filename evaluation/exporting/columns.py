@@ -6,6 +6,8 @@ the required ones and can do without the optional ones.
 
 from typing import NamedTuple
 
+from evaluation.crowd.terms import TERMS
+
 Value = str | int | float | None  # of a field; bool is an int
 
 
@@ -47,7 +49,7 @@ REQUIRED_JUDGMENT_COLUMNS = (
         "Response time, from the first frame painted on both sides to the key or click.",
     ),
     Column("answered_at", _TIME, "When the server recorded the answer."),
-    Column("crowd", "local, link, mturk, prolific or simulated", "Where the worker came from."),
+    Column("crowd", f"{', '.join(TERMS)} or simulated", "Where the worker came from."),
 )
 OPTIONAL_JUDGMENT_COLUMNS = (
     Column("study_hash", "hexadecimal", "Hash of the frozen design; equal hash, equal study."),

@@ -14,7 +14,7 @@ USED = re.compile(r"""(?:\bt|\bsay)\(\s*["']([a-z]+\.[a-z_]*[a-z])["']""")
 
 
 def test_english_and_german_are_shipped():
-    assert shipped() == ("de", "en")
+    assert {"de", "en"} <= set(shipped())
 
 
 @pytest.mark.parametrize("language", shipped())

@@ -109,7 +109,7 @@ def test_version_is_the_packages(capsys):
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [(["paint"], "paint"), (["train", "three-stream"], "three-stream"),
+    [(["paint"], "paint"), (["train", "no-such-model"], "no-such-model"),
      (["train", "two-stream", "--steps", "many"], "--steps"),
      (["train", "two-stream", "--steps", "0", "--category", "a"], "`steps` must be at least 1"),
      (["train", "two-stream"], "--data is missing"),

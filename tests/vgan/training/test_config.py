@@ -88,7 +88,7 @@ def test_a_value_out_of_range_is_refused_by_name(wrong, named):
 
 
 @pytest.mark.parametrize(
-    "settings", [("three-stream",), ("two-stream", "huge"), ("two-stream", "small", "modern")]
+    "settings", [("no-such-model",), ("two-stream", "huge"), ("two-stream", "small", "modern")]
 )
 def test_an_unknown_model_preset_or_recipe_is_refused_with_the_known_ones(settings):
     with pytest.raises(UsageError, match=r"there are"):
