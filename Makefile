@@ -43,6 +43,7 @@ lint: install
 
 docs: install
 	$(BIN)/cog -r docs/cli.md
+	$(BIN)/python -c "import evaluation.exporting.columns as c; print(c.data_dictionary(), end='')" > docs/data-dictionary.md
 
 bench: install
 	$(BIN)/python benchmarks/run_all.py --out performance.md

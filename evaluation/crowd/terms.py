@@ -1,7 +1,7 @@
 """What each crowd is like: the facts by which a study is priced, published, reviewed and paid.
 
-A new crowd is a file beside this one that follows the protocol in `base`, an entry here, and one in
-`open.CROWDS`.
+A new crowd is a file beside this one that follows the protocol in `base`, an entry here and one in
+`open.CROWDS`, and a page in [webapp] that lets its people in.
 
 Source:
     Prolific's help pages: at least 8 USD or 6 GBP an hour.
