@@ -193,7 +193,8 @@ def pay_bonuses(
 
     Raises:
         UsageError: no amount or no reason.
-        CrowdError: no funds, refused, dearer than confirmed, or no answer; run it again.
+        CrowdError: no funds, refused, or dearer than confirmed; run it again.
+        CrowdUnreachable: no answer; run it again.
         EvaluationError: an interrupted run wrote another amount down under this reason.
     """
     if not (pays_by_token(crowd) or pays_in_bulk(crowd)):

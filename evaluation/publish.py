@@ -91,7 +91,7 @@ def publish(
 
     Raises:
         UsageError: the address, the pay or the study will not do.
-        CrowdError: no funds, refused, or no answer; the state is unharmed.
+        CrowdError, CrowdUnreachable: no funds, refused, or no answer; the state is unharmed.
     """
     check_public_url(public_url, crowd.environment)
     with db.write() as session:
@@ -237,7 +237,7 @@ def extend(
         What was done. None when `confirm` said no.
 
     Raises:
-        CrowdError: refused or no answer; run it again.
+        CrowdError, CrowdUnreachable: refused or no answer; run it again.
     """
     recover(db, study_name, crowd, now())
     match_offers(db, study_name, crowd, now)
@@ -270,7 +270,7 @@ def expire(db: Database, study_name: str | None, crowd: Crowd, now: Clock = utc_
         How many HITs.
 
     Raises:
-        CrowdError: refused or no answer; run it again.
+        CrowdError, CrowdUnreachable: refused or no answer; run it again.
     """
     recover(db, study_name, crowd, now(), give_up=True)
     with db.read() as session:

@@ -133,7 +133,7 @@ def review(
         now: the clock.
 
     Raises:
-        CrowdError: the platform refused or did not answer; run it again.
+        CrowdError, CrowdUnreachable: the platform refused or did not answer; run it again.
     """
     policy = policy or Policy()
     if policy.reject_unfinished:

@@ -21,8 +21,11 @@ class CrowdError(EvaluationError):
     """The platform refused a call, and has not done it; the message says why and what to do."""
 
 
-class CrowdUnreachable(CrowdError):
-    """The platform did not answer: nothing is known about the last call until it is asked again."""
+class CrowdUnreachable(EvaluationError):
+    """The platform did not answer: nothing is known about the last call until it is asked again.
+
+    It is no CrowdError, lest who handles a refusal takes it for one.
+    """
 
 
 class CrowdGone(CrowdError):

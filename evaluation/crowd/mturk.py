@@ -22,7 +22,6 @@ from evaluation.crowd.addresses import LOOPBACK
 from evaluation.crowd.base import (
     CrowdError,
     CrowdGone,
-    CrowdUnreachable,
     Offer,
     PlatformAssignment,
 )
@@ -127,8 +126,6 @@ class MTurk:
                 RequesterAnnotation=offer.token,
                 UniqueRequestToken=offer.token,
             )
-        except CrowdUnreachable:
-            raise
         except CrowdError:
             # After a lost reply boto3 asks again and is told that the token was used. One of the
             # two forms of that error does not name the HIT, so it is looked up.
@@ -205,8 +202,6 @@ class MTurk:
                 Description="You have taken part in this study already. Thank you.",
                 QualificationTypeStatus="Active",
             )
-        except CrowdUnreachable:
-            raise
         except CrowdError:
             # A lost reply again: the name is taken, by us.
             known = self._known_group(name)
@@ -251,8 +246,6 @@ class MTurk:
         feedback = {"RequesterFeedback": message[:_LONGEST_MESSAGE]} if message else {}
         try:
             self._calls.call(operation, AssignmentId=assignment, **feedback)
-        except CrowdUnreachable:
-            raise
         except CrowdError:
             now = self._calls.answer("get_assignment", "Assignment", AssignmentId=assignment)
             if now["AssignmentStatus"] != wanted:
@@ -269,8 +262,6 @@ class MTurk:
                 Reason=f"{reason} [{token}]",
                 UniqueRequestToken=token,
             )
-        except CrowdUnreachable:
-            raise
         except CrowdError:
             if token not in self.bonus_tokens(assignment):
                 raise
@@ -310,7 +301,7 @@ class MTurk:
     ) -> None:
         try:
             self._calls.call("update_expiration_for_hit", HITId=hit, ExpireAt=until)
-        except (CrowdUnreachable, CrowdGone):
+        except CrowdGone:
             raise
         except CrowdError as error:
             # The same change twice has been refused in the field.

@@ -77,7 +77,7 @@ def _needed(reply: dict[str, Any], operation: str, key: str) -> Any:
     return reply[key]
 
 
-def _refusal(operation: str, error: ClientError) -> CrowdError:
+def _refusal(operation: str, error: ClientError) -> CrowdError | CrowdUnreachable:
     response: dict[str, Any] = dict(error.response)
     details: dict[str, Any] = response.get("Error", {})
     code = str(response.get("TurkErrorCode") or details.get("Code", ""))

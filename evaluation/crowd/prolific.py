@@ -136,10 +136,8 @@ class Prolific:
         external_id = str(needed(study, "POST studies/", "id"))
         try:
             self._publish(external_id, str(study.get("status")))
-        except CrowdUnreachable:
-            raise
         except CrowdError:
-            with suppress(CrowdError):  # a draft that is left costs nothing
+            with suppress(CrowdError, CrowdUnreachable):  # a draft that is left costs nothing
                 self._calls.call("DELETE", f"studies/{external_id}/")
             raise
         return external_id
@@ -148,8 +146,6 @@ class Prolific:
         if status == _UNPUBLISHED:
             try:
                 status = self._transition(study, "PUBLISH")
-            except CrowdUnreachable:
-                raise
             except CrowdError:
                 # Somebody may have pressed the button on the site a moment ago.
                 status = self._status(study)
@@ -242,8 +238,6 @@ class Prolific:
     def _decide(self, assignment: str, body: dict[str, str], wanted: str) -> None:
         try:
             self._calls.call("POST", f"submissions/{assignment}/transition/", body)
-        except CrowdUnreachable:
-            raise
         except CrowdError:
             if self._submission(assignment)["status"] != wanted:
                 raise

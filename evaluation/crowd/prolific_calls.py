@@ -188,7 +188,7 @@ def _json(raw: bytes, what: str) -> Any:
         ) from None
 
 
-def _refusal(what: str, status: int, body: str) -> CrowdError:
+def _refusal(what: str, status: int, body: str) -> CrowdError | CrowdUnreachable:
     if status == 429:
         return _TooMany(f"Prolific is busy with this account ({what}); try again in some minutes")
     if status >= 500:

@@ -63,7 +63,7 @@ def price(crowd: BulkBonuses, lines: Sequence[Line]) -> int:
     The platform tells it when they are prepared, which pays nothing.
 
     Raises:
-        CrowdError: refused, or no answer.
+        CrowdError, CrowdUnreachable: refused, or no answer.
     """
     return sum(_set_up(crowd, batch).total_cents for batch in _batches(lines))
 
@@ -195,8 +195,6 @@ def _pay(
         note_event(session, study_id, EventKind.BONUSES_ASKED, noted, now())
     try:
         crowd.pay_bonuses(prepared.id)
-    except CrowdUnreachable:
-        raise
     except CrowdError:
         with db.write() as session:
             note_event(session, study_id, EventKind.BONUSES_REFUSED, noted, now())

@@ -60,7 +60,7 @@ def cancel_bonuses(
         now: the clock.
 
     Raises:
-        CrowdError: refused or no answer; run it again.
+        CrowdError, CrowdUnreachable: refused or no answer; run it again.
     """
     with db.read() as session:
         study = find_study(session, study_name)

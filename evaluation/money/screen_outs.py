@@ -44,7 +44,7 @@ def book_screen_outs(db: Database, study_name: str | None, crowd: Crowd, now: Cl
         now: the clock.
 
     Raises:
-        CrowdError: refused or no answer; run it again.
+        CrowdError, CrowdUnreachable: refused or no answer; run it again.
     """
     if not grows(crowd):
         return NONE_PAID

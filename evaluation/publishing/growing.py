@@ -166,7 +166,7 @@ def close_returned(db: Database, study_name: str | None, crowd: Crowd) -> int:
         How many sessions were ended.
 
     Raises:
-        CrowdError: refused or no answer; run it again.
+        CrowdError, CrowdUnreachable: refused or no answer; run it again.
     """
     with db.read() as session:
         study = find_study(session, study_name)

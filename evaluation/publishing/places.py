@@ -39,7 +39,7 @@ def unbooked_places(
         now: aware.
 
     Raises:
-        CrowdError: refused or no answer.
+        CrowdError, CrowdUnreachable: refused or no answer.
     """
     with db.read() as session:
         study = find_study(session, study_name)
@@ -149,7 +149,7 @@ def match_offers(db: Database, study_name: str | None, crowd: Crowd, now: Clock)
         How many HITs were on offer here and are not there.
 
     Raises:
-        CrowdError: refused or no answer; run it again.
+        CrowdError, CrowdUnreachable: refused or no answer; run it again.
     """
     if not grows(crowd):
         return 0
