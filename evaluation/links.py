@@ -271,7 +271,7 @@ def check_place(session: Session, hit: Hit, participant: str, now: datetime) -> 
     """
     if not _lets_in(session, hit, participant):
         raise LinkRevoked("this link was taken back")
-    if hit.expires_at is None or hit.expires_at <= now:
+    if not hit.is_open(now):
         raise LinkOver("this link is over")
     if taken_places(session, hit, now) >= hit.max_assignments:
         raise LinkFull("every place of this link is taken")

@@ -279,6 +279,6 @@ def expire(db: Database, study_name: str | None, crowd: Crowd, now: Clock = utc_
         crowd.expire(str(hit.external_id))
         with db.write() as session:
             row = session.get_one(Hit, hit.id)
-            if row.expires_at is None or row.expires_at > now():
+            if row.is_open(now()):
                 row.expires_at = now()
     return len(hits)

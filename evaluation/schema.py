@@ -362,6 +362,10 @@ class Hit(Base):
     created_at: Mapped[datetime]
     details: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
+    def is_open(self, now: datetime) -> bool:
+        """Whether it lets workers in as far as its time goes; the row of local raters has none."""
+        return self.expires_at is not None and self.expires_at > now
+
 
 class Worker(Base):
     """A person on one crowd, by the platform's id, in whose place exports have a pseudonym.

@@ -124,8 +124,7 @@ def _hit_counts(session: Session, study: Study, now: datetime) -> list[HitCount]
     found: dict[tuple[str, str, str], list[int]] = {}
     query = select(Hit).where(Hit.study_id == study.id, Hit.expires_at.is_not(None))
     for hit in session.scalars(query.order_by(Hit.id)):
-        is_open = hit.expires_at is not None and hit.expires_at > now
-        state = _CALLS.get(hit.state) or ("open" if is_open else "over")
+        state = _CALLS.get(hit.state) or ("open" if hit.is_open(now) else "over")
         found.setdefault((hit.crowd, hit.environment.value, state), []).append(hit.max_assignments)
     return [HitCount(*key, len(sizes), sum(sizes)) for key, sizes in found.items()]
 

@@ -68,7 +68,7 @@ def spend(session: Session, study: Study, now: datetime) -> list[Spend]:
         money = line(hit.environment, hit.currency)
         money.owed += each * owed[hit.id]
         money.working += each * working[hit.id]
-        if hit.expires_at is not None and hit.expires_at > now:
+        if hit.is_open(now):
             money.offered += each * max(0, hit.max_assignments - taken[hit.id])
     return [found[key] for key in sorted(found)]
 

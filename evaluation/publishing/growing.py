@@ -44,7 +44,7 @@ def with_growth(
     if hit.external_id is None:  # being created by a run that was interrupted; it grows later
         return replace(publication, sessions=0, hits=())
     places = publication.sessions + hit.max_assignments
-    if hit.expires_at is None or hit.expires_at <= now:
+    if not hit.is_open(now):
         taken = taken_places(session, hit, now, unbooked)
         places = max(hit.max_assignments, taken + publication.sessions)
     declared = publication.reward_cents

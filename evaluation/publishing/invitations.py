@@ -63,7 +63,7 @@ def make_invitations(
         raise UsageError(f"{out} exists, and its links may have been sent; name another file")
     with db.write() as session:
         hit = _link(session, study_name, environment)
-        over = hit.expires_at is None or hit.expires_at <= now
+        over = not hit.is_open(now)
         made = [secrets.token_urlsafe(_BYTES) for _ in range(n)]
         session.add_all(Invitation(hit_id=hit.id, token=one, created_at=now) for one in made)
         session.flush()

@@ -47,7 +47,7 @@ def unbooked_places(
     listed = {
         hit.id: crowd.assignments(str(hit.external_id))
         for hit in hits
-        if crowd.terms.grows or (hit.expires_at is not None and hit.expires_at > now)
+        if crowd.terms.grows or hit.is_open(now)
     }
     left_out = AssignmentStatus.REJECTED if crowd.terms.reopens else None
     with db.read() as session:  # after the platform was asked: what began meanwhile is in it
@@ -112,7 +112,7 @@ def plan_extension(
     hits = extendable(session, study, crowd)
     again = cents = 0
     for hit in hits:
-        if hit.expires_at is not None and hit.expires_at > now:
+        if hit.is_open(now):
             continue
         free = max(0, hit.max_assignments - taken_places(session, hit, now, unbooked))
         again += free
@@ -135,7 +135,7 @@ def mark_gone(db: Database, hit: Hit, now: datetime) -> None:
     """
     with db.write() as session:
         row = session.get_one(Hit, hit.id)
-        if row.expires_at is None or row.expires_at <= now:
+        if not row.is_open(now):
             row.details = {**row.details, GONE: now.isoformat()}
 
 
@@ -166,7 +166,7 @@ def match_offers(db: Database, study_name: str | None, crowd: Crowd, now: Clock)
             row = session.get_one(Hit, hit.id, with_for_update=True)
             if row.state is not CallState.DONE or row.expires_at != hit.expires_at:
                 continue  # another run offers or ends it, and what was asked may be out of date
-            over = row.expires_at is not None and row.expires_at <= now()
+            over = not row.is_open(now())
             if not offered and not over:
                 ended += 1
                 row.expires_at = now()
