@@ -19,6 +19,7 @@ from analysis.sequential import bounds_at_all_looks, known
 from analysis.ties import tie_factor
 from analysis.variance import TYPICAL, Correlations, correlations
 
+_WANTED = 0.8  # power
 ACTIVITY = 1.2  # spread of workers' log activity in public crowd data
 
 
@@ -77,7 +78,6 @@ def half_width(
     n: float,
     crowd: Crowd | None,
     rho: Correlations = TYPICAL,
-    level: float = LEVEL,
     ties: float = 0.0,
 ) -> float:
     """Return the expected half-width of a row's interval, in points.
@@ -87,10 +87,9 @@ def half_width(
         n: judgments of the row.
         crowd: who gives them; None: independent judgments.
         rho: correlations; re-estimate them from a pilot by `pilot_correlations`.
-        level: nominal coverage.
         ties: their expected share.
     """
-    upper, df = 0.5 + level / 2, _df(crowd)
+    upper, df = 0.5 + LEVEL / 2, _df(crowd)
     quantile = special.stdtrit(df, upper) if df < FEW_WORKERS else special.ndtri(upper)
     return 100 * float(quantile) * _deviation(rate, n, crowd, rho, ties)
 
@@ -100,7 +99,6 @@ def half_width_at_all_looks(
     n: float,
     crowd: Crowd | None,
     rho: Correlations = TYPICAL,
-    level: float = LEVEL,
     ties: float = 0.0,
 ) -> float:
     """Return the same where the study may be stopped early: of its confidence sequence.
@@ -109,9 +107,9 @@ def half_width_at_all_looks(
     looks have wider intervals.
     """
     spread = rate * (1 - rate)
-    time = known(spread / _deviation(rate, n, crowd, rho, ties) ** 2, _df(crowd), level)
+    time = known(spread / _deviation(rate, n, crowd, rho, ties) ** 2, _df(crowd), LEVEL)
     planned = spread / _deviation(rate, n, None, rho, ties) ** 2
-    low, high = bounds_at_all_looks(rate, time, planned, level)
+    low, high = bounds_at_all_looks(rate, time, planned, LEVEL)
     return 50 * (high - low)
 
 
@@ -131,7 +129,7 @@ def _deviation(rate: float, n: float, crowd: Crowd | None, rho: Correlations, ti
     return math.sqrt(rate * (1 - rate) * left / effective)
 
 
-Width = Callable[[float, float, Crowd | None, Correlations, float, float], float]
+Width = Callable[[float, float, Crowd | None, Correlations, float], float]
 
 
 def power(
@@ -139,7 +137,6 @@ def power(
     n: float,
     crowd: Crowd | None,
     rho: Correlations = TYPICAL,
-    alpha: float = 0.05,
     width: Width = half_width,
     ties: float = 0.0,
 ) -> float:
@@ -153,11 +150,10 @@ def power(
         n: judgments of the row.
         crowd: who gives them; None: independent judgments.
         rho: correlations.
-        alpha: level of the test; 1 minus the coverage of the interval.
         width: of the interval: `half_width` or `half_width_at_all_looks`.
         ties: their expected share.
     """
-    beyond = abs(rate - 0.5) - width(0.5, n, crowd, rho, 1 - alpha, ties) / 100
+    beyond = abs(rate - 0.5) - width(0.5, n, crowd, rho, ties) / 100
     return float(special.ndtr(beyond / _deviation(rate, n, crowd, rho, ties)))
 
 
@@ -166,26 +162,24 @@ def judgments_for_power(
     crowd: Crowd | None,
     rho: Correlations = TYPICAL,
     *,
-    wanted: float = 0.8,
-    alpha: float = 0.05,
     width: Width = half_width,
     ties: float = 0.0,
 ) -> int:
-    """Return the fewest judgments of a row that reach a power.
+    """Return the fewest judgments of a row that reach a power of 80 %.
 
     Raises:
         AnalysisError: this crowd cannot reach it with any number of judgments.
     """
 
     def enough(n: int) -> bool:
-        return power(rate, n, crowd, rho, alpha, width, ties) >= wanted
+        return power(rate, n, crowd, rho, width, ties) >= _WANTED
 
     high = 1
     while not enough(high):
         high *= 2
         if high > 10**8:
             raise AnalysisError(
-                f"no number of judgments gives {wanted:.0%} power to tell {100 * rate:g} from 50 "
+                f"no number of judgments gives {_WANTED:.0%} power to tell {100 * rate:g} from 50 "
                 "from these workers and clips: take more of them"
             )
     low = high // 2
@@ -209,27 +203,25 @@ def curve(
     judgments: Iterable[int],
     crowd: Crowd,
     rho: Correlations = TYPICAL,
-    rate: float = 0.5,
     *,
     planned: int,
     width: Width = half_width,
     ties: float = 0.0,
 ) -> list[Point]:
-    """Return half-widths over a grid: more judgments from the same workers soon stop helping.
+    """Return half-widths at 50 %: more judgments from the same workers soon stop helping.
 
     Args:
         workers: numbers of workers.
         judgments: numbers of judgments of a row.
         crowd: of the plan; a worker may give as many judgments at most at every point as there.
         rho: correlations.
-        rate: expected preference.
         planned: judgments of the row in the plan.
         width: as in `power`.
         ties: likewise.
     """
     budgets = list(judgments)
     return [
-        Point(w, n, width(rate, n, _resized(crowd, w, n / planned), rho, LEVEL, ties))
+        Point(w, n, width(0.5, n, _resized(crowd, w, n / planned), rho, ties))
         for w in workers
         for n in budgets
     ]

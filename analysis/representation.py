@@ -160,7 +160,6 @@ def jackknife(
     *,
     bounds: tuple[float, float] = (-np.inf, np.inf),
     least_error: float = 0.0,
-    level: float = LEVEL,
 ) -> Interval:
     """Estimate a function of several methods' accuracies, leaving out one group at a time.
 
@@ -169,7 +168,6 @@ def jackknife(
         statistic: of their accuracies.
         bounds: that the interval cannot leave; between 0 and 1 it is made on the logit scale.
         least_error: standard error under which none is believed.
-        level: of the interval.
 
     Returns:
         The estimate; its bounds are None where there are too few groups, or where all groups agree
@@ -185,13 +183,13 @@ def jackknife(
         return Interval(estimate, None, None)
     if estimate in (0.0, 1.0) and bounds == (0.0, 1.0):
         # Every group alike: what as many groups, each all right or all wrong, could hide.
-        hidden = ((1 - level) / 2) ** (1 / count)
+        hidden = ((1 - LEVEL) / 2) ** (1 / count)
         low, high = (hidden, 1.0) if estimate else (0.0, 1 - hidden)
         return Interval(estimate, low, high)
     error = max(least_error, np.sqrt((count - 1) / count * ((left - left.mean()) ** 2).sum()))
     if error < 1e-12:
         return Interval(estimate, None, None)
-    half = float(stats.t.ppf((1 + level) / 2, count - 1) * error)
+    half = float(stats.t.ppf((1 + LEVEL) / 2, count - 1) * error)
     if bounds == (0.0, 1.0):  # symmetric and cut off at 1, it falls short near 1
         half /= estimate * (1 - estimate)
         low, high = special.expit(special.logit(estimate) + np.array([-half, half]))

@@ -2,7 +2,7 @@
 
 from analysis.errors import AnalysisError, UsageError
 from analysis.forecast import Forecast, Pilot, PlannedRow, forecast, pair_use
-from analysis.intervals import LEAST_WORKERS, LEVEL, too_few
+from analysis.intervals import LEAST_WORKERS, too_few
 from analysis.planning import (
     Crowd,
     Width,
@@ -152,7 +152,7 @@ def _points(width: Width, row: PlannedRow, n: int, crowd: Crowd, expected: Forec
     if expected.workers < LEAST_WORKERS:
         return NONE
     rate, ties = expected.rate(row), expected.tie_share(row)
-    return f"{width(rate, n, crowd, expected.rho, LEVEL, ties):.1f}"
+    return f"{width(rate, n, crowd, expected.rho, ties):.1f}"
 
 
 def _unknown(workers: int) -> str:

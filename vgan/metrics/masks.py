@@ -8,13 +8,12 @@ Mask = NDArray[np.floating | np.bool_]
 _MOVES = 0.1  # mean difference over colours, share of the full range, from which a pixel does
 
 
-def mask_iou(predicted: Mask, true: Mask, threshold: float = 0.5) -> float:
+def mask_iou(predicted: Mask, true: Mask) -> float:
     """Return the intersection over union of two masks.
 
     Args:
-        predicted: any shape, in [0, 1] or boolean.
+        predicted: any shape, in [0, 1] or boolean; from 0.5 a pixel is foreground.
         true: the same shape.
-        threshold: from which a value is foreground.
 
     Returns:
         1 for equal masks, 0 for disjoint ones; NaN where both are empty, which says nothing.
@@ -24,8 +23,8 @@ def mask_iou(predicted: Mask, true: Mask, threshold: float = 0.5) -> float:
     """
     if predicted.shape != true.shape:
         raise ValueError(f"masks of different shape: {predicted.shape} and {true.shape}")
-    first = np.asarray(predicted, np.float32) >= threshold
-    second = np.asarray(true, np.float32) >= threshold
+    first = np.asarray(predicted, np.float32) >= 0.5
+    second = np.asarray(true, np.float32) >= 0.5
     union = int((first | second).sum())
     return int((first & second).sum()) / union if union else float("nan")
 
