@@ -72,6 +72,8 @@ def _numbered(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
 def _complaint(row: list[str], key: str, found: Mapping[str, Prompt]) -> str | None:
     if len(row) != 2:
         return f"has {len(row)} fields, not 2; put a prompt that has a comma into double quotes"
+    if "\0" in "".join(row):
+        return r"has the character \u0000, which databases do not take"
     if not all(row):
         return f"the {'prompt' if row[0] else key} is empty; write one, or leave the row out"
     if row[0] in found:

@@ -91,6 +91,7 @@ def test_a_prompt_of_two_lines_is_kept_and_counted(source):
         ("clip;prompt\na;b\n", ":1: prompts must have the header .*, got clip;prompt"),
         ("clip,prompt\na dog.mp4,A dog, running\n", ":2: has 3 fields, not 2; .* double quotes"),
         ("clip,prompt\n\na dog.mp4\n", ":3: has 1 fields, not 2"),
+        ("clip,prompt\na dog.mp4,A \0dog\n", r":2: has the character \\u0000"),
         ("clip,prompt\na dog.mp4, \n", ":2: the prompt is empty"),
         ("clip,prompt\n,A dog\n", ":2: the clip is empty"),
         ("clip,prompt\na dog.mp4,x\na dog.mp4,y\n", ":3: clip 'a dog.mp4' has a .* on line 2"),

@@ -96,6 +96,8 @@ _OPTIONAL: dict[str, tuple[type, ...]] = {
 
 
 _KNOWN = {f.name for f in fields(ClipRecord)} - {"extra"}
+_FASTEST = 1e6  # frames per second, beyond any camera: arithmetic and databases hold no infinity
+_LAST_FRAME = 2**31 - 1  # which the whole numbers of a database can hold
 
 
 def sha256_of(path: Path) -> str:
@@ -119,14 +121,7 @@ def from_dict(raw: dict[str, Any], where: str) -> ClipRecord:
     Raises:
         ManifestError: a key is missing or has the wrong type; the message begins with `where`.
     """
-    for key, types in {**_REQUIRED, **_OPTIONAL}.items():
-        value = raw.get(key)
-        if value is None and key in _OPTIONAL:
-            continue
-        if value is None:
-            raise ManifestError(f"{where}: key `{key}` is missing")
-        if not isinstance(value, types) or isinstance(value, bool):
-            raise ManifestError(f"{where}: key `{key}` must be {types[-1].__name__}, got {value!r}")
+    _check_values(raw, where)
     for key in ("source", "category"):
         if not SLUG.fullmatch(raw[key]):
             raise ManifestError(
@@ -135,11 +130,42 @@ def from_dict(raw: dict[str, Any], where: str) -> ClipRecord:
     path = Path(raw["clip"])
     if path.is_absolute() or ".." in path.parts:
         raise ManifestError(f"{where}: clip {raw['clip']!r} must be a path inside the folder")
-    if raw["frames"] < 1 or raw["fps"] <= 0 or raw["width"] < 1 or raw["height"] < 1:
-        raise ManifestError(f"{where}: frames, fps, width and height must be positive")
+    if raw["frames"] < 1 or raw["width"] < 1 or raw["height"] < 1:
+        raise ManifestError(f"{where}: frames, width and height must be positive")
+    if not 0 < raw["fps"] <= _FASTEST:  # nor is NaN, which Python writes into JSON and reads there
+        raise ManifestError(
+            f"{where}: fps must be above 0, at most {_FASTEST:g}, got {raw['fps']!r}"
+        )
     known = {k: v for k, v in raw.items() if k in _KNOWN}
     extra = {k: v for k, v in raw.items() if k not in _KNOWN}
     return ClipRecord(**known | {"origin": _origin(raw.get("origin"), where)}, extra=extra)
+
+
+def _check_values(raw: dict[str, Any], where: str) -> None:
+    """Refuse a clip's JSON object in which a key is missing, of the wrong type or not storable."""
+    for key, types in {**_REQUIRED, **_OPTIONAL}.items():
+        value = raw.get(key)
+        if value is None and key in _OPTIONAL:
+            continue
+        if value is None:
+            raise ManifestError(f"{where}: key `{key}` is missing")
+        if not isinstance(value, types) or isinstance(value, bool):
+            raise ManifestError(f"{where}: key `{key}` must be {types[-1].__name__}, got {value!r}")
+    for key, value in raw.items():
+        if not _is_storable(value):
+            raise ManifestError(
+                f"{where}: key `{key}` has \\u0000, or a byte of a name that is not UTF-8, which "
+                f"no database takes: {value!r}"
+            )
+
+
+def _is_storable(value: Any) -> bool:
+    """Tell whether files and databases take all text in a value: no NUL, and no half character.
+
+    Python stands half a character for a byte of a file's name that is not UTF-8, and JSON takes it.
+    """
+    text = json.dumps(value, ensure_ascii=False)
+    return "\\u0000" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def _origin(raw: Any, where: str) -> Origin | None:
@@ -148,8 +174,10 @@ def _origin(raw: Any, where: str) -> Origin | None:
     if not isinstance(raw, dict) or not isinstance(raw.get("video"), str):
         raise ManifestError(f"{where}: key `origin` must be an object with a `video`")
     start = raw.get("start_frame", 0)
-    if not isinstance(start, int) or isinstance(start, bool) or start < 0:
-        raise ManifestError(f"{where}: key `origin.start_frame` must be a whole number from 0")
+    if type(start) is not int or not 0 <= start <= _LAST_FRAME:
+        raise ManifestError(
+            f"{where}: key `origin.start_frame` must be a whole number from 0 to {_LAST_FRAME}"
+        )
     return Origin(raw["video"], start)
 
 
@@ -176,8 +204,8 @@ def read_manifest(folder: Path) -> list[ClipRecord]:
         where = f"{path}:{number}"
         try:
             raw = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ManifestError(f"{where}: not JSON ({error.msg})") from None
+        except (ValueError, RecursionError) as error:  # thousands of digits, or of brackets, too
+            raise ManifestError(f"{where}: not JSON ({error})") from None
         if not isinstance(raw, dict):
             raise ManifestError(f"{where}: not a JSON object")
         record = from_dict(raw, where)

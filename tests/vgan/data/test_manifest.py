@@ -88,6 +88,14 @@ def test_unknown_keys_are_kept(tmp_path):
         ({"frames": "32"}, "`frames` must be int"),
         ({"frames": True}, "`frames` must be int"),
         ({"frames": 0}, "must be positive"),
+        ({"fps": 0}, "fps must be above 0"),
+        ({"fps": float("nan")}, "fps must be above 0, at most 1e+06, got nan"),
+        ({"fps": float("inf")}, "fps must be above 0"),
+        ({"fps": 10**400}, "fps must be above 0"),
+        ({"prompt": "waves\x00"}, "key `prompt` has \\u0000"),
+        ({"item": os.fsdecode(b"caf\xe9")}, "key `item` has"),
+        ({"origin": {"video": "\udce9"}}, "key `origin` has"),
+        ({"origin": {"video": "a", "start_frame": 2**31}}, "from 0 to 2147483647"),
         ({"source": "My Model"}, "not a slug"),
         ({"clip": "../secret.mp4"}, "inside the folder"),
         ({"clip": "/etc/passwd"}, "inside the folder"),
@@ -113,6 +121,14 @@ def test_a_clip_listed_twice_is_refused(tmp_path):
 
 def test_a_line_that_is_not_json_is_named(tmp_path):
     (tmp_path / "manifest.jsonl").write_text("{}}\n")
+
+    with pytest.raises(ManifestError, match=":1: not JSON"):
+        read_manifest(tmp_path)
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, '{"frames": ' + "9" * 5000 + "}"])
+def test_a_line_too_deep_or_too_long_to_read_is_named(tmp_path, line):
+    (tmp_path / "manifest.jsonl").write_text(line)
 
     with pytest.raises(ManifestError, match=":1: not JSON"):
         read_manifest(tmp_path)
