@@ -47,6 +47,7 @@ def _json(**kinds: type | tuple[type, ...]) -> dict[str, Any]:
 
 @blueprint.errorhandler(ValueError)
 @blueprint.errorhandler(OverflowError)
+@blueprint.errorhandler(RecursionError)
 @blueprint.errorhandler(Refusal)
 def _bad_request(error: Exception) -> tuple[Response, int]:
     """Say what is wrong with a request."""

@@ -14,6 +14,7 @@ from evaluation.sandbox.questions import (
     NO_FILE_UPLOAD,
     Question,
     child_text,
+    is_count,
     local_name,
     parse_xml,
     read_question,
@@ -128,7 +129,7 @@ def _question(element: ElementTree.Element, parameter: str) -> FormQuestion:
 def _count(element: ElementTree.Element, name: str, default: int) -> int:
     """A whole number among an element's children."""
     text = child_text(element, name)
-    return int(text) if text and text.isdigit() else default
+    return int(text) if text and is_count(text) else default
 
 
 def _choices(answer: ElementTree.Element) -> Iterable[tuple[str, str]]:

@@ -9,6 +9,7 @@ from evaluation.sandbox.errors import ApiError, invalid, request_error
 
 SCHEMAS = "http://mechanicalturk.amazonaws.com/AWSMechanicalTurkDataSchemas/"
 MAX_BYTES = 65_535
+_MOST_DIGITS = 9  # so a number fits wherever it goes
 NO_FILE_UPLOAD = "FileUploadAnswer was removed by Amazon in 2017 and is not supported"
 
 
@@ -71,8 +72,7 @@ def read_question(document: str, parameter: str = "Question") -> Question:
         return Question("QuestionForm", document, 0)
     if kind == "ExternalQuestion":
         url = child_text(root, "ExternalURL") or ""
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        if not _is_web_address(url):
             raise invalid(parameter, f"ExternalURL {url!r} is not an http or https URL")
         return Question("ExternalQuestion", url, _frame_height(root, parameter))
     if kind == "HTMLQuestion":
@@ -83,10 +83,23 @@ def read_question(document: str, parameter: str = "Question") -> Question:
     raise request_error("XMLParseError", f"{parameter}: unknown question {kind}")
 
 
+def _is_web_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # of brackets that do not close, or letters that no host has
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname)
+
+
+def is_count(text: str) -> bool:
+    """Whether a text is a whole number of at most nine digits; Python counts ² as a digit too."""
+    return text.isdecimal() and len(text) <= _MOST_DIGITS
+
+
 def _frame_height(root: ElementTree.Element, parameter: str) -> int:
     """The frame's height in CSS pixels; 0 leaves it to the page."""
     text = child_text(root, "FrameHeight")
-    if text is None or not text.isdigit():
+    if text is None or not is_count(text):
         raise _bad_height(parameter, text)
     return int(text)
 

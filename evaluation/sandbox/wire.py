@@ -79,7 +79,10 @@ def read_request(operation: str, params: object) -> dict[str, Any]:
     shape = service_model().operation_model(operation).input_shape
     if not isinstance(params, dict):
         raise ApiError("the body must be a JSON object", kind="SerializationException")
-    report = ParamValidator().validate(params, shape)
+    try:
+        report = ParamValidator().validate(params, shape)
+    except RuntimeError as error:  # a time that no calendar has
+        raise _validation([str(error)]) from error
     if report.has_errors():
         raise _validation([report.generate_report().replace("\n", "; ")])
     problems = list(_problems(shape, params, ""))

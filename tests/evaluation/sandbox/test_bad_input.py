@@ -2,6 +2,15 @@
 
 import pytest
 
+from evaluation.sandbox import wire
+from evaluation.sandbox.errors import ApiError
+
+EXTERNAL = (
+    '<ExternalQuestion xmlns="http://mechanicalturk.amazonaws.com/'
+    'AWSMechanicalTurkDataSchemas/2006-07-14/ExternalQuestion.xsd">'
+    "<ExternalURL>{url}</ExternalURL><FrameHeight>{height}</FrameHeight></ExternalQuestion>"
+)
+
 
 @pytest.fixture
 def sandbox_url(empty_database_url):
@@ -23,6 +32,31 @@ def test_text_that_no_database_holds_is_refused(make_hit, error_of, title):
 @pytest.mark.parametrize("value", [2**31, 2**40, -(2**31) - 1])
 def test_number_that_no_column_holds_is_refused(mturk, make_hit, error_of, value):
     assert error_of(make_hit, MaxAssignments=value)[0] == "ValidationException"
+
+
+@pytest.mark.parametrize(
+    ("url", "height"),
+    [
+        ("http://[::1", "400"),
+        ("http://\u2100.example/", "400"),
+        ("https://rate.example/", "\u00b2"),
+        ("https://rate.example/", "9" * 5000),
+    ],
+)
+def test_a_question_whose_address_or_height_cannot_be_read_is_refused(
+    make_hit, error_of, url, height
+):
+    code, _ = error_of(make_hit, Question=EXTERNAL.format(url=url, height=height))
+
+    assert code == "InvalidParameterValue"
+
+
+@pytest.mark.parametrize("time", [10**40, -1e18, float("inf"), "1e400"])
+def test_a_time_that_no_calendar_has_is_refused(time):
+    with pytest.raises(ApiError, match="1 validation error detected") as caught:
+        wire.read_request("UpdateExpirationForHIT", {"HITId": "3A", "ExpireAt": time})
+
+    assert caught.value.kind == "ValidationException"
 
 
 @pytest.mark.parametrize("key", ["a%00b", "%F0%9F%8E%AC", "'; --", "A" * 10_000, "%0A"])
@@ -67,3 +101,9 @@ def test_admin_values_out_of_range_are_refused(app, path, body):
 
     assert reply.status_code == 400
     assert reply.json["error"]
+
+
+def test_settings_nested_too_deeply_to_read_are_refused(app):
+    deep = {"data": b"[" * 100_000, "content_type": "application/json"}
+
+    assert app.test_client().post("/_sandbox/settings", **deep).status_code == 400
