@@ -93,6 +93,11 @@ def session_chance(secret: str, crowd: str, worker: str, session: str) -> random
     return random.Random(f"{secret}/{crowd}/{worker}/{session}")
 
 
+def size_chance(secret: str) -> random.Random:
+    """Return what the sizes of files are drawn from, where one pair may not differ from others."""
+    return random.Random(f"{secret}/sizes")
+
+
 def _keyed(secret: str, message: str) -> bytes:
     return hmac.digest(secret.encode(), message.encode(), hashlib.sha256)
 

@@ -27,6 +27,7 @@ from evaluation.media.formats import (
     resampled_length,
 )
 from evaluation.media.frames import read_frames
+from evaluation.planning.sizes import padded_sizes
 from evaluation.secret import media_key
 from evaluation.storage import MediaStore
 from evaluation.study import Display
@@ -191,11 +192,8 @@ class _File(NamedTuple):
     clip: schema.Clip
 
 
-def _files_of(
-    study: schema.Study, pair: Sequence[schema.Clip], sizes: Mapping[int, int]
-) -> list[_File]:
-    """Return the files of both clips of a pair; `sizes` are theirs before padding, by id."""
-    step = encoding.size_step(max(sizes[clip.id] for clip in pair))
+def _files_of(study: schema.Study, pair: Sequence[schema.Clip], step: int) -> list[_File]:
+    """Return the files of both clips of a pair, padded to one step."""
     return [_File(media_key(study.secret, clip.name, step), step, clip) for clip in pair]
 
 
@@ -246,11 +244,13 @@ def store_ahead(
     target, limit = study_format(session, study, display)
     wanted = list(clips.values())
     target, encoded = encode_clips(wanted, target, display, store.scratch(), progress, limit=limit)
-    sizes = {clip.id: size for clip, size in zip(wanted, encoded, strict=True)}
+    sizes = {clip.name: size for clip, size in zip(wanted, encoded, strict=True)}
     files = {
         file.key: file
-        for pair in pairs
-        for file in _files_of(study, [clips[name] for name in pair], sizes)
+        for a, b in pairs
+        for file in _files_of(
+            study, (clips[a], clips[b]), encoding.size_step(max(sizes[a], sizes[b]))
+        )
     }
     _store(files.values(), target, store, progress)
     return frozenset(files)
@@ -307,10 +307,10 @@ def _add_rows(
     target: Format,
 ) -> list[_File]:
     """Set each pair's size step and add its stimuli; return what must be stored."""
-    known = stimulus_keys(session, study)
+    known, steps = stimulus_keys(session, study), padded_sizes(session, study, pairs, sizes)
     new = []
     for pair in pairs:
-        for file in _files_of(study, (pair.clip_a, pair.clip_b), sizes):
+        for file in _files_of(study, (pair.clip_a, pair.clip_b), steps[pair.id]):
             key, pair.padded_bytes, clip = file
             if key in known:
                 continue

@@ -18,6 +18,7 @@ from evaluation.secret import (
     session_chance,
     settled_digest,
     signer,
+    size_chance,
     unlinkable_key,
 )
 from evaluation.sessions.tokens import PageToken, sign_token
@@ -48,6 +49,7 @@ AT = datetime.fromtimestamp(2_000_000_000, UTC)
          "w-i6borsk4ikamhr4t"),
         (session_chance(SECRET, "mturk", "A1ANN", "3ASSIGN").random(), 0.9293726945474078),
         (session_chance("7", "simulated", "A1ANN", "3ASSIGN").random(), 0.5127937020683596),
+        (size_chance(SECRET).random(), 0.8054962399061083),
         (sign_token(SECRET, PageToken(3, 17, 5, AT, "5f" * 16)),
          ".eJyLNtYxNNcx1TEygAEdJdM0_FApFgBhOg4P.bFKDcFUOqA5Vf3DwLKQkfA6HRoU"),
         (signer(SECRET, Signed.TICKET).dumps(["mturk", "A1ANN", "3ASSIGN", "", "", "", ""]),

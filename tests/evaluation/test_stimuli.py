@@ -187,6 +187,49 @@ def test_both_files_of_a_pair_have_one_size_and_the_clip_of_another_pair_another
     assert len(sizes) == 6
 
 
+def plan_kinds(planned, *kinds):
+    """Make a trial of every pair, in their order."""
+    with planned[0].write() as session:
+        study = session.scalars(select(schema.Study)).one()
+        now = datetime(2026, 1, 1, tzinfo=UTC)
+        batch = schema.PlanBatch(study_id=study.id, number=1, seed=1, rule="", reason="",
+                                 created_at=now)  # fmt: skip
+        session.add(batch)
+        session.flush()
+        pairs = session.scalars(select(schema.Pair.id).order_by(schema.Pair.id)).all()
+        for number, (pair, kind) in enumerate(zip(pairs, kinds, strict=True)):
+            session.add(
+                schema.Trial(study_id=study.id, batch_id=batch.id, number=number, pair_id=pair,
+                             kind=kind, a_is_left=True)
+            )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["gold", "practice", "identical"])
+def test_a_check_with_small_clips_is_as_large_as_a_test_pair(planned, kind):
+    test, check = schema.TrialKind.TEST, schema.TrialKind(kind)
+    plan_kinds(planned, test, test, check)
+    prepare(planned)
+
+    first, second, small = (pair.padded_bytes for pair in rows(planned, schema.Pair))
+    held = {len(planned[1].get(s.key)) for s in rows(planned, schema.Stimulus)}
+
+    assert small in (first, second)
+    assert held == {first, second}
+
+
+def test_a_check_with_larger_clips_than_every_test_pair_keeps_its_size(planned):
+    gold, test = schema.TrialKind.GOLD, schema.TrialKind.TEST
+    plan_kinds(planned, gold, test, test)
+    with planned[0].write() as session:
+        flat, pair = session.get_one(schema.Pair, 3), session.get_one(schema.Pair, 2)
+        pair.clip_a_id, pair.clip_b_id = flat.clip_b_id, flat.clip_a_id
+    prepare(planned)
+
+    large, small, same = (pair.padded_bytes for pair in rows(planned, schema.Pair))
+
+    assert large > small == same
+
+
 def test_every_stored_file_is_its_clip_exactly(planned):
     prepare(planned)
     _, store, pixels = planned
