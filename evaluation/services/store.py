@@ -32,6 +32,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Mapped, Session, class_mapper, mapped_column, registry
 
 from evaluation.errors import DatabaseError
+from evaluation.files import make_private
 from evaluation.schema import CONSTRAINT_NAMES, UtcDateTime
 
 
@@ -166,6 +167,7 @@ def _engine(url: str, backends: Collection[str], synchronous: str) -> Engine:
         raise DatabaseError("the sandbox needs a file, for example sqlite:///sandbox.db")
     if not Path(parsed.database).absolute().parent.is_dir():
         raise DatabaseError(f"no folder for the sandbox database {parsed.database}")
+    make_private(Path(parsed.database))  # people's ids; SQLite gives what is beside it its mode
     return _sqlite_engine(parsed, synchronous)
 
 

@@ -1,5 +1,6 @@
 """The service's database: survives a restart, serves many at once, refuses what is not its own."""
 
+import stat
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ import pytest
 from sqlalchemy import create_engine, func, select, text
 
 from evaluation.errors import DatabaseError, EvaluationError
+from evaluation.prolific_sandbox import create_service as create_prolific_service
 from evaluation.sandbox import create_service, serve_sandbox
 from evaluation.sandbox.store import VERSION, Account, Assignment
 
@@ -165,6 +167,19 @@ def test_submission_posted_ten_times_at_once_is_taken_once(app, make_hit, hand, 
 
     assert sorted(together(10, submit)) == [200] + [409] * 9
     assert mturk.list_assignments_for_hit(HITId=hit)["NumResults"] == 1
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [(create_service, "sandbox"), (create_prolific_service, "prolific_sandbox")],
+)
+def test_a_new_file_of_a_service_can_be_read_by_its_owner_only(tmp_path, make, name):
+    service = make(f"sqlite:///{tmp_path}/service.db").extensions[name]
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()}
+    service.close()
+
+    assert modes["service.db"] == 0o600
+    assert set(modes.values()) == {0o600}
 
 
 def test_database_of_another_version_is_refused(sandbox_url):
