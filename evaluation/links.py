@@ -40,6 +40,7 @@ from evaluation.study import Link
 
 CROWD = "link"
 _LONGEST_ID = 255
+_FORMULA = re.compile(r"[=+@-].*[^\w-].*")  # a table's program would compute it in codes.csv
 
 
 class LinkFull(NothingLeft):
@@ -193,6 +194,8 @@ def _planned(
 def read_participant(settings: Link, value: str) -> str | None:
     """Return the id that came in the address, or None when it is none."""
     if not settings.participant or not value or len(value) > _LONGEST_ID:
+        return None
+    if not value.isprintable() or _FORMULA.fullmatch(value):  # whatever the pattern says
         return None
     return value if re.fullmatch(settings.pattern, value) else None
 

@@ -388,6 +388,17 @@ def test_the_completion_address_has_code_and_participant_set_in(database, linked
         assert completion_url(study, one) == f"https://x.example/done?c={code}&p=a%20b%26c"
 
 
+@pytest.mark.parametrize(
+    "value", ['=HYPERLINK("https://a.example")', "@SUM(B2)", "-1+cmd|' /C x'!A0", "\x1b[2J", "a\n"]
+)
+def test_an_id_that_a_spreadsheet_or_terminal_would_act_on_is_none(value):
+    anything = Link(participant="id", pattern=r"[\s\S]+")
+
+    assert read_participant(anything, value) is None
+    for usual in ("ann+1@lab.example", "+491701234567", "-5", "_a-b", "Ünal 7"):
+        assert read_participant(anything, usual) == usual
+
+
 def test_an_id_must_match_the_pattern_as_a_whole():
     settings = Link(participant="id", pattern="[1-9][0-9]{1,6}")
 
