@@ -25,6 +25,7 @@ blueprint = Blueprint("prolific_api", __name__, url_prefix="/api/v1")
 _log = logging.getLogger(__name__)
 _BARE = frozenset({"create_study", "list_studies", "cost", "calculate", "list_submissions"})
 _PAGE_SIZE = 20
+_MOST_DIGITS = 9  # of a number in an address
 
 
 def _operation() -> str:
@@ -86,7 +87,10 @@ def reply(body: object, status: int = 200) -> Response:
 
 def json_body() -> dict[str, Any]:
     """Return the request's JSON object. Raises ApiError."""
-    body = request.get_json(silent=True)
+    try:
+        body = request.get_json(silent=True)
+    except RecursionError:  # nested too deeply to read
+        body = None
     if not isinstance(body, dict):
         raise ApiError("The body must be a JSON object.")
     return body
@@ -101,7 +105,7 @@ def field(body: dict[str, Any], name: str, kind: type) -> Any:
 
 def _number(name: str, default: int) -> int:
     text = request.args.get(name, "")
-    if text and not text.isdigit():
+    if text and not (text.isdecimal() and len(text) <= _MOST_DIGITS):  # ² is a digit too
         raise ApiError({name: ["A valid integer is required."]})
     return int(text) if text else default
 

@@ -28,6 +28,11 @@ _REQUIRED: dict[str, type | tuple[type, ...]] = {
     "reward": (int, float),
     "completion_codes": list,
 }
+_OPTIONAL: dict[str, type | tuple[type, ...]] = {
+    "maximum_allowed_time": (int, float),
+    "submissions_config": dict,
+    "filters": list,
+}
 _RETIRED = ("completion_code", "completion_option", "eligibility_requirements")
 _AFTER_PUBLISHING = frozenset(
     {
@@ -81,6 +86,10 @@ def _check(unit: Unit, body: dict[str, Any]) -> None:
         value = body.get(name)
         if value is None or isinstance(value, bool) or not isinstance(value, kinds):
             wrong[name] = ["This field is required." if value is None else "Not a valid value."]
+    for name, kinds in _OPTIONAL.items():
+        value = body.get(name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, kinds)):
+            wrong[name] = ["Not a valid value."]
     for name in _RETIRED:
         if name in body:
             wrong[name] = ["This field is no longer supported."]
@@ -156,6 +165,7 @@ def change(unit: Unit, study: Study, body: dict[str, Any]) -> None:
     fixed = sorted(set(body) - _AFTER_PUBLISHING)
     if fixed:
         raise ApiError({name: ["Cannot be changed after publishing."] for name in fixed})
+    _check(unit, study.body | body)
     if "completion_codes" in body:
         _require_more_slots(unit, study, study.body | body)
     more = whole_number(study.body | body, "total_available_places") - study.places

@@ -281,6 +281,29 @@ def test_page_past_the_end_is_404(fake):
     fake.call("GET", "submissions/", study=study, page_size=2, page=3, status=404)
 
 
+@pytest.mark.parametrize("number", ["\u00b2", "9" * 5000, "-1"])
+def test_page_that_is_no_number_is_refused(fake, number):
+    fake.call("GET", "studies/", page=number, status=400)
+
+
+def test_body_nested_too_deeply_to_read_is_refused(fake):
+    deep = {"data": b"[" * 100_000, "content_type": "application/json"}
+
+    assert fake.client.post("/api/v1/studies/", headers=HEADERS, **deep).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"submissions_config": True}, {"maximum_allowed_time": "long"}, {"filters": {}}]
+)
+def test_a_setting_of_the_wrong_type_is_refused_and_the_site_goes_on(fake, wrong):
+    study = fake.publish()
+    fake.call("POST", "studies/", body(**wrong), status=400)
+    fake.call("PATCH", f"studies/{study}/", wrong, status=400)
+    fake.client.post("/participant/sign-in", data={"name": "ann"})
+
+    assert fake.client.get("/").status_code == 200
+
+
 def test_reserved_place_is_free_after_ten_minutes_and_a_slow_worker_times_out(fake):
     study = fake.publish(total_available_places=1)
     fake.client.post("/participant/sign-in", data={"name": "ann"})
