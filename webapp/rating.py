@@ -21,7 +21,8 @@ from evaluation.allocation import (
 from evaluation.crowd.terms import terms_of
 from evaluation.errors import DatabaseError, EvaluationError, NothingLeft, TokenError
 from evaluation.judgments import record_judgment_at
-from evaluation.links import check_place, claim_place, completion_url
+from evaluation.links import LinkOver, check_place, claim_place, completion_url
+from evaluation.publishing.environments import is_for_a_crowd
 from evaluation.schema import Assignment, AssignmentStatus, Hit, Study
 from evaluation.sessions.arrivals import (
     check_may_start,
@@ -106,12 +107,26 @@ def _check_may_start(session: Session, study: Study, ticket: Ticket, worker_id: 
     Raises:
         NothingLeft: no trial, no place or no session is left for them.
     """
+    _check_room(session, study, ticket)
     hit = published_hit(session, study, ticket.crowd, ticket.hit) if ticket.hit else None
     if hit is not None and terms_of(hit.crowd).by_link:
         check_place(session, hit, ticket.worker, now())
     given_back = _given_back(session, hit, ticket) if hit and worker_id else []
     had = sessions_started(session, study, worker_id) - len(given_back)
     check_may_start(session, study, worker_id, had, now())
+
+
+def _check_room(session: Session, study: Study, ticket: Ticket) -> None:
+    """Refuse to begin by a room's link, opened long ago, once the study is for a crowd's workers.
+
+    Raises:
+        LinkOver: it is, and there is no such session yet.
+    """
+    if ticket.hit or services().open_door or not is_for_a_crowd(session, study):
+        return
+    _, theirs = seen_before(session, ticket.crowd, ticket.place(), ticket.worker, ticket.session)
+    if theirs is None:
+        raise LinkOver("the study has a crowd, so its room lets nobody in")
 
 
 @blueprint.post("/api/start")
@@ -144,6 +159,7 @@ def start() -> ResponseReturnValue:
 def _hit(session: Session, study: Study, ticket: Ticket) -> Hit:
     """Return the HIT that a rater comes under; what they gave back on its platform is returned."""
     if not ticket.hit:
+        _check_room(session, study, ticket)
         return local_hit(session, study, ticket.crowd, ticket.place(), now())
     hit = published_hit(session, study, ticket.crowd, ticket.hit)
     if hit is None:

@@ -54,6 +54,25 @@ def test_the_join_link_of_a_study_on_a_crowd_is_not_given_and_lets_nobody_in(mak
     assert client.get(f"/rate?ticket={ticket}").status_code == 200  # who is inside can finish
 
 
+def test_who_opened_the_room_before_it_had_a_crowd_can_finish_there_but_not_begin(
+    make_client, stored
+):
+    client = make_client(open_door=False)
+    link = join_link(stored)
+    begun, waiting = ({"ticket": ticket_of(client.get(link))} for _ in range(2))
+    assert client.post("/api/start", json=begun).status_code == 200
+    assert client.post("/api/open", json=waiting).json == {"stage": "new"}
+
+    with client.application.extensions["vgan_eval"].database.write() as session:
+        freeze_tables(session.scalars(select(schema.Study)).one(), recruit=Recruit(crowd="link"))
+
+    assert client.post("/api/open", json=waiting).json == {"stage": "over"}
+    refused = client.post("/api/start", json=waiting)
+    assert (refused.status_code, refused.json) == (409, {"error": "over"})
+    assert client.post("/api/open", json=begun).json["stage"] == "trials"
+    assert client.post("/api/start", json=begun).status_code == 200
+
+
 def test_serve_says_so_where_nothing_is_published_on_the_crowd(make_client, monkeypatch):
     built = make_client().built
     with open_database(built.url) as database, database.write() as session:
