@@ -98,6 +98,8 @@ _OPTIONAL: dict[str, tuple[type, ...]] = {
 _KNOWN = {f.name for f in fields(ClipRecord)} - {"extra"}
 _FASTEST = 1e6  # frames per second, beyond any camera: arithmetic and databases hold no infinity
 _LAST_FRAME = 2**31 - 1  # which the whole numbers of a database can hold
+# In JSON: NUL, and half a character, which Python stands for a byte of a name that is not UTF-8.
+_NOT_STORABLE = re.compile(r"\\u0000|[\ud800-\udfff]")
 
 
 def sha256_of(path: Path) -> str:
@@ -151,21 +153,18 @@ def _check_values(raw: dict[str, Any], where: str) -> None:
             raise ManifestError(f"{where}: key `{key}` is missing")
         if not isinstance(value, types) or isinstance(value, bool):
             raise ManifestError(f"{where}: key `{key}` must be {types[-1].__name__}, got {value!r}")
-    for key, value in raw.items():
-        if not _is_storable(value):
-            raise ManifestError(
-                f"{where}: key `{key}` has \\u0000, or a byte of a name that is not UTF-8, which "
-                f"no database takes: {value!r}"
-            )
+    if _is_storable(raw):
+        return
+    key, value = next(item for item in raw.items() if not _is_storable(item))
+    raise ManifestError(
+        f"{where}: key `{key}` has \\u0000, or a byte of a name that is not UTF-8, which no "
+        f"database takes: {value!r}"
+    )
 
 
 def _is_storable(value: Any) -> bool:
-    """Tell whether files and databases take all text in a value: no NUL, and no half character.
-
-    Python stands half a character for a byte of a file's name that is not UTF-8, and JSON takes it.
-    """
-    text = json.dumps(value, ensure_ascii=False)
-    return "\\u0000" not in text and not any("\ud800" <= sign <= "\udfff" for sign in text)
+    """Tell whether files and databases take all text in a value."""
+    return not _NOT_STORABLE.search(json.dumps(value, ensure_ascii=False))
 
 
 def _origin(raw: Any, where: str) -> Origin | None:
