@@ -40,6 +40,17 @@ def test_scores_of_the_chosen_clips_predict_everything_and_constants_half(judgme
     assert agreement(found, "clip", knowing).metric.percent > 95
 
 
+def test_ties_of_people_are_left_out(judgments_text):
+    frame = judgments_text({("x", "y"): 0.7}, per_cell=60, categories=("all",), clips=8)
+    ties = frame.iloc[:40].copy()
+    ties["trial"], ties["worker"] = "b" + ties["trial"], "v" + ties["worker"]
+    ties[["choice", "label"]] = ["tie", ""]
+    scores = pd.Series({"x": 1.0, "y": 0.0})
+    expected = agreement(preferences_of(frame), "source", scores)
+
+    assert agreement(preferences_of(pd.concat([frame, ties])), "source", scores) == expected
+
+
 def test_people_agree_with_each_other_on_pairs_judged_twice(judgments_text):
     frame = judgments_text({("x", "y"): 0.5}, per_cell=60, categories=("all",), clips=4000)
     second = frame.copy()
@@ -179,6 +190,29 @@ def test_there_is_no_interval_where_one_worker_shares_every_pair():
 
     assert found.low is None
     assert found.note == "every pair was judged by one worker and others: no interval"
+
+
+def test_the_spread_of_all_rows_has_the_floors_of_the_multiway_one():
+    def variance(y, worker, item):
+        return spread_over_rows(np.array(y, float), Clusters(np.array(worker), (item, item)))
+
+    # Ten workers are right once and wrong once, each of items of its own: nobody differs.
+    even = variance([1, 0] * 10, np.repeat(np.arange(10), 2), np.arange(20))
+    # Of each two workers one is right in four items, the other wrong in the same.
+    item = np.concatenate([np.tile(np.arange(4 * k, 4 * k + 4), 2) for k in range(4)])
+    clips_cancel = variance(np.repeat([1, 0] * 4, 4), np.repeat(np.arange(8), 4), item)
+
+    assert even.variance == pytest.approx(1 / 4 / 20)
+    assert clips_cancel.variance == pytest.approx(7 / 8 * 8 * (2 / 28) ** 2)
+
+
+def test_unanimous_answers_vary_as_those_of_comparable_studies():
+    clips = np.arange(12), np.arange(12, 24)
+    spread = spread_over_rows(np.ones(12), Clusters(np.repeat(np.arange(6), 2), clips))
+    rate = (12 + 2) / (12 + 4)
+
+    # Each answer shares its worker with one other, and its clips with none.
+    assert spread.variance == pytest.approx(rate * (1 - rate) / 12 * (1 + 0.05))
 
 
 def test_alpha_over_rows_sums_what_is_observed_and_expected_in_each():

@@ -158,6 +158,29 @@ def test_sides_of_repeats_and_identical_pairs_count(judgments_text, kind):
     assert dropped_workers(biased, "side-bias")[0] == {"new"}
 
 
+@pytest.mark.parametrize("kind", ["gold", "practice"])
+def test_sides_of_trials_with_a_right_answer_do_not_count(judgments_text, kind):
+    even = with_sides(judgments_text(per_cell=40), "new", ["left", "right"] * 5)
+
+    assert dropped_workers(with_sides(even, "new", ["left"] * 20, kind), "side-bias")[0] == set()
+
+
+def test_ties_are_of_neither_side(judgments_text):
+    frame = with_sides(judgments_text(per_cell=40), "new", ["left", "right", *["tie"] * 4] * 5)
+    frame.loc[frame["choice"] == "tie", "label"] = ""
+
+    assert dropped_workers(frame, "side-bias")[0] == set()
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_a_run_that_begins_or_ends_a_workers_answers_counts_in_full(judgments_text, turn):
+    # Of 18 fair flips 4.7 % have a run of 8 and 10 % one of 7; 9.6 % are as uneven as 13 to 5.
+    sides = ["right", "left"] * 5 + ["right"] * 8
+    frame = with_sides(judgments_text(per_cell=40), "new", sides[::turn])
+
+    assert "new" in dropped_workers(frame, "side-bias:0.05")[0]
+
+
 def test_too_fast_drops_the_answer_and_the_hasty_worker(judgments_text):
     frame = judgments_text(per_cell=40)
     one = frame.index[frame["worker"] == "w001"][0]
@@ -225,6 +248,14 @@ def test_who_repeats_half_of_the_answers_is_kept(judgments_text):
     frame = with_repeats(judgments_text(per_cell=40), "w001", [True, True, False, False])
 
     assert dropped_workers(frame, "repeats")[0] == set()
+
+
+def test_three_repeats_are_too_few_to_judge_a_worker_by(judgments_text):
+    frame = with_repeats(judgments_text(per_cell=40), "w001", [False] * 3)
+    gone, report = dropped_workers(with_repeats(frame, "w002", [False] * 4), "repeats")
+
+    assert gone == {"w002"}
+    assert "39 workers saw too few repeats to be judged" in report.note
 
 
 REAL = {("x", "real"): 0.2, ("z", "real"): 0.2, ("x", "z"): 0.5}

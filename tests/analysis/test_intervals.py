@@ -34,6 +34,8 @@ def test_clopper_pearson_matches_published_and_statsmodels_values():
 
 def test_korn_graubard_without_clustering_is_clopper_pearson():
     assert korn_graubard(0.3, 100, 100, 99) == pytest.approx(clopper_pearson(0.3, 100))
+    # One rater's ten pairs are of twenty clips, and are ten judgments all the same.
+    assert korn_graubard(0.3, 10, 10, 19) == pytest.approx(clopper_pearson(0.3, 10))
 
 
 def test_korn_graubard_widens_with_fewer_degrees_of_freedom():
@@ -82,6 +84,31 @@ def test_a_single_judgment_has_no_interval():
 
     assert (found.percent, found.low, found.n) == (100, None, 1)
     assert "one judgment" in found.note
+
+
+def test_alike_answers_of_one_worker_vary_as_clips_do_and_not_as_workers():
+    clips = np.arange(8)
+    found = cell_interval(Sample.of(np.ones(8), np.zeros(8), clips, clips), TYPICAL)
+    rate = (8 + 2) / (8 + 4)
+
+    assert found.se == pytest.approx(100 * (rate * (1 - rate) / 8) ** 0.5)
+    assert found.df == 7
+
+
+def test_one_worker_who_judged_few_items_often_has_their_degrees_of_freedom():
+    item, y = np.repeat(np.arange(6), 20), np.random.default_rng(0).integers(0, 2, 120)
+    found = cell_interval(Sample.of(y, np.zeros(120), item, item), TYPICAL)
+
+    assert (found.method, found.df) == ("this rater", 5)
+
+
+def test_many_workers_of_whom_one_gave_nearly_all_are_few():
+    worker = np.array([*[0] * 300, *range(1, 31)])
+    y = np.random.default_rng(0).integers(0, 2, 330)
+    found = cell_interval(Sample.of(y, worker, np.arange(330), np.arange(330)), TYPICAL)
+
+    assert (found.workers, found.method) == (31, "pooled ICC")
+    assert found.effective_workers == pytest.approx(330**2 / (300**2 + 30))
 
 
 def test_few_effective_workers_use_pooled_correlations_and_warn():
@@ -191,6 +218,13 @@ def test_nothing_but_ties_is_50_percent_and_not_certain(workers):
     assert found.percent == 50
     assert found.low < 47
     assert found.high > 53
+
+
+def test_a_design_effect_is_never_under_that_of_independent_judgments():
+    # With ties, judgments vary by less than their smoothed number says.
+    alone, y = np.arange(100), np.r_[np.ones(15), np.zeros(5), np.full(80, 0.5)]
+
+    assert cell_interval(Sample.of(y, alone, alone, alone), TYPICAL).deff == 1
 
 
 def test_everyone_choosing_one_side_of_the_row_keeps_both_bounds_in_range():

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from analysis.errors import AnalysisError
 from analysis.load import check_judgments
@@ -188,10 +189,21 @@ def test_a_pilot_of_one_judgment_is_refused(judgments_text):
         pilot_correlations(table_preferences(check_judgments(frame)))
 
 
-def test_few_items_make_the_planned_interval_wider_as_table_1_has_it():
-    many, few = (half_width(0.7, 800, Crowd(400, clips, clips)) for clips in (400, 8))
+@pytest.mark.parametrize(("items", "t"), [(8, 2.3646), (2, 2.7764)])  # of 7; of 4 at least
+def test_few_items_make_the_planned_interval_wider_as_table_1_has_it(items, t):
+    many, few = (half_width(0.7, 800, Crowd(400, clips, clips)) for clips in (400, items))
 
     independent = half_width(0.7, 800, None)
-    effect = design_effect(800, Crowd(400, 8, 8))
-    assert few == pytest.approx(independent * effect**0.5 * 2.3646 / 1.96, rel=1e-4)  # t of 7
+    effect = design_effect(800, Crowd(400, items, items))
+    assert few == pytest.approx(independent * effect**0.5 * t / 1.96, rel=1e-4)
     assert many < few
+
+
+def test_few_workers_of_unequal_activity_leave_the_degrees_of_freedom_of_kishs_number():
+    crowd = Crowd(12, activity=1.2)
+    effect, df = design_effect(480, crowd), crowd.effective_workers - 1
+
+    assert df < 6
+    assert half_width(0.5, 480, crowd) == pytest.approx(
+        100 * stats.t.ppf(0.975, df) * (0.25 * effect / 480) ** 0.5
+    )

@@ -213,10 +213,54 @@ def test_few_workers_have_intervals_of_t():
     assert top.high - top.strength == pytest.approx(2.262 * se / 2, rel=0.01)
 
 
+def test_rank_ranges_of_few_workers_are_of_t_too():
+    frame = unclustered({(0, 1): (200, 200)})
+    frame["worker"] = np.arange(400) % 10
+    won = np.array([13, 17, 19, 21, 25, 25, 29, 31, 34, 38])
+    frame["y"] = (np.arange(400) // 10 < won[np.arange(400) % 10]).astype(float)
+    found = rank(frame)
+    top = found.standings[0]
+
+    # Between the 97.5 % points of the normal distribution and of t for 9 degrees of freedom.
+    assert 1.97 < top.strength / (top.high - top.strength) * 2.262 < 2.25
+    assert rank_ranges(found) == {"s0": (1, 2), "s1": (1, 2)}
+
+
+def half_width_of_two(y, worker, item):
+    """Of two sources, each judgment of an item that both have a clip of."""
+    labels = [f"item{one}" for one in item]
+    frame = pd.DataFrame({"a": "s0", "b": "s1", "y": np.array(y, float), "worker": worker})
+    found = rank(frame.assign(cluster_a=labels, cluster_b=labels))
+    return found.standings[0].high - found.standings[0].strength, found.df
+
+
+def test_strengths_vary_at_least_as_by_worker_and_as_independent_judgments():
+    # Ten workers prefer each source once, in items of their own: nobody differs.
+    even = half_width_of_two([1, 0] * 10, np.repeat(np.arange(10), 2), np.arange(20))
+    # Of each two workers one prefers s0 in four items, the other s1 in the same.
+    item = np.concatenate([np.tile(np.arange(4 * k, 4 * k + 4), 2) for k in range(4)])
+    clips_cancel = half_width_of_two(np.repeat([1, 0] * 4, 4), np.repeat(np.arange(8), 4), item)
+
+    # A log odds has variance 4 / n; without a worker it moves by 2 over a quarter of 28.
+    assert even == (pytest.approx(stats.t.ppf(0.975, 9) * (4 / 20) ** 0.5 / 2), pytest.approx(9))
+    by_worker = 7 / 8 * 8 * (2 / (28 / 4)) ** 2
+    assert clips_cancel == (
+        pytest.approx(stats.t.ppf(0.975, 7) * by_worker**0.5 / 2), pytest.approx(7)
+    )  # fmt: skip
+
+
+def test_a_busy_worker_leaves_a_ranking_the_degrees_of_freedom_of_kishs_number():
+    frame = unclustered({(0, 1): (250, 150)})
+    frame["worker"] = [0] * 200 + [1 + k // 5 for k in range(200)]
+
+    assert rank(frame).df == pytest.approx(400**2 / (200**2 + 40 * 5**2) - 1)
+
+
 def covariance_by_hand(frame, strengths):
     """Covariance of the strengths of s0 and s1 less that of s2, by worker and by clip.
 
-    Refits without each worker and each clip, less the products that these count twice.
+    Refits without each worker and each clip, less the products that these count twice; then the
+    covariance by worker alone, and that of independent judgments.
     """
     a, b = ([frame[side] == source for source in ("s0", "s1")] for side in ("a", "b"))
     design = np.array(a, float).T - np.array(b, float).T
@@ -238,7 +282,7 @@ def covariance_by_hand(frame, strengths):
     times = (worker[:, None] == worker).astype(int) + np.array(common)
     inverse = np.linalg.inv(information(np.full(len(frame), True)))
     repeated = inverse @ scores.T @ np.maximum(times - 1, 0) @ scores @ inverse
-    return by_worker + by_clip - repeated, by_worker
+    return by_worker + by_clip - repeated, by_worker, inverse
 
 
 def test_the_covariance_is_that_of_all_judgments_that_share_a_worker_or_a_clip():
@@ -255,13 +299,17 @@ def test_the_covariance_is_that_of_all_judgments_that_share_a_worker_or_a_clip()
     frame["cluster_b"] = [f"{x}/{y}" for x, y in zip(b, clip_b, strict=True)]
     found = rank(frame)
     standings = sorted(found.standings, key=lambda s: s.source)
-    both, by_worker = covariance_by_hand(frame, np.array([s.strength for s in standings]))
+    both, by_worker, independent = covariance_by_hand(
+        frame, np.array([s.strength for s in standings])
+    )
     free = np.array([[2, -1], [-1, 2], [-1, -1]]) / 3  # of each strength, less the mean of all
     variances = np.einsum("ij,jk,ik->i", free, both, free)
+    effects = variances / np.einsum("ij,jk,ik->i", free, independent, free)
     half = [s.high - s.strength for s in standings]
 
     assert (variances > np.einsum("ij,jk,ik->i", free, by_worker, free)).all()
     assert half == pytest.approx(stats.t.ppf(0.975, found.df) * variances**0.5, rel=1e-6)
+    assert found.design_effect == pytest.approx(effects.mean(), rel=1e-6)
 
 
 def test_clusters_widen_the_intervals(judgments_text):
@@ -311,6 +359,13 @@ def test_ties_narrow_strengths_and_their_fit_stays_that_of_a_deviance():
     # Half a log odds, whose variance 1 / (n / 4) is a fifth where four of five are ties.
     assert top.high - top.strength == pytest.approx(0.98 / (n / 4 * 5) ** 0.5, rel=0.03)
     assert found.design_effect == pytest.approx(1 / 5, rel=0.05)
+
+
+def test_nothing_but_ties_leaves_strengths_uncertain():
+    half, df = half_width_of_two([0.5] * 60, np.arange(60), np.arange(60))
+
+    # Half a log odds, whose variance is 4 / 60, of which two wins and two losses more leave 4 / 64.
+    assert half == pytest.approx(stats.t.ppf(0.975, df) * (4 / 60 * 4 / 64) ** 0.5 / 2)
 
 
 @pytest.mark.parametrize("workers", [2, 4])

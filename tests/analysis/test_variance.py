@@ -122,6 +122,11 @@ def test_a_busy_worker_leaves_the_degrees_of_freedom_of_kishs_number():
     assert found.df == pytest.approx(variance**2 / below)
 
 
+def test_degrees_of_freedom_are_at_least_two_where_the_judgments_leave_as_many():
+    assert multiway(of_workers([[1] * 20, [0], [0], [0]])).df == 2  # of 1.3 effective workers
+    assert multiway(of_workers([[1], [0]])).df == 1
+
+
 def test_where_clips_cancel_the_variance_is_the_one_by_worker():
     # Of each two workers one prefers A in four items, the other B in the same: no item differs.
     item = [*range(4), *range(4), *range(4, 8), *range(4, 8)]
@@ -196,6 +201,28 @@ def test_correlation_of_a_table_of_four_workers():
     taken = (3 / 4 * 2 / 6**2 + 1 / 60 - 1 / 64) / (1 / 4)
 
     assert rho == Correlations(pytest.approx(16 / 48 + taken), 0, 0)
+
+
+def test_correlation_with_ties_is_of_judgments_that_vary_less():
+    rho = correlations(of_workers([[1, 1, 0.5, 0.5], [0, 0, 0.5, 0.5], [0.5] * 4, [0.5] * 4]))
+    # Products sum to 1 / 2 each for the first two workers. A judgment varies by 1 / 4 less a
+    # quarter of the share of ties, 12 of 20 by (x + 2) / (n + 4).
+    spread = 1 / 4 - 12 / 20 / 4
+    taken = (3 / 4 * 2 / 12**2 + 15 / 16 / 15**2 - 1 / 16**2) / spread
+
+    assert rho == Correlations(pytest.approx(1 / spread / 48 + taken), 0, 0)
+
+
+def test_no_correlation_is_believed_above_six_tenths():
+    assert correlations(of_workers([[1] * 6, [0] * 6])) == Correlations(0.6, 0, 0)
+
+
+def test_a_cell_of_equal_judgments_tells_nothing_across_categories_either():
+    answers = [[1] * 4, [0] * 4, [1, 0, 1, 0], [1, 0, 1, 0]]
+    flat = [[1, 1, *own] for own in answers]  # all six prefer A in a third category
+    found = correlations(of_workers(flat, cell=[2, 2, 0, 0, 1, 1] * 4), across=True)
+
+    assert found == correlations(of_workers(answers, cell=[0, 0, 1, 1] * 4), across=True)
 
 
 def test_what_workers_like_in_two_categories_is_correlation_across_them():
