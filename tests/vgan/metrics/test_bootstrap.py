@@ -1,7 +1,9 @@
+import itertools
+
 import numpy as np
 import pytest
 
-from vgan.metrics.bootstrap import mean_interval, share_interval
+from vgan.metrics.bootstrap import mean_interval, resampled, share_interval
 
 
 def names(n: int) -> list[str]:
@@ -36,6 +38,7 @@ def test_interval_is_the_same_for_the_same_seed():
 def test_interval_of_two_clips_or_of_nothing_is_missing():
     assert mean_interval(np.array([1.0, 2.0]), names(2), 0) is None
     assert mean_interval(np.array([np.nan] * 5), names(5), 0) is None
+    assert mean_interval(np.array([1.0, 2.0, 3.0]), names(3), 0) is not None
 
 
 def test_interval_never_goes_below_zero():
@@ -63,3 +66,26 @@ def test_half_width_of_a_mean_of_four_is_students_factor_times_the_standard_erro
 
     error = ((16 + 4 + 0 + 36) / 3 / 4) ** 0.5  # s / sqrt(n)
     assert (found.high - found.low) / 2 == pytest.approx(3.1824 * error, rel=0.05)  # t(3)
+
+
+def test_a_video_counts_by_its_clips_and_is_drawn_as_one():
+    values = np.array([5.0] * 6 + [8.0, 2.0, 9.0])
+    groups = list("aaaaaabcd")
+    found = mean_interval(values, groups, 0, replicates=4000)
+    # Every draw of four of the videos, which are as likely as each other.
+    sums, counts = np.array([30, 8, 2, 9]), np.array([6, 1, 1, 1])
+    draws = [list(drawn) for drawn in itertools.product(range(4), repeat=4)]
+    means = [sums[drawn].sum() / counts[drawn].sum() for drawn in draws]
+
+    assert (found.low + found.high) / 2 == pytest.approx(49 / 9)
+    half = 3.1824 * np.std(means) * (4 / 3) ** 0.5  # t(3); a bootstrap of n is short by (n - 1) / n
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.05)
+
+
+def test_a_resample_holds_all_clips_of_every_video_it_draws():
+    rng = np.random.default_rng(0)
+    times = np.array([np.bincount(resampled(list("abbacc"), rng), minlength=6) for _ in range(20)])
+
+    assert (times[:, [0, 1, 4]] == times[:, [3, 2, 5]]).all()
+    assert (times.sum(axis=1) == 6).all()
+    assert len(np.unique(times, axis=0)) > 3

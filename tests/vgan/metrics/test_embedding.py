@@ -57,6 +57,13 @@ def test_default_embedder_is_the_same_every_time_and_names_itself(clips):
     )
 
 
+def test_default_embedder_gives_the_numbers_that_earlier_tables_rest_on():
+    ramp = np.arange(32 * 64 * 64 * 3).reshape(1, 32, 64, 64, 3) % 251
+    found = random_embedder().features(ramp.astype(np.uint8), CPU)[0]
+
+    assert found[:4] == pytest.approx([0.31898, 1.32288, 0.48839, 0.65367], rel=1e-3)
+
+
 def test_default_embedder_tells_frozen_clips_from_moving_ones():
     rng = np.random.default_rng(0)
     moving = np.stack([
@@ -93,6 +100,9 @@ def test_frames_and_size_come_from_the_file_beside_it(clips, tmp_path):
         .endswith("9 against 9 clips of 16 frames, 64 px scaled to 32)")
     )
     assert (open_embedder(path, CPU).features(clips[:1], CPU) == 16 * 1000 + 224).all()
+    clips[:, 16:] = 255
+    clips[:, :16] = 0
+    assert (open_embedder(stated, CPU).features(clips, CPU) == -1).all()  # of the first frames
 
 
 def test_only_i3d_with_the_published_numbers_is_called_fvd(tmp_path):

@@ -46,3 +46,10 @@ def test_moving_mask_is_where_a_dot_passes_over_a_still_picture():
     expected = np.zeros((5, 8, 8), bool)
     expected[np.arange(5), 3, np.arange(5)] = True
     assert (found == expected).all()
+
+
+def test_a_pixel_moves_from_a_tenth_of_the_full_range():
+    frames = np.full((3, 1, 2, 3), 100, np.uint8)
+    frames[1] = [[[125] * 3, [126] * 3]]  # 0.098 and 0.102 of 255
+
+    assert moving_mask(frames)[1].tolist() == [[False, True]]

@@ -29,6 +29,7 @@ def test_a_frames_error_is_its_mean_difference_as_a_share_of_the_range():
     predicted[2, 0] = 51
 
     assert frame_errors(predicted, true).tolist() == pytest.approx([0, 1, 0.1])
+    assert frame_errors(true, predicted).tolist() == pytest.approx([0, 1, 0.1])  # too dark
     with pytest.raises(ValueError, match="different shape"):
         frame_errors(predicted, true[:2])
 
@@ -47,6 +48,16 @@ def test_clips_of_one_video_count_once():
     often = mean_by_video(np.repeat(values, 7), [v for v in "abcde" for _ in range(7)])
 
     assert (often.low, often.high) == pytest.approx((once.low, once.high))
+
+
+def test_a_video_of_more_clips_is_left_out_with_all_of_them():
+    values, videos = np.array([0.1, 0.4, 0.2, 0.5, 0.3, 0.9, 0.8]), np.array(list("aaabcde"))
+    found = mean_by_video(values, list(videos))
+    left = np.array([values[videos != video].mean() for video in "abcde"])
+    error = (4 / 5 * ((left - values.mean()) ** 2).sum()) ** 0.5
+
+    half = stats.t.ppf(0.975, 4) * error
+    assert (found.low, found.high) == pytest.approx((values.mean() - half, values.mean() + half))
 
 
 def test_too_few_videos_have_a_mean_and_no_interval():

@@ -1,3 +1,4 @@
+import itertools
 import json
 import shutil
 from dataclasses import replace
@@ -61,19 +62,21 @@ def test_an_autoencoder_is_scored_against_the_truth_by_what_it_rebuilds(measures
     assert 0 < rows["rebuilding error"].generated.value < 1
 
 
-def test_a_network_that_rebuilds_with_the_true_mask_scores_one(measures, drawn, monkeypatch):
+def test_a_network_that_rebuilds_with_the_true_mask_scores_one_however_bright(
+    measures, drawn, monkeypatch
+):
     real = open_dataset(drawn, "beach", "test", progress=False)
     truth = [read_mask(drawn, record.clip) for record in real.records]
     masks = torch.stack([torch.from_numpy(mask).float() for mask in truth])[:, None]
 
-    def perfect(_network, clips, _latent):
-        return Streams(clips, clips, masks, clips[:, :, :1])
+    def too_bright(_network, clips, _latent):
+        return Streams(clips + 0.5, clips, masks, clips[:, :, :1])
 
-    monkeypatch.setattr("vgan.metrics.report.rebuild", perfect)
+    monkeypatch.setattr("vgan.metrics.report.rebuild", too_bright)
     rows = measures("two-stream")
 
     assert rows["mask against truth"].generated.value == 1
-    assert rows["rebuilding error"].generated.value == 0
+    assert rows["rebuilding error"].generated.value == pytest.approx(0.25)  # of a range of 2
 
 
 def test_the_clips_that_are_rebuilt_are_spread_over_the_split(
@@ -130,6 +133,37 @@ def test_diversity_is_of_clips_from_everywhere():
 
     assert row.real.n == PAIRED_CLIPS
     assert row.real.value == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_dot_that_its_mask_follows_over_a_still_picture_has_known_measures():
+    clips, masks = np.full((2, 5, 8, 8, 3), 40, np.uint8), np.zeros((2, 5, 8, 8), bool)
+    clips[:, np.arange(5), 3, np.arange(5)] = 91  # a fifth of the full range brighter
+    masks[:, np.arange(5), 3, np.arange(5)] = True
+    dot = Side(clips, masks, ["a", "b"])
+    found = {m.name: (m.generated.value, m.real.value) for m in look_measures(dot, dot, 0)}
+
+    assert found["motion"] == pytest.approx((2 / 5 / 64,) * 2)  # two pixels of 64 in each step
+    assert found["flicker"] == found["background motion"] == found["diversity"] == (0, 0)
+    assert found["mask mean"] == pytest.approx((1 / 64,) * 2)
+    assert found["mask against motion"] == (1, 1)
+
+
+def test_the_interval_of_diversity_is_over_videos_and_no_clip_is_compared_with_itself():
+    levels = np.array([0, 85, 170, 255], np.uint8)
+    clips = np.broadcast_to(levels[:, None, None, None, None], (4, 2, 4, 4, 3))
+    side_of = Side(clips, None, ["a", "a", "b", "c"])
+    found = next(m for m in look_measures(side_of, side_of, 0) if m.name == "diversity").real
+    apart = np.abs(levels[:, None] - levels.astype(float)) / 255
+    # Every draw of three of the videos, but those of one video of one clip.
+    of_draws = []
+    for drawn in itertools.product(((0, 1), (2,), (3,)), repeat=3):
+        seen = itertools.chain(*drawn)
+        pairs = [apart[i, j] for i, j in itertools.combinations(seen, 2) if i != j]
+        of_draws += [np.mean(pairs)] if pairs else []
+
+    assert found.value == pytest.approx((3 * 1 / 3 + 2 * 2 / 3 + 1) / 6)
+    half = 4.3027 * np.std(of_draws) * (3 / 2) ** 0.5  # t(2)
+    assert found.interval.high - found.value == pytest.approx(half, rel=0.1)
 
 
 def test_every_missing_measure_says_why():
@@ -228,14 +262,34 @@ def test_fewer_training_clips_than_generated_ones_give_no_floor():
     assert row.note == "no floor: the training clips are not at hand"
 
 
-def test_frechet_distance_of_no_more_clips_than_dimensions_says_so():
+@pytest.mark.parametrize(
+    ("generated", "held_out", "shrunk"), [(8, 30, True), (30, 20, True), (21, 21, False)]
+)
+def test_frechet_distance_of_no_more_clips_than_dimensions_says_so(generated, held_out, shrunk):
     rng = np.random.default_rng(0)
     wide = Embedder("wide", None, None, lambda c: c[:, :, 0].flatten(1)[:, :20] * 127.5)
-    sides = [side(rng.integers(0, 200, (10, 3))) for _ in range(3)]
+    sides = [side(rng.integers(0, 200, (n, 3))) for n in (generated, generated, held_out)]
     row = frechet_measure(*sides, wide, 0, torch.device("cpu"))
 
-    assert "shrunk (Ledoit-Wolf)" in row.note
+    assert ("shrunk (Ledoit-Wolf)" in row.note) == shrunk
     assert np.isfinite(row.generated.value)
+    assert row.real.n == generated  # no more training clips than generated ones are enough
+
+
+@pytest.mark.parametrize("still", ["generated", "held out"])
+def test_the_interval_of_a_frechet_distance_is_of_other_clips_on_either_side(still):
+    rng = np.random.default_rng(0)
+    alike, differing = side(np.full((20, 3), 200)), side(rng.integers(80, 120, (20, 3)))
+    generated, real = (alike, differing) if still == "generated" else (differing, alike)
+    of_two_videos = replace(real, groups=["a"] * 10 + ["b"] * 10)
+    found, few = (
+        frechet_measure(generated, None, held_out, CORNER, 0, torch.device("cpu")).generated
+        for held_out in (real, of_two_videos)
+    )
+
+    # Means of 20 numbers of 0 to 40 move by 2.6, and 100 squared by 5 % for each: more than 2 %.
+    assert found.interval.high - found.value > 0.02 * found.value
+    assert few.interval is None
 
 
 def test_a_generator_that_repeats_its_training_clips_is_found_out():
@@ -252,6 +306,8 @@ def test_a_generator_that_repeats_its_training_clips_is_found_out():
     assert near.clips.tolist() == list(range(10))
     assert found["nearest training clip"].generated.value == 0
     assert found["nearest training clip"].real.value > 0.3
+    assert found["nearest over next"].generated.value == 0
+    assert found["nearest over next"].real.value > 0.9
     assert found["near copies"].generated.value == 1
     assert found["near copies"].real.value < 0.1
 
