@@ -50,6 +50,15 @@ def test_one_gaussian_fitted_has_the_codes_mean_and_covariance():
     assert np.allclose(mixture.covariances[0], np.cov(codes.double().numpy().T, bias=True))
 
 
+def test_a_share_of_the_codes_mean_variance_is_added_to_every_variance():
+    corners = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, 4.0], [2.0, 4.0]])
+
+    mixture = GaussianMixture.fit(corners, 1, reg_share=0.1)
+
+    # Variances of 1 and 4, and a tenth of their mean.
+    assert torch.allclose(mixture.covariances[0], torch.diag(torch.tensor([1.25, 4.25]).double()))
+
+
 def test_fit_recovers_a_known_mixture():
     mixture = GaussianMixture.fit(draw(20_000), 3, tolerance=1e-8)
     order = mixture.weights.argsort(descending=True)

@@ -137,6 +137,18 @@ def test_small_discriminator_gives_one_motion_and_two_picture_logits():
     assert SmallDiscriminator(2)(torch.rand(3, 3, 32, 64, 64)).shape == (3, 3)
 
 
+def test_the_motion_network_sees_half_sized_clips_and_four_times_what_changed_before_each_frame():
+    clip = torch.zeros(1, 3, 32, 64, 64)
+    clip[:, :, 5:] = 0.1
+    clip[:, :, 5:, ::2] += 0.2  # every other row; both are 0.2 at half size
+
+    seen = SmallDiscriminator(2).motion_input(clip)
+
+    expected = torch.zeros(6, 32)
+    expected[:3, 5:], expected[3:, 5] = 0.2, 0.8
+    assert torch.allclose(seen, expected[None, :, :, None, None].expand(1, 6, 32, 32, 32))
+
+
 def test_picture_logits_see_only_the_frames_chosen():
     network = SmallDiscriminator(2).eval()
     clip = torch.rand(2, 3, 32, 64, 64)

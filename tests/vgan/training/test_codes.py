@@ -126,3 +126,12 @@ def test_a_mixture_is_fitted_on_the_device_of_the_network_and_loads_on_another(
     assert seen[0].sample(4, torch.Generator().manual_seed(0)).device == card
     assert GaussianMixture.from_state_dict(load_checkpoint(made)["mixture"]).means.device == CPU
     assert made.read_bytes() == fitted(dataset, CPU, tmp_path / "here").read_bytes()
+
+
+def test_the_mixture_is_the_one_that_the_runs_seed_fits_to_all_codes(dataset, tmp_path):
+    kept = load_checkpoint(fitted(dataset, CPU, tmp_path))["mixture"]
+    codes = encode_clips(autoencoder_on(CPU), dataset)
+    ours, other = (GaussianMixture.fit(codes, 6, seed=seed) for seed in (3, 0))
+
+    assert torch.equal(kept["means"], ours.means)
+    assert not torch.equal(kept["means"], other.means)

@@ -25,6 +25,15 @@ def test_a_discriminator_that_wins_now_and_then_is_no_warning():
     assert health.good
 
 
+def test_a_run_whose_discriminator_no_longer_wins_is_good_again_and_is_watched_anew():
+    health = Health(easy_since=10, easy_told=True)
+
+    assert health.see_metrics(500, {"loss_d": 0.7}) is None
+    assert health.good
+    assert health.see_metrics(600, {"loss_d": 1e-4}) is None
+    assert "since step 600" in str(health.see_metrics(600 + PATIENCE_STEPS, {"loss_d": 1e-4}))
+
+
 def test_an_autoencoder_has_no_discriminator_to_watch():
     health = Health()
     for step in range(10, 10 * PATIENCE_STEPS, 10):

@@ -46,6 +46,14 @@ def test_hinge_terms_of_known_logits():
     assert HINGE.fool(logits).item() == pytest.approx(-0.5)
 
 
+def test_hinge_terms_weigh_all_logits_of_a_clip_alike():
+    logits = torch.tensor([[-2.0, 0.5, 3.0], [0.0, 0.0, 0.0]])
+
+    assert HINGE.real(logits).item() == pytest.approx((3.0 + 0.5 + 0.0 + 3.0) / 6)
+    assert HINGE.fake(logits).item() == pytest.approx((0.0 + 1.5 + 4.0 + 3.0) / 6)
+    assert HINGE.fool(logits).item() == pytest.approx(-1.5 / 6)
+
+
 def test_mask_priors_gradient_is_its_weight_over_the_number_of_values():
     mask = torch.rand(2, 1, 4, 8, 8, requires_grad=True)
 

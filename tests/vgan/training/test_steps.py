@@ -90,6 +90,14 @@ def test_discriminators_gradient_is_the_sum_of_its_two_branches(game, real, late
     assert all_close(gradients(network), summed)
 
 
+def test_the_margin_grows_with_how_much_more_real_the_discriminator_finds_real_clips(game):
+    sure, wrong = torch.tensor([[3.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+
+    # ln(1 + e) - ln(1 + 1 / e^3): the cross-entropies as real of either.
+    assert discriminator_loss(game, sure, wrong)[1]["margin"].item() == pytest.approx(1.264674)
+    assert discriminator_loss(game, wrong, sure)[1]["margin"].item() == pytest.approx(-1.264674)
+
+
 def test_generator_loss_is_the_cross_entropy_as_real_plus_the_mask_prior(game, latent):
     streams = game.generate(latent)
     logits = game.judge(streams.clip)

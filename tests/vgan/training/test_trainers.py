@@ -1,12 +1,13 @@
 """Every model under every recipe, at tiny width."""
 
 import io
+import math
 
 import pytest
 import torch
 from torch import nn
 
-from vgan.models.layers import LatentMap
+from vgan.models.layers import CLIP_FRAMES, LatentMap
 from vgan.training import samplers
 from vgan.training.averaging import AveragedWeights, calibrate
 from vgan.training.config import learning_rate_factor, resolve_config
@@ -158,6 +159,17 @@ def test_the_sampler_of_a_state_is_its_trainers(config):
     assert not any(weight.requires_grad for weight in loaded.parameters())
 
 
+@pytest.mark.parametrize("model", ["two-stream", "autoencoder"])
+def test_a_rehearsal_changes_nothing_and_training_goes_on(model):
+    trainer = build_trainer(tiny(model, "paper"), mean_frame(), CPU)
+    before = through_a_file(trainer.state_dict())
+
+    trainer.rehearse(real(0))
+
+    assert_same(trainer.state_dict(), before)
+    assert all(m.training for network in trainer.networks().values() for m in network.modules())
+
+
 def test_a_sampler_is_loaded_without_touching_torchs_chance():
     state = build_trainer(tiny(), mean_frame(), CPU).state_dict()
     torch.manual_seed(7)
@@ -214,6 +226,16 @@ def test_steps_draw_new_latents_and_frames():
 
     assert not torch.equal(latents[0], latents[1])
     assert len(set(frames)) > 1
+    assert max(map(max, frames)) >= CLIP_FRAMES / 2  # of the whole clip
+
+
+# Logits of a discriminator that knows nothing are near 0: two cross-entropies of ln 2, two hinges
+# of 1.
+@pytest.mark.parametrize(("recipe", "loss"), [("paper", 2 * math.log(2)), ("stabilised", 2)])
+def test_each_recipe_starts_from_the_loss_of_its_own_game(recipe, loss):
+    metrics = build_trainer(tiny(recipe=recipe), mean_frame(), CPU).step(real(0))
+
+    assert metrics["loss_d"].item() == pytest.approx(loss, abs=0.2)
 
 
 def test_the_paper_recipe_trains_with_the_papers_constants():
@@ -250,6 +272,13 @@ def test_the_autoencoder_learns_a_clip():
     assert losses[-1] < 0.5
 
 
+def test_an_autoencoder_asked_to_keep_its_mask_small_learns_that_too():
+    metrics = build_trainer(tiny("autoencoder", mask_weight=0.5), None, CPU).step(real(0))
+
+    assert metrics["loss_mask"].item() == pytest.approx(0.5 * metrics["mask_mean"].item()) != 0
+    assert metrics["loss"] == metrics["loss_reconstruction"] + metrics["loss_mask"]
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_autoencoder_codes_are_float32(dtype):
     trainer = build_trainer(tiny("autoencoder", dtype=dtype), mean_frame(), CPU)
@@ -275,6 +304,17 @@ def test_average_follows_its_warm_up_and_then_its_decay():
     assert average.network.weight.item() == pytest.approx(0.9)  # decay 1 / 10
     average.update(network, step=1_000)
     assert average.network.weight.item() == pytest.approx(0.95)
+
+
+def test_a_trainer_tells_its_average_how_many_steps_it_has_taken():
+    trainer = build_trainer(tiny(), mean_frame(), CPU)
+    expected = [weight.detach().clone() for weight in trainer.generator.parameters()]
+    for step in (1, 2, 3):
+        trainer.step(real(step))
+        torch._foreach_lerp_(expected, list(trainer.generator.parameters()), 1 - step / (9 + step))
+
+    for weight, averaged in zip(expected, trainer.average.network.parameters(), strict=True):
+        assert torch.allclose(weight, averaged, atol=1e-6)
 
 
 def test_calibration_measures_the_statistics_of_the_latents():
