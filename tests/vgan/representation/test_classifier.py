@@ -71,6 +71,7 @@ def test_a_separable_toy_set_is_learnt_to_the_last_window(toy):
     scores = classify(network, clips, np.arange(12))
 
     assert losses[-1] < losses[0]
+    assert not network.training  # no dropout, no statistics of the batch
     assert (scores.argmax(axis=1) == labels).all()
     np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
 
@@ -87,6 +88,15 @@ def test_training_is_repeatable_and_leaves_the_global_chance_alone(toy):
 
     assert runs[0] == runs[1]
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_windows_are_trained_on_in_even_batches_of_at_most_the_size(toy):
+    clips, labels = toy
+    network, seen = ClipClassifier(1, 2), []
+    network.register_forward_pre_hook(lambda _, given: seen.append(len(given[0])))
+    train_classifier(network, clips, np.arange(11), labels[:11], Schedule(1, batch=5), seed=0)
+
+    assert seen == [4, 4, 3]
 
 
 def test_training_ends_when_the_loss_is_low_enough(toy):

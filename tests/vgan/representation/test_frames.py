@@ -26,11 +26,12 @@ def clips():
 
 
 def test_the_drlim_loss_equals_a_worked_example():
-    a = torch.tensor([[2.0, 0.0], [3.0, 0.0], [1.0, 0.0]])
-    b = torch.tensor([[0.0, 1.0], [5.0, 0.0], [0.8, 0.6]])
-    near = torch.tensor([True, False, False])
-    # At length 1: distances sqrt(2), 0 and sqrt(0.4); losses 2/2, 1/2 and (1 - sqrt(0.4))^2 / 2.
-    expected = (1.0 + 0.5 + (1 - 0.4**0.5) ** 2 / 2) / 3
+    a = torch.tensor([[2.0, 0.0], [3.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
+    b = torch.tensor([[0.0, 1.0], [5.0, 0.0], [0.8, 0.6], [-4.0, 0.0]])
+    near = torch.tensor([True, False, False, False])
+    # At length 1: distances sqrt(2), 0, sqrt(0.4) and 2; losses 2/2, 1/2, (1 - sqrt(0.4))^2 / 2
+    # and 0.
+    expected = (1.0 + 0.5 + (1 - 0.4**0.5) ** 2 / 2 + 0.0) / 4
 
     assert float(contrastive_loss(a, b, near, "drlim")) == pytest.approx(expected, abs=1e-5)
 
@@ -115,3 +116,13 @@ def test_the_order_network_sees_which_frame_is_in_the_middle(clips):
 
     assert network(frames).shape == (1, 2)
     assert not torch.allclose(network(frames), network(frames[:, [1, 0, 2]]))
+
+
+def test_the_frame_network_learns_from_the_order_of_frames(clips):
+    torch.manual_seed(0)
+    network = FrameNetwork(width=2, embedding=8)
+    frames = take_frames(clips.clips, np.asarray([1, 1, 1]), np.asarray([2, 9, 20]))[None]
+    OrderNetwork(network)(frames)[0, 1].backward()
+
+    assert all(weight.grad is not None for weight in network.parameters())
+    assert any(weight.grad.abs().max() > 0 for weight in network.parameters())

@@ -247,6 +247,17 @@ def test_features_come_out_as_a_table_of_clips(paper_run, drawn, tmp_path, layer
     assert sum(name.startswith("f") and name[1:].isdigit() for name in found[0]) == length
 
 
+def test_a_layer_is_averaged_over_the_quarters_of_the_picture():
+    from vgan.representation.features import _layer
+
+    torch.manual_seed(0)
+    network, clip = Discriminator(2).eval(), torch.rand(1, 3, 32, 64, 64)
+    maps = torch.nn.functional.leaky_relu(network.trunk[0](clip), 0.2)  # (1, 2, 16, 32, 32)
+    quarters = maps.unflatten(4, (2, 16)).unflatten(3, (2, 16)).mean((2, 4, 6))  # (1, 2, 2, 2)
+
+    assert torch.allclose(_layer(network, "layer1", clip), quarters.flatten(1), atol=1e-6)
+
+
 def test_an_autoencoder_gives_its_code(runs, drawn, tmp_path):
     out = tmp_path / "codes.csv.gz"
 

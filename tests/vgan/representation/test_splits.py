@@ -79,6 +79,14 @@ def test_a_share_keeps_the_classes_in_proportion_and_never_loses_one(named_set):
     assert {label: taken.count(label) for label in set(taken)} == {"bend": 2, "jump": 1, "run": 1}
 
 
+@pytest.mark.parametrize(("videos", "taken"), [(99, 7), (100, 7), (101, 8)])
+def test_a_share_is_rounded_up_to_whole_videos_and_no_further(named_set, videos, taken):
+    split = split_of(named_set({"bend": {"g": videos}}))
+
+    # 6.93, 7, which is a little more in floating point, and 7.07.
+    assert len(take_share(split, 0.07, seed=0)) == taken
+
+
 def test_another_seed_takes_other_videos(named_set):
     split = split_of(named_set({"bend": {"g": 40}}))
 

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from vgan.data.videos import write_clip
 from vgan.errors import DataError
 from vgan.representation.descriptors import HOF_LENGTH, HOG_LENGTH, describe, optical_flow
-from vgan.representation.harris import Point, interest_points
+from vgan.representation.harris import Point, harris_response, interest_points
 from vgan.representation.stip import BagOfWords, describe_video, find_words, histograms
 
 
@@ -27,6 +28,24 @@ def test_a_corner_that_reverses_is_an_interest_point():
     assert abs(strongest.t - 16) <= 2
     assert abs(strongest.y - 32) <= 4
     assert abs(strongest.x - 32) <= 4
+
+
+def test_the_response_is_the_determinant_less_a_share_of_the_cubed_trace():
+    volume = gaussian_filter(np.random.default_rng(0).random((20, 24, 26)), 1.5) * 8
+    found = harris_response(volume.astype(np.float32), space=4.0, time=2.0)
+    scales = np.array([2.0**0.5, 2.0, 2.0])  # of t, y and x
+
+    def blurred(values, times):
+        return gaussian_filter(values, times * scales, mode="reflect", truncate=3)
+
+    smooth = blurred(volume, 1.0)
+    slopes = [np.gradient(smooth, axis=k) * scale for k, scale in enumerate(scales)]
+    moments = np.array([[blurred(a * b, 2**0.5) for a in slopes] for b in slopes])
+    moments = moments.transpose(2, 3, 4, 0, 1)
+    trace = moments.trace(axis1=3, axis2=4)
+    expected = np.linalg.det(moments) - 0.005 * trace**3
+
+    assert np.abs(found - expected).max() < 0.02 * np.abs(expected).max()
 
 
 def test_a_still_corner_is_none():
@@ -57,6 +76,28 @@ def test_gradients_across_are_all_in_the_first_orientation():
 
     np.testing.assert_allclose(hog[:, 1:], 0, atol=1e-6)
     assert (hog[:, 0] > 0).all()
+
+
+def test_steep_gradients_count_for_more_in_a_cell():
+    # Above row 33 the picture rises by 6 levels a column, below by 2 levels a row.
+    rows, columns = np.mgrid[:64, :64]
+    picture = np.where(rows < 33, 6.0 * (columns % 40), 6.0 * 20 + 2 * (rows - 33))
+    volume = np.repeat((picture / 255).astype(np.float32)[None], 32, axis=0)
+    frames = np.zeros((32, 64, 64), np.uint8)
+    hog = describe(frames, volume, [Point(16, 32, 20, 4.0, 2.0, 1.0)])[0, :72].reshape(2, 3, 3, 4)
+    across, along = hog[0, 1, 1, [0, 2]]  # of the middle cell, rows 26 to 38
+
+    assert across / along == pytest.approx(6 / 2, rel=0.5)
+
+
+@pytest.mark.parametrize(("shift", "bin_"), [((0, 2), 0), ((2, 0), 1), ((0, -2), 2), ((-2, 0), 3)])
+def test_what_moves_right_down_left_and_up_is_in_bins_of_its_own(shift, bin_):
+    texture = np.random.default_rng(0).integers(0, 255, (16, 16), np.uint8)
+    texture = np.kron(texture, np.ones((4, 4), np.uint8))
+    video = np.stack([np.roll(texture, (t * shift[0], t * shift[1]), (0, 1)) for t in range(32)])
+    hof = describe(video, levels(video), [Point(16, 32, 32, 4.0, 2.0, 1.0)])[0, 72:].reshape(-1, 5)
+
+    assert hof.sum(axis=0).argmax() == bin_
 
 
 def test_the_flow_of_a_shifted_texture_is_the_shift():
