@@ -100,6 +100,14 @@ def test_log_likelihood_rises_at_every_iteration():
         assert after >= before - 1e-10
 
 
+def test_a_fit_ends_with_the_first_gain_below_its_tolerance():
+    mixture = GaussianMixture.fit(overlapping_codes(), 4, tolerance=1e-3)
+    *before, last = np.diff(mixture.log_likelihoods)
+
+    assert mixture.converged
+    assert last < 1e-3 <= min(before)
+
+
 def test_fit_with_the_same_seed_is_the_same():
     codes = overlapping_codes()
 

@@ -13,7 +13,7 @@ from vgan.data.actions import ActionSet, ActionSplit
 from vgan.errors import DataError, UsageError
 from vgan.models.discriminator import Discriminator
 from vgan.representation.classifier import Schedule, count_parameters
-from vgan.representation.imagenet import ImageNet
+from vgan.representation.imagenet import ImageNet, _frames
 from vgan.representation.pretrained import PretrainedDiscriminator
 from vgan.representation.protocol import Task
 from vgan.representation.run import Plan, measure, open_actions, open_data, tasks
@@ -126,3 +126,16 @@ def test_labels_of_one_class_are_refused_by_the_name_of_their_split(folder, logi
     for method in (logistic, ImageNet(Means(), "cd" * 32)):
         with pytest.raises(DataError, match="split table: all training videos are of one class"):
             method.predict(data, alone)
+
+
+def test_frames_reach_a_network_as_those_of_imagenet_did():
+    clip = torch.ones(1, 3, 32, 64, 64)
+    clip[:, :, 16:] = -1
+    frames = _frames(clip)
+    # White and black, 1 and 0 less ImageNet's mean colour, over its spread; four frames of each.
+    white, black = (2.2489, 2.4286, 2.64), (-2.1179, -2.0357, -1.8044)
+
+    assert frames.shape == (8, 3, 224, 224)
+    for shown, colour in zip(frames, [white] * 4 + [black] * 4, strict=True):
+        expected = torch.tensor(colour)[:, None, None].expand(3, 224, 224)
+        assert torch.allclose(shown, expected, atol=1e-4)

@@ -213,6 +213,14 @@ def test_another_seed_gives_other_weights_and_latents():
     )
 
 
+def test_latents_are_drawn_from_the_standard_normal_distribution():
+    drawn = samplers.draw_latents(1000, 100, torch.Generator().manual_seed(0), CPU)
+
+    assert drawn.mean().item() == pytest.approx(0, abs=0.01)  # three standard errors
+    assert drawn.std().item() == pytest.approx(1, abs=0.01)
+    assert (drawn > 1.96).float().mean().item() == pytest.approx(0.025, abs=0.002)
+
+
 def test_steps_draw_new_latents_and_frames():
     trainer = build_trainer(tiny(), mean_frame(), CPU)
     network = trainer.game.generator.network
