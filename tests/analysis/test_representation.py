@@ -59,6 +59,23 @@ def test_the_interval_is_never_narrower_than_that_of_independent_videos(write):
     assert found.high == pytest.approx(expit(logit(0.9) + half))
 
 
+def test_the_error_of_independent_videos_is_that_of_a_mean_over_splits(write):
+    groups = {name: [9, 10] for name in "abcdef"}
+    found = accuracy_of(read_results(write(*(line(split=s, groups=groups) for s in "123"))))
+    error = np.sqrt(3 * 0.9 * 0.1 / 60) / 3
+
+    assert found.low == pytest.approx(expit(logit(0.9) - stats.t.ppf(0.975, 5) * error / 0.09))
+
+
+def test_the_spread_is_over_splits_whose_seeds_are_averaged(write):
+    right = {("1", 0): 2, ("1", 1): 4, ("2", 0): 5, ("2", 1): 7}
+    lines = [line(split=s, seed=k, groups={"ann": [n, 10]}) for (s, k), n in right.items()]
+    (row,) = rows(read_results(write(*lines)))
+
+    assert row.accuracy.estimate == pytest.approx((0.3 + 0.6) / 2)
+    assert row.spread == pytest.approx(0.3 / 2**0.5)
+
+
 def test_accuracy_is_the_mean_over_splits_not_over_videos(write):
     results = read_results(
         write(

@@ -98,6 +98,7 @@ def test_a_gap_that_no_frame_is_held_for_is_left_empty():
 
     assert _numbers([0, 0.04, day, day + 0.04], 25, 25) == [0, 1, 2, 3]
     assert _numbers([0, 4.9], 10, 10) == [0] * 49 + [1]  # held, as a slide is
+    assert _numbers([0, 4], 10, 1 / 20) == [0] * 40 + [1] * 50  # the last one for no longer
 
 
 def test_a_source_of_less_than_a_frame_in_five_seconds_has_no_gaps():

@@ -1,9 +1,12 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
 from vgan.data.videos import write_clip
 from vgan.errors import DataError
+from vgan.representation import harris, stip
 from vgan.representation.descriptors import HOF_LENGTH, HOG_LENGTH, describe, optical_flow
 from vgan.representation.harris import Point, harris_response, interest_points
 from vgan.representation.stip import BagOfWords, describe_video, find_words, histograms
@@ -129,6 +132,25 @@ def test_a_video_is_described_in_chunks_without_losing_points_between_them(tmp_p
     assert len(found) >= 3  # one reversal in each third
 
 
+def test_a_corner_that_turns_back_where_chunks_meet_is_found(monkeypatch):
+    video = np.full((80, 40, 40, 3), 200, np.uint8)
+    for t in range(80):
+        shift = abs(t - 64) // 4  # back at frame 64, where a chunk ends, and nowhere else
+        video[t, 24 - shift :, 24 - shift :] = 60
+    monkeypatch.setattr(stip, "iter_frames", lambda path: iter(video))
+
+    assert len(describe_video(Path("video.mp4"))) > 0
+
+
+def test_of_many_points_the_strongest_are_taken_so_many_for_32_frames(monkeypatch):
+    noise = np.random.default_rng(0).random((16, 40, 40), np.float32)
+    every = interest_points(noise)
+    monkeypatch.setattr(harris, "_MOST", 8)
+
+    assert len(every) > 4
+    assert interest_points(noise) == sorted(every, key=lambda point: -point.strength)[:4]
+
+
 @pytest.mark.parametrize("size", ["native", "small"])
 def test_a_video_of_one_frame_is_named(tmp_path, size):
     write_clip(tmp_path / "still.mp4", np.zeros((1, 64, 64, 3), np.uint8), 25.0)
@@ -147,6 +169,13 @@ def test_words_are_found_and_counted():
     assert sorted(rows[:2].max(axis=1)) == [1.0, 1.0]
     assert rows[0].argmax() != rows[1].argmax()
     assert rows[2].tolist() == [0.0, 0.0]  # a video without a point
+
+
+def test_there_are_eight_descriptors_for_each_word_at_least():
+    some = [np.random.default_rng(0).random((n, 162), np.float32) for n in (30, 17)]
+
+    assert len(find_words(some, BagOfWords(words=4000), seed=0)) == 5
+    assert len(find_words(some, BagOfWords(words=3), seed=0)) == 3
 
 
 def test_words_are_found_from_a_sample_of_all_videos(monkeypatch):

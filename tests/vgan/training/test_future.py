@@ -167,6 +167,14 @@ def test_the_frames_seen_last_are_kept_for_the_averaged_weights():
     ]  # fmt: skip
 
 
+def test_kept_frames_are_rounded_to_the_nearest_level():
+    frames = FirstFrames(2, CPU)
+    given = frames.take(real(0))
+
+    (kept,) = frames.batches(2)
+    assert (kept - given).abs().max() < 1.001 / 255  # half of a level, of a range of 2
+
+
 def test_no_frames_are_kept_where_no_weights_are_averaged():
     trainer = build_trainer(settings(recipe="paper"), None, CPU)
     trainer.step(real(0))
