@@ -9,8 +9,10 @@ from vgan.models.forms import (
     DOUBLE,
     Form,
     Forms,
+    add_bias,
     double,
     layout_of_phases,
+    sum_over_places,
     weight_gradient,
 )
 from vgan.models.generator import OneStreamGenerator, TwoStreamGenerator
@@ -228,3 +230,15 @@ def test_colours_are_sampled_in_phases_and_come_out_the_same(generator):
     assert network.head.forms == Forms(double=Form.PHASES)
     assert {layer.forms for layer in strided_layers(network.foreground).values()} == {None}
     assert (network(latent) - plain).abs().max() <= 1e-6
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last_3d])
+@pytest.mark.parametrize("frames", [1, 3, 4])
+def test_a_bias_and_its_gradient_do_not_depend_on_how_maps_lie(frames, layout):
+    torch.manual_seed(0)
+    maps = torch.randn(2, 6, frames, 4, 4).contiguous(memory_format=layout)
+    bias, sums = torch.randn(6), maps.sum(dim=(0, 2, 3, 4))
+    expected = maps + bias.view(6, 1, 1, 1)
+
+    assert torch.allclose(sum_over_places(maps, torch.float32), sums, atol=1e-5)
+    assert torch.equal(add_bias(maps, bias), expected)
