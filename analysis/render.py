@@ -7,6 +7,7 @@ import html
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from typing import NamedTuple
 
 from analysis.data import to_csv, to_dict
 from analysis.layout import (
@@ -28,7 +29,7 @@ def render(table: Table, form: str, *, paper: bool = False, more: bool = False) 
 
     Args:
         table: from `build_table`.
-        form: one of `FORMATS`, `csv` or `json`.
+        form: one of `FORMS`, `csv` or `json`.
         paper: with the published values beside ours.
         more: with the details of each interval, tests and effect sizes (always in JSON).
     """
@@ -36,9 +37,9 @@ def render(table: Table, form: str, *, paper: bool = False, more: bool = False) 
         return to_csv(table, paper=paper)
     if form == "json":
         return json.dumps(to_dict(table, paper=paper), indent=2, allow_nan=False) + "\n"
-    text = FORMATS[form](lay_out(table, paper=paper))
+    text = FORMS[form].table(lay_out(table, paper=paper))
     if more:
-        extra = GRIDS[form]
+        extra = FORMS[form].grid
         sizes = "Tests of each Mean against 50, and effect sizes"
         text += "\n" + extra(sizes, *tests_and_effects(table))
         text += "\n" + extra("What each interval is made of", *details(table))
@@ -60,8 +61,8 @@ def render_sensitivity(found: Sensitivity, form: str, simulated: bool) -> str:
     if form == "csv":
         return csv_text([header, *rows])
     banner = f"{BANNER}. " if simulated else ""
-    text = GRIDS[form](f"{banner}Means under every exclusion rule", header, rows)
-    return text + "\n" + REMARKS[form](sensitivity_remarks(found))
+    text = FORMS[form].grid(f"{banner}Means under every exclusion rule", header, rows)
+    return text + "\n" + FORMS[form].remarks(sensitivity_remarks(found))
 
 
 # --- text
@@ -242,21 +243,25 @@ def html_grid(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) 
     )
 
 
-FORMATS: dict[str, Callable[[Layout], str]] = {
-    "text": to_text,
-    "markdown": to_markdown,
-    "latex": to_latex,
-    "html": to_html,
-}
-GRIDS: dict[str, Callable[[str, Sequence[str], Sequence[Sequence[str]]], str]] = {
-    "text": text_grid,
-    "markdown": markdown_grid,
-    "latex": latex_grid,
-    "html": html_grid,
-}
-REMARKS: dict[str, Callable[[Sequence[str]], str]] = {
-    "text": lambda remarks: "".join(f"* {_sentence(r)}\n" for r in remarks),
-    "markdown": lambda remarks: "".join(f"- {_sentence(r)}\n" for r in remarks),
-    "latex": lambda remarks: "".join(f"% {r}\n" for r in remarks),
-    "html": lambda remarks: "".join(f"<p>{html.escape(_sentence(r))}</p>\n" for r in remarks),
+class Form(NamedTuple):
+    """How a format writes a layout, a plain table under its title, and remarks."""
+
+    table: Callable[[Layout], str]
+    grid: Callable[[str, Sequence[str], Sequence[Sequence[str]]], str]
+    remarks: Callable[[Sequence[str]], str]
+
+
+FORMS = {
+    "text": Form(
+        to_text, text_grid, lambda remarks: "".join(f"* {_sentence(r)}\n" for r in remarks)
+    ),
+    "markdown": Form(
+        to_markdown, markdown_grid, lambda remarks: "".join(f"- {_sentence(r)}\n" for r in remarks)
+    ),
+    "latex": Form(to_latex, latex_grid, lambda remarks: "".join(f"% {r}\n" for r in remarks)),
+    "html": Form(
+        to_html,
+        html_grid,
+        lambda remarks: "".join(f"<p>{html.escape(_sentence(r))}</p>\n" for r in remarks),
+    ),
 }

@@ -36,7 +36,7 @@ from analysis.names import Names
 from analysis.preference import table_preferences
 from analysis.quality import funnel_steps, quality
 from analysis.ranking import Ranking, rank
-from analysis.render import GRIDS, html_grid, render, to_html
+from analysis.render import html_grid, latex_grid, render, to_html
 from analysis.rexport import write_r
 from analysis.sensitivity import sensitivity
 from analysis.sessions import devices, session_funnel, survey_answers
@@ -230,9 +230,7 @@ def _figures(
 
 
 def _write_tables(out: Path, table: Table, grids: Mapping[str, Grid], *, paper: bool) -> None:
-    texts = {
-        f"{name}.tex": GRIDS["latex"](name.capitalize(), *grid) for name, grid in grids.items()
-    }
+    texts = {f"{name}.tex": latex_grid(name.capitalize(), *grid) for name, grid in grids.items()}
     for form, ending in (("latex", "tex"), ("csv", "csv"), ("markdown", "md"), ("json", "json")):
         texts[f"table1.{ending}"] = render(table, form, paper=paper)
     for name, text in texts.items():

@@ -17,7 +17,7 @@ import click
 
 from analysis.command import Command, Wanted, judgment_options
 from analysis.exclusions import rules_for
-from analysis.render import FORMATS, render, render_sensitivity
+from analysis.render import FORMS, render, render_sensitivity
 from analysis.sensitivity import sensitivity
 from analysis.table import build_table
 from analysis.text import BANNER
@@ -30,7 +30,7 @@ from evaluation.files import write_atomic
 @click.option(
     "--format",
     "form",
-    type=click.Choice((*FORMATS, "csv", "json")),
+    type=click.Choice((*FORMS, "csv", "json")),
     default="text",
     show_default=True,
 )

@@ -18,7 +18,7 @@ import click
 
 from analysis.command import Command
 from analysis.errors import AnalysisError
-from analysis.render import GRIDS, REMARKS
+from analysis.render import FORMS
 from analysis.representation import Result, Row, read_results, rows
 from analysis.text import NONE, csv_text, percent_text
 from evaluation.files import write_atomic
@@ -89,7 +89,8 @@ def render(results: list[Result], form: str) -> str:
     title = "Accuracy of classifying actions, mean over splits"
     chance = (CHANCE, percent_text(100 / classes), NONE, NONE, NONE, "0.9", "0", NONE)
     body = [chance, *map(_line, found)]
-    return GRIDS[form](title, HEADER, body) + "\n" + REMARKS[form](remarks(results, found))
+    written = FORMS[form]
+    return written.grid(title, HEADER, body) + "\n" + written.remarks(remarks(results, found))
 
 
 def remarks(results: list[Result], found: list[Row]) -> list[str]:
