@@ -86,3 +86,20 @@ def test_the_dashboard_is_accessible_fits_a_phone_and_keeps_itself_fresh(live, b
     assert width(page) == 320
     assert complaints == []
     page.close()
+
+
+def test_many_cells_stand_side_by_side_and_leave_the_charts_small(live, browser, rating_study):
+    questions = tuple((f"question-{n}", f"Question {n}?") for n in range(41))
+    server = live(rating_study.Recipe(questions=questions), dashboard_token=TOKEN)
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(f"{server.url}/dashboard/{TOKEN}/")
+    cells = page.locator("section", has=page.locator("#h-cells"))
+    boxes = [row.bounding_box() for row in cells.locator(".cells").all()]
+    charts = [
+        page.locator("section", has=page.locator(h)).bounding_box() for h in ("#h-time", "#h-speed")
+    ]
+
+    assert len(boxes) == 41
+    assert boxes[0]["y"] == boxes[1]["y"]
+    assert max(chart["height"] for chart in charts) < 300
+    page.close()
