@@ -63,6 +63,18 @@ def money_text(cents: int, currency: str) -> str:
     return f"{cents / 100:,.2f} {currency}"
 
 
+def older_rewards_text(plan: "Publication") -> str:
+    """Say which places on offer keep another reward than the study file's, and what to do."""
+    if not plan.older_rewards:
+        return ""
+    older = " and ".join(money_text(cents, plan.currency) for cents in plan.older_rewards)
+    return (
+        f" HITs with free places keep the {older} that they were published with; the study file "
+        f"says {money_text(plan.reward_cents, plan.currency)} now. To offer those places at that, "
+        "run `vgan-eval expire`, then publish again."
+    )
+
+
 def publication_text(plan: "Publication", crowd: str, sandbox: bool, address: Address) -> str:
     """Say what would be published, where it sends workers, and what it costs."""
     hits = quantity(len(plan.hits), "HIT")
@@ -81,6 +93,7 @@ def publication_text(plan: "Publication", crowd: str, sandbox: bool, address: Ad
     if plan.declared_cents is not None:
         declared = money_text(plan.declared_cents, plan.currency)
         left += f" It keeps the reward it was published with; the study file says {declared} now."
+    left += older_rewards_text(plan)
     new = "No trial lacks a worker."
     if plan.grown and not plan.sessions:
         new = (
@@ -123,7 +136,7 @@ def publish_lacking(
     if done is None:
         return
     if done.is_empty:
-        click.echo(NOTHING_LACKING)
+        click.echo(NOTHING_LACKING + older_rewards_text(done))
     else:
         at = address.before if done.grown else address.url
         click.echo(f"Published. Serve the pages with `vgan-eval serve` at {at}.")

@@ -63,6 +63,7 @@ class Publication:
         quote: what the platform itself says that the new sessions cost, where it does.
         kept_cents: what the platform keeps beside them, for people who find nothing left.
         declared_cents: the reward in the study file, where the published HIT keeps another one.
+        older_rewards: in cents, at which places of earlier HITs are still on offer.
     """
 
     sessions: int
@@ -78,6 +79,7 @@ class Publication:
     quote: Quote | None = None
     kept_cents: int = 0
     declared_cents: int | None = None
+    older_rewards: tuple[int, ...] = ()
 
     @property
     def sessions_cents(self) -> int:
@@ -224,6 +226,17 @@ def plan_publication(
     pay = frozen.pay(study)
     begun = (Hit.state == CallState.INTENDED, Hit.expires_at > now)
     left = hits_on(session, study, crowd, environment, *begun)
+    # One HIT for all, on the other crowds, has one reward, of which they speak themselves.
+    other = (
+        Hit.state == CallState.DONE,
+        Hit.expires_at > now,
+        Hit.reward_cents != pay.reward_cents,
+    )
+    older = [
+        hit
+        for hit in (hits_on(session, study, crowd, environment, *other) if is_split else [])
+        if taken_places(session, hit, now, unbooked) < hit.max_assignments
+    ]
     return Publication(
         sessions=sum(hits),
         hits=hits,
@@ -233,6 +246,7 @@ def plan_publication(
         currency=pay.currency,
         unfinished=len(left),
         unfinished_cents=sum(int(hit.details["cost_cents"]) for hit in left),
+        older_rewards=tuple(sorted({hit.reward_cents for hit in older})),
     )
 
 

@@ -90,6 +90,27 @@ def test_top_up_of_a_covered_plan_has_nothing_to_publish(run):
     assert "Nothing to publish" in run("top-up", "--yes")[1]
 
 
+def test_places_on_offer_at_a_reward_that_was_corrected_are_named_until_they_are_over(run, crowded):
+    run("publish", "--yes")
+    with crowded.database.write() as session:
+        study = session.scalars(select(schema.Study)).one()
+        study.settings = {**study.settings, "pay": {**study.settings["pay"], "reward_cents": 15}}
+
+    corrected = run("publish", "--yes")[1]
+    run("expire")
+    again = run("publish", "--yes")[1]
+
+    assert corrected.startswith("Nothing to publish")
+    assert (
+        "HITs with free places keep the 0.10 USD that they were published with; the study file "
+        "says 0.15 USD now. To offer those places at that, run `vgan-eval expire`, then publish "
+        "again." in corrected
+    )
+    assert "0.15 USD and 0.03 USD fee each" in again
+    assert "keep the" not in again
+    assert [hit.reward_cents for hit in crowded.rows(schema.Hit)] == [10] * 3 + [15] * 3
+
+
 def test_a_later_publication_sends_workers_where_the_study_is_published(run, crowded):
     run("publish", "--url", "http://127.0.0.1:8131", "--yes")
     run("expire")
