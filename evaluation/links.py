@@ -66,6 +66,7 @@ class LinkPlan:
         trials: test trials that still lack a worker.
         reward_cents: that [pay] promises for a session; the site or the lab pays it.
         currency: ISO 4217.
+        older_cents: another reward, which those inside had; all that `review` has not noted change.
         until: when the link stops letting people in.
         is_empty: whether nothing is lacking and an open link would stay as it is.
     """
@@ -76,6 +77,7 @@ class LinkPlan:
     trials: int
     reward_cents: int
     currency: str
+    older_cents: int | None
     until: datetime
     is_empty: bool
 
@@ -170,15 +172,14 @@ def _planned(
     recruit = frozen.recruit(study)
     settings, hours = recruit.link, recruit.lifetime_hours
     hit = published_link(session, study, environment)
-    taken = taken_places(session, hit, now) if hit else 0
+    taken, older = (taken_places(session, hit, now), hit.reward_cents) if hit else (0, None)
     ends = (hit.expires_at if hit else None) or now
     places = (max(hit.max_assignments, taken) if hit and ends > now else taken) + lacking.sessions
     places = min(places, settings.quota) if settings.quota else places
     shown = Hit(external_id=link_key(study.secret, environment), details={"url": url.rstrip("/")})
     wanted = (places, lacking.reward_cents, lacking.currency, shown.details)
-    changes = hit is not None and wanted != (
-        hit.max_assignments, hit.reward_cents, hit.currency, hit.details
-    )  # fmt: skip
+    had = hit and (hit.max_assignments, hit.reward_cents, hit.currency, hit.details)
+    changes = had is not None and wanted != had
     return LinkPlan(
         address=link_address(shown, settings),
         places=places,
@@ -186,6 +187,7 @@ def _planned(
         trials=lacking.trials,
         reward_cents=lacking.reward_cents,
         currency=lacking.currency,
+        older_cents=older if taken and older != lacking.reward_cents else None,
         until=max(ends, now + timedelta(hours=hours)),  # `extend` may have given it longer
         is_empty=not lacking.sessions and not (changes and ends > now),
     )

@@ -31,11 +31,18 @@ def publish_link(venue: Venue, address: Address, asking: Asking) -> None:
     def confirm(plan: LinkPlan) -> bool:
         cost = f"{plan.open * plan.reward_cents / 100:,.2f} {plan.currency}"
         owed = f"{cost} for you to pay where they come from"
+        older = ""
+        if plan.older_cents is not None:
+            older = (
+                f" The link had {plan.older_cents / 100:,.2f} {plan.currency} each: who has "
+                f"started or finished is reckoned at {plan.reward_cents / 100:,.2f} from now on, "
+                "but for sessions that `vgan-eval review` has noted before."
+            )
         return asking.agreed(
             f"{quantity(plan.trials, 'trial lacks', 'trials lack')} a worker. The link lets in "
             f"{quantity(plan.open, 'more person', 'more people')} "
             f"until {plan.until:%Y-%m-%d %H:%M} UTC ({environment}). "
-            f"Cost here: 0; {owed if plan.reward_cents else 'no reward is promised'}. "
+            f"Cost here: 0; {owed if plan.reward_cents else 'no reward is promised'}.{older} "
             f"{address.line()}",
             unasked=venue.sandbox,
         )

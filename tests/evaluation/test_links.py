@@ -560,6 +560,29 @@ def test_a_reward_is_told_where_no_place_is_added(database, linked, typed):
 
 
 @on_sqlite
+def test_a_reward_that_changes_for_people_inside_is_told_before_it_is_agreed_to(
+    database, linked, typed
+):
+    linked(reward=25, publish=False)
+    typed("publish", "--crowd", "link")
+    with database.write() as unit:
+        study = unit.scalars(select(Study)).one()
+        study.settings = {**study.settings, "pay": {**study.settings["pay"], "reward_cents": 40}}
+
+    nobody_inside = typed("publish", "--crowd", "link", "--dry-run")[1]
+    come(database, "a", datetime.now(UTC))
+    one_inside = typed("publish", "--crowd", "link", "--dry-run")[1]
+    typed("publish", "--crowd", "link")
+
+    assert "The link had" not in nobody_inside
+    assert (
+        "The link had 0.25 USD each: who has started or finished is reckoned at 0.40 from now on, "
+        "but for sessions that `vgan-eval review` has noted before." in one_inside
+    )
+    assert "The link had" not in typed("publish", "--crowd", "link", "--dry-run")[1]
+
+
+@on_sqlite
 def test_a_ticket_of_a_removed_link_starts_nothing(database, linked, tmp_path):
     study = linked(link=Link())
     make_invitations(database, None, SANDBOX, 1, tmp_path / "links.csv", START)
