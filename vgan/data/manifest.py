@@ -144,7 +144,7 @@ def from_dict(raw: dict[str, Any], where: str) -> ClipRecord:
 
 
 def _check_values(raw: dict[str, Any], where: str) -> None:
-    """Refuse a clip's JSON object in which a key is missing, of the wrong type or not storable."""
+    """Refuse a clip's JSON object in which a key is missing or has the wrong type."""
     for key, types in {**_REQUIRED, **_OPTIONAL}.items():
         value = raw.get(key)
         if value is None and key in _OPTIONAL:
@@ -153,6 +153,10 @@ def _check_values(raw: dict[str, Any], where: str) -> None:
             raise ManifestError(f"{where}: key `{key}` is missing")
         if not isinstance(value, types) or isinstance(value, bool):
             raise ManifestError(f"{where}: key `{key}` must be {types[-1].__name__}, got {value!r}")
+
+
+def _check_storable(raw: dict[str, Any], where: str) -> None:
+    """Refuse a clip's JSON object with text that files and databases do not take."""
     if _is_storable(raw):
         return
     key, value = next(item for item in raw.items() if not _is_storable(item))
@@ -163,8 +167,9 @@ def _check_values(raw: dict[str, Any], where: str) -> None:
 
 
 def _is_storable(value: Any) -> bool:
-    """Tell whether files and databases take all text in a value."""
-    return not _NOT_STORABLE.search(json.dumps(value, ensure_ascii=False))
+    # A backslash of the text is two in JSON, and may stand before a "u0000" of the text.
+    text = json.dumps(value, ensure_ascii=False).replace(r"\\", "")
+    return not _NOT_STORABLE.search(text)
 
 
 def _origin(raw: Any, where: str) -> Origin | None:
@@ -207,6 +212,8 @@ def read_manifest(folder: Path) -> list[ClipRecord]:
             raise ManifestError(f"{where}: not JSON ({error})") from None
         if not isinstance(raw, dict):
             raise ManifestError(f"{where}: not a JSON object")
+        if "\\u" in line:  # as an escape, or such text were no JSON or no UTF-8
+            _check_storable(raw, where)
         record = from_dict(raw, where)
         if record.clip in seen:
             raise ManifestError(f"{where}: clip {record.clip!r} is listed twice")

@@ -46,6 +46,13 @@ def test_what_ends_a_line_in_other_places_does_not_end_one_here(tmp_path, mark):
     assert read_manifest(tmp_path) == [odd]
 
 
+def test_a_prompt_may_quote_the_escape_of_a_character_that_no_database_takes(tmp_path):
+    quoting = replace(RECORD, prompt=r"a terminal prints \u0000, then \\u0000")
+    write_manifest(tmp_path, [quoting])
+
+    assert read_manifest(tmp_path) == [quoting]
+
+
 @pytest.mark.parametrize("name", sorted(BEGUN))
 def test_a_folder_that_was_begun_is_unfinished_until_it_has_a_manifest(tmp_path, name):
     assert unfinished(tmp_path) is None
