@@ -243,12 +243,14 @@ def _gold(
     session: Session,
     questions: tuple[Question, ...],
 ) -> Gold:
-    raw = file.table("gold")
+    raw = file.table("gold") or {}
     names = [s.name for s in sources]
-    if raw is None:
+    if raw.keys() <= {"questions"}:
+        if not session.gold + session.practice:
+            return Gold()
         # Noise is what every attentive worker sees, whatever the clips show.
         first = "real" if "real" in names else design.comparisons[0].source_a
-        return Gold(auto="noise", source=first) if session.gold + session.practice else Gold()
+        raw = {**raw, "auto": "noise", "source": first}
     gold = read_table(file, "gold", raw, Gold)
     if (gold.folder is None) == (gold.auto is None):
         raise file.error(
@@ -269,11 +271,9 @@ def _gold(
             "gold", "questions", "names none; for none, set gold = 0 and practice = 0 in [session]"
         )
     asked = [question.id for question in questions]
-    for name in gold.questions:
-        if name not in asked:
-            raise file.error(
-                "gold", "questions", f"no question {name!r}{did_you_mean(name, asked)}"
-            )
+    if unknown := [name for name in gold.questions if name not in asked]:
+        hint = did_you_mean(unknown[0], asked)
+        raise file.error("gold", "questions", f"no question {unknown[0]!r}{hint}")
     return gold
 
 

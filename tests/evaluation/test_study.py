@@ -1,7 +1,7 @@
 """The study file: what a good one says, and the one line that each wrong one gets."""
 
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import get_type_hints
 
@@ -60,7 +60,12 @@ def test_all_comparisons_are_made_of_the_sources_in_order(study_toml):
 def test_gold_is_noise_on_real_where_the_file_is_silent(study_toml):
     gold = '[gold]\nauto = "noise"\nsource = "real"\n'
 
-    assert load_study(study_toml((gold, ""), clips=False)).gold == Gold(auto="noise", source="real")
+    noise = Gold(auto="noise", source="real")
+    assert load_study(study_toml((gold, ""), clips=False)).gold == noise
+    named = '[gold]\nquestions = ["realism"]\n'
+    assert load_study(study_toml((gold, named), clips=False)).gold == replace(
+        noise, questions=("realism",)
+    )
     without = study_toml(
         (gold, ""), ("gold = 1", "gold = 0"), ("practice = 1", "practice = 0"), clips=False
     )
