@@ -66,7 +66,7 @@ class LinkPlan:
         trials: test trials that still lack a worker.
         reward_cents: that [pay] promises for a session; the site or the lab pays it.
         currency: ISO 4217.
-        older_cents: another reward, which those inside had; all that `review` has not noted change.
+        older: cents and currency that those inside had, where others; what `review` noted stays.
         until: when the link stops letting people in.
         is_empty: whether nothing is lacking and an open link would stay as it is.
     """
@@ -77,7 +77,7 @@ class LinkPlan:
     trials: int
     reward_cents: int
     currency: str
-    older_cents: int | None
+    older: tuple[int, str] | None
     until: datetime
     is_empty: bool
 
@@ -172,14 +172,14 @@ def _planned(
     recruit = frozen.recruit(study)
     settings, hours = recruit.link, recruit.lifetime_hours
     hit = published_link(session, study, environment)
-    taken, older = (taken_places(session, hit, now), hit.reward_cents) if hit else (0, None)
+    taken = taken_places(session, hit, now) if hit else 0
     ends = (hit.expires_at if hit else None) or now
     places = (max(hit.max_assignments, taken) if hit and ends > now else taken) + lacking.sessions
     places = min(places, settings.quota) if settings.quota else places
     shown = Hit(external_id=link_key(study.secret, environment), details={"url": url.rstrip("/")})
-    wanted = (places, lacking.reward_cents, lacking.currency, shown.details)
-    had = hit and (hit.max_assignments, hit.reward_cents, hit.currency, hit.details)
-    changes = had is not None and wanted != had
+    reward = lacking.reward_cents, lacking.currency
+    had = (hit.reward_cents, hit.currency) if hit else None
+    changes = hit and (places, reward, shown.details) != (hit.max_assignments, had, hit.details)
     return LinkPlan(
         address=link_address(shown, settings),
         places=places,
@@ -187,7 +187,7 @@ def _planned(
         trials=lacking.trials,
         reward_cents=lacking.reward_cents,
         currency=lacking.currency,
-        older_cents=older if taken and older != lacking.reward_cents else None,
+        older=had if taken and had != reward else None,
         until=max(ends, now + timedelta(hours=hours)),  # `extend` may have given it longer
         is_empty=not lacking.sessions and not (changes and ends > now),
     )

@@ -32,11 +32,12 @@ def publish_link(venue: Venue, address: Address, asking: Asking) -> None:
         cost = f"{plan.open * plan.reward_cents / 100:,.2f} {plan.currency}"
         owed = f"{cost} for you to pay where they come from"
         older = ""
-        if plan.older_cents is not None:
+        if plan.older is not None:
+            cents, currency = plan.older
             older = (
-                f" The link had {plan.older_cents / 100:,.2f} {plan.currency} each: who has "
-                f"started or finished is reckoned at {plan.reward_cents / 100:,.2f} from now on, "
-                "but for sessions that `vgan-eval review` has noted before."
+                f" The link had {cents / 100:,.2f} {currency} each: who has started or finished is "
+                f"reckoned at {plan.reward_cents / 100:,.2f} {plan.currency} from now on, but for "
+                "sessions that `vgan-eval review` has noted before."
             )
         return asking.agreed(
             f"{quantity(plan.trials, 'trial lacks', 'trials lack')} a worker. The link lets in "

@@ -567,7 +567,8 @@ def test_a_reward_that_changes_for_people_inside_is_told_before_it_is_agreed_to(
     typed("publish", "--crowd", "link")
     with database.write() as unit:
         study = unit.scalars(select(Study)).one()
-        study.settings = {**study.settings, "pay": {**study.settings["pay"], "reward_cents": 40}}
+        pay = {**study.settings["pay"], "reward_cents": 40, "currency": "EUR"}
+        study.settings = {**study.settings, "pay": pay}
 
     nobody_inside = typed("publish", "--crowd", "link", "--dry-run")[1]
     come(database, "a", datetime.now(UTC))
@@ -576,8 +577,8 @@ def test_a_reward_that_changes_for_people_inside_is_told_before_it_is_agreed_to(
 
     assert "The link had" not in nobody_inside
     assert (
-        "The link had 0.25 USD each: who has started or finished is reckoned at 0.40 from now on, "
-        "but for sessions that `vgan-eval review` has noted before." in one_inside
+        "The link had 0.25 USD each: who has started or finished is reckoned at 0.40 EUR from now "
+        "on, but for sessions that `vgan-eval review` has noted before." in one_inside
     )
     assert "The link had" not in typed("publish", "--crowd", "link", "--dry-run")[1]
 
