@@ -38,7 +38,7 @@ from evaluation.planning.materials import (
 from evaluation.planning.plan_rows import StudyRows
 from evaluation.planning.progress import planned_use
 from evaluation.planning.prompts import check_prompts
-from evaluation.planning.warnings import clips_shown, study_warnings
+from evaluation.planning.warnings import clips_shown, gold_warnings, study_warnings
 from evaluation.publishing.environments import crowd_left, is_published
 from evaluation.schema import EventKind
 from evaluation.sessions.consents import check_version
@@ -227,7 +227,8 @@ def init_study(
         if row is not None and row.design_hash != digest:
             _refuse_change(session, row, design)
     same = row if row is not None and row.design_hash == digest else None
-    weak = () if same else check_exclusions(study)  # frozen ones stay, and pay may still change
+    # What is frozen stays, and pay may still change.
+    weak = () if same else check_exclusions(study) + gold_warnings(study)
     plan = plan_trials(
         replace(study.design, categories=imported.categories), planned_clips(imported), study.seed
     )

@@ -35,21 +35,20 @@ def study_warnings(study: Study, imported: Imported, plan: Plan) -> tuple[str, .
         found += [f"not read: {path} ({why})" for path, why in islice(unread.items(), _NAMED)]
         if len(unread) > _NAMED:
             found.append(f"not read: {len(unread) - _NAMED} more files of {source.name}")
-    found += _gold_answers(study) + _left_out(study, imported)
-    found += _frames_as_clips(imported) + _english_texts(study)
+    found += _left_out(study, imported) + _frames_as_clips(imported) + _english_texts(study)
     return tuple(found + prompt_warnings(study, imported.clips, imported.gold))
 
 
-def _gold_answers(study: Study) -> list[str]:
+def gold_warnings(study: Study) -> tuple[str, ...]:
     """Warn where the good clip is taken for the right answer to every one of several questions."""
     asked = [question.id for question in study.questions]
     if len(asked) == 1 or study.gold.questions or not study.session.gold + study.session.practice:
-        return []
-    return [
+        return ()
+    return (
         "the good clip of a gold or practice pair is taken for the right answer to "
         f"{' and to '.join(asked)}: write those to which it is, such as questions = "
-        f'["{asked[0]}"], under [gold]'
-    ]
+        f'["{asked[0]}"], under [gold]',
+    )
 
 
 def _left_out(study: Study, imported: Imported) -> list[str]:

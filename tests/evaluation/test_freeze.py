@@ -510,7 +510,7 @@ def test_gold_from_a_folder_has_hidden_sources_and_is_part_of_the_hash(
 
 def test_several_questions_are_asked_which_of_them_gold_answers(sqlite_database, study_toml):
     two = '[[questions]]\nid = "realism"\n[[questions]]\nid = "calm"\n'
-    silent = _init_rows(sqlite_database, study_toml(extra=two))
+    silent, again = (_init_rows(sqlite_database, study_toml(extra=two)) for _ in range(2))
     named = ('source = "real"', 'source = "real"\nquestions = ["realism"]')
     told = _init_rows(sqlite_database, study_toml(named, extra=two))
     checks = ("practice = 1", "practice = 0"), ("gold = 1", "gold = 0")
@@ -520,7 +520,7 @@ def test_several_questions_are_asked_which_of_them_gold_answers(sqlite_database,
         "the good clip of a gold or practice pair is taken for the right answer to realism and to "
         'calm: write those to which it is, such as questions = ["realism"], under [gold]',
     )
-    assert told.warnings == unchecked.warnings == ()
+    assert again.warnings == told.warnings == unchecked.warnings == ()
     assert told.design_hash != silent.design_hash
 
 
