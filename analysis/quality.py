@@ -39,7 +39,7 @@ def quality(judgments: pd.DataFrame) -> list[str]:
     gold = judgments[(judgments["trial_kind"] == "gold") & (judgments["correct_choice"] != "")]
     if len(gold):
         right = (gold["choice"] == gold["correct_choice"]).mean()
-        out.append(f"{100 * right:.1f} % of {len(gold):,} gold trials were answered right.")
+        out.append(f"{100 * right:.1f} % of {len(gold):,} answers to gold trials were right.")
     repeats = repeat_agreement(judgments)
     if len(repeats):
         same = 100 * repeats["same"].mean()

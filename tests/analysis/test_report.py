@@ -229,8 +229,8 @@ def test_gold_repeats_and_identical_pairs_are_summed_up(judgments_text):
     gold["correct_choice"] = ["", *gold["correct_choice"].iloc[1:]]
     three = quality(check_judgments(pd.concat([frame, gold])))
 
-    assert "75.0 % of 4 gold trials were answered right." in lines
-    assert "100.0 % of 3 gold trials were answered right." in three
+    assert "75.0 % of 4 answers to gold trials were right." in lines
+    assert "100.0 % of 3 answers to gold trials were right." in three
     assert "100.0 % of 4 repeated pairs got the same answer." in lines
     assert "Of 4 pairs of identical clips, 100.0 % went left." in lines
 
