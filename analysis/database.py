@@ -59,7 +59,7 @@ def _declared(session: Session, study: Study) -> Declared:
             .join(Source, Clip.source_id == Source.id)
             .where(Clip.study_id == study.id)
         )
-        clips = items_held((source, name, item) for source, name, item in session.execute(held))
+        clips = items_held(session.execute(held))
         unmatched = unmatched_items(design.comparisons, design.categories, clips)
     return Declared(
         seed=study.seed,

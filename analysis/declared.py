@@ -184,8 +184,7 @@ def _planned(
         if isinstance(per_cell, int):
             n = per_cell * len(categories)
         elif isinstance(per_pair, int):  # by item: of those that both sources have
-            both = ([held.get((s, name), set()) for s in row.sources] for name in categories)
-            n = per_pair * sum(len(set.intersection(*map(set, items))) for items in both)
+            n = per_pair * sum(Unmatched.of(row, name, held).left for name in categories)
         else:
             n = 0
         if n > 0:
