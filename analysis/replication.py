@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 from scipy import stats
 
+from analysis.declared import declared_of
 from analysis.errors import AnalysisError, UsageError
 from analysis.exclusions import rules_for
 from analysis.intervals import THIS_RATER
@@ -16,6 +17,7 @@ from analysis.notes import interval_notes
 from analysis.significance import holm
 from analysis.table import Row, Table, build_table
 from analysis.text import BANNER, NONE, p_text, percent_text, text_grid
+from evaluation.planning.unmatched import unmatched_text
 from evaluation.study import Comparison
 
 
@@ -150,6 +152,9 @@ def comparison_text(
         for name, table in zip(("first", "second"), tables, strict=True)
         for row in table.rows
     )
+    for name, judgments in zip(("first", "second"), studies, strict=True):
+        unmatched = unmatched_text(declared_of(judgments).unmatched)
+        notes += [f"{name} study: {unmatched}"] if unmatched else []
     text += "".join(f"{note}\n" for note in notes)
     stopped = [table.stop_when for table in tables if table.stop_when]
     if stopped:

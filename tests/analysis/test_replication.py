@@ -4,10 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.declared import Declared
 from analysis.errors import AnalysisError, UsageError
 from analysis.load import load_judgments
 from analysis.replication import comparison_text, differences
 from analysis.table import build_table
+from evaluation.planning.unmatched import items_held, unmatched_items
+from evaluation.study import Comparison
 
 ROWS = {("x", "y"): 0.7, ("x", "real"): 0.2}
 
@@ -82,3 +85,15 @@ def test_studies_that_cannot_be_compared_say_why(table):
         differences(table(), table({("a", "b"): 0.5}))
     with pytest.raises(UsageError, match="A asks 'realism' and B asks 'quality'"):
         differences(table(), replace(table(), question="quality"))
+
+
+def test_items_that_one_of_the_studies_leaves_out_are_told(judgments_text, write_judgments):
+    row, frame = Comparison("x", "y"), judgments_text({("x", "y"): 0.7}, per_cell=60)
+    first, second = (load_judgments(file=write_judgments(frame, f"{i}.csv")) for i in "ab")
+    held = items_held((source, "all", item) for source, item in ("x1", "y1", "x2"))
+    second.attrs["declared"] = Declared(unmatched=unmatched_items([row], ["all"], held))
+
+    assert comparison_text((first, second), ()).endswith(
+        "\nsecond study: Items that one of two sources lacks are left out of their comparison, "
+        "which flatters a source that failed to make them: x over y 1 of 2 (y lacks 1)\n"
+    )
