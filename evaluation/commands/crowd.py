@@ -65,6 +65,12 @@ def money_text(cents: int, currency: str) -> str:
 
 def older_rewards_text(plan: "Publication") -> str:
     """Say which places on offer keep another reward than the study file's, and what to do."""
+    if plan.declared_cents is not None:
+        return (
+            " The published HIT keeps the reward that it was published with; the study file says "
+            f"{money_text(plan.declared_cents, plan.currency)} now. For that, give the study "
+            "another name and init it again."
+        )
     if not plan.older_rewards:
         return ""
     older = " and ".join(money_text(cents, plan.currency) for cents in plan.older_rewards)
@@ -90,9 +96,6 @@ def publication_text(plan: "Publication", crowd: str, sandbox: bool, address: Ad
     if plan.kept_cents:
         kept = money_text(plan.kept_cents, plan.currency)
         left += f" {kept} are kept for people who find nothing left."
-    if plan.declared_cents is not None:
-        declared = money_text(plan.declared_cents, plan.currency)
-        left += f" It keeps the reward it was published with; the study file says {declared} now."
     left += older_rewards_text(plan)
     new = "No trial lacks a worker."
     if plan.grown and not plan.sessions:

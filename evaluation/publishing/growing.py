@@ -38,16 +38,19 @@ def with_growth(
     the reward it was published with, whatever the study file says now.
     """
     hits = hits_on(session, study, crowd.name, crowd.environment, Hit.state != CallState.FAILED)
-    if not hits or GONE in hits[-1].details or not publication.sessions:
+    if not hits or GONE in hits[-1].details:
         return publication
     hit = hits[-1]
+    taken = taken_places(session, hit, now, unbooked)
+    declared = None if publication.reward_cents == hit.reward_cents else publication.reward_cents
+    if not publication.sessions:
+        is_offered = hit.is_open(now) and taken < hit.max_assignments
+        return replace(publication, declared_cents=declared if is_offered else None)
     if hit.external_id is None:  # being created by a run that was interrupted; it grows later
         return replace(publication, sessions=0, hits=())
     places = publication.sessions + hit.max_assignments
     if not hit.is_open(now):
-        taken = taken_places(session, hit, now, unbooked)
         places = max(hit.max_assignments, taken + publication.sessions)
-    declared = publication.reward_cents
     return replace(
         publication,
         sessions=places - hit.max_assignments,
@@ -57,7 +60,7 @@ def with_growth(
         reward_cents=hit.reward_cents,
         fee_cents=int(hit.details["fee_cents"]),
         currency=hit.currency,
-        declared_cents=None if declared == hit.reward_cents else declared,
+        declared_cents=declared,
     )
 
 

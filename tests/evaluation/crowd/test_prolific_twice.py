@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from crashes import Killed
 from evaluation import schema
-from evaluation.commands.crowd import publication_text
+from evaluation.commands.crowd import older_rewards_text, publication_text
 from evaluation.commands.options import Address
 from evaluation.crowd.base import CrowdError, CrowdUnreachable
 from evaluation.crowd.prolific_calls import PAUSES_S, TIMEOUT_S
@@ -137,6 +137,7 @@ def test_published_study_grows_at_its_own_reward_and_the_plan_says_so(prolific):
         pay = {**study.settings["pay"], "reward_cents": 120}
         study.settings = {**study.settings, "pay": pay}
     before, shown = prolific.crowd().balance_cents(), []
+    told = "HIT keeps the reward that it was published with; the study file says 1.20 USD now."
 
     prolific.publish(confirm=lambda plan: shown.append(plan) or True)
 
@@ -144,7 +145,13 @@ def test_published_study_grows_at_its_own_reward_and_the_plan_says_so(prolific):
     assert (shown[0].reward_cents, shown[0].total_cents) == (80, 107)
     text = publication_text(shown[0], "prolific", True, Address("https://x.org", ""))
     assert "1 session in the published HIT, which gets 6 places, 0.80 USD and 0.27 USD" in text
-    assert "It keeps the reward it was published with; the study file says 1.20 USD now." in text
+    assert told in text
+    nothing = prolific.publish()
+    assert nothing.is_empty
+    assert told in older_rewards_text(nothing)
+    for name in ("a", "b", "c", "d", "e"):
+        prolific.work(name)
+    assert older_rewards_text(prolific.publish()) == ""
 
 
 def _approved(world):
