@@ -30,8 +30,9 @@ demo: install
 demo-full: install
 	studies/demo.sh $(DEMO)-full beach golf train baby
 
+# Three at a time on two cores: browser tests wait as long as they work.
 test: browser
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(PYTEST_ARGS)
 
 lint: install
 	$(BIN)/ruff check .
