@@ -7,11 +7,12 @@ open, which block a worker that has one at a time.
 """
 
 import os
+import sys
 from pathlib import Path
 
 from flask import Flask
 
-from evaluation.errors import UsageError
+from evaluation.errors import EvaluationError, UsageError
 from evaluation.locations import media_store
 from evaluation.storage import open_store
 from webapp import create_app
@@ -20,6 +21,7 @@ from webapp.media import check_clips
 from webapp.services import closed_on_error
 
 _MOST_PROXIES = 5
+_CANNOT_START = 3  # to gunicorn: stop and say so; after any other it tries again at once, for ever
 
 
 def app() -> Flask:
@@ -30,10 +32,17 @@ def app() -> Flask:
     VGAN_EVAL_DASHBOARD_TOKEN (without it there is no dashboard).
 
     Raises:
-        UsageError: a variable is missing or wrong.
-        DatabaseError: the database cannot be opened.
-        EvaluationError: clips of the study are not in the folder.
+        SystemExit: a variable is missing or wrong, the database cannot be opened, or clips of the
+            study are not in the folder; which of them is said in one line, as by `serve`.
     """
+    try:
+        return _made()
+    except EvaluationError as error:
+        sys.stderr.write(f"vgan-eval: {error}\n")
+        sys.exit(_CANNOT_START)
+
+
+def _made() -> Flask:
     database = os.environ.get("VGAN_EVAL_DB")
     if not database:
         raise UsageError("VGAN_EVAL_DB is missing: the study database, postgresql://...")

@@ -8,7 +8,6 @@ from sqlalchemy import select
 from evaluation import schema
 from evaluation.database import find_study
 from evaluation.doctor.notes import sign_note
-from evaluation.errors import EvaluationError, UsageError
 from evaluation.publishing.pausing import set_paused
 from webapp import create_app
 from webapp.wsgi import app as wsgi_app
@@ -160,11 +159,20 @@ def test_the_wsgi_application_is_set_by_the_environment(environment):
     assert not any("dashboard" in str(rule) for rule in made.url_map.iter_rules())
 
 
-def test_the_wsgi_application_of_a_folder_without_the_clips_does_not_start(environment, tmp_path):
+def refused(capsys) -> str:
+    """Start the application; return what it says where it cannot."""
+    with pytest.raises(SystemExit) as ended:
+        wsgi_app()
+    assert ended.value.code == 3  # gunicorn stops at that; after another it would try for ever
+    return capsys.readouterr().err
+
+
+def test_the_wsgi_application_of_a_folder_without_the_clips_does_not_start(
+    environment, tmp_path, capsys
+):
     environment.setenv("VGAN_EVAL_MEDIA", str(tmp_path / "elsewhere"))
 
-    with pytest.raises(EvaluationError, match="encoded clips are not in it"):
-        wsgi_app()
+    assert "encoded clips are not in it" in refused(capsys)
 
 
 @pytest.mark.parametrize(
@@ -174,10 +182,14 @@ def test_the_wsgi_application_of_a_folder_without_the_clips_does_not_start(envir
         ("VGAN_EVAL_TRUSTED_PROXIES", "all", "VGAN_EVAL_TRUSTED_PROXIES=all: write how many"),
         ("VGAN_EVAL_TRUSTED_PROXIES", "9", "VGAN_EVAL_TRUSTED_PROXIES=9: write how many"),
         ("VGAN_EVAL_DASHBOARD_TOKEN", "short", "16 to 128 letters"),
+        ("VGAN_EVAL_PSEUDONYM_KEY", "zz", "VGAN_EVAL_PSEUDONYM_KEY: a pseudonym key is 64 hex"),
     ],
 )
-def test_a_wrong_variable_is_named(environment, name, value, message):
+def test_a_wrong_variable_is_named_in_one_line(environment, capsys, name, value, message):
+    environment.setenv("VGAN_EVAL_DASHBOARD_TOKEN", "a-token-of-the-dashboard")
     environment.setenv(name, value)
+    said = refused(capsys)
 
-    with pytest.raises(UsageError, match=message):
-        wsgi_app()
+    assert said.startswith("vgan-eval: ")
+    assert said.count("\n") == 1
+    assert message in said
