@@ -55,7 +55,7 @@ def recover(
     with db.write() as session:
         lock_study(session, find_study(session, study_name))
         for row in made:
-            hit = session.get_one(Hit, row.id)
+            hit = session.get_one(Hit, row.id, with_for_update=True)
             over = hit.expires_at is not None and hit.expires_at <= now
             if hit.token in found:
                 hit.external_id, hit.state = found[hit.token], CallState.DONE
@@ -67,15 +67,18 @@ def recover(
 def create_intended(db: Database, study_name: str | None, crowd: Crowd, now: Clock) -> None:
     """Create or enlarge the HITs that are written down, and tick them off one by one.
 
+    Each is looked at again before: `expire` may have given it up, while many are being made.
+
     Raises:
         CrowdUnreachable: no answer, or another run is creating one of them.
-        CrowdError: refused; the message says how many were published before.
+        CrowdError: refused, and the message says how many were published before; or given up.
     """
     with db.read() as session:
         intended = hits_in(session, find_study(session, study_name), crowd, CallState.INTENDED)
+    ended = False
     for number, row in enumerate(intended):
         claims = row.external_id is None and not crowd.terms.knows_tokens
-        if claims and not _claim(db, study_name, crowd, row, now):
+        if not (_claim(db, study_name, crowd, row, now) if claims else _is_intended(db, row)):
             continue
         offer = Offer.from_json(row.details["offer"])
         try:
@@ -94,9 +97,28 @@ def create_intended(db: Database, study_name: str | None, crowd: Crowd, now: Clo
                 "then run the same command again for the others"
             ) from error
         with db.write() as session:
-            hit = session.get_one(Hit, row.id)
+            hit = session.get_one(Hit, row.id, with_for_update=True)
+            # What another run wrote down meanwhile stays: `expire` may have ended it already, or
+            # given it up while the platform was making it.
+            given_up = hit.state is CallState.FAILED
+            if hit.state is CallState.INTENDED or given_up:
+                hit.expires_at = now() + (timedelta(0) if given_up else offer.lifetime)
             hit.external_id, hit.state = external_id, CallState.DONE
-            hit.expires_at = now() + offer.lifetime
+            ended = ended or not hit.is_open(now())
+        if given_up:
+            crowd.expire(external_id)
+    with db.read() as session:
+        failed = [session.get_one(Hit, row.id).state is CallState.FAILED for row in intended]
+    if ended or any(failed):
+        raise CrowdError(
+            "`vgan-eval expire` was run meanwhile, so not all HITs are on offer; run the same "
+            "command again if they are to be"
+        )
+
+
+def _is_intended(db: Database, row: Hit) -> bool:
+    with db.read() as session:
+        return session.get_one(Hit, row.id).state is CallState.INTENDED
 
 
 def _claim(db: Database, study_name: str | None, crowd: Crowd, row: Hit, now: Clock) -> bool:

@@ -7,10 +7,12 @@ from sqlalchemy import delete, select, update
 
 from evaluation import schema
 from evaluation.crowd.base import CrowdError, CrowdUnreachable, Offer
+from evaluation.crowd.mturk import MTurk
 from evaluation.errors import UsageError
 from evaluation.publish import check_public_url, expire, extend, publish
 from evaluation.publishing.offers import (
     check_publishable,
+    open_sessions,
     plan_publication,
     split_sessions,
 )
@@ -345,6 +347,32 @@ def test_expire_gives_up_what_was_not_made(crowded):
 
     assert expire(crowded.database, None, crowded.crowd(), crowded.clock) == 1
     assert [hit.state for hit in crowded.rows(schema.Hit)] == ["done", "failed", "failed"]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_expire_stops_a_publish_that_is_still_making_hits(crowded, moment):
+    crowd, create, offers = crowded.crowd(), MTurk.create, []
+
+    def stopped_at_the_second(offer):
+        offers.append(offer)
+        if len(offers) == 2 and moment == "before":
+            expire(crowded.database, None, crowded.crowd(), crowded.clock)
+        made = create(crowd, offer)
+        if len(offers) == 1 and moment == "after":
+            expire(crowded.database, None, crowded.crowd(), crowded.clock)
+        return made
+
+    crowd.create = stopped_at_the_second
+    with pytest.raises(CrowdError, match="`vgan-eval expire` was run meanwhile"):
+        crowded.publish(crowd)
+
+    ends = [hit.expires_at for hit in crowded.service_rows(ServiceHit)]
+    assert len(ends) == {"before": 2, "after": 1}[moment]
+    assert max(ends) <= crowded.clock()
+    with crowded.database.read() as session:
+        study = session.scalars(select(schema.Study)).one()
+        assert open_sessions(session, study, crowded.clock()) == 0
+    assert crowded.publish().sessions == 22
 
 
 def test_page_needs_https_in_production():
