@@ -39,6 +39,7 @@ from evaluation.publishing.offers import (
     make_offer,
     plan_publication,
 )
+from evaluation.publishing.pausing import check_running
 from evaluation.publishing.places import (
     Extension,
     extendable,
@@ -237,6 +238,7 @@ def extend(
         What was done. None when `confirm` said no.
 
     Raises:
+        UsageError: it would put places of a paused study on offer again.
         CrowdError, CrowdUnreachable: refused or no answer; run it again.
     """
     recover(db, study_name, crowd, now())
@@ -246,6 +248,8 @@ def extend(
         study = find_study(session, study_name)
         plan = plan_extension(session, study, crowd, now(), unbooked)
         hits = extendable(session, study, crowd)
+        if plan.again:
+            check_running(study)
     if not confirm(plan):
         return None
     until, gone = now() + (NO_END if grows(crowd) else time), 0

@@ -15,6 +15,7 @@ from evaluation.budget import SMALL_HIT, Filling, PairUse, check_pay, crowd_fee_
 from evaluation.crowd.base import Offer
 from evaluation.crowd.terms import TERMS, Fee, terms_of
 from evaluation.errors import UsageError
+from evaluation.publishing.pausing import check_running
 from evaluation.schema import (
     Assignment,
     AssignmentStatus,
@@ -260,8 +261,7 @@ def check_publishable(
             answers in a study that goes to production (every trial is judged once, so they would
             take the place of people's); the message says what to do.
     """
-    if study.paused:
-        raise UsageError(f"study `{study.name}` is paused; workers would find nothing to do")
+    check_running(study)
     check_pay(frozen.pay(study), crowd)
     recruit = frozen.recruit(study)
     if len(recruit.hit_title or study.title) > LONGEST_TITLE:

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from evaluation import schema
+from evaluation.errors import UsageError
 from evaluation.events import note_event
 from evaluation.schema import EventKind
 
@@ -22,3 +23,16 @@ def set_paused(session: Session, study: schema.Study, now: datetime, *, paused: 
     note_event(session, study.id, kind, {}, now)
     session.flush()
     return True
+
+
+def check_running(study: schema.Study) -> None:
+    """Refuse to put places of a paused study on offer.
+
+    Raises:
+        UsageError: it is paused; whoever came for one would be sent away.
+    """
+    if study.paused:
+        raise UsageError(
+            f"study `{study.name}` is paused, so workers would find nothing to do; "
+            "run `vgan-eval resume` first"
+        )

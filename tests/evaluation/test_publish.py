@@ -412,12 +412,28 @@ def test_a_study_that_the_platform_would_refuse_is_not_published(crowded, settin
         crowded.publish()
 
 
-def test_a_paused_study_is_not_published(crowded):
+def pause(crowded):
     with crowded.database.write() as session:
         session.scalars(select(schema.Study)).one().paused = True
 
-    with pytest.raises(UsageError, match="is paused"):
+
+def test_a_paused_study_is_not_published(crowded):
+    pause(crowded)
+
+    with pytest.raises(UsageError, match=r"is paused.*; run `vgan-eval resume` first"):
         crowded.publish()
+
+
+def test_places_of_a_paused_study_are_offered_for_longer_and_not_again(crowded):
+    crowded.publish()
+    pause(crowded)
+    day = timedelta(hours=24)
+
+    assert extend(crowded.database, None, crowded.crowd(), day, crowded.clock).hits == 3
+    expire(crowded.database, None, crowded.crowd(), crowded.clock)
+    with pytest.raises(UsageError, match=r"is paused.*; run `vgan-eval resume` first"):
+        extend(crowded.database, None, crowded.crowd(), day, crowded.clock)
+    assert max(hit.expires_at for hit in crowded.service_rows(ServiceHit)) <= crowded.clock()
 
 
 def test_sandbox_answers_never_count_beside_real_ones(crowded):
