@@ -11,7 +11,7 @@ from evaluation.quantities import quantity
 
 if TYPE_CHECKING:
     from evaluation.payments import BonusPlan
-    from evaluation.reviews import LeftOpen
+    from evaluation.reviews import LeftOpen, ReviewPlan
 
 _NAMED = 10  # of those that a review leaves open; the others are only counted
 
@@ -31,12 +31,11 @@ def review(venue: Venue, reject_unfinished: bool, reason: str, asking: Asking) -
     Who is left out of a table is decided by the analysis, not here.
     """
     from evaluation.money.policy import Policy
-    from evaluation.reviews import ReviewPlan
     from evaluation.reviews import review as run
 
     done = False
 
-    def confirm(plan: ReviewPlan) -> bool:
+    def confirm(plan: "ReviewPlan") -> bool:
         nonlocal done
         if plan.is_empty:
             return not asking.dry_run
@@ -68,15 +67,7 @@ def review(venue: Venue, reject_unfinished: bool, reason: str, asking: Asking) -
             f"{was} paused or stopped on {venue.crowd}: nobody new comes. `vgan-eval publish` "
             "offers what the plan lacks."
         )
-    for one in _left_open_lines("finished here and not on the platform", plan.unlisted):
-        click.echo(one)
-    for one in _left_open_lines("undecided, without a finished session here", plan.undecided):
-        click.echo(one)
-    if plan.undecided:
-        click.echo(
-            "Approve, reject or ask back what is undecided on the platform, where it is approved "
-            "by itself in the end; `vgan-eval review --reject-unfinished --reason TEXT` rejects it."
-        )
+    _show_left_open(plan)
 
 
 @click.command()
@@ -137,6 +128,24 @@ def pay(venue: Venue, cents: int | None, reason: str, cancel: bool, asking: Aski
     elif not plan.bonuses:
         had = left_out or " Every approved assignment has had this bonus."
         click.echo(f"Nothing to pay.{had}")
+
+
+def _show_left_open(plan: "ReviewPlan") -> None:
+    """Name the sessions that are left for a person to look at, and say what to do."""
+    for one in _left_open_lines("finished here and not on the platform", plan.unlisted):
+        click.echo(one)
+    if plan.unlisted:
+        click.echo(
+            "These were never handed in there, or too late, or are on their way: nothing is to be "
+            "approved. Who writes that it was their work is paid by hand, on the platform."
+        )
+    for one in _left_open_lines("undecided, without a finished session here", plan.undecided):
+        click.echo(one)
+    if plan.undecided:
+        click.echo(
+            "Approve, reject or ask back what is undecided on the platform, where it is approved "
+            "by itself in the end; `vgan-eval review --reject-unfinished --reason TEXT` rejects it."
+        )
 
 
 def _left_open_lines(what: str, sessions: "Sequence[LeftOpen]") -> Iterator[str]:

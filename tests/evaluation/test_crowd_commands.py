@@ -398,9 +398,11 @@ def test_review_names_ten_that_only_we_know_of_and_counts_the_others(run, crowde
     for n in range(12):
         crowded.start(f"A{n}", crowded.hits()[0], f"3INVENTED{n}")
 
-    named = [line for line in run("review")[1].splitlines() if line.startswith("finished here")]
+    said = run("review")[1].splitlines()
+    named = [line for line in said if line.startswith("finished here")]
 
     assert len(named) == 11
+    assert said[-1].endswith("Who writes that it was their work is paid by hand, on the platform.")
     here = "finished here and not on the platform: "
     assert named[0] == f"{here}worker A0, assignment 3INVENTED0, 4 of 4 trials answered"
     assert named[10] == f"{here}2 more"
