@@ -21,7 +21,7 @@ from evaluation.sessions.stopped import stopped_rows
 
 _CALLS = {
     CallState.INTENDED: "not known to be published; run publish again",
-    CallState.FAILED: "refused",
+    CallState.FAILED: "not published: refused, or given up by expire",
 }
 
 

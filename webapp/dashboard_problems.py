@@ -128,7 +128,9 @@ def unfinished_calls(session: Session, study: Study) -> Iterator[Problem]:
             yield Problem(f"{were} {done}.", f"vgan-eval {word}", serious=True)
     if n := hits.get(CallState.FAILED):
         yield Problem(
-            f"{quantity(n, 'HIT was', 'HITs were')} refused by the platform.", "vgan-eval publish"
+            f"{quantity(n, 'HIT was', 'HITs were')} not published: the platform refused, or "
+            "`expire` was run before.",
+            "vgan-eval publish",
         )
     if n := reviews.get(CallState.FAILED, 0):
         refused = quantity(n, "review was", "reviews were")

@@ -594,4 +594,5 @@ def test_a_failed_hit_is_shown(run, crowded):
         first = session.scalars(select(schema.Hit).order_by(schema.Hit.id)).first()
         first.state = schema.CallState.FAILED
 
-    assert "1 HIT of 8 assignments, refused" in run("status")[1]
+    shown = "1 HIT of 8 assignments, not published: refused, or given up by expire\n"
+    assert shown in run("status")[1]
