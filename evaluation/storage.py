@@ -16,6 +16,11 @@ from evaluation.errors import EvaluationError, UsageError
 from evaluation.files import write_atomic
 
 _KEY = re.compile(r"[0-9a-f]{16,64}")
+_FORBIDDEN = 403
+_RIGHTS = (
+    "; see to the credentials, and let them s3:ListBucket on the bucket, and s3:GetObject and "
+    "s3:PutObject on what is in it"
+)
 _BASE_URL = re.compile(r"https?://[\w.:-]+(/[^?#;\s]*)?", re.ASCII)  # it becomes part of a policy
 IMMUTABLE = "public, max-age=31536000, immutable"
 
@@ -195,7 +200,10 @@ class S3Store:
             code = error.response.get("Error", {}).get("Code", "")
             if code in {"404", "NoSuchKey"}:
                 raise FileNotFoundError from error
-            raise EvaluationError(f"s3://{self.bucket}: {operation} was refused ({code})") from None
+            denied = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == _FORBIDDEN
+            raise EvaluationError(
+                f"s3://{self.bucket}: {operation} was refused ({code}){_RIGHTS if denied else ''}"
+            ) from None
         except BotoCoreError as error:
             raise EvaluationError(f"s3://{self.bucket}: {operation} failed: {error}") from None
 

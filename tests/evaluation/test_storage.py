@@ -6,6 +6,7 @@ import urllib.request
 
 import boto3  # noqa: TID251 (makes the bucket that the store is tried on)
 import pytest
+from botocore.stub import Stubber
 from moto.server import ThreadedMotoServer
 
 from evaluation.errors import EvaluationError, UsageError
@@ -114,6 +115,18 @@ def test_a_refused_call_names_bucket_and_reason(s3):
 
     with pytest.raises(EvaluationError, match=r"s3://no-such-bucket: put_object .*NoSuchBucket"):
         store.put(KEY, b"", "image/png")
+
+
+def test_credentials_that_may_not_are_told_what_they_must_be_allowed(s3):
+    with Stubber(s3._client) as denying:
+        denying.add_client_error("put_object", "AccessDenied", http_status_code=403)
+        with pytest.raises(EvaluationError) as refused:
+            s3.put(KEY, b"pixels", "image/png")
+
+    assert str(refused.value) == (
+        f"s3://{BUCKET}: put_object was refused (AccessDenied); see to the credentials, and let "
+        "them s3:ListBucket on the bucket, and s3:GetObject and s3:PutObject on what is in it"
+    )
 
 
 def test_a_bucket_is_asked_for_before_there_is_anything_to_put(s3):
