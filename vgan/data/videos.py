@@ -33,6 +33,7 @@ _LENIENT: dict[str, Any] = {"metadata_errors": "replace"}
 _STILL_CODECS = {"gif", "apng", "png", "webp", "bmp", "tiff"}
 # Below this many pixels a frame decodes faster on one thread than threads take to start.
 _SMALL_FRAME = 256 * 256
+_FROZEN_AT_START = 1000  # Python 3.12 starts with some hundred frozen objects; a heap has more
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _close(plugin: Any) -> None:
     Its `close` collects garbage for the sake of filter graphs, which are not used here, and its
     destructor closes again: 50 ms a clip once torch is loaded, ten times the decoding.
     """
-    if gc.get_freeze_count():
+    if gc.get_freeze_count() > _FROZEN_AT_START:
         plugin.close()
         return
     gc.freeze()

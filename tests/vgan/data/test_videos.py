@@ -220,6 +220,21 @@ def test_garbage_collection_goes_on_after_reading(tmp_path, moving):
     assert gc.get_freeze_count() == 0
 
 
+@pytest.mark.parametrize(("frozen", "spared"), [(375, True), (5000, False)])
+def test_the_heap_is_spared_unless_a_program_has_frozen_it_itself(
+    tmp_path, moving, monkeypatch, frozen, spared
+):
+    """Python 3.12 starts with 375 frozen objects of its own."""
+    write_clip(tmp_path / "clip.mp4", moving(2, 16, 16, 0), 20)
+    thawed = []
+    monkeypatch.setattr(gc, "get_freeze_count", lambda: frozen)
+    monkeypatch.setattr(gc, "unfreeze", lambda thaw=gc.unfreeze: thawed.append(thaw()))
+
+    read_video(tmp_path / "clip.mp4")
+
+    assert bool(thawed) == spared
+
+
 def _broken(tmp_path: Path, kind: str, frames: np.ndarray) -> Path:
     path = tmp_path / f"{kind}.mp4"
     whole = encode_clip(frames, 25)
