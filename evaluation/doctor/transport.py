@@ -120,7 +120,8 @@ def check_sizes(site: Site) -> list[Finding]:
         status = site.post("/api/open", {"padding": "x" * _FLOOD_BYTES}).status
     except SiteError:
         return [small, ok("body of a flood", "the connection is cut")]
-    if status == 413:
+    # Where 40 kB reach the app, a 502 is Caddy's (2.6): its own limit broke the request off.
+    if status in (413, 502):
         return [small, ok("body of a flood", f"{_FLOOD_BYTES // 1000} kB are refused")]
     return [
         small,

@@ -277,6 +277,7 @@ def test_a_bucket_is_told_which_page_asks(bucket, served):
     [
         (400, b'{"error": "invalid"}', ["ok", "warn"]),
         (413, b"", ["fail", "ok"]),
+        (502, b"", ["fail", "ok"]),  # as Caddy answers for its own limit
         (200, b"<html>", ["fail", "warn"]),
     ],
 )
