@@ -137,6 +137,7 @@ def test_the_proxy_adds_what_doctor_asks_for_and_compresses_nothing():
     assert 'Strict-Transport-Security "max-age=31536000"' in text
     assert re.search(r"max_size 256KB", text)
     assert re.search(r"reverse_proxy app:8000 \{\s+transport http \{[^}]+keepalive 20s", text)
+    assert "lb_try_duration 10s" in text
     assert "encode" not in text
     assert "trusted_proxies" not in text
 
