@@ -518,6 +518,50 @@ def test_a_clip_that_stays_away_offers_to_try_again(live, rater, page, status, h
     expect(page.locator("#stage [role=img]")).to_have_count(2)
 
 
+def seconds_until(page, there) -> int:
+    """Run the page's clock until something is so; returns how many of its seconds that took."""
+    start, end = page.evaluate("performance.now()"), time.monotonic() + PATIENCE_S
+    while not there():
+        assert time.monotonic() < end, "it never came"
+        page.clock.run_for(500)
+    return round((page.evaluate("performance.now()") - start) / 1000)
+
+
+def test_a_page_that_nobody_is_at_goes_on_by_itself_after_an_outage(frozen, page, stored):
+    one = frozen()
+    page.clock.run_for(2 * LOOP_MS)
+    one.server.faults["/api/judgment"] = [503] * 18
+    notice = page.get_by_role("heading", name="No connection")
+    pauses = []
+
+    page.keyboard.press("f")
+    for _ in range(3):
+        seconds_until(page, notice.is_visible)
+        pauses.append(seconds_until(page, notice.is_hidden))
+
+    run_until_pair(page, 2)
+    assert pauses == [pytest.approx(seconds, abs=1) for seconds in (10, 20, 40)]
+    assert [judgment.choice for judgment in judgments(stored)] == ["left"]
+
+
+def test_a_survey_that_was_handed_in_before_an_outage_is_not_asked_for_again(
+    live, rater, page, stored, rating_study
+):
+    survey = (SurveyQuestion("notes", "Anything else?"),)
+    one = rater(live(rating_study.Recipe(trials=1, survey=survey)))
+    one.begin()
+    one.wait_ready()
+    page.keyboard.press("f")
+    page.get_by_label("Anything else?").fill("a long remark")
+    one.server.faults["/api/finish"] = [503] * 6
+    page.clock.install()
+    page.get_by_role("button", name="Finish").click()
+
+    seconds_until(page, page.get_by_role("heading", name="Thank you").is_visible)
+
+    assert stored(select(schema.Assignment))[0].survey == {"notes": "a long remark"}
+
+
 def test_a_script_that_does_not_come_is_told_of(live, rater, page):
     server = live()
     one = rater(server)
@@ -608,6 +652,33 @@ def test_a_small_window_is_asked_to_grow(live, rater, browser):
     expect(start).to_be_enabled()
     assert (disabled[0], start.evaluate(looks)[0]) == ("default", "pointer")
     assert disabled[1] != start.evaluate(looks)[1]
+    page.close()
+
+
+def test_a_tablet_held_upright_is_asked_to_be_turned_before_and_while_rating(
+    live, rater, browser, rating_study
+):
+    upright, turned = {"width": 820, "height": 1106}, {"width": 1180, "height": 746}
+    # An iPad tells this size of its screen, however it is held.
+    screen = {"width": 820, "height": 1180}
+    page = browser.new_page(viewport=upright, screen=screen, has_touch=True, is_mobile=True)
+    one = rater(live(rating_study.Recipe(devices=("tablet",))), on=page)
+    one.open()
+    start = page.get_by_role("button", name="Start")
+    expect(start).to_be_disabled()
+    expect(page.locator("#device-note")).to_contain_text("turn your device")
+    expect(page.locator(".keys")).to_be_hidden()
+
+    page.set_viewport_size(turned)
+    start.tap()
+    one.wait_ready()
+    page.set_viewport_size(upright)
+    expect(page.locator("#cover")).to_contain_text("turn your device")
+    page.set_viewport_size(turned)
+
+    expect(page.locator("#cover")).to_be_hidden()
+    page.reload()
+    expect(page.locator("#stage [role=img]")).to_have_count(2)
     page.close()
 
 

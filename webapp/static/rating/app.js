@@ -1,6 +1,6 @@
 // The session's flow: look where it stands, consent, instructions, trials, survey, thanks.
 
-import { Api, Refused, wait } from './api.js';
+import { Api, Refused, Unreachable, wait } from './api.js';
 import { describe, refreshInterval, refusal, tooSmall } from './device.js';
 import { HandIn } from './handin.js';
 import { Pairs } from './media.js';
@@ -11,6 +11,8 @@ import { TrialScreen } from './trial.js';
 const BLANK_MS = 250; // between two pairs, so that a new pair is seen to be new
 const FEEDBACK_MS = 1200;
 const PATIENCE_MS = 1500; // without a reply, before the page says that it waits for one
+// With nobody at the page: between its own tries, the last one again and again.
+const PAUSES_MS = [10_000, 20_000, 40_000, 60_000];
 
 const config = JSON.parse(document.getElementById('config').dataset.config);
 const api = new Api();
@@ -21,6 +23,7 @@ const byId = (id) => document.getElementById(id);
 const slot = (screen, name) => byId(screen).querySelector(`[data-slot=${name}]`);
 let trial = null;
 let wasPractice = false;
+let pauses = 0; // since something came last
 
 byId('loading').dataset.running = ''; // for guard.js
 
@@ -52,7 +55,7 @@ const returned = () => {
   return key in config.text ? ` ${say(key)}` : '';
 };
 
-/** Show why it cannot go on, and wait until the rater wants to try again. */
+/** Show why it cannot go on, and wait until the rater, or an outage's next pause, says to try. */
 async function explain(error) {
   const refused = error instanceof Refused;
   const word = refused && !WORDS.includes(error.word) ? 'invalid' : error.word ?? 'lost';
@@ -63,7 +66,12 @@ async function explain(error) {
   byId('notice').querySelector('button').hidden = final;
   if (final) letGo();
   show('notice');
-  await pressed('notice');
+  const again = [pressed('notice')];
+  if (error instanceof Unreachable) {
+    again.push(wait(PAUSES_MS[Math.min(pauses, PAUSES_MS.length - 1)]));
+    pauses += 1;
+  }
+  await Promise.race(again);
   if (refused && !unsent()) window.location.reload();
 }
 
@@ -155,6 +163,7 @@ async function rate(state) {
     trial.show(showing, pair);
     if (after) pairs.fetch(after).catch(() => {}); // asked for again, aloud, when its turn comes
   });
+  pauses = 0;
   trial.clear();
   trial.say('');
   pairs.drop(showing.position);
@@ -162,22 +171,28 @@ async function rate(state) {
   return following;
 }
 
-/** Hand in an answer, however long it takes: it is kept until the server has it. */
-async function saved(answer) {
+/** Hand something in, however long it takes: it is kept until the server has it. */
+async function handedIn(path, body, screen, onRetry) {
   for (;;) {
-    const waiting = setTimeout(() => trial.say(say('page.saving')), PATIENCE_MS);
     try {
-      return await api.post('judgment', answer, () => {
-        clearTimeout(waiting);
-        trial.say(say('trial.saving'));
-      });
+      return await api.post(path, body, onRetry);
     } catch (error) {
       if (error instanceof Refused) throw error;
       await explain(error);
-      show('trial');
-    } finally {
-      clearTimeout(waiting);
+      show(screen);
     }
+  }
+}
+
+async function saved(answer) {
+  const waiting = setTimeout(() => trial.say(say('page.saving')), PATIENCE_MS);
+  try {
+    return await handedIn('judgment', answer, 'trial', () => {
+      clearTimeout(waiting);
+      trial.say(say('trial.saving'));
+    });
+  } finally {
+    clearTimeout(waiting);
   }
 }
 
@@ -196,7 +211,7 @@ function survey() {
 function finish(answers) {
   slot('loading', 'text').textContent = say('page.saving');
   show('loading');
-  return api.post('finish', answers);
+  return handedIn('finish', answers, 'loading');
 }
 
 /** Point the way back to the site that pays; a session that has just ended goes there by itself. */

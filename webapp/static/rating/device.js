@@ -17,6 +17,8 @@ export function needed(layout) {
   return { width: 2 * width + GAP + MARGIN.width, height: height + MARGIN.height };
 }
 
+const holds = (width, height, room) => width >= room.width && height >= room.height;
+
 /** `desktop`, `tablet` or `phone`: by what the device is operated with, then by its size. */
 export function kindOfDevice() {
   if (matches('(any-pointer: fine)') || matches('(any-hover: hover)')) return 'desktop';
@@ -30,7 +32,8 @@ export function refusal(layout, devices) {
     return say(devices.includes('tablet') ? 'device.tablet' : 'device.computer');
   }
   const room = needed(layout);
-  if (screen.width < room.width || screen.height < room.height) {
+  // Turned is no smaller; and iPads tell the size of their upright screen, however they are held.
+  if (!holds(screen.width, screen.height, room) && !holds(screen.height, screen.width, room)) {
     return say('device.screen', {
       ...room, screen_width: screen.width, screen_height: screen.height,
     });
@@ -44,9 +47,11 @@ export function refusal(layout, devices) {
 /** What to do when only the window is too small, or null. */
 export function tooSmall(layout) {
   const room = needed(layout);
-  if (window.innerWidth >= room.width && window.innerHeight >= room.height) return null;
-  return say('device.window', {
-    ...room, window_width: window.innerWidth, window_height: window.innerHeight,
+  const { innerWidth: width, innerHeight: height } = window;
+  if (holds(width, height, room)) return null;
+  const turned = kindOfDevice() !== 'desktop' && holds(height, width, room);
+  return say(turned ? 'device.turn' : 'device.window', {
+    ...room, window_width: width, window_height: height,
   });
 }
 
