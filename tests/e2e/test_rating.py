@@ -1189,6 +1189,19 @@ def test_texts_of_the_study_fit_a_narrow_window_and_run_their_own_way(
     assert directions == ["rtl", "rtl", "ltr"]
 
 
+def test_all_text_grows_with_the_font_size_that_the_browser_is_set_to(live, rater, page):
+    one = rater(live())
+    one.open()
+    page.get_by_role("button", name="Start").wait_for()
+    sizes = """() => [...document.querySelectorAll('#instructions :is(h1, p, li, kbd, button)')]
+      .map((one) => parseFloat(getComputedStyle(one).fontSize))"""
+    before = page.evaluate(sizes)
+
+    page.evaluate("document.documentElement.style.fontSize = '32px'")  # as from 16 in its settings
+
+    assert page.evaluate(sizes) == [2 * size for size in before]
+
+
 def test_without_scripts_the_page_does_not_say_that_it_loads(live, browser):
     page = browser.new_page(java_script_enabled=False)
     page.goto(live().url + "/local?rater=ann")
