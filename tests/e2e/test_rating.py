@@ -1202,6 +1202,19 @@ def test_all_text_grows_with_the_font_size_that_the_browser_is_set_to(live, rate
     assert page.evaluate(sizes) == [2 * size for size in before]
 
 
+def test_large_text_pushes_no_clip_out_of_a_narrow_window(live, rater, browser, rating_study):
+    size = {"width": 320, "height": 568}
+    page = browser.new_page(viewport=size, screen=size, has_touch=True, is_mobile=True)
+    recipe = rating_study.Recipe(devices=("phone",), display=Display(box=64), allow_tie=True)
+    one = rater(live(recipe), on=page)
+    one.begin("/local?rater=ann&lang=de")
+
+    page.evaluate("document.documentElement.style.fontSize = '32px'")
+
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+    page.close()
+
+
 def test_without_scripts_the_page_does_not_say_that_it_loads(live, browser):
     page = browser.new_page(java_script_enabled=False)
     page.goto(live().url + "/local?rater=ann")
