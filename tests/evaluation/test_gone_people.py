@@ -134,7 +134,10 @@ def test_rejections_reversed_after_people_are_gone_are_booked_once(crowded, goes
     for number, assignment in enumerate(ids, 1):
         client = crowded.crowd()._calls._client
         client.approve_assignment(AssignmentId=assignment, OverrideRejection=True)
-        done = reviewed(crowded)
+        done = review(
+            crowded.database, None, crowded.crowd(), now=crowded.clock,
+            confirm=lambda _: reviewed(crowded).noted == 1,  # another run is first
+        )  # fmt: skip
 
         assert (done.approve, done.noted, done.already) == (0, 1, 1)
         assert reviewed(crowded).already == 2

@@ -11,7 +11,7 @@ from evaluation import schema
 from evaluation.commands.crowd import publication_text
 from evaluation.commands.options import Address
 from evaluation.crowd.base import Offer
-from evaluation.money.ledger import intend_reward, settle_reward
+from evaluation.money.ledger import bonus_fee, intend_payment, intend_reward, settle_reward
 from evaluation.publishing.growing import no_more_than, quoted
 from evaluation.publishing.offers import QUOTED, Publication, quotes
 from evaluation.schema import PaymentKind
@@ -71,11 +71,15 @@ def test_fees_in_the_ledger_add_up_to_what_the_platform_named(sqlite_database, p
         for one in people[:5]:
             intend_reward(session, study, one, one.accepted_at)
         settle_reward(session, people[4], people[4].accepted_at, paid=False)
+        at, other = people[0].accepted_at, bonus_fee("Thanks")  # is of no place that was priced
+        intend_payment(session, study, people[0], PaymentKind.FEE, 500, at, what=other)
         hit.details, hit.max_assignments = {QUOTED: [(581, 5), (117, 1)]}, 6
         for one in people[5:]:
             intend_reward(session, study, one, one.accepted_at)
 
-        query = select(schema.Payment.cents).where(schema.Payment.kind == PaymentKind.FEE)
+        query = select(schema.Payment.cents).where(
+            schema.Payment.kind == PaymentKind.FEE, schema.Payment.reason == ""
+        )
         fees = session.scalars(query.order_by(schema.Payment.id)).all()
 
     assert fees == [33, 33, 33, 33, 34, 34, 34]

@@ -1,11 +1,16 @@
 """Frames are put on a steady clock, cropped square and averaged down exactly."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vgan.data.framing import area_average, centre_square, resample
+from vgan.data.making import CutSettings
+from vgan.data.videos import VideoInfo
+from vgan.data.windows import shrinker
 
 
 @pytest.mark.parametrize("factor", [1, 2, 4])
@@ -55,6 +60,16 @@ def test_centre_square_looks_square(height, width, aspect, rows, columns):
     window = centre_square(height, width, aspect)
 
     assert (slice(*rows), slice(*columns)) == window
+
+
+def test_clips_that_are_not_stabilised_show_the_middle_of_their_video():
+    frame = np.zeros((16, 24, 3), np.uint8)
+    frame[:, 4:20] = 200
+    info = VideoInfo(24, 16, 25.0, None, 1.0)
+
+    shrink = shrinker(Path("wide.mp4"), info, CutSettings(None, 8, 16))
+
+    assert (shrink(frame) == 200).all()
 
 
 def _numbers(times, fps, source_fps):
