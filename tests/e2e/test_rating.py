@@ -154,10 +154,13 @@ def test_answers_are_locked_until_both_clips_played_once(frozen, page, stored):
     expect(left).to_have_attribute("aria-disabled", "false")
     page.keyboard.press("j")
     run_until_pair(page, 2)
+    page.clock.run_for(2 * LOOP_MS)
+    page.keyboard.press("f")
+    run_until_pair(page, 3)
 
-    [judgment] = judgments(stored)
+    judgment, following = judgments(stored)
     assert judgment.choice == "right"
-    assert judgment.details["early_presses"] == 3
+    assert [one.details["early_presses"] for one in (judgment, following)] == [3, 0]
     assert judgment.details["input"] == "key"
     assert one.errors == []
 
@@ -174,6 +177,7 @@ def test_response_time_runs_from_the_first_frame_to_the_key(frozen, page, stored
     assert judgment.rt_ms - 20 <= judgment.clip_ms <= judgment.rt_ms
     assert judgment.details["loops"] == pytest.approx(judgment.clip_ms / LOOP_MS, abs=0.02)
     assert judgment.details["frames_drawn"] == 2 * (1 + int(judgment.clip_ms * 12 / 1000 + 0.1))
+    assert 15 < judgment.details["largest_gap_ms"] < 20  # of a display at 60 Hz
 
 
 def test_a_replay_starts_both_clips_again_and_is_counted(frozen, page, stored):
@@ -285,28 +289,37 @@ def test_keys_can_be_switched_off(live, rater, page, stored):
     assert [j.choice for j in judgments(stored)] == ["right"]
 
 
+HIDE = """hidden => {
+    Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+    document.dispatchEvent(new Event('visibilitychange'));
+}"""
+
+
 def test_a_hidden_tab_pauses_and_comes_back_with_a_replay(frozen, page, stored):
     frozen()
     page.clock.run_for(LOOP_MS // 2)
-    page.evaluate("""() => {
-        Object.defineProperty(document, 'hidden', { value: true, configurable: true });
-        document.dispatchEvent(new Event('visibilitychange'));
-    }""")
+    page.evaluate(HIDE, True)
     expect(page.get_by_text("Paused while you were away.")).to_be_visible()
     page.clock.run_for(5000)
+    page.locator("#pause").click()
     page.keyboard.press("f")
     expect(page.locator("#hint")).to_have_text("Paused while you were away.")
-    page.evaluate("""() => {
-        Object.defineProperty(document, 'hidden', { value: false, configurable: true });
-        document.dispatchEvent(new Event('visibilitychange'));
-    }""")
+    page.evaluate(HIDE, False)
     expect(page.get_by_text("Paused while you were away.")).to_be_hidden()
+    page.evaluate(HIDE, True)
+    page.clock.run_for(1000)
+    page.evaluate("window.dispatchEvent(new Event('focus'))")  # still hidden
+    page.clock.run_for(1000)
+    page.evaluate("document.hasFocus = () => false")
+    page.evaluate(HIDE, False)  # beside the window that is worked in
+    page.clock.run_for(1000)
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
     page.clock.run_for(2 * LOOP_MS)
     page.keyboard.press("f")
     run_until_pair(page, 2)
 
     [judgment] = judgments(stored)
-    assert 5000 <= judgment.details["hidden_ms"] < 5200
+    assert 8000 <= judgment.details["hidden_ms"] < 8200
     assert judgment.details["early_presses"] == 1
     assert judgment.clip_ms < 2500
     whole = judgment.clip_ms - LOOP_MS / 2  # without the pass that was broken off
@@ -325,6 +338,7 @@ def test_reduced_motion_waits_for_the_rater(live, rater, page, stored):
     for side in ("left", "right"):
         assert np.array_equal(painted(one.canvas(side)), one.frames(side)[0])
 
+    asked = page.evaluate("performance.now()")
     play.click()
     one.wait_ready()
     page.evaluate("for (const kind of ['blur', 'focus']) window.dispatchEvent(new Event(kind))")
@@ -333,9 +347,12 @@ def test_reduced_motion_waits_for_the_rater(live, rater, page, stored):
     play.dblclick(position={"x": 5, "y": 5})  # its second half falls on the left clip
     expect(page.locator("#hint")).to_have_text("You can answer now.")
     page.keyboard.press("f")
+    answered = page.evaluate("performance.now()")
 
     expect(page.locator("#count")).to_have_text("2 of 3")
     [judgment] = judgments(stored)
+    assert judgment.rt_ms <= answered - asked  # without the picture that stood before
+    assert judgment.details["blurs"] == 1
     assert judgment.details["reduced_motion"] is True
     assert judgment.details["early_presses"] == 0  # answers were open all the while
     assert judgment.details["input"] == "key"
@@ -438,6 +455,25 @@ def test_a_lost_judgment_is_sent_again_and_stored_once(frozen, page, stored):
     assert judgment.rt_ms < 2 * LOOP_MS + 2 * STEP_MS
 
 
+def test_an_answer_outlives_a_connection_that_stays_away(frozen, page, stored):
+    one = frozen()
+    page.clock.run_for(2 * LOOP_MS)
+    one.server.faults["/api/judgment"] = [429, 503, 503, 503, 503, 503]
+    page.keyboard.press("j")
+    retry = page.get_by_role("button", name="Try again")
+    run_until(page, retry.is_visible)
+    expect(page.locator("#notice h1")).to_have_text("No connection")
+    page.evaluate("window.answering = true")
+
+    retry.click()
+    run_until_pair(page, 2)
+
+    assert page.evaluate("window.answering")  # it was not loaded anew, answer and all
+    [judgment] = judgments(stored)
+    assert judgment.choice == "right"
+    assert judgment.rt_ms < 2 * LOOP_MS + 2 * STEP_MS
+
+
 def test_slow_clips_are_waited_for_and_silent_ones_are_fetched_again(live, page):
     page.clock.install()
     page.goto(live().url + "/join/nothing")
@@ -449,7 +485,10 @@ def test_slow_clips_are_waited_for_and_silent_ones_are_fetched_again(live, page)
         window.fetch = async (url, { signal }) => new Response(new ReadableStream({
             start(body) {
                 bodies.push(body);
-                signal.addEventListener('abort', () => body.error(signal.reason));
+                signal.addEventListener('abort', () => {
+                    body.error(signal.reason);
+                    bodies = bodies.filter((one) => one !== body);
+                });
             },
         }));
         window.send = () => bodies.forEach((body) => body.enqueue(new Uint8Array(4)));
@@ -479,6 +518,12 @@ def test_slow_clips_are_waited_for_and_silent_ones_are_fetched_again(live, page)
     page.clock.run_for(19_900)
     assert page.evaluate("outcome") == "waiting"
     page.clock.run_for(200)
+    assert page.evaluate("outcome") == "again"
+
+    page.evaluate("ask(3)")
+    hear(50, 50)
+    page.evaluate("end()")  # a third too soon
+    page.wait_for_function("outcome !== 'waiting'")
     assert page.evaluate("outcome") == "again"
 
 
@@ -769,7 +814,7 @@ CENTRES = """() => [...document.querySelectorAll('.side .frame, .side .answer')]
 
 @pytest.mark.parametrize("width", [320, 1280])
 def test_small_clips_are_whole_and_stand_over_their_buttons(
-    live, rater, browser, rating_study, width
+    live, rater, browser, rating_study, stored, width
 ):
     phone = width < 600
     page = browser.new_page(
@@ -790,6 +835,12 @@ def test_small_clips_are_whole_and_stand_over_their_buttons(
     assert page.evaluate("document.documentElement.scrollWidth") == width
     assert (left, right) == pytest.approx((left_button, right_button), abs=0.5)
     assert page.locator("#trial kbd").first.is_visible() is not phone
+    one.wait_ready()
+    button = page.locator("button[data-choice=right]")
+    (button.tap if phone else button.click)()
+    expect(page.locator("#done")).to_be_visible()
+    [judgment] = judgments(stored)
+    assert judgment.details["input"] == ("touch" if phone else "click")
     page.close()
 
 
@@ -1071,6 +1122,36 @@ def test_only_a_player_that_ran_can_stall(live, page):
     assert stalls == [0, 0, 1, 1, 1, 1, 1, 2, 2, 2]
 
 
+def test_the_time_of_two_videos_begins_when_both_move(live, page):
+    page.goto(live().url + "/join/nothing")
+    measured = page.evaluate("""async () => {
+        const styles = document.querySelector('link[rel=stylesheet]').href;
+        const { VideoPlayer } = await import(new URL('videos.js', styles));
+        const made = [];
+        document.createElement = () => {
+            const silent = { readyState: 4, duration: 9, play: async () => {}, pause() {} };
+            made.push(Object.assign(new EventTarget(), silent));
+            return made.at(-1);
+        };
+        let tick;
+        window.requestAnimationFrame = (call) => { tick = call; return 1; };
+        const clip = { layout: { width: 8, height: 8, frames: 9 }, url: '' };
+        const player = new VideoPlayer({ left: clip, right: clip }, { onTick() {} });
+        await player.start();
+        const at = (now, left, right) => {
+            [made[0].currentTime, made[1].currentTime] = [left, right];
+            tick(now);
+            return [player.firstFrameAt, player.playedMs];
+        };
+        return [
+            at(1000, 0, 0), at(1020, 0.25, 0), at(1040, 0.5, 0.25), at(1060, 1, 0.75),
+            player.startOffsetMs,
+        ];
+    }""")
+
+    assert measured == [[None, 0], [None, 0], [1040, 20], [1040, 40], 250]
+
+
 def test_videos_that_cannot_be_played_say_so_and_are_fetched_again(live, rater, page, rating_study):
     one = rater(live(rating_study.Recipe(trials=1, size=(640, 360), frames=14, fps=24)))
 
@@ -1249,16 +1330,22 @@ def test_what_was_typed_into_the_survey_outlives_a_refusal(live, rater, page, st
     assert stored(select(schema.Assignment))[0].survey == {"notes": "a long remark"}
 
 
-def test_coming_back_between_two_pairs_starts_nothing(live, rater, page, rating_study):
+def test_coming_back_between_two_pairs_starts_nothing_and_the_next_waits_for_who_is_away(
+    live, rater, page, rating_study
+):
     one = rater(live(rating_study.Recipe(trials=2)))
     one.begin()
     one.wait_ready()
 
+    page.evaluate("document.hasFocus = () => false")
     page.keyboard.press("f")
     page.evaluate("window.dispatchEvent(new Event('blur'))")  # while the answer is on its way
     expect(page.locator("#stage [role=img]")).to_have_count(0)
     page.evaluate("window.dispatchEvent(new Event('focus'))")
 
+    expect(page.locator("#stage [role=img]")).to_have_count(2)
+    expect(page.locator("#cover")).to_be_visible()
+    page.evaluate("window.dispatchEvent(new Event('focus'))")
     one.wait_ready()  # and nothing is in the console
 
 
