@@ -221,6 +221,17 @@ def test_a_video_of_a_variable_rate_is_refused_and_a_missed_frame_is_not(tmp_pat
         clip_info(tmp_path / "slowing.mp4")
 
 
+@pytest.mark.parametrize("size", [(64, 48), (1280, 720)])
+def test_a_generators_colours_come_back_from_a_video_that_does_not_say_them(tmp_path, size):
+    colour = (200, 40, 60)
+    pictures = np.full((2, size[1], size[0], 3), colour, np.uint8)
+
+    frames, _ = read_frames(_write(tmp_path / "clip.mp4", frames=pictures))
+
+    # Read as BT.709, as players do in high definition, this red is (212, 55, 57).
+    assert abs(frames.astype(int) - colour).max() <= 4
+
+
 @pytest.mark.parametrize(
     ("colours", "what"),
     [((16, 9), r"HDR \(PQ\)"), ((18, 9), r"HDR \(HLG\)"), ((1, 9), "of the wide colours")],
