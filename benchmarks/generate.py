@@ -1,10 +1,11 @@
-"""Clips per second of `vgan generate`, with one encoding process and with one per core.
+"""Clips per second of `vgan generate`, with one process and with one per core.
 
-An untrained run is written to a temporary folder; its clips are noisier than a trained one's, so
-encoding takes longer than it will. The two take turns; then the network and the encoder are timed
-alone, which says which of them is the limit.
+On a CPU each makes clips and encodes them; beside a GPU they encode what it makes. An untrained run
+is written to a temporary folder; its clips are noisier than a trained one's, so encoding takes
+longer than it will. The two take turns; then the network, on all cores, and the encoder, on one,
+are timed alone.
 
-    python benchmarks/generate.py                   # small width, 512 clips a turn
+    python benchmarks/generate.py                   # small width, 2,048 clips a turn
     python benchmarks/generate.py --width 64 --clips 10000 --turns 1
 """
 
@@ -66,9 +67,9 @@ def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description="Clips per second of generation.")
     parser.add_argument("--width", type=int, default=8)
-    parser.add_argument("--clips", type=int, default=512, help="each turn; 128 or more")
+    parser.add_argument("--clips", type=int, default=2048, help="each turn; 128 or more")
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--workers", type=int, default=max(2, os.cpu_count() or 1))
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     args = parser.parse_args()
     logging.disable(logging.WARNING)
@@ -83,7 +84,7 @@ def main() -> None:
         network, encoder = parts(run, device)
     for count in counts:
         rate = args.clips / statistics.median(taken[count])
-        print(f"{count} encoding process(es): {rate:.1f} clips/s")
+        print(f"processes {count}: {rate:.1f} clips/s")
     ratios = [one / many for one, many in zip(*taken.values(), strict=True)]
     print(f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
     print(f"alone, per clip: network {1000 * network:.1f} ms, encoder {1000 * encoder:.1f} ms")

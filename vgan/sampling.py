@@ -2,8 +2,15 @@
 
 import logging
 import os
+import pickle
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache, partial
+from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +19,8 @@ from tqdm import tqdm
 
 from vgan.data.dataset import to_uint8
 from vgan.data.encoding import Film, open_encoders, write_film
-from vgan.data.executors import run_all
+from vgan.data.executors import open_workers, run_all
+from vgan.data.files import write_atomic
 from vgan.data.videos import Frames
 from vgan.generated_folder import (
     Order,
@@ -34,6 +42,8 @@ logger = logging.getLogger(__name__)
 # bit of a sum, and with it a pixel; the last batch is filled up with clips that are thrown away.
 CHUNK = 16
 
+_WORTH_STARTING_S = 6.0  # of work in this process; another one takes seconds to import torch
+
 
 def generate(
     order: Order, *, device: torch.device | None = None, workers: int | None = None
@@ -43,8 +53,10 @@ def generate(
     Args:
         order: what the folder is to hold.
         device: where the network runs, the CPU by default.
-        workers: processes that encode; by default one per core beside a GPU, and this one alone
-            on the CPU, whose cores the network itself takes. The files are the same however many.
+        workers: processes that encode what a GPU makes or, on the CPU, that make and encode clips
+            on one core each. By default one per core; on the CPU, where few clips are missing, this
+            one alone. The files are the same however many. A script that starts any has to do its
+            work under `if __name__ == "__main__":`.
 
     Returns:
         The clip folder.
@@ -53,14 +65,15 @@ def generate(
         UsageError: the folder holds clips of other parameters.
         CheckpointError: the run cannot be loaded.
         DataError: a clip cannot be written.
-        WorkerError: an encoding process died.
+        WorkerError: a process died.
     """
     if nothing_to_do(order):
         return order.out
     device = device or torch.device("cpu")
     run = open_run(order.run, device)
     write_parameters(order)
-    write_manifest(order, _write_clips(order, run, device, workers))
+    write = _write_beside_gpu if device.type == "cuda" else _write_on_cores
+    write_manifest(order, write(order, run, workers))
     logger.info(
         "%s: %d clips of %s at %.4g frames per second, the median of what it was trained on",
         order.out, order.n, run.config.source, run.data.fps,
@@ -101,38 +114,98 @@ def _latent(run: Run, seed: int, index: int) -> Tensor:
     return torch.randn(1, run.config.latent, generator=generator)
 
 
-def _write_clips(
-    order: Order, run: Run, device: torch.device, workers: int | None
-) -> dict[Path, str]:
-    """Write the clips that are not there yet; return their files' checksums."""
-    missing = missing_clips(order)
+def _write_beside_gpu(order: Order, run: Run, workers: int | None) -> dict[Path, str]:
+    """Write the missing clips, made here and encoded in other processes; return checksums."""
     checksums: dict[Path, str] = {}
-    per_clip = len(order.files(0))
-    files = len(missing) * per_clip
-    title = f"{run.config.source} {order.category}"
-    encoding = workers or (os.cpu_count() if device.type == "cuda" else None) or 1
+    missing, per_clip = missing_clips(order), len(order.files(0))
+    made = (film for chunk in _chunks(missing) for film in _made(order, run, chunk))
     with (
-        tqdm(total=files, desc=title, unit="file") as bar,
-        open_encoders(files, CHUNK * per_clip, encoding) as encoders,
+        _progress(order, missing) as bar,
+        open_encoders(
+            len(missing) * per_clip, CHUNK * per_clip, workers or os.cpu_count() or 1
+        ) as encoders,
     ):
-        for path, checksum in run_all(encoders, write_film, _made(order, run, missing, device)):
+        for path, checksum in run_all(encoders, write_film, made):
             checksums[path] = checksum
             bar.update()
     return checksums
 
 
-def _made(order: Order, run: Run, missing: list[int], device: torch.device) -> Iterator[Film]:
-    """Make the missing clips, whole chunks at a time."""
-    wanted = set(missing)
-    for chunk in sorted({index // CHUNK for index in missing}):
-        indices = range(chunk * CHUNK, (chunk + 1) * CHUNK)
-        with torch.no_grad():
-            made = run.network.streams(latents(run, order.seed, indices, device))
-        films = _films(made, order.streams)
-        for row, index in enumerate(indices):
-            if index in wanted:
-                for path, film in zip(order.files(index), films, strict=True):
-                    yield Film(path, film[row], run.data.fps)
+def _write_on_cores(order: Order, run: Run, workers: int | None) -> dict[Path, str]:
+    """Write the missing clips, each chunk made and encoded on one core; return checksums."""
+    checksums: dict[Path, str] = {}
+    missing = missing_clips(order)
+    chunks = _chunks(missing)
+    others = chunks[1:]
+    with _progress(order, missing) as bar, TemporaryDirectory() as folder:
+        write = partial(_write_chunk, order, run)
+        start = time.perf_counter()
+        for written in map(write, chunks[:1]):
+            checksums |= written
+            bar.update(len(written))
+        alone = (time.perf_counter() - start) * len(others)
+        cores = os.cpu_count() or 1
+        workers = min(workers or (cores if alone > _WORTH_STARTING_S else 1), len(others))
+        if workers > 1:
+            packed = Path(folder) / "run.pickle"
+            write_atomic(packed, pickle.dumps(run))
+            write = partial(_write_elsewhere, order, packed)
+        with open_workers(workers) as opened:
+            for written in run_all(opened, write, others):
+                checksums |= written
+                bar.update(len(written))
+    return checksums
+
+
+def _chunks(missing: list[int]) -> list[list[int]]:
+    """Return the missing clips' numbers by the chunk that they go through the network with."""
+    return [list(wanted) for _, wanted in groupby(missing, lambda index: index // CHUNK)]
+
+
+def _progress(order: Order, missing: list[int]) -> Any:
+    files = len(missing) * len(order.files(0))
+    return tqdm(total=files, desc=f"{order.run.config.source} {order.category}", unit="file")
+
+
+def _write_elsewhere(order: Order, packed: Path, wanted: list[int]) -> dict[Path, str]:
+    """In another process: write a chunk with the run that lies in a file."""
+    return _write_chunk(order, _unpacked(packed), wanted)
+
+
+@lru_cache(maxsize=1)
+def _unpacked(packed: Path) -> Run:
+    keep_memory()
+    run: Run = pickle.loads(packed.read_bytes())  # noqa: S301 - written a moment ago
+    return run
+
+
+def _write_chunk(order: Order, run: Run, wanted: list[int]) -> dict[Path, str]:
+    with _one_core():
+        return dict(write_film(film) for film in _made(order, run, wanted))
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """Let torch work on one thread: sums are shared out among several in another order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _made(order: Order, run: Run, wanted: list[int]) -> Iterator[Film]:
+    """Make the wanted clips of one chunk, all of which goes through the network."""
+    first = wanted[0] // CHUNK * CHUNK
+    indices = range(first, first + CHUNK)
+    device = next(run.network.parameters()).device
+    with torch.no_grad():
+        made = run.network.streams(latents(run, order.seed, indices, device))
+    films = _films(made, order.streams)
+    for index in wanted:
+        for path, film in zip(order.files(index), films, strict=True):
+            yield Film(path, film[index - first], run.data.fps)
 
 
 def _films(made: Streams, streams: bool) -> list[Frames]:

@@ -7,9 +7,10 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+import torch
 
 from vgan import generated_folder, sampling
-from vgan.data import encoding, joining
+from vgan.data import encoding, executors, joining
 from vgan.data.manifest import read_manifest, sha256_of
 from vgan.data.videos import read_video
 from vgan.errors import CheckpointError, DataError, UsageError
@@ -246,22 +247,72 @@ def test_the_parameters_name_the_weights(runs, clips):
     assert held["checkpoint_sha256"] == sha256_of(checkpoint)
 
 
-def test_processes_write_the_same_files_as_one_and_continue_them(
+def test_processes_continue_what_one_began_to_the_same_files(runs, tmp_path):
+    alone = generate(runs["one-stream"], tmp_path / "alone", 2 * CHUNK + 1, 7)
+    out = shutil.copytree(alone, tmp_path / "out")
+    for lost in ("manifest.jsonl", "beach/00001.mp4", "beach/00017.mp4", "beach/00032.mp4"):
+        (out / lost).unlink()
+    generate(runs["one-stream"], out, 2 * CHUNK + 1, 7, workers=2)
+
+    assert files_of(out) == files_of(alone)
+
+
+@pytest.mark.parametrize("model", ["two-stream", "autoencoder"])
+def test_cores_share_what_takes_long_and_the_weights_that_were_found_first(
+    runs, tmp_path, monkeypatch, model
+):
+    """The network goes to the processes itself: its checkpoint may be gone by then."""
+    alone = generate(runs[model], tmp_path / "alone", 3 * CHUNK, 7)
+    run, opened = shutil.copytree(runs[model], tmp_path / "run"), []
+
+    def open_here(workers):
+        shutil.rmtree(run)
+        opened.append(workers)
+        return executors.open_workers(1)
+
+    monkeypatch.setattr(sampling, "open_workers", open_here)
+    monkeypatch.setattr(sampling, "_WORTH_STARTING_S", 0)
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    out = generate(run, tmp_path / "out", 3 * CHUNK, 7)
+
+    assert opened == [2]  # of 8: the first of three chunks told how long the others take
+    assert checksums(out) == checksums(alone)
+
+
+def test_a_few_clips_start_no_process(runs, tmp_path, monkeypatch):
+    opened = []
+    monkeypatch.setattr(
+        sampling, "open_workers", lambda n: opened.append(n) or executors.open_workers(n)
+    )
+    generate(runs["one-stream"], tmp_path / "out", CHUNK + 1, 7)
+
+    assert opened == [1]
+
+
+def test_a_chunk_is_made_on_one_thread_and_the_others_are_given_back(runs, tmp_path, monkeypatch):
+    """Sums of several threads round differently: clips would depend on the number of cores."""
+    made, threads, given = sampling.latents, torch.get_num_threads(), []
+    torch.set_num_threads(3)
+
+    def latents(*asked):
+        given.append(torch.get_num_threads())
+        return made(*asked)
+
+    monkeypatch.setattr(sampling, "latents", latents)
+    try:
+        generate(runs["one-stream"], tmp_path / "out", 1, 7)
+        after = torch.get_num_threads()
+    finally:
+        torch.set_num_threads(threads)
+
+    assert (given, after) == ([1], 3)
+
+
+def test_what_a_gpu_makes_is_encoded_by_processes_to_the_same_files(
     runs, clips, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(encoding, "_WORTH_STARTING", 2)
+    monkeypatch.setattr(sampling, "_write_on_cores", sampling._write_beside_gpu)
     out = generate(runs["two-stream"], tmp_path / "out", 3, 7, streams=True, workers=2)
-    for lost in ("manifest.jsonl", "beach/00001.mp4", "beach/00002.mp4"):
-        (out / lost).unlink()
-    generate(runs["two-stream"], out, 3, 7, streams=True, workers=2)
 
     assert files_of(out) == files_of(clips)
-
-
-def test_a_clip_that_a_process_cannot_write_is_named(runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(encoding, "_WORTH_STARTING", 2)
-    (tmp_path / "out" / "beach" / "00001.mp4").mkdir(parents=True)
-    (tmp_path / "out" / PARAMETERS_NAME).write_text("{}")
-
-    with pytest.raises(DataError, match=r"00001\.mp4"):
-        generate(runs["two-stream"], tmp_path / "out", 3, 7, workers=2)

@@ -139,7 +139,7 @@ def train(
     "--workers",
     type=click.IntRange(1),
     metavar="N",
-    help="Processes that encode (default: one per core beside a GPU, else none).",
+    help="Processes that make clips, or encode a GPU's (default: one per core for many clips).",
 )
 @device_option
 def generate(
