@@ -91,13 +91,11 @@ def import_source(
 
 
 def _refusal(refused: Mapping[str, ClipError]) -> ClipError:
-    """Return an error that says why the first clip is refused, and names the others."""
-    (_, first), *others = sorted(refused.items())
-    if not others:
-        return first
-    names = ", ".join(name for name, _ in others)
-    rest = "; the rest was not read" if len(refused) >= _MOST_REFUSED else ""
-    return ClipError(f"{first}; also refused: {names}{rest}")
+    """Return an error that says of each clip why it is refused, a line each."""
+    reasons = [str(error) for _, error in sorted(refused.items())]
+    if len(refused) >= _MOST_REFUSED:
+        reasons.append("the rest was not read")
+    return ClipError("\n".join(reasons))
 
 
 def list_source(source: Source, *, may_lack: bool = False) -> tuple[list[ClipRecord], bool]:

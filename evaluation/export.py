@@ -26,7 +26,7 @@ from evaluation.exporting.columns import (
 )
 from evaluation.exporting.rows import clip_rows, judgment_rows, session_rows
 from evaluation.exporting.study_text import public_text
-from evaluation.files import remove_parts, written_whole
+from evaluation.files import make_private, remove_parts, written_whole
 from evaluation.privacy.pseudonyms import database_key
 
 __all__ = ["ExportReport", "export_study", "judgment_rows", "session_rows"]
@@ -82,7 +82,10 @@ def export_study(
         )
         n_judgments = _write_csv(new("judgments.csv"), JUDGMENT_COLUMNS, judgments)
         sessions = session_rows(session, study, key=key, unlinkable=unlinkable, survey=survey)
-        n_sessions = _write_csv(new("sessions.csv"), SESSION_COLUMNS, sessions)
+        part = new("sessions.csv")
+        if survey:
+            make_private(part)  # what people wrote may say who they are
+        n_sessions = _write_csv(part, SESSION_COLUMNS, sessions)
         n_clips = _write_csv(new("clips.csv"), CLIP_COLUMNS, clip_rows(session, study))
         _write_text(new("study.toml"), public_text(study.study_file))
         _write_text(new("data-dictionary.md"), data_dictionary())

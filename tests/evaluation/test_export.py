@@ -345,6 +345,17 @@ def test_the_survey_is_exported_on_request(database, rated, tmp_path):
     assert _read(tmp_path / "sessions.csv")[0]["survey"] == '{"age": "forty-two"}'
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes of files are POSIX's")
+def test_only_their_owner_reads_the_answers_to_a_survey(database, rated, tmp_path):
+    modes = []
+    for survey in (False, True):
+        export_study(database, None, tmp_path, key=KEY, survey=survey)
+        modes.append((tmp_path / "sessions.csv").stat().st_mode & 0o077)
+
+    usual = (tmp_path / "judgments.csv").stat().st_mode & 0o077
+    assert modes == [usual, 0]
+
+
 def test_clips_and_the_study_file_are_exported(database, rated, tmp_path):
     report = export_study(database, None, tmp_path, key=KEY)
 
