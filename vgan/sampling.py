@@ -4,13 +4,12 @@ import logging
 import os
 import pickle
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
 from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 import torch
@@ -42,6 +41,8 @@ logger = logging.getLogger(__name__)
 # bit of a sum, and with it a pixel; the last batch is filled up with clips that are thrown away.
 CHUNK = 16
 
+Written = Generator[tuple[Path, str], None, None]  # files as they come about, with their checksums
+
 _WORTH_STARTING_S = 6.0  # of work in this process; another one takes seconds to import torch
 
 
@@ -72,8 +73,21 @@ def generate(
     device = device or torch.device("cpu")
     run = open_run(order.run, device)
     write_parameters(order)
+    missing = missing_clips(order)
     write = _write_beside_gpu if device.type == "cuda" else _write_on_cores
-    write_manifest(order, write(order, run, workers))
+    checksums: dict[Path, str] = {}
+    with (
+        tqdm(
+            total=len(missing) * len(order.files(0)),
+            desc=f"{run.config.source} {order.category}",
+            unit="file",
+        ) as bar,
+        closing(write(order, run, _chunks(missing), workers)) as written,
+    ):
+        for path, checksum in written:
+            checksums[path] = checksum
+            bar.update()
+    write_manifest(order, checksums)
     logger.info(
         "%s: %d clips of %s at %.4g frames per second, the median of what it was trained on",
         order.out, order.n, run.config.source, run.data.fps,
@@ -114,60 +128,45 @@ def _latent(run: Run, seed: int, index: int) -> Tensor:
     return torch.randn(1, run.config.latent, generator=generator)
 
 
-def _write_beside_gpu(order: Order, run: Run, workers: int | None) -> dict[Path, str]:
-    """Write the missing clips, made here and encoded in other processes; return checksums."""
-    checksums: dict[Path, str] = {}
-    missing, per_clip = missing_clips(order), len(order.files(0))
-    made = (film for chunk in _chunks(missing) for film in _made(order, run, chunk))
-    with (
-        _progress(order, missing) as bar,
-        open_encoders(
-            len(missing) * per_clip, CHUNK * per_clip, workers or os.cpu_count() or 1
-        ) as encoders,
-    ):
-        for path, checksum in run_all(encoders, write_film, made):
-            checksums[path] = checksum
-            bar.update()
-    return checksums
+def _chunks(missing: list[int]) -> list[list[int]]:
+    """Return the missing clips' numbers by the chunk that they go through the network with."""
+    return [list(wanted) for _, wanted in groupby(missing, lambda index: index // CHUNK)]
 
 
-def _write_on_cores(order: Order, run: Run, workers: int | None) -> dict[Path, str]:
-    """Write the missing clips, each chunk made and encoded on one core; return checksums."""
-    checksums: dict[Path, str] = {}
-    missing = missing_clips(order)
-    chunks = _chunks(missing)
+def _write_beside_gpu(
+    order: Order, run: Run, chunks: list[list[int]], workers: int | None
+) -> Written:
+    """Make chunks here and encode them in other processes."""
+    per_clip = len(order.files(0))
+    files = sum(map(len, chunks)) * per_clip
+    made = (film for chunk in chunks for film in _made(order, run, chunk))
+    with open_encoders(files, CHUNK * per_clip, workers or os.cpu_count() or 1) as encoders:
+        yield from run_all(encoders, write_film, made)
+
+
+def _write_on_cores(
+    order: Order, run: Run, chunks: list[list[int]], workers: int | None
+) -> Written:
+    """Make and encode each chunk on one core: here, or many in other processes."""
+    write = partial(_write_chunk, order, run)
     others = chunks[1:]
-    with _progress(order, missing) as bar, TemporaryDirectory() as folder:
-        write = partial(_write_chunk, order, run)
-        start = time.perf_counter()
-        for written in map(write, chunks[:1]):
-            checksums |= written
-            bar.update(len(written))
-        alone = (time.perf_counter() - start) * len(others)
-        cores = os.cpu_count() or 1
-        workers = min(workers or (cores if alone > _WORTH_STARTING_S else 1), len(others))
+    start = time.perf_counter()
+    for written in map(write, chunks[:1]):
+        yield from written
+    alone = (time.perf_counter() - start) * len(others)
+    cores = os.cpu_count() or 1
+    workers = min(workers or (cores if alone > _WORTH_STARTING_S else 1), len(others))
+    with TemporaryDirectory() as folder:
         if workers > 1:
             packed = Path(folder) / "run.pickle"
             write_atomic(packed, pickle.dumps(run))
             write = partial(_write_elsewhere, order, packed)
         with open_workers(workers) as opened:
             for written in run_all(opened, write, others):
-                checksums |= written
-                bar.update(len(written))
-    return checksums
+                yield from written
 
 
-def _chunks(missing: list[int]) -> list[list[int]]:
-    """Return the missing clips' numbers by the chunk that they go through the network with."""
-    return [list(wanted) for _, wanted in groupby(missing, lambda index: index // CHUNK)]
-
-
-def _progress(order: Order, missing: list[int]) -> Any:
-    files = len(missing) * len(order.files(0))
-    return tqdm(total=files, desc=f"{order.run.config.source} {order.category}", unit="file")
-
-
-def _write_elsewhere(order: Order, packed: Path, wanted: list[int]) -> dict[Path, str]:
+def _write_elsewhere(order: Order, packed: Path, wanted: list[int]) -> list[tuple[Path, str]]:
     """In another process: write a chunk with the run that lies in a file."""
     return _write_chunk(order, _unpacked(packed), wanted)
 
@@ -179,9 +178,9 @@ def _unpacked(packed: Path) -> Run:
     return run
 
 
-def _write_chunk(order: Order, run: Run, wanted: list[int]) -> dict[Path, str]:
+def _write_chunk(order: Order, run: Run, wanted: list[int]) -> list[tuple[Path, str]]:
     with _one_core():
-        return dict(write_film(film) for film in _made(order, run, wanted))
+        return [write_film(film) for film in _made(order, run, wanted)]
 
 
 @contextmanager

@@ -1090,19 +1090,26 @@ def test_a_display_slower_than_the_clip_shows_it_too_but_one_that_hangs_does_not
     assert opened == [1000, 1000, 1200, 1220, 1320, 0]
 
 
+PLAYER_OF_SILENT_VIDEOS = """
+    const styles = document.querySelector('link[rel=stylesheet]').href;
+    const { VideoPlayer } = await import(new URL('videos.js', styles));
+    const made = [];
+    document.createElement = () => {
+        const silent = { readyState: 4, duration: 9, play: async () => {}, pause() {} };
+        made.push(Object.assign(new EventTarget(), silent));
+        return made.at(-1);
+    };
+    const clip = { layout: { width: 8, height: 8, frames: 9 }, url: '' };
+    const player = new VideoPlayer({ left: clip, right: clip }, { onTick() {} });
+"""
+
+
 def test_only_a_player_that_ran_can_stall(live, page):
     page.goto(live().url + "/join/nothing")
-    stalls = page.evaluate("""async () => {
-        const styles = document.querySelector('link[rel=stylesheet]').href;
-        const { VideoPlayer } = await import(new URL('videos.js', styles));
-        const made = [];
-        document.createElement = () => {
-            const silent = { readyState: 4, play: async () => {}, pause() {} };
-            made.push(Object.assign(new EventTarget(), silent));
-            return made.at(-1);
-        };
-        const clip = { layout: { width: 8, height: 8, frames: 9 }, url: '' };
-        const player = new VideoPlayer({ left: clip, right: clip }, { onTick() {} });
+    stalls = page.evaluate(
+        "async () => {"
+        + PLAYER_OF_SILENT_VIDEOS
+        + """
         const stalls = [];
         const tell = (kind) => {
             made[0].currentTime = 0.004; // its clock may have moved before it tells
@@ -1117,26 +1124,20 @@ def test_only_a_player_that_ran_can_stall(live, page):
         for (const kind of ['playing', 'waiting']) tell(kind);
         player.pause();
         return stalls;
-    }""")
+    }"""
+    )
 
     assert stalls == [0, 0, 1, 1, 1, 1, 1, 2, 2, 2]
 
 
 def test_the_time_of_two_videos_begins_when_both_move(live, page):
     page.goto(live().url + "/join/nothing")
-    measured = page.evaluate("""async () => {
-        const styles = document.querySelector('link[rel=stylesheet]').href;
-        const { VideoPlayer } = await import(new URL('videos.js', styles));
-        const made = [];
-        document.createElement = () => {
-            const silent = { readyState: 4, duration: 9, play: async () => {}, pause() {} };
-            made.push(Object.assign(new EventTarget(), silent));
-            return made.at(-1);
-        };
+    measured = page.evaluate(
+        "async () => {"
+        + PLAYER_OF_SILENT_VIDEOS
+        + """
         let tick;
         window.requestAnimationFrame = (call) => { tick = call; return 1; };
-        const clip = { layout: { width: 8, height: 8, frames: 9 }, url: '' };
-        const player = new VideoPlayer({ left: clip, right: clip }, { onTick() {} });
         await player.start();
         const at = (now, left, right) => {
             [made[0].currentTime, made[1].currentTime] = [left, right];
@@ -1147,7 +1148,8 @@ def test_the_time_of_two_videos_begins_when_both_move(live, page):
             at(1000, 0, 0), at(1020, 0.25, 0), at(1040, 0.5, 0.25), at(1060, 1, 0.75),
             player.startOffsetMs,
         ];
-    }""")
+    }"""
+    )
 
     assert measured == [[None, 0], [None, 0], [1040, 20], [1040, 40], 250]
 
