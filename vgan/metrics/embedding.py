@@ -145,8 +145,8 @@ def open_embedder(path: Path | None, device: torch.device) -> Embedder:
 def _loaded(path: Path, device: torch.device) -> Any:
     try:
         with warnings.catch_warnings():
-            # Deprecated in torch, but what the field's embedders are published as.
-            warnings.simplefilter("ignore", DeprecationWarning)
+            # What the field's embedders are published as; torch warns in a kind of its version.
+            warnings.filterwarnings("ignore", r"`torch\.jit\.load` is deprecated")
             script: Any = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError, OSError):
         why = "is not a TorchScript file" if path.exists() else "no such file"

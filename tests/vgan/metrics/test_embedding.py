@@ -37,7 +37,8 @@ class LikeI3d(nn.Module):
 
 def saved(module, path):
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # what published files were made with
+        # What published files were made with.
+        warnings.filterwarnings("ignore", r"`torch\.jit\.\w+` is deprecated")
         torch.jit.save(torch.jit.script(module), str(path))
     return path
 

@@ -46,7 +46,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import torch
-from torch.distributed.distributed_c10d import _set_pg_timeout
+from torch.distributed import distributed_c10d
 
 from vgan.cli import main
 from vgan.training.distributed import joined
@@ -61,8 +61,10 @@ os.environ["MASTER_PORT"] = next(ports)
 assert main(ended) == 0
 
 os.environ["MASTER_PORT"] = next(ports)
+# The name from torch 2.14 on, or the one before.
+set_timeout = getattr(distributed_c10d, "set_timeout", distributed_c10d._set_pg_timeout)
 with joined(torch.device("cpu")) as world:
-    _set_pg_timeout(timedelta(seconds=0.2))
+    set_timeout(timedelta(seconds=0.2))
     if world.is_first:
         time.sleep(0.8)  # later than a sum would wait for it
     world.wait()
