@@ -1,24 +1,27 @@
-"""One process at a time: for the few moments when two runs on one folder would undo each other."""
+"""One process at a time, where two runs on one folder would undo each other."""
 
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from vgan.data.files import WriteError
+from vgan.errors import UsageError
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, in_use: str | None = None) -> Iterator[None]:
     """Wait until no other process holds the lock file, and hold it; a killed process lets go.
 
-    Where the file system knows no locks (some network folders), nothing is waited for.
+    Where the file system knows no locks (some network folders), nothing is waited for or refused.
 
     Args:
         path: of the lock file; made, with its folder, if it is missing, and left there.
+        in_use: what to say instead of waiting, where another process holds it.
 
     Raises:
+        UsageError: another process holds it, and `in_use` was given.
         WriteError: the file cannot be made.
     """
     try:
@@ -27,8 +30,12 @@ def locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise WriteError(f"{path}: cannot be written ({error.strerror or error})") from None
     try:
-        with suppress(OSError):
-            fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (fcntl.LOCK_NB if in_use else 0))
+        except BlockingIOError:
+            raise UsageError(in_use) from None
+        except OSError:  # no locks here
+            pass
         yield
     finally:
         os.close(handle)

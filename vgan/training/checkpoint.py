@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from vgan.data.files import write_atomic
 from vgan.errors import CheckpointError, DeviceError, failure_of_device
@@ -30,6 +31,17 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     buffer = io.BytesIO()
     torch.save(state | {"format": FORMAT}, buffer)
     write_atomic(path, buffer.getvalue())
+
+
+def all_finite(state: Any) -> bool:
+    """Whether every floating-point tensor in a nested state is finite."""
+    if isinstance(state, Tensor):
+        return not state.is_floating_point() or bool(state.isfinite().all())
+    if isinstance(state, dict):
+        return all(all_finite(value) for value in state.values())
+    if isinstance(state, list | tuple):
+        return all(all_finite(value) for value in state)
+    return True
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -91,7 +103,10 @@ def fitting(path: Path) -> Iterator[None]:
     except (RuntimeError, KeyError, ValueError, TypeError, AttributeError) as error:
         _blame_the_device(error, path)
         why = str(error).strip().splitlines()[0]
-        raise CheckpointError(f"{path}: does not fit the run's settings ({why})") from None
+        why = f"misses {why}" if isinstance(error, KeyError) else why
+        raise CheckpointError(
+            f"{path}: does not fit the run's settings ({why}); was it written by another version?"
+        ) from None
 
 
 def _blame_the_device(error: Exception, path: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from vgan.data.files import write_json
 from vgan.data.manifest import sha256_of
-from vgan.errors import CheckpointError
+from vgan.errors import CheckpointError, DataError
 from vgan.training.config import TrainConfig, from_json
 
 _CHECKPOINT_NAME = re.compile(r"step-(\d+)\.pt")
@@ -44,6 +44,17 @@ class TrainingData:
     skipped: tuple[tuple[str, str], ...] = ()
     root: str | None = None
 
+    def clips_in(self, data: Path | None) -> Path:
+        """Return the folder of clips that was asked for, or the run's own.
+
+        Raises:
+            DataError: none was asked for, and the run's own is gone.
+        """
+        own = Path(self.folder)
+        if data is None and not own.exists():
+            raise DataError(f"{own}: the run's clips are no longer there; give others with --data")
+        return data or own
+
     @property
     def list_root(self) -> Path | None:
         """The folder that a list's paths are below, where it was given."""
@@ -69,6 +80,7 @@ class RunFolder:
         self.sheet = path / "sheet.png"
         self.mixture = path / "mixture.pt"
         self.checkpoints = path / "checkpoints"
+        self.lock = path / ".lock"
 
     def checkpoint(self, step: int) -> Path:
         """Return where the checkpoint after `step` steps is kept."""

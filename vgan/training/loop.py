@@ -9,7 +9,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,9 @@ from vgan.errors import DataError, TrainingError, VganError, failure_of_device
 from vgan.metrics.stillness import diversity
 from vgan.models.layers import Streams
 from vgan.training.checkpoint import (
+    all_finite,
     checkpoint_config,
+    fitting,
     load_checkpoint,
     restore_trainer,
     save_checkpoint,
@@ -36,7 +38,7 @@ from vgan.training.config import TrainConfig
 from vgan.training.distributed import ALONE, World
 from vgan.training.folder import RunFolder
 from vgan.training.health import Health
-from vgan.training.opening import check_data, nothing_to_do, open_folder
+from vgan.training.opening import alone_in, check_data, nothing_to_do, open_folder
 from vgan.training.process import arithmetic, ctrl_c
 from vgan.training.record import MetricsLog, Window, versions, write_settings
 from vgan.training.sheets import Pixels, future_sheet, png_bytes, sheet_image
@@ -82,7 +84,7 @@ def train(
 
     Raises:
         UsageError: `out` has something in it and `resume` is off, or the settings or the data are
-            not those the run was started with.
+            not those the run was started with; or another process is training there.
         DataError: the clips cannot be read.
         CheckpointError: the checkpoint is damaged or of another model.
         TrainingError: a loss is no longer finite, the disk is full, or the device failed or has too
@@ -96,26 +98,27 @@ def train(
         world.wait()  # until the first has begun or opened the run, and decoded its clips
         resume = True
     config = open_folder(folder, config, resume)
-    if not (is_finished := nothing_to_do(folder, config, data, root)):
-        world.rows(config.batch)  # before anything is written
-        dataset = open_dataset(data, config.category, root=root, progress=world.is_first)
+    with alone_in(folder) if world.is_first else nullcontext():
+        if not (is_finished := nothing_to_do(folder, config, data, root)):
+            world.rows(config.batch)  # before anything is written
+            dataset = open_dataset(data, config.category, root=root, progress=world.is_first)
+            if world.is_first:
+                check_data(folder, config, data, dataset.records, dataset.skipped, root)
+                write_settings(folder, config, versions(device))
         if world.is_first:
-            check_data(folder, config, data, dataset.records, dataset.skipped, root)
-            write_settings(folder, config, versions(device))
-    if world.is_first:
-        world.wait()
-    if is_finished:
-        return out
-    try:
-        with arithmetic(device):
-            _Session(config, folder, dataset, device, world).run()
-    except KeyboardInterrupt:  # before the first step, or a second one, which does not wait
-        raise TrainingInterrupted(f"interrupted; {_how_to_go_on(config, folder)}") from None
-    except RuntimeError as error:
-        if failure := failure_of_device(error):
-            smaller = "or take a smaller --batch in a new run"
-            raise TrainingError(f"{failure}; {_safe(folder)}, {smaller}") from error
-        raise
+            world.wait()
+        if is_finished:
+            return out
+        try:
+            with arithmetic(device):
+                _Session(config, folder, dataset, device, world).run()
+        except KeyboardInterrupt:  # before the first step, or a second one, which does not wait
+            raise TrainingInterrupted(f"interrupted; {_how_to_go_on(config, folder)}") from None
+        except RuntimeError as error:
+            if failure := failure_of_device(error):
+                smaller = "or take a smaller --batch in a new run"
+                raise TrainingError(f"{failure}; {_safe(folder)}, {smaller}") from error
+            raise
     logger.info("%s: finished at step %d", out, config.steps)
     return out
 
@@ -248,7 +251,7 @@ class _Session:
     def _save(self, log: MetricsLog) -> None:
         log.flush()
         trainer = self.trainer.state_dict()
-        if not _all_finite(trainer):
+        if not all_finite(trainer):
             raise TrainingError(self._not_finite(f"the weights are not finite at step {self.step}"))
         if self.health.good:
             self.health.last_good = self.step
@@ -275,9 +278,10 @@ class _Session:
         state = load_checkpoint(path)
         checkpoint_config(state, path, self.config.model)
         restore_trainer(self.trainer, state, path)
-        self.clip_order.bit_generator.state = json.loads(state["clip_order"])
-        self.health = Health(**state["health"])
-        self.step = int(state["step"])
+        with fitting(path):
+            self.clip_order.bit_generator.state = json.loads(state["clip_order"])
+            self.health = Health(**state["health"])
+            self.step = int(state["step"])
         logger.info("%s: resumed at step %d", self.folder.path, self.step)
 
     def _sheet_input(self) -> Tensor:
@@ -316,14 +320,3 @@ class _Session:
     def _not_finite(self, what: str) -> str:
         other = "with another --seed or --dtype float32"
         return f"{what} (NaN or infinite); {_safe(self.folder)}, {other}"
-
-
-def _all_finite(state: Any) -> bool:
-    """Whether every floating-point tensor in a nested state is finite."""
-    if isinstance(state, Tensor):
-        return not state.is_floating_point() or bool(state.isfinite().all())
-    if isinstance(state, dict):
-        return all(_all_finite(value) for value in state.values())
-    if isinstance(state, list | tuple):
-        return all(_all_finite(value) for value in state)
-    return True

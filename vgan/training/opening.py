@@ -6,7 +6,8 @@ This module imports no torch: a run that is finished is found so at once.
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from vgan.data.listing import (
     mixed_rates,
     training_categories,
 )
+from vgan.data.locking import locked
 from vgan.data.manifest import ClipRecord
 from vgan.errors import DataError, UsageError
 from vgan.training.config import TrainConfig, check_config, option_name
@@ -67,9 +69,10 @@ def resumed_config(saved: TrainConfig, **asked: Any) -> TrainConfig:
         if value is None or value == getattr(saved, name):
             continue
         if name not in free:
+            why = ", towards which its learning rate falls" if name == "steps" else ""
             raise UsageError(
                 f"cannot resume with {option_name(name)} {value}: the run was started with "
-                f"{getattr(saved, name)}; leave it out or start a new run with another --out"
+                f"{getattr(saved, name)}{why}; leave it out or start a new run with another --out"
             )
         changes[name] = value
     config = replace(saved, **changes)
@@ -96,12 +99,31 @@ def open_folder(folder: RunFolder, config: TrainConfig, resume: bool) -> TrainCo
         return config
     if folder.path.exists() and not folder.path.is_dir():
         raise UsageError(f"{folder.path} is a file; --out must be a new folder")
-    begun = {folder.data.name, folder.versions.name}
+    begun = {folder.data.name, folder.versions.name, folder.lock.name}
     if folder.path.is_dir() and {file.name for file in folder.path.iterdir()} - begun:
         raise UsageError(
             f"{folder.path} is not empty and holds no run to --resume; give another --out"
         )
     return config
+
+
+@contextmanager
+def alone_in(folder: RunFolder) -> Iterator[None]:
+    """Keep other processes from training in a run folder; where no run begins, leave no folder.
+
+    Raises:
+        UsageError: another process is training in it.
+        DataError: the folder cannot be written.
+    """
+    in_use = f"{folder.path}: another process is training here; wait for it or give another --out"
+    with locked(folder.lock, in_use):
+        try:
+            yield
+        finally:
+            if not folder.config.is_file():
+                with suppress(OSError):  # it is not empty
+                    folder.lock.unlink()
+                    folder.path.rmdir()
 
 
 def nothing_to_do(

@@ -12,9 +12,9 @@ from PIL import Image
 
 from vgan.data.dataset import open_dataset
 from vgan.data.scenes import draw_scenes
-from vgan.errors import DataError, TrainingError, UsageError
+from vgan.errors import CheckpointError, DataError, TrainingError, UsageError
 from vgan.signals import sigterm_as_ctrl_c
-from vgan.training.checkpoint import load_checkpoint
+from vgan.training.checkpoint import load_checkpoint, save_checkpoint
 from vgan.training.config import from_json
 from vgan.training.folder import RunFolder
 from vgan.training.loop import TrainingInterrupted, train
@@ -140,6 +140,39 @@ def test_a_finished_run_checks_only_the_clips_that_it_did_not_leave_out(drawn, t
 
     assert [clip for clip, _ in RunFolder(run).read_data().skipped] == [first]
     assert train(tiny(steps=1), clips, run, resume=True) == run
+
+
+def test_a_folder_in_which_a_run_is_trained_takes_no_other(drawn, tiny, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+
+    def decode(*given, **named):
+        monkeypatch.undo()
+        with pytest.raises(UsageError, match="run: another process is training here"):
+            train(tiny(steps=1, seed=2), drawn, run)
+        return open_dataset(*given, **named)
+
+    monkeypatch.setattr("vgan.training.loop.open_dataset", decode)
+    train(tiny(steps=1, seed=1), drawn, run)
+
+    assert load_checkpoint(RunFolder(run).checkpoint(1))["config"]["seed"] == 1
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder(tiny, tmp_path):
+    with pytest.raises(DataError, match="nowhere: no such folder"):
+        train(tiny(), tmp_path / "nowhere", tmp_path / "run")
+
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_checkpoint_that_lacks_what_a_run_goes_on_with_is_named(runs, drawn, tiny, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(runs["two-stream"], run, ignore=shutil.ignore_patterns("step-0000004.pt"))
+    path = RunFolder(run).checkpoint(2)
+    state = load_checkpoint(path)
+    save_checkpoint(path, {name: state[name] for name in state if name != "health"})
+
+    with pytest.raises(CheckpointError, match=r"step-0000002\.pt: .*misses 'health'"):
+        train(tiny(), drawn, run, resume=True)
 
 
 def test_resuming_with_another_setting_is_refused_by_name(runs, drawn, tiny):
