@@ -183,10 +183,10 @@ def _parameters(order: Order) -> str:
     grows = different == ["n"] and held.get("n", 0) < order.n  # those there are the first of more
     if different and not grows:
         key = different[0]
-        raise UsageError(
-            f"{order.out} already holds {order.category} clips with {key} {held.get(key)}, "
-            f"not {asked[key]}; give another --out"
-        )
+        those = f"clips with {key} {held.get(key)}, not {asked[key]}"
+        if key == "checkpoint_sha256":
+            those = "clips of another run, or made before this one was trained further"
+        raise UsageError(f"{order.out} already holds {order.category} {those}; give another --out")
     others = {entry["source"] for entry in known.values()} - {source}
     if others:
         raise UsageError(

@@ -34,6 +34,7 @@ from vgan.models.strided import sample_in_phases
 from vgan.training.folder import SavedRun
 from vgan.training.process import keep_memory
 from vgan.training.run import Run, load_run
+from vgan.wording import number_of
 
 logger = logging.getLogger(__name__)
 
@@ -89,8 +90,8 @@ def generate(
             bar.update()
     write_manifest(order, checksums)
     logger.info(
-        "%s: %d clips of %s at %.4g frames per second, the median of what it was trained on",
-        order.out, order.n, run.config.source, run.data.fps,
+        "%s: %s of %s at %.4g frames per second, the median of what it was trained on",
+        order.out, number_of(order.n, "clip"), run.config.source, run.data.fps,
     )  # fmt: skip
     return order.out
 

@@ -123,6 +123,14 @@ def test_a_folder_of_other_parameters_is_refused_by_name(runs, clips, change, na
         generate(runs["two-stream"], clips, **asked)
 
 
+def test_a_folder_of_another_checkpoint_is_refused(runs, clips, tmp_path):
+    earlier = tmp_path / "run"
+    shutil.copytree(runs["two-stream"], earlier, ignore=shutil.ignore_patterns("step-0000004.pt"))
+
+    with pytest.raises(UsageError, match="holds beach clips of another run, or made before"):
+        generate(earlier, clips, 3, 7, streams=True)
+
+
 def test_a_folder_grows_to_the_bytes_of_one_made_at_once_also_with_a_break(
     runs, clips, tmp_path, monkeypatch
 ):

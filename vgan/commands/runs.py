@@ -16,7 +16,25 @@ from vgan.options import (
     seed_option,
 )
 from vgan.training.config import TrainConfig, resolve_config
-from vgan.training.presets import DTYPES, GENERATOR_STEPS, MODELS, PRESETS, RECIPES, VARIANTS
+from vgan.training.presets import (
+    DEFAULT_RECIPE,
+    DTYPES,
+    GENERATOR_STEPS,
+    MODELS,
+    PRESETS,
+    RECIPES,
+    VARIANTS,
+    settings_of,
+)
+
+
+def _by_preset(name: str) -> str:
+    """Say what a setting is by default, in each preset."""
+    small, paper = (
+        settings_of("two-stream", preset, DEFAULT_RECIPE[preset], None)[name]
+        for preset in ("small", "paper")
+    )
+    return f"(default: {small:,}; {paper:,} for the paper preset)."
 
 
 @click.command(cls=GroupedCommand)
@@ -55,12 +73,23 @@ from vgan.training.presets import DTYPES, GENERATOR_STEPS, MODELS, PRESETS, RECI
     option(
         "--generator-step",
         type=click.Choice(GENERATOR_STEPS),
-        help="Both gradients before either update, or the generator after the discriminator.",
+        help="Both gradients before either update, or the generator after the discriminator "
+        "(default: simultaneous for the paper recipe, alternating for stabilised).",
     ),
-    option("--width", type=int, metavar="CHANNELS", help="Of the generator's last layer."),
-    option("--steps", type=int, metavar="N", help="Updates of each network."),
-    option("--batch", type=int, metavar="CLIPS", help="Clips per step."),
-    option("--seed", type=int, metavar="N", help="Of weights, latents and the clips' order."),
+    option(
+        "--width",
+        type=int,
+        metavar="CHANNELS",
+        help=f"Of the generator's last layer {_by_preset('width')}",
+    ),
+    option("--steps", type=int, metavar="N", help=f"Updates of each network {_by_preset('steps')}"),
+    option("--batch", type=int, metavar="CLIPS", help=f"Clips per step {_by_preset('batch')}"),
+    option(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="Of weights, latents and the clips' order (default: 0).",
+    ),
 )
 @options(
     "Machine",
@@ -83,8 +112,18 @@ from vgan.training.presets import DTYPES, GENERATOR_STEPS, MODELS, PRESETS, RECI
 )
 @options(
     "What is written",
-    option("--sample-every", type=int, metavar="STEPS", help="Between sample sheets."),
-    option("--checkpoint-every", type=int, metavar="STEPS", help="Between checkpoints."),
+    option(
+        "--sample-every",
+        type=int,
+        metavar="STEPS",
+        help=f"Between sample sheets {_by_preset('sample_every')}",
+    ),
+    option(
+        "--checkpoint-every",
+        type=int,
+        metavar="STEPS",
+        help=f"Between checkpoints {_by_preset('checkpoint_every')}",
+    ),
 )
 def train(
     model: str,

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from vgan.data.executors import map_in_threads
 from vgan.data.files import write_atomic, written_whole
-from vgan.data.listing import FRAMES, SIZE, Shape, check_shape, list_clips
+from vgan.data.listing import FRAMES, SHARDS_NAME, SIZE, Shape, check_shape, list_clips
 from vgan.data.manifest import ClipRecord, sha256_of, to_dict
 from vgan.data.stacked import STACK_SUFFIXES, read_stack
 from vgan.data.videos import Frames, Video, read_video
@@ -136,6 +136,9 @@ def _build(folder: Path, records: Sequence[ClipRecord], stem: Path, shape: Shape
     data = stem.with_name(stem.name + ".u8")
     mebibytes = len(records) * int(np.prod(shape)) * 3 / 2**20
     needs = f"; decoding {len(records)} clips takes {mebibytes:.0f} MiB"
+    if stem.parent == folder / SHARDS_NAME:
+        links = f"mkdir DIR && ln -s {folder.resolve()}/* DIR"
+        needs += f", which a folder of links puts elsewhere: {links}, then --data DIR"
     with written_whole(data, needs) as file:
         loads = map_in_threads(
             lambda r: _load(folder / r.clip, r, shape), records, _DECODED_AT_ONCE

@@ -109,5 +109,6 @@ def claim_folder(out: Path, name: str, settings: dict[str, Any]) -> None:
     except ValueError:
         raise DataError(f"{path}: is not JSON; delete it or use another folder") from None
     if earlier != settings:
-        was = ", ".join(f"{k} {earlier.get(k)}" for k in settings if earlier.get(k) != settings[k])
+        other = {k: earlier.get(k) for k in settings if earlier.get(k) != settings[k]}
+        was = ", ".join(f"no {k}" if v is None else f"{k} {v}" for k, v in other.items())
         raise UsageError(f"{out}: was made with {was}; use another folder or delete this one")

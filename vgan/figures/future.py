@@ -135,7 +135,7 @@ def _of_run(
     path: Path, n: int, data: Path | None, device: torch.device
 ) -> tuple[list[Forecast], str, float]:
     run = load_future(path, device)
-    folder = data or Path(run.data.folder)
+    folder = run.data.clips_in(data)
     test = open_dataset(folder, run.config.category, "test")
     places = evenly_spaced(len(test), n)
     forecasts = []

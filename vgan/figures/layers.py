@@ -101,7 +101,7 @@ class Looker(SavedRun):
             DataError: there are none, or they have another size.
         """
         return open_dataset(
-            data or Path(self.data.folder),
+            self.data.clips_in(data),
             self.config.category,
             split,
             root=None if data else self.data.list_root,

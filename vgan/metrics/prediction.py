@@ -119,7 +119,7 @@ def measure_prediction(
         raise UsageError(f"n must be at least 2, not {n}")
     device = device or torch.device("cpu")
     loaded = load_future(run, device)
-    real = open_dataset(data or Path(loaded.data.folder), loaded.config.category, "test")
+    real = open_dataset(loaded.data.clips_in(data), loaded.config.category, "test")
     rows = evenly_spaced(len(real), n)
     errors, still, moves, true_moves = [], [], [], []
     for row in tqdm(rows.tolist(), desc="predicting", unit="clip", leave=False):

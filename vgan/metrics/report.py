@@ -123,7 +123,7 @@ def measure_run(
         raise UsageError(f"n must be at least 2, not {n}")
     device = device or torch.device("cpu")
     loaded = load_run(run, device)
-    folder, category = data or Path(loaded.data.folder), loaded.config.category
+    folder, category = loaded.data.clips_in(data), loaded.config.category
     test = open_dataset(folder, category, "test", root=None if data else loaded.data.list_root)
     train = _trained_on(loaded)
     made = sample(loaded, n, seed, device)

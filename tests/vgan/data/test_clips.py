@@ -532,6 +532,8 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path, video):
 
     with pytest.raises(UsageError, match="was made with frames 8"):
         ingest([tmp_path / "videos"], tmp_path / "out", **(SMALL | {"frames": 16}))
+    with pytest.raises(UsageError, match="was made with no fps;"):
+        ingest([tmp_path / "videos"], tmp_path / "out", **(SMALL | {"fps": 25.0}))
 
 
 @pytest.mark.parametrize("wrong", [{"frames": 0}, {"size": 0}, {"fps": -1}, {"test_share": 1.5}])

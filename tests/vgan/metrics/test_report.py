@@ -13,7 +13,7 @@ from vgan.data.listing import SHARDS_NAME
 from vgan.data.manifest import ClipRecord, Origin, read_manifest, write_manifest
 from vgan.data.scenes import draw_scenes, read_mask
 from vgan.data.videos import write_clip
-from vgan.errors import UsageError
+from vgan.errors import DataError, UsageError
 from vgan.metrics import rebuild as rebuilding
 from vgan.metrics.comparison import (
     PAIRED_CLIPS,
@@ -327,6 +327,8 @@ def test_without_the_training_clips_their_rows_are_left_out_and_that_is_said(
     assert not any(m.name.startswith("nea") for m in found.measures)
     assert found.generated is None
     assert "not here; no nearest clips" in caplog.text
+    with pytest.raises(DataError, match=r"gone: the run's clips are no longer there; .* --data"):
+        measure_run(tmp_path / "run", n=3)
 
 
 def test_one_clip_is_refused(runs):
