@@ -21,6 +21,7 @@ from vgan.metrics.masks import mask_iou, moving_mask
 from vgan.metrics.nearest import Nearest, near_copies, nearest_clips
 from vgan.metrics.spread import evenly_spaced
 from vgan.metrics.stillness import background_motion, flicker, motion, pair_differences
+from vgan.wording import number_of
 
 Masks = NDArray[np.floating | np.bool_]
 Values = NDArray[np.float64]
@@ -175,6 +176,11 @@ def frechet_measure(
             continue
         features = embedder.features(side.clips, device)
         found.append(_distance(features, side.groups, held_out, real.groups, few, seed))
+    if found[0] and found[1] and found[0].value < found[1].value:
+        notes.append(
+            "under its floor: the training clips are unlike the held-out ones, which are of "
+            f"{number_of(len(set(real.groups)), 'video')}; with more videos it says more"
+        )
     return Measure(name, found[0], found[1], meaning, "; ".join(notes))
 
 

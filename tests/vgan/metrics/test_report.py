@@ -250,6 +250,19 @@ def test_frechet_distance_stands_beside_that_of_as_many_training_clips():
     assert row.note == ""
 
 
+def test_a_frechet_distance_under_its_floor_is_not_left_to_be_taken_for_better_than_real():
+    rng = np.random.default_rng(0)
+    generated, training, real = (
+        side(rng.integers(80, 120, (20, 3)) + shift) for shift in (0, 60, 0)
+    )
+    of_two_videos = replace(real, groups=["a"] * 10 + ["b"] * 10)
+    row = frechet_measure(generated, training, of_two_videos, CORNER, 0, torch.device("cpu"))
+
+    assert row.generated.value < row.real.value
+    assert row.note.startswith("under its floor: the training clips are unlike the held-out ones, ")
+    assert "of 2 videos" in row.note
+
+
 def test_fewer_training_clips_than_generated_ones_give_no_floor():
     rng = np.random.default_rng(0)
     generated, training, real = (side(rng.integers(80, 120, (n, 3))) for n in (20, 19, 40))
