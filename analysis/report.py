@@ -230,7 +230,11 @@ def _figures(
 
 
 def _write_tables(out: Path, table: Table, grids: Mapping[str, Grid], *, paper: bool) -> None:
-    texts = {f"{name}.tex": latex_grid(name.capitalize(), *grid) for name, grid in grids.items()}
+    banner = f"{BANNER}. " if table.simulated else ""
+    texts = {
+        f"{name}.tex": latex_grid(f"{banner}{name.capitalize()}", *grid)
+        for name, grid in grids.items()
+    }
     for form, ending in (("latex", "tex"), ("csv", "csv"), ("markdown", "md"), ("json", "json")):
         texts[f"table1.{ending}"] = render(table, form, paper=paper)
     for name, text in texts.items():

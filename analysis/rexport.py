@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.preference import table_preferences
+from analysis.text import BANNER
 from evaluation.files import write_atomic
 
 COLUMNS = (
@@ -88,4 +89,5 @@ def write_r(judgments: pd.DataFrame, out: Path) -> None:
     """
     text = long_table(judgments).to_csv(index=False, lineterminator="\n")
     write_atomic(out / "judgments_long.csv", text.encode())
-    write_atomic(out / "analysis.R", SCRIPT.encode())
+    banner = f'cat("{BANNER}\\n")\n' if judgments.attrs["simulated"] else ""
+    write_atomic(out / "analysis.R", f"{banner}{SCRIPT}".encode())

@@ -98,12 +98,13 @@ def test_methods_give_the_numbers(written):
 
 def announcements(written):
     yield written.read_text()
-    yield (written.parent / "tables" / "table1.tex").read_text()
+    yield (written.parent / "r" / "analysis.R").read_text()
+    yield from (p.read_text() for p in (written.parent / "tables").glob("*.tex"))
     yield from (p.read_text() for p in (written.parent / "figures").glob("*.svg"))
 
 
 @pytest.mark.usefixtures("no_pdf")
-def test_simulated_raters_are_announced_in_page_figures_and_tables(
+def test_simulated_raters_are_announced_in_page_figures_tables_and_script(
     written, judgments_text, write_judgments, tmp_path, capsys
 ):
     rows = {("x", "y"): 0.7, ("x", "real"): 0.2}
