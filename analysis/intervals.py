@@ -31,7 +31,7 @@ THIS_RATER = "this rater"  # the method of an estimate whose interval is over cl
 ONE_RATER = f"{THIS_RATER}: the interval is over clips, not over people"
 ONE_CLIP = "one clip of a source in a category: the interval says nothing of its other clips"
 LEAST_CLIPS = 5  # of a source; with 2 a cell covers 93 of 95
-FEW_CLIPS = f"under {LEAST_CLIPS} clips of a source: the interval may be too short"
+FEW_CLIPS = f"under {LEAST_CLIPS} clips, items or videos of a source: the interval may be too short"
 
 # Half a p-value is sought between these; far beyond, quantiles of t are not to be had.
 _TAILS = 1e-50, 0.4999

@@ -130,7 +130,8 @@ def _clips_text(given: Sequence[Estimate]) -> list[str]:
             "Where a source has one clip in a category, intervals say nothing of its others."
         )
     if any(FEW_CLIPS in e.note for e in given):
-        text.append(f"Where a source has under {LEAST_CLIPS} clips, intervals may be too short.")
+        few = f"Where a source has under {LEAST_CLIPS} clips, items or videos"
+        text.append(f"{few}, intervals may be too short.")
     return text
 
 

@@ -49,7 +49,7 @@ def test_a_row_of_one_rater_is_tested_for_that_rater_only(judgments_text, write_
     ("clips", "said"),
     [
         (1, "workers on these clips. Their"),
-        (3, "Where a source has under 5 clips, intervals may be too short."),
+        (3, "Where a source has under 5 clips, items or videos, intervals may be too short."),
         (30, "workers and new clips. Their"),
     ],
 )
