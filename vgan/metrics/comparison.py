@@ -178,8 +178,8 @@ def frechet_measure(
         found.append(_distance(features, side.groups, held_out, real.groups, few, seed))
     if found[0] and found[1] and found[0].value < found[1].value:
         notes.append(
-            "under its floor: the training clips are unlike the held-out ones, which are of "
-            f"{number_of(len(set(real.groups)), 'video')}; with more videos it says more"
+            "under its floor, which makes it no better than real: held-out and training clips "
+            f"differ too, the former being of {number_of(len(set(real.groups)), 'video')}"
         )
     return Measure(name, found[0], found[1], meaning, "; ".join(notes))
 

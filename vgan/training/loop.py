@@ -98,17 +98,17 @@ def train(
         world.wait()  # until the first has begun or opened the run, and decoded its clips
         resume = True
     config = open_folder(folder, config, resume)
-    with alone_in(folder) if world.is_first else nullcontext():
-        if not (is_finished := nothing_to_do(folder, config, data, root)):
-            world.rows(config.batch)  # before anything is written
-            dataset = open_dataset(data, config.category, root=root, progress=world.is_first)
-            if world.is_first:
-                check_data(folder, config, data, dataset.records, dataset.skipped, root)
-                write_settings(folder, config, versions(device))
+    if nothing_to_do(folder, config, data, root):
         if world.is_first:
             world.wait()
-        if is_finished:
-            return out
+        return out
+    with alone_in(folder) if world.is_first else nullcontext():
+        world.rows(config.batch)  # before anything is written
+        dataset = open_dataset(data, config.category, root=root, progress=world.is_first)
+        if world.is_first:
+            check_data(folder, config, data, dataset.records, dataset.skipped, root)
+            write_settings(folder, config, versions(device))
+            world.wait()
         try:
             with arithmetic(device):
                 _Session(config, folder, dataset, device, world).run()

@@ -259,7 +259,7 @@ def test_a_frechet_distance_under_its_floor_is_not_left_to_be_taken_for_better_t
     row = frechet_measure(generated, training, of_two_videos, CORNER, 0, torch.device("cpu"))
 
     assert row.generated.value < row.real.value
-    assert row.note.startswith("under its floor: the training clips are unlike the held-out ones, ")
+    assert row.note.startswith("under its floor, which makes it no better than real: held-out ")
     assert "of 2 videos" in row.note
 
 

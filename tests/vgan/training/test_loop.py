@@ -157,6 +157,16 @@ def test_a_folder_in_which_a_run_is_trained_takes_no_other(drawn, tiny, tmp_path
     assert load_checkpoint(RunFolder(run).checkpoint(1))["config"]["seed"] == 1
 
 
+def test_a_finished_run_is_left_alone_and_so_need_not_be_writable(drawn, tiny, tmp_path):
+    run = train(tiny(steps=1), drawn, tmp_path / "run")
+    RunFolder(run).lock.unlink()
+    before = sorted(run.rglob("*"))
+
+    train(tiny(steps=1), drawn, run, resume=True)
+
+    assert sorted(run.rglob("*")) == before
+
+
 def test_a_run_that_cannot_begin_leaves_no_folder(tiny, tmp_path):
     with pytest.raises(DataError, match="nowhere: no such folder"):
         train(tiny(), tmp_path / "nowhere", tmp_path / "run")
