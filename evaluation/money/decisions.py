@@ -86,7 +86,7 @@ def intend_review(
     """Write down the decision, unless an interrupted run has."""
     latest = latest_review(session, ours)
     if latest is not None:
-        if latest.state is not CallState.FAILED and latest.decision is due.decision:
+        if latest.decision is due.decision:
             return latest
         if latest.state is CallState.INTENDED:
             latest.state = CallState.FAILED  # the platform was told otherwise meanwhile

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from evaluation.crowd.base import PlatformAssignment
 from evaluation.errors import UsageError
-from evaluation.schema import Assignment, AssignmentStatus, CallState, Review, ReviewDecision
+from evaluation.schema import Assignment, AssignmentStatus, Review, ReviewDecision
 
 JUDGED = {
     AssignmentStatus.APPROVED: ReviewDecision.APPROVE,
@@ -37,7 +37,7 @@ def decide(
     """Return the decision and the text for the worker; None leaves the assignment alone."""
     if theirs.status in JUDGED:
         return JUDGED[theirs.status], BY_OTHERS
-    if latest is not None and latest.state is not CallState.FAILED:
+    if latest is not None:
         # An interrupted run decided; a policy that changed since changes nothing.
         return latest.decision, latest.reason
     if ours is not None and ours.submitted_at is not None:  # finished here
