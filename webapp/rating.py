@@ -23,7 +23,7 @@ from evaluation.errors import DatabaseError, EvaluationError, NothingLeft, Token
 from evaluation.judgments import record_judgment_at
 from evaluation.links import LinkOver, check_place, claim_place, completion_url
 from evaluation.publishing.environments import is_for_a_crowd
-from evaluation.schema import Assignment, AssignmentStatus, Hit, Study
+from evaluation.schema import Assignment, Hit, Study
 from evaluation.sessions.arrivals import (
     check_may_start,
     lock_worker,
@@ -209,17 +209,12 @@ def finish() -> ResponseReturnValue:
     body = read_body()
     with services().database.write() as session:
         study = current_study(session)
-        # Locked, so that of two posts at once only one is the first and stores its survey.
         token = _token(study)
-        assignment = session.get(Assignment, token.assignment, with_for_update={"key_share": True})
+        assignment = session.get(Assignment, token.assignment)
         if assignment is None:
             raise TokenError("the page's session does not exist")
         check_page(token.nonce, assignment.nonce, assignment.status)
-        answers = read_survey(body, frozen.survey(study))
-        first = assignment.status is AssignmentStatus.ACCEPTED
-        code = finish_session(session, assignment, now())
-        if first and answers:
-            assignment.survey = answers
+        code = finish_session(session, assignment, now(), read_survey(body, frozen.survey(study)))
         return {"stage": "done", "code": code, **_ending(session, study, assignment)}
 
 

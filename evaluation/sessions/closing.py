@@ -1,6 +1,6 @@
 """How a session ends: finished, returned, or withdrawn by its worker."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from sqlalchemy import case, func, select, update
@@ -21,8 +21,16 @@ from evaluation.secret import completion_code
 from evaluation.sessions.leases import free_trials, locked_showings, set_status
 
 
-def finish_session(session: Session, assignment: Assignment, now: datetime) -> str:
+def finish_session(
+    session: Session, assignment: Assignment, now: datetime, survey: Mapping[str, str] | None = None
+) -> str:
     """Mark a wholly answered session as submitted; a late worker's too.
+
+    Args:
+        session: of a write unit.
+        assignment: the session.
+        now: aware.
+        survey: its answers; those of the first of several posts are kept.
 
     Returns:
         The completion code. Finishing again returns the same one and changes nothing.
@@ -45,6 +53,7 @@ def finish_session(session: Session, assignment: Assignment, now: datetime) -> s
     assignment.status = AssignmentStatus.SUBMITTED
     assignment.submitted_at = now
     assignment.completion_code = completion_code(study.secret, assignment.id, assignment.nonce)
+    assignment.survey = dict(survey or {})
     session.flush()
     return assignment.completion_code
 

@@ -325,6 +325,23 @@ def test_twenty_submissions_give_one_code(database, plan_study, begin, answer_al
     assert len(set(_at_once(submit))) == 1
 
 
+def test_of_two_surveys_at_once_the_first_is_kept(database, plan_study, begin, answer_all):
+    study = plan_study(database)
+    with database.write() as unit:
+        assignment = begin(unit, study, "w")
+        answer_all(unit, assignment)
+
+    def finish(notes):
+        return lambda unit: finish_session(
+            unit, unit.get_one(Assignment, assignment.id), START, {"notes": notes}
+        )
+
+    _overlapping(database, finish("first"), finish("second"))
+
+    with database.read() as unit:
+        assert unit.get_one(Assignment, assignment.id).survey == {"notes": "first"}
+
+
 def test_two_first_publications_of_a_link_at_once_make_one_link(database, plan_study):
     plan_study(database, recruit=Recruit(crowd="link", link=Link(participant="pid")))
 
