@@ -14,7 +14,7 @@ from analysis.intervals import (
     wilson,
 )
 from analysis.synthetic import Setting, draw_row
-from analysis.variance import TYPICAL, Correlations, Sample, multiway
+from analysis.variance import MAX_CORRELATION, TYPICAL, Correlations, Sample, multiway
 
 
 def test_wilson_matches_published_and_statsmodels_values():
@@ -178,6 +178,24 @@ def test_degrees_of_freedom_are_under_the_number_of_items(items, most):
     found = [mean_interval(row, row_correlations(row)[1]).df for row in rows]
 
     assert most - 0.5 < max(found) <= most
+
+
+def test_one_clip_of_a_source_tells_nothing_and_limits_no_degrees_of_freedom():
+    rng = np.random.default_rng(3)
+    worker = np.repeat(np.arange(30), 2)
+    cell = Sample.of(rng.random(60) < 0.5, worker, np.zeros(60), np.arange(60))
+
+    assert cell_interval(cell, TYPICAL).df == multiway(cell).df > 20
+
+
+def test_a_mean_takes_the_correlation_that_a_workers_cells_have_among_each_other():
+    # Of 6 workers 3 always prefer A. Each judges once in every category, as one of two a clip of A.
+    worker, judged = np.tile(np.arange(6), 4), np.arange(24)
+    row = Sample.of(worker < 3, worker, judged // 2, judged, judged // 6)
+
+    within, across = row_correlations(row)
+
+    assert (within.worker, across.worker) == (0, MAX_CORRELATION)
 
 
 def test_many_workers_use_the_multiway_variance():

@@ -140,13 +140,28 @@ def test_where_clips_cancel_the_variance_is_the_one_by_worker():
 def test_equal_sides_are_one_factor_when_pairing_by_item():
     rng = np.random.default_rng(1)
     item, worker = rng.integers(0, 40, 400), rng.integers(0, 30, 400)
-    y = rng.random(400) < 0.6
+    y = rng.random(400) < np.where(item < 20, 0.4, 0.8)
     by_item = Sample.of(y, worker, item, item)
 
     both = multiway(by_item)
     one = multiway(by_item, (by_item.worker, by_item.clip_a))
+    own = multiway(Sample.of(y, worker, worker, item))  # A's clips are each worker's own
 
-    assert both == one
+    assert both == one == own
+    assert both.variance > both.by_worker
+
+
+def test_of_three_factors_what_two_share_is_taken_off_and_what_all_share_added_again():
+    # Each of 3 workers judges each of 3 clips of A with each of 3 of B once.
+    worker, a, b = np.indices((3, 3, 3))
+    y = (worker + a + b > 2).astype(float)
+    found = multiway(Sample.of(y.ravel(), worker.ravel(), a.ravel(), b.ravel()))
+    residuals = y - y.mean()
+    alone = 3 * 2 / 3 * np.sum((residuals.sum(axis=(1, 2)) / 18) ** 2)  # each alike; without 9
+    twos = 3 * np.sum((residuals.sum(axis=0) / 27) ** 2)
+
+    assert found.variance == pytest.approx(alone - twos + np.sum((residuals / 27) ** 2))
+    assert found.variance > max(found.by_worker, found.independent)
 
 
 def test_the_order_of_rows_changes_no_number(judgments_text):
