@@ -46,6 +46,15 @@ def test_bonus_and_its_fee_are_paid_to_each_approved_assignment(approved):
     assert approved.balance() == 1_000_000 - 3 * 12 - 3 * 4
 
 
+def test_who_was_approved_in_the_other_environment_is_paid_no_bonus_here(approved):
+    with approved.database.write() as session:
+        one = session.scalars(select(schema.Assignment).order_by(schema.Assignment.id)).first()
+        one.environment = schema.Environment.PRODUCTION
+
+    assert pay(approved).bonuses == 2
+    assert approved.bonuses() == [("A2", 3), ("A3", 3)]
+
+
 def test_ledger_adds_up_to_what_left_the_account(approved):
     pay(approved)
 

@@ -22,7 +22,7 @@ from vgan.data.listing import list_clips, training_categories
 from vgan.data.manifest import read_manifest, sha256_of
 from vgan.data.pictures import find_pictures
 from vgan.data.rates import rate_varies
-from vgan.data.scenes import draw_scenes
+from vgan.data.scenes import draw_clip, draw_scenes
 from vgan.data.source_videos import find_videos
 from vgan.data.videos import read_video, video_info, write_clip
 from vgan.errors import DataError, UsageError
@@ -57,6 +57,19 @@ def test_clips_are_the_video_cut_every_n_frames(tmp_path, video):
         assert record.sha256 == sha256_of(tmp_path / "out" / record.clip)
         assert (record.source, record.category, record.fps) == ("real", "golf", 25.0)
         assert (record.frames, record.width, record.height) == (8, 16, 16)
+
+
+def test_every_shot_of_a_video_is_cut_from_its_own_first_frame(tmp_path):
+    shots = [
+        draw_clip(place, 3, n, frames=20, size=48).frames
+        for n, place in enumerate(("golf", "beach", "train"))
+    ]
+    write_clip(tmp_path / "golf" / "a.mp4", np.concatenate(shots), 25)
+
+    ingest([tmp_path / "golf"], tmp_path / "out", **SMALL)
+
+    starts = [r.origin.start_frame for r in read_manifest(tmp_path / "out")]
+    assert sorted(starts) == [0, 8, 20, 28, 40, 48]
 
 
 def test_drawn_clips_of_the_right_size_come_through_unchanged(tmp_path):
