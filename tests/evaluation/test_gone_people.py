@@ -26,10 +26,14 @@ def reviewed(crowded):
     return review(crowded.database, None, crowded.crowd(), now=crowded.clock)
 
 
-def paid(crowded):
-    pay_bonuses(
+def pay(crowded):
+    return pay_bonuses(
         crowded.database, None, crowded.crowd(), cents=3, reason="Thanks", now=crowded.clock
     )
+
+
+def paid(crowded):
+    pay(crowded)
     return crowded.bonuses()
 
 
@@ -93,7 +97,9 @@ def test_who_comes_back_is_reviewed_and_forgotten_again(sqlite_database, recruit
 
 def test_others_are_paid_their_bonus_when_somebody_is_gone(approved):
     withdrawn(approved)
+    plan = pay(approved)
 
+    assert (plan.bonuses, plan.approved, plan.gone) == (1, 1, 1)
     assert paid(approved) == [(BEN, 3)]
     assert {payment.state for payment in approved.rows(schema.Payment)} == {"done"}
 

@@ -146,6 +146,13 @@ def test_another_amount_for_an_interrupted_bonus_is_refused_until_the_first_is_p
     assert {cents for _, cents in approved.bonuses()} == {3}
 
 
+def test_an_amount_that_another_run_wrote_down_before_this_one_was_confirmed_is_refused(approved):
+    with pytest.raises(EvaluationError, match=r"of 0\.03 USD .* would be 0\.50"):
+        pay(approved, cents=50, confirm=lambda _: interrupted(approved) is None)
+
+    assert approved.bonuses() == []
+
+
 def test_bonuses_that_were_never_asked_for_are_taken_back_and_paid_ones_ticked_off(approved):
     interrupted(approved, "lost")
 
