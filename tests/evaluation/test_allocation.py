@@ -76,17 +76,17 @@ def _free(unit, study):
 
 
 def test_a_session_holds_every_kind_in_the_stated_numbers(database, plan_study, begin):
-    study = plan_study(database, cells=CELLS, session=FULL)
+    study = plan_study(database, cells=CELLS, session=FULL | {"gold": 3})
 
     with database.write() as unit:
         rows = _shown(unit, begin(unit, study, "w"))
 
     kinds = Counter(trial.kind for _, trial, _ in rows)
     assert kinds == {
-        TrialKind.TEST: 8, TrialKind.PRACTICE: 2, TrialKind.GOLD: 2, TrialKind.REPEAT: 2,
+        TrialKind.TEST: 8, TrialKind.PRACTICE: 2, TrialKind.GOLD: 3, TrialKind.REPEAT: 2,
         TrialKind.IDENTICAL: 1,
     }  # fmt: skip
-    assert [showing.position for showing, _, _ in rows] == list(range(1, 16))
+    assert [showing.position for showing, _, _ in rows] == list(range(1, 17))
     assert [trial.kind for _, trial, _ in rows[:2]] == [TrialKind.PRACTICE] * 2
     assert all(showing.status is ShowingStatus.LEASED for showing, _, _ in rows)
     assert all(showing.expires_at == START + timedelta(minutes=35) for showing, _, _ in rows)
