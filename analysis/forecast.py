@@ -171,7 +171,7 @@ def _cell(
 ) -> Cell:
     if design.pairing == "item":
         pairs = len(partners(row, category, found))
-        return Cell(item_trials(row, category, design, found), pairs, pairs, pairs)
+        return Cell(item_trials(row, category, design, pairs), pairs, pairs, pairs)
     n_a, n_b = (len(found[source, category]) for source in (row.source_a, row.source_b))
     return Cell(design.judgments_per_cell or 0, n_a, n_b, n_a * n_b)
 

@@ -18,7 +18,7 @@ trials from them, with a random side. `correct` of a template is the side of its
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -62,9 +62,11 @@ class Plan:
 
     pairs: tuple[PlannedPair, ...]
     trials: tuple[PlannedTrial, ...]
+    unmatched: tuple[Unmatched, ...] = ()  # of a first plan, from `check_partners`
 
 
 Clips = Mapping[tuple[str, str], Sequence[PlannedClip]]
+Partners = list[tuple[PlannedClip, PlannedClip]]
 
 
 def generator(seed: int, *names: str) -> np.random.Generator:
@@ -126,9 +128,7 @@ def _by_item(source: str, category: str, clips: Clips) -> dict[str, PlannedClip]
     return by_item
 
 
-def partners(
-    comparison: Comparison, category: str, clips: Clips
-) -> list[tuple[PlannedClip, PlannedClip]]:
+def partners(comparison: Comparison, category: str, clips: Clips) -> Partners:
     """Return the clips of two sources that show the same item, sorted by item.
 
     Raises:
@@ -178,10 +178,9 @@ def check_partners(design: Design, clips: Clips) -> tuple[Unmatched, ...]:
 
 
 def _item_cell(
-    cell: CellSteps, clips: Clips, walk: np.random.Generator, rng: np.random.Generator
+    cell: CellSteps, matched: Partners, walk: np.random.Generator, rng: np.random.Generator
 ) -> _Drawn:
     comparison, category = cell.comparison, cell.category
-    matched = partners(comparison, category, clips)
     steps = np.arange(cell.start, cell.start + cell.n, dtype=np.int64)
     items = walk.permutation(len(matched))[steps % len(matched)]
     left = balance_sides(items, items, rng)
@@ -192,17 +191,16 @@ def _item_cell(
     return _Drawn(pairs, items, left, rng)
 
 
-def item_trials(comparison: Comparison, category: str, design: Design, clips: Clips) -> int:
-    """Return how many trials a cell of matched items has.
+def item_trials(comparison: Comparison, category: str, design: Design, items: int) -> int:
+    """Return how many trials a cell has in which both sources have so many items.
 
     Raises:
         UsageError: the number is odd, so that the sides cannot be balanced.
     """
-    matched = partners(comparison, category, clips)
-    n = design.judgments_per_cell or (design.judgments_per_pair or 0) * len(matched)
+    n = design.judgments_per_cell or (design.judgments_per_pair or 0) * items
     if n % 2:
         raise UsageError(
-            f"{comparison.label}, {category}: {len(matched)} items times judgments_per_pair "
+            f"{comparison.label}, {category}: {items} items times judgments_per_pair "
             f"{design.judgments_per_pair} is odd, so the sides cannot be balanced; make one of the "
             "two even"
         )
@@ -242,18 +240,20 @@ def plan_trials(design: Design, clips: Clips, seed: int) -> Plan:
     Raises:
         UsageError: with pairing by item, see `check_partners` and `item_trials`.
     """
-    check_partners(design, clips)
-    by_item = design.pairing == "item"
-    make = _item_cell if by_item else _random_cell
+    unmatched = check_partners(design, clips)
     drawn = []
     for comparison in design.comparisons:
         for category in design.categories:
-            n = design.judgments_per_cell or 0
-            if by_item:
-                n = item_trials(comparison, category, design, clips)
             rng = _stream(seed, "cell", comparison, category)
-            drawn.append(make(CellSteps(comparison, category, 0, n), clips, rng, rng))
-    return _in_rounds(drawn, generator(seed, "order"))
+            if design.pairing == "item":
+                matched = partners(comparison, category, clips)
+                n = item_trials(comparison, category, design, len(matched))
+                cell = CellSteps(comparison, category, 0, n)
+                drawn.append(_item_cell(cell, matched, rng, rng))
+            else:
+                cell = CellSteps(comparison, category, 0, design.judgments_per_cell or 0)
+                drawn.append(_random_cell(cell, clips, rng, rng))
+    return replace(_in_rounds(drawn, generator(seed, "order")), unmatched=unmatched)
 
 
 def plan_more(
@@ -273,15 +273,14 @@ def plan_more(
     Raises:
         UsageError: with pairing by item, a source has an item twice.
     """
-    make = _item_cell if pairing == "item" else _random_cell
     name = f"batch {batch}"
-    drawn = [
-        make(
-            cell,
-            clips,
-            _stream(seed, "cell", cell.comparison, cell.category),
-            _stream(seed, name, cell.comparison, cell.category),
-        )
-        for cell in cells
-    ]
+    drawn = []
+    for cell in cells:
+        walk = _stream(seed, "cell", cell.comparison, cell.category)
+        rng = _stream(seed, name, cell.comparison, cell.category)
+        if pairing == "item":
+            matched = partners(cell.comparison, cell.category, clips)
+            drawn.append(_item_cell(cell, matched, walk, rng))
+        else:
+            drawn.append(_random_cell(cell, clips, walk, rng))
     return _in_rounds(drawn, generator(seed, name, "order"))

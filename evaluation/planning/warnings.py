@@ -1,7 +1,6 @@
 """What `init` says of the clips: what is odd about them, and the form that they are shown in."""
 
 import re
-from dataclasses import replace
 from itertools import islice
 from pathlib import PurePosixPath
 
@@ -12,8 +11,8 @@ from evaluation.database import Database, find_study
 from evaluation.languages import DEFAULT, built_in
 from evaluation.media.folders import unread_files
 from evaluation.media.shown import ShownClips
-from evaluation.plan import Plan, check_partners
-from evaluation.planning.materials import Imported, clips_of, planned_clips
+from evaluation.plan import Plan
+from evaluation.planning.materials import Imported, clips_of
 from evaluation.planning.prompts import prompt_warnings
 from evaluation.planning.unmatched import lacks_text, unmatched_text
 from evaluation.schema import Pair
@@ -35,7 +34,9 @@ def study_warnings(study: Study, imported: Imported, plan: Plan) -> tuple[str, .
         found += [f"not read: {path} ({why})" for path, why in islice(unread.items(), _NAMED)]
         if len(unread) > _NAMED:
             found.append(f"not read: {len(unread) - _NAMED} more files of {source.name}")
-    found += _left_out(study, imported) + _frames_as_clips(imported) + _english_texts(study)
+    if lacking := plan.unmatched:
+        found.append(f"{unmatched_text(lacking)}. {lacks_text(lacking)}")
+    found += _frames_as_clips(imported) + _english_texts(study)
     return tuple(found + prompt_warnings(study, imported.clips, imported.gold))
 
 
@@ -49,13 +50,6 @@ def gold_warnings(study: Study) -> tuple[str, ...]:
         f"{' and to '.join(asked)}: write those to which it is, such as questions = "
         f'["{asked[0]}"], under [gold]',
     )
-
-
-def _left_out(study: Study, imported: Imported) -> list[str]:
-    """Say which items are not compared, as a source lacks them."""
-    design = replace(study.design, categories=imported.categories)
-    found = check_partners(design, planned_clips(imported))
-    return [f"{unmatched_text(found)}. {lacks_text(found)}"] if found else []
 
 
 def _frames_as_clips(imported: Imported) -> list[str]:
