@@ -1,6 +1,5 @@
 """The commands about money: review and pay. No logic."""
 
-from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -11,7 +10,7 @@ from evaluation.quantities import quantity
 
 if TYPE_CHECKING:
     from evaluation.payments import BonusPlan
-    from evaluation.reviews import LeftOpen, ReviewPlan
+    from evaluation.reviews import ReviewPlan
 
 _NAMED = 10  # of those that a review leaves open; the others are only counted
 
@@ -132,29 +131,28 @@ def pay(venue: Venue, cents: int | None, reason: str, cancel: bool, asking: Aski
 
 def _show_left_open(plan: "ReviewPlan") -> None:
     """Name the sessions that are left for a person to look at, and say what to do."""
-    for one in _left_open_lines("finished here and not on the platform", plan.unlisted):
-        click.echo(one)
-    if plan.unlisted:
-        click.echo(
+    for what, sessions, advice in (
+        (
+            "finished here and not on the platform",
+            plan.unlisted,
             "These were never handed in there, or too late, or are on their way: nothing is to be "
-            "approved. Who writes that it was their work is paid by hand, on the platform."
-        )
-    for one in _left_open_lines("undecided, without a finished session here", plan.undecided):
-        click.echo(one)
-    if plan.undecided:
-        click.echo(
+            "approved. Who writes that it was their work is paid by hand, on the platform.",
+        ),
+        (
+            "undecided, without a finished session here",
+            plan.undecided,
             "Approve, reject or ask back what is undecided on the platform, where it is approved "
-            "by itself in the end; `vgan-eval review --reject-unfinished --reason TEXT` rejects it."
-        )
-
-
-def _left_open_lines(what: str, sessions: "Sequence[LeftOpen]") -> Iterator[str]:
-    """Name those that a person has to look at."""
-    for one in sessions[:_NAMED]:
-        answers = f"{one.answered} of {quantity(one.trials, 'trial')} answered"
-        yield f"{what}: worker {one.worker}, assignment {one.assignment}, {answers}"
-    if len(sessions) > _NAMED:
-        yield f"{what}: {len(sessions) - _NAMED} more"
+            "by itself in the end; `vgan-eval review --reject-unfinished --reason TEXT` rejects "
+            "it.",
+        ),
+    ):
+        for one in sessions[:_NAMED]:
+            answers = f"{one.answered} of {quantity(one.trials, 'trial')} answered"
+            click.echo(f"{what}: worker {one.worker}, assignment {one.assignment}, {answers}")
+        if len(sessions) > _NAMED:
+            click.echo(f"{what}: {len(sessions) - _NAMED} more")
+        if sessions:
+            click.echo(advice)
 
 
 def _left_out_text(plan: "BonusPlan") -> str:
