@@ -27,7 +27,8 @@ from evaluation.media.formats import (
     resampled_length,
 )
 from evaluation.media.frames import read_frames
-from evaluation.planning.sizes import padded_sizes
+from evaluation.plan import Plan
+from evaluation.planning.sizes import padded_sizes, pair_size
 from evaluation.secret import media_key
 from evaluation.storage import MediaStore
 from evaluation.study import Display
@@ -214,12 +215,12 @@ def _store(files: Iterable[_File], target: Format, store: MediaStore, progress: 
 def store_ahead(
     session: Session,
     study: schema.Study,
-    pairs: Collection[tuple[str, str]],
+    plan: Plan,
     display: Display,
     store: MediaStore,
     progress: Progress = silent,
 ) -> frozenset[str]:
-    """Encode and store the clips of pairs that a frozen study is to have; only reads the database.
+    """Encode and store the clips of a plan that a frozen study is to have; only reads the database.
 
     `prepare_stimuli` leaves them as they are, so that nobody waits for its write unit meanwhile.
     What is stored and never used is under a name that nobody learns.
@@ -227,7 +228,7 @@ def store_ahead(
     Args:
         session: of any unit.
         study: the study.
-        pairs: the clip ids of each.
+        plan: its pairs are of test trials.
         display: the study file's [display].
         store: where the files go.
         progress: called with the stage, how many are done, and of how many.
@@ -239,19 +240,17 @@ def store_ahead(
         ClipError: a clip cannot be decoded or has changed since it was imported.
         EvaluationError: the store cannot be written.
     """
-    names = {name for pair in pairs for name in pair}
+    names = {name for pair in plan.pairs for name in (pair.clip_a, pair.clip_b)}
     clips = {clip.name: clip for clip in _study_clips(session, study) if clip.name in names}
     target, limit = study_format(session, study, display)
     wanted = list(clips.values())
     target, encoded = encode_clips(wanted, target, display, store.scratch(), progress, limit=limit)
     sizes = {clip.name: size for clip, size in zip(wanted, encoded, strict=True)}
-    files = {
-        file.key: file
-        for a, b in pairs
-        for file in _files_of(
-            study, (clips[a], clips[b]), encoding.size_step(max(sizes[a], sizes[b]))
-        )
-    }
+    files = {}
+    for pair in plan.pairs:
+        size = pair_size(sizes[pair.clip_a], sizes[pair.clip_b])
+        for file in _files_of(study, (clips[pair.clip_a], clips[pair.clip_b]), size):
+            files[file.key] = file
     _store(files.values(), target, store, progress)
     return frozenset(files)
 

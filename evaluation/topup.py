@@ -191,9 +191,7 @@ def _store_ahead(
         plan, _ = _plan(session, study, need)
         if not plan.trials:
             return need, frozenset()
-        pairs = [(pair.clip_a, pair.clip_b) for pair in plan.pairs]
-        display = frozen.display(study)
-        return need, store_ahead(session, study, pairs, display, store, progress)
+        return need, store_ahead(session, study, plan, frozen.display(study), store, progress)
 
 
 def _plan(session: Session, study: schema.Study, need: Need) -> tuple[Plan, int]:

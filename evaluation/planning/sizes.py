@@ -11,6 +11,11 @@ from evaluation.schema import Pair, Study, Trial, TrialKind
 from evaluation.secret import size_chance
 
 
+def pair_size(size_a: int, size_b: int) -> int:
+    """Return what both files of a pair are padded to where it is shown in test trials."""
+    return size_step(max(size_a, size_b))
+
+
 def padded_sizes(
     session: Session, study: Study, pairs: Sequence[Pair], sizes: Mapping[int, int]
 ) -> dict[int, int]:
@@ -28,7 +33,7 @@ def padded_sizes(
     """
     shown = select(Trial.pair_id).where(Trial.study_id == study.id, Trial.kind == TrialKind.TEST)
     tested = set(session.scalars(shown))
-    own = {p.id: size_step(max(sizes[p.clip_a_id], sizes[p.clip_b_id])) for p in pairs}
+    own = {p.id: pair_size(sizes[p.clip_a_id], sizes[p.clip_b_id]) for p in pairs}
     of_tests = sorted(size for pair, size in own.items() if pair in tested)
     chance = size_chance(study.secret)
     padded = {}
