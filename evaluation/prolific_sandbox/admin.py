@@ -5,11 +5,11 @@ body must be sent as `application/json`, which a form on another site cannot do.
 """
 
 from datetime import timedelta
-from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 
 from evaluation.prolific_sandbox.state import current_sandbox
+from evaluation.services.web import json_object
 
 blueprint = Blueprint("prolific_admin", __name__, url_prefix="/_sandbox")
 
@@ -21,28 +21,21 @@ def refuse(error: Exception) -> tuple[Response, int]:
     return jsonify(error=str(error)), 400
 
 
-def _object() -> dict[str, Any]:
-    body = request.get_json()
-    if not isinstance(body, dict):
-        raise ValueError("the body must be a JSON object")
-    return body
-
-
 @blueprint.post("/clock")
 def move_clock() -> Response:
     """Move the clock: `{"advance_seconds": 86400}`."""
-    step = timedelta(seconds=float(_object().get("advance_seconds", 0)))
+    step = timedelta(seconds=float(json_object().get("advance_seconds", 0)))
     return jsonify(now=current_sandbox().move_clock(step).isoformat())
 
 
 @blueprint.post("/faults")
 def add_faults() -> Response:
     """Queue faults: `{"kind": "lost", "operation": "pay_bonuses", "times": 1}`."""
-    current_sandbox().inject(**_object())
+    current_sandbox().inject(**json_object())
     return jsonify(queued=True)
 
 
 @blueprint.post("/settings")
 def change_settings() -> Response:
     """Change settings: `{"balance_cents": 5000}`; an empty object tells them."""
-    return jsonify(current_sandbox().configure(**_object()))
+    return jsonify(current_sandbox().configure(**json_object()))

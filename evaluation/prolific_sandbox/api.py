@@ -7,7 +7,7 @@ import hmac
 import json
 import logging
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from flask import Blueprint, Response, g, request
@@ -19,13 +19,13 @@ from evaluation.prolific_sandbox.errors import ApiError, missing
 from evaluation.prolific_sandbox.numbers import whole_number
 from evaluation.prolific_sandbox.state import current_sandbox
 from evaluation.prolific_sandbox.store import FaultKind
+from evaluation.services.web import broken_reply, is_count
 
 blueprint = Blueprint("prolific_api", __name__, url_prefix="/api/v1")
 
 _log = logging.getLogger(__name__)
 _BARE = frozenset({"create_study", "list_studies", "cost", "calculate", "list_submissions"})
 _PAGE_SIZE = 20
-_MOST_DIGITS = 9  # of a number in an address
 
 
 def _operation() -> str:
@@ -53,14 +53,7 @@ def admit() -> None:
 @blueprint.after_request
 def lose(response: Response) -> Response:
     """Break the reply off where a fault asks for it; the work is done and committed."""
-    if g.get("fault") is not FaultKind.LOST:
-        return response
-
-    def broken() -> Iterator[bytes]:
-        yield b"{"
-        raise ConnectionAbortedError("reply lost on demand")
-
-    return Response(broken(), content_type="application/json")
+    return broken_reply("application/json") if g.get("fault") is FaultKind.LOST else response
 
 
 @blueprint.errorhandler(ApiError)
@@ -105,7 +98,7 @@ def field(body: dict[str, Any], name: str, kind: type) -> Any:
 
 def _number(name: str, default: int) -> int:
     text = request.args.get(name, "")
-    if text and not (text.isdecimal() and len(text) <= _MOST_DIGITS):  # ² is a digit too
+    if text and not is_count(text):
         raise ApiError({name: ["A valid integer is required."]})
     return int(text) if text else default
 

@@ -33,14 +33,6 @@ class ApiError(Exception):
         return error if bare else {"error": error}
 
 
-class Refusal(Exception):
-    """A participant asked for what cannot be; the page shows the message."""
-
-    def __init__(self, message: str, status: int = 409) -> None:
-        super().__init__(message)
-        self.message, self.status = message, status
-
-
 def missing(what: str) -> ApiError:
     """Something that is not there, or not the caller's."""
     return ApiError(f"{what} not found", 404, "Not found")

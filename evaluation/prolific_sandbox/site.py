@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from evaluation.prolific_sandbox import submissions
 from evaluation.prolific_sandbox.engine import Unit
-from evaluation.prolific_sandbox.errors import ApiError, Refusal
+from evaluation.prolific_sandbox.errors import ApiError
 from evaluation.prolific_sandbox.state import current_sandbox
 from evaluation.prolific_sandbox.store import (
     Participant,
@@ -23,6 +23,7 @@ from evaluation.prolific_sandbox.store import (
     Submission,
     SubmissionStatus,
 )
+from evaluation.services.web import Refusal, protected
 
 blueprint = Blueprint(
     "prolific_site",
@@ -44,9 +45,7 @@ _WORKING = (SubmissionStatus.RESERVED, SubmissionStatus.ACTIVE)
 @blueprint.after_request
 def set_headers(response: Response) -> Response:
     """Forbid framing and scripts."""
-    response.headers.setdefault("Content-Security-Policy", _CSP)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return protected(response, _CSP)
 
 
 @blueprint.errorhandler(Refusal)
@@ -129,11 +128,7 @@ def home() -> str:
         who = get_participant(unit, name)
         open_ones = unit.session.scalars(select(Study).where(Study.status == StudyStatus.ACTIVE))
         offers = [(study, submissions.why_not(unit, who, study)) for study in open_ones]
-        mine = unit.session.scalars(
-            select(Submission)
-            .where(Submission.participant_id == who.id)
-            .order_by(Submission.id.desc())
-        ).all()
+        mine = _newest_first(unit, who)
         shown = {s.id: sum(b.cents for b in s.bonuses if b.shows_at <= unit.now) for s in mine}
         return _show(
             "studies",
@@ -220,12 +215,7 @@ def complete() -> BaseResponse:
     code = request.args.get("cc", "").strip()
     with current_sandbox().begin() as unit:
         who = _signed_in(unit)
-        working = unit.session.scalars(
-            select(Submission)
-            .where(Submission.participant_id == who.id)
-            .order_by(Submission.id.desc())
-        ).all()
-        of_code = [s for s in working if code in _codes(s.study)]
+        of_code = [s for s in _newest_first(unit, who) if code in _codes(s.study)]
         # Opened again, the address leads to what was handed in; Prolific says so too.
         found = next((s for s in of_code if s.status is SubmissionStatus.ACTIVE), None)
         if found is not None:
@@ -234,6 +224,11 @@ def complete() -> BaseResponse:
         if of_code:
             return _to_submission(of_code[0])
         raise Refusal("You are in no study with this completion code.", 404)
+
+
+def _newest_first(unit: Unit, who: Participant) -> list[Submission]:
+    query = select(Submission).where(Submission.participant_id == who.id)
+    return list(unit.session.scalars(query.order_by(Submission.id.desc())))
 
 
 def _codes(study: Study) -> set[str]:

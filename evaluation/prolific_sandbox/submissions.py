@@ -7,7 +7,7 @@ from sqlalchemy import select
 
 from evaluation.prolific_sandbox import money, studies
 from evaluation.prolific_sandbox.engine import Unit
-from evaluation.prolific_sandbox.errors import ApiError, Refusal, missing
+from evaluation.prolific_sandbox.errors import ApiError, missing
 from evaluation.prolific_sandbox.store import (
     Group,
     Participant,
@@ -17,6 +17,7 @@ from evaluation.prolific_sandbox.store import (
     SubmissionStatus,
     new_id,
 )
+from evaluation.services.web import Refusal
 
 RESERVED_FOR = timedelta(minutes=10)
 APPROVED_AFTER = timedelta(days=21)

@@ -7,13 +7,13 @@ body must be sent as `application/json`, which a form on another site cannot do.
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 from sqlalchemy import delete, select
 
-from evaluation.sandbox.errors import Refusal
 from evaluation.sandbox.state import current_sandbox
 from evaluation.sandbox.store import Fault, Notification, Service
 from evaluation.sandbox.workers import get_worker, set_known
+from evaluation.services.web import Refusal, json_object
 
 blueprint = Blueprint("admin", __name__, url_prefix="/_sandbox")
 
@@ -33,9 +33,7 @@ def _json(**kinds: type | tuple[type, ...]) -> dict[str, Any]:
     Raises:
         ValueError: another key or type.
     """
-    body = request.get_json()
-    if not isinstance(body, dict):
-        raise ValueError("the body must be a JSON object")
+    body = json_object()
     for key, value in body.items():
         if key not in kinds:
             raise ValueError(f"unknown key {key}; known: {', '.join(sorted(kinds))}")

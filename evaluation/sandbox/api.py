@@ -3,7 +3,6 @@
 import json
 import logging
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -14,7 +13,8 @@ from evaluation.sandbox.accounts import open_account
 from evaluation.sandbox.errors import PREFIX, ApiError
 from evaluation.sandbox.registry import OPERATIONS, Call
 from evaluation.sandbox.state import current_sandbox
-from evaluation.sandbox.store import Fault, FaultKind
+from evaluation.sandbox.store import FaultKind
+from evaluation.services.web import broken_reply
 
 blueprint = Blueprint("api", __name__)
 
@@ -35,17 +35,13 @@ def answer() -> Response:
     with sandbox.begin() as unit:
         call = Call(operation, unit, open_account(unit, access_key), params, str(uuid.uuid4()))
         reply = wire.write_reply(operation, OPERATIONS[operation].handler(call))
-    body = json.dumps(reply).encode()
-    response = _lost() if fault is not None and fault.kind is FaultKind.LOST else _reply(body)
+    response = _reply(json.dumps(reply).encode())
+    if fault is not None and fault.kind is FaultKind.LOST:
+        response = broken_reply(wire.CONTENT_TYPE)
     response.headers["x-amzn-RequestId"] = call.request_id
-    _delay(fault)
-    return response
-
-
-def _delay(fault: Fault | None) -> None:
-    """Wait before a slow reply."""
     if fault is not None and fault.kind is FaultKind.SLOW:
-        current_sandbox().wait(fault.seconds)
+        sandbox.wait(fault.seconds)
+    return response
 
 
 def _body() -> object:
@@ -59,20 +55,6 @@ def _body() -> object:
 def _reply(body: bytes, status: int = 200) -> Response:
     """A JSON reply."""
     return Response(body, status, content_type=wire.CONTENT_TYPE)
-
-
-def _lost() -> Response:
-    """A reply that breaks off in the middle of a chunked body.
-
-    Without a Content-Length on purpose: botocore takes a body that is shorter than promised for
-    the whole, and only misses the end of a chunked one.
-    """
-
-    def broken() -> Iterator[bytes]:
-        yield b"{"
-        raise ConnectionAbortedError("reply lost on demand")
-
-    return Response(broken(), content_type=wire.CONTENT_TYPE)
 
 
 @blueprint.errorhandler(ApiError)

@@ -45,20 +45,6 @@ class ApiError(Exception):
         return body
 
 
-class Refusal(Exception):
-    """A worker asked for what cannot be; the page shows the message.
-
-    Args:
-        message: one sentence for the worker.
-        status: the HTTP status of the page.
-    """
-
-    def __init__(self, message: str, status: int = 409) -> None:
-        super().__init__(message)
-        self.message = message
-        self.status = status
-
-
 def request_error(name: str, message: str) -> ApiError:
     """A `RequestError` whose code is `AWS.MechanicalTurk.` and `name`."""
     return ApiError(message, PREFIX + name)

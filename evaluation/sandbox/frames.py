@@ -9,10 +9,10 @@ from flask import Blueprint, Response, render_template, request, url_for
 from werkzeug.datastructures import MultiDict
 
 from evaluation.sandbox import work
-from evaluation.sandbox.errors import Refusal
 from evaluation.sandbox.question_form import Answer, read_form
 from evaluation.sandbox.questions import read_question
 from evaluation.sandbox.state import current_sandbox
+from evaluation.services.web import Refusal
 
 blueprint = Blueprint("frames", __name__)
 

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Literal
 from xml.etree import ElementTree
 
-from evaluation.sandbox.errors import Refusal, invalid
+from evaluation.sandbox.errors import invalid
 from evaluation.sandbox.questions import (
     NO_FILE_UPLOAD,
     Question,
     child_text,
-    is_count,
     local_name,
     parse_xml,
     read_question,
 )
+from evaluation.services.web import Refusal, is_count
 
 ANSWERS_SCHEMA = (
     "http://mechanicalturk.amazonaws.com/AWSMechanicalTurkDataSchemas/"

@@ -5,11 +5,11 @@ from typing import Literal
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
 
-from evaluation.sandbox.errors import ApiError, invalid, request_error
+from evaluation.sandbox.errors import invalid, request_error
+from evaluation.services.web import is_count
 
 SCHEMAS = "http://mechanicalturk.amazonaws.com/AWSMechanicalTurkDataSchemas/"
 MAX_BYTES = 65_535
-_MOST_DIGITS = 9  # so a number fits wherever it goes
 NO_FILE_UPLOAD = "FileUploadAnswer was removed by Amazon in 2017 and is not supported"
 
 
@@ -91,19 +91,9 @@ def _is_web_address(url: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
-def is_count(text: str) -> bool:
-    """Whether a text is a whole number of at most nine digits; Python counts ² as a digit too."""
-    return text.isdecimal() and len(text) <= _MOST_DIGITS
-
-
 def _frame_height(root: ElementTree.Element, parameter: str) -> int:
     """The frame's height in CSS pixels; 0 leaves it to the page."""
     text = child_text(root, "FrameHeight")
-    if text is None or not is_count(text):
-        raise _bad_height(parameter, text)
+    if text is None or not is_count(text):  # both schemas require it
+        raise invalid(parameter, f"FrameHeight must be a whole number, not {text!r}")
     return int(text)
-
-
-def _bad_height(parameter: str, text: str | None) -> ApiError:
-    """FrameHeight is required by both schemas."""
-    return invalid(parameter, f"FrameHeight must be a whole number, not {text!r}")

@@ -7,7 +7,6 @@ from sqlalchemy import func, select
 
 from evaluation.sandbox import eligibility, lifecycle
 from evaluation.sandbox.eligibility import Action, Check
-from evaluation.sandbox.errors import Refusal
 from evaluation.sandbox.question_form import Answer, answers_xml, check_answers, read_form
 from evaluation.sandbox.questions import read_question
 from evaluation.sandbox.store import (
@@ -20,6 +19,7 @@ from evaluation.sandbox.store import (
     is_id,
     new_id,
 )
+from evaluation.services.web import Refusal
 
 _GONE = (AssignmentStatus.RETURNED, AssignmentStatus.ABANDONED)
 

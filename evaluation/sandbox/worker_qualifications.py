@@ -6,7 +6,6 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from evaluation.sandbox import answer_keys, qualifications
-from evaluation.sandbox.errors import Refusal
 from evaluation.sandbox.question_form import Answer, answers_xml, check_answers, read_form
 from evaluation.sandbox.store import (
     Qualification,
@@ -19,6 +18,7 @@ from evaluation.sandbox.store import (
     is_id,
     new_id,
 )
+from evaluation.services.web import Refusal
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from evaluation.sandbox import eligibility, history, work
 from evaluation.sandbox.accounts import dollars
-from evaluation.sandbox.errors import Refusal
 from evaluation.sandbox.questions import Question, read_question
 from evaluation.sandbox.state import current_sandbox
 from evaluation.sandbox.store import Assignment, AssignmentStatus, Hit, Unit, Worker
 from evaluation.sandbox.workers import get_worker, set_known
+from evaluation.services.web import Refusal, protected
 
 blueprint = Blueprint(
     "worker",
@@ -40,9 +40,7 @@ _SIGNED_IN_SHOWN = 20
 @blueprint.after_request
 def set_headers(response: Response) -> Response:
     """Forbid framing and foreign scripts on the site's own pages."""
-    response.headers.setdefault("Content-Security-Policy", _CSP)
-    response.headers["Cache-Control"] = "no-store"
-    return response
+    return protected(response, _CSP)
 
 
 @blueprint.app_errorhandler(Refusal)

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from evaluation.sandbox.errors import Refusal
 from evaluation.sandbox.store import Unit, Worker
+from evaluation.services.web import Refusal
 
 ID_PATTERN = re.compile(r"A[A-Z0-9]{1,63}")
 
