@@ -70,9 +70,7 @@ class Prolific:
 
     def _wallet(self) -> dict[str, Any]:
         path = f"workspaces/{self._account.workspace()}/balance/"
-        found: dict[str, Any] = self._calls.call("GET", path)
-        needed(found, f"GET {path}", "available_balance")
-        return found
+        return self._calls.having("available_balance", "GET", path)
 
     def balance_cents(self) -> int | None:
         """Return what the workspace can still spend."""
@@ -107,8 +105,8 @@ class Prolific:
     def cost(self, reward_cents: int, places: int) -> int:
         """Ask Prolific's calculator."""
         asked = {"reward": reward_cents, "total_available_places": places}
-        reply = self._calls.call("POST", "study-cost-calculator/", asked)
-        return math.ceil(float(needed(reply, "POST study-cost-calculator/", "total_cost")))
+        reply = self._calls.having("total_cost", "POST", "study-cost-calculator/", asked)
+        return math.ceil(float(reply["total_cost"]))
 
     def _check_wage(self, offer: Offer) -> None:
         """Refuse a reward under what Prolific says today; `check_pay` knows an older number."""
@@ -243,9 +241,7 @@ class Prolific:
                 raise
 
     def _submission(self, assignment: str) -> dict[str, Any]:
-        found: dict[str, Any] = self._calls.call("GET", f"submissions/{assignment}/")
-        needed(found, f"GET submissions/{assignment}/", "status")
-        return found
+        return self._calls.having("status", "GET", f"submissions/{assignment}/")
 
     def bonuses_paid(self, assignment: str) -> list[int]:
         """Return the bonuses of a submission; one just paid shows after some minutes."""

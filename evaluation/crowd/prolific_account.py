@@ -1,7 +1,7 @@
 """What a researcher on Prolific has beside studies: a workspace that pays, and groups."""
 
 from evaluation.crowd.base import CrowdError
-from evaluation.crowd.prolific_calls import Calls, needed
+from evaluation.crowd.prolific_calls import Calls
 
 
 class Account:
@@ -25,8 +25,8 @@ class Account:
         """
         if not self._workspace:
             # This list counts in limits and offsets, not in pages; one full answer is enough.
-            reply = self._calls.call("GET", "workspaces/", query={"limit": "100"})
-            found = needed(reply, "GET workspaces/", "results")
+            query = {"limit": "100"}
+            found = self._calls.having("results", "GET", "workspaces/", query=query)["results"]
             if len(found) != 1:
                 names = ", ".join(f"{one.get('title')} = {one['id']}" for one in found)
                 raise CrowdError(
@@ -40,12 +40,11 @@ class Account:
         """Return the id of our participant group of this name, made on first use."""
         if name not in self._groups:
             query = {"workspace_id": self.workspace(), "limit": "1000"}
-            reply = self._calls.call("GET", "participant-groups/", query=query)
-            rows = needed(reply, "GET participant-groups/", "results")
+            reply = self._calls.having("results", "GET", "participant-groups/", query=query)
+            rows = reply["results"]
             known = next((str(row["id"]) for row in rows if row["name"] == name), None)
             if known is None:
                 body = {"name": name, "workspace_id": self.workspace()}
-                made = self._calls.call("POST", "participant-groups/", body)
-                known = str(needed(made, "POST participant-groups/", "id"))
+                known = str(self._calls.having("id", "POST", "participant-groups/", body)["id"])
             self._groups[name] = known
         return self._groups[name]

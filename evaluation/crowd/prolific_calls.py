@@ -84,6 +84,19 @@ class Calls:
                 self.wait(pause)
         return self._once(method, path, body, query)
 
+    def having(
+        self,
+        key: str,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> dict[str, Any]:
+        """Call, and return the reply, which needs to have this key."""
+        reply: dict[str, Any] = self.call(method, path, body, query)
+        needed(reply, f"{method} {path}", key)
+        return reply
+
     def _once(
         self,
         method: str,
@@ -124,12 +137,12 @@ class Calls:
         following: Mapping[str, str] = {**(query or {}), "page": "1", "page_size": str(PAGE_SIZE)}
         while True:
             try:
-                reply = self.call("GET", path, query=following)
+                reply = self.having("results", "GET", path, query=following)
             except CrowdMissing:
                 if following["page"] == "1":
                     raise
                 return  # a page past the end, after the list became shorter
-            yield from needed(reply, f"GET {path}", "results")
+            yield from reply["results"]
             links = reply.get("_links") or {}
             href = (links.get("next") or {}).get("href")
             if not href:

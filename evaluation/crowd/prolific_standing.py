@@ -8,7 +8,7 @@ Source:
 from typing import Any
 
 from evaluation.crowd.base import CrowdError, CrowdGone
-from evaluation.crowd.prolific_calls import Calls, needed
+from evaluation.crowd.prolific_calls import Calls
 from evaluation.crowd.prolific_terms import screen_out_slots
 
 _PLACELESS = ("RETURNED", "TIMED-OUT", "REJECTED", "SCREENED OUT")
@@ -16,9 +16,7 @@ _PLACELESS = ("RETURNED", "TIMED-OUT", "REJECTED", "SCREENED OUT")
 
 def look_up(calls: Calls, study: str) -> dict[str, Any]:
     """Return a study as Prolific shows it."""
-    found: dict[str, Any] = calls.call("GET", f"studies/{study}/")
-    needed(found, f"GET studies/{study}/", "status")
-    return found
+    return calls.having("status", "GET", f"studies/{study}/")
 
 
 def is_offered(calls: Calls, study: str) -> bool:
@@ -74,9 +72,7 @@ def _is_stopped(calls: Calls, study: str, found: dict[str, Any]) -> bool:
 
 
 def _counts(calls: Calls, study: str) -> dict[str, int]:
-    path = f"studies/{study}/submissions/counts/"
-    counts = calls.call("GET", path)
-    needed(counts, f"GET {path}", "TOTAL")
+    counts = calls.having("TOTAL", "GET", f"studies/{study}/submissions/counts/")
     # Each "may be null", the API's reference says.
     return {state: int(count or 0) for state, count in counts.items()}
 
