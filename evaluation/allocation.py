@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, insert, select
 from sqlalchemy.orm import Session, joinedload
 
 from evaluation import frozen
-from evaluation.errors import NothingLeft, UsageError
+from evaluation.errors import UsageError
 from evaluation.planning.batches import POOL_RULE, SESSION_RULE, add_batch
 from evaluation.schema import (
     Assignment,
@@ -31,7 +31,13 @@ from evaluation.schema import (
     Worker,
 )
 from evaluation.secret import session_chance
-from evaluation.sessions.arrivals import check_allowance, get_worker, local_hit, lock_worker
+from evaluation.sessions.arrivals import (
+    check_allowance,
+    get_worker,
+    local_hit,
+    lock_worker,
+    nothing_left,
+)
 from evaluation.sessions.closing import finish_session, return_session, withdraw_session
 from evaluation.sessions.leases import (
     STALE,
@@ -150,10 +156,7 @@ def start_session(
     table = frozen.session(study)
     tests = lease_trials(session, study, worker.id, table.trials)
     if not tests:
-        raise NothingLeft(
-            f"study `{study.name}`: no trial is left for this worker; every planned judgment is "
-            "given or being given"
-        )
+        raise nothing_left(study)
     rng = _chance(study, hit, worker, external_id)
     minutes = table.minutes_limit + table.grace_minutes
     assignment = Assignment(

@@ -237,6 +237,14 @@ def being_published(session: Session, study: Study, crowd: str) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
+def nothing_left(study: Study) -> NothingLeft:
+    """Return the error that tells a worker so."""
+    return NothingLeft(
+        f"study `{study.name}`: no trial is left for this worker; every planned judgment is given "
+        "or being given"
+    )
+
+
 def check_allowance(study: Study, had: int) -> None:
     """Refuse a worker who has had so many sessions, or everybody while a study is paused.
 
@@ -273,10 +281,7 @@ def check_may_start(
     check_allowance(study, had)
     # Pairs of a session that was given back have been seen, so they are not new to the worker.
     if not has_free_trial(session, study, worker_id, now):
-        raise NothingLeft(
-            f"study `{study.name}`: no trial is left for this worker; every planned judgment is "
-            "given or being given"
-        )
+        raise nothing_left(study)
 
 
 def check_arrival(
