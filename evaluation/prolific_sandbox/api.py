@@ -14,11 +14,10 @@ from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from evaluation.prolific_sandbox import groups, money, studies
-from evaluation.prolific_sandbox.engine import Unit
 from evaluation.prolific_sandbox.errors import ApiError, missing
 from evaluation.prolific_sandbox.numbers import whole_number
 from evaluation.prolific_sandbox.state import current_sandbox
-from evaluation.prolific_sandbox.store import FaultKind
+from evaluation.prolific_sandbox.store import FaultKind, Unit
 from evaluation.services.web import broken_reply, is_count
 
 blueprint = Blueprint("prolific_api", __name__, url_prefix="/api/v1")

@@ -5,9 +5,8 @@ from typing import Any
 
 from sqlalchemy import select
 
-from evaluation.prolific_sandbox.engine import Unit
 from evaluation.prolific_sandbox.errors import missing
-from evaluation.prolific_sandbox.store import Group, new_id
+from evaluation.prolific_sandbox.store import Group, Unit, new_id
 
 
 def every(unit: Unit) -> Sequence[Group]:

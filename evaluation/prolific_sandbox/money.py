@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import select
 
 from evaluation.budget import crowd_fee_cents
-from evaluation.prolific_sandbox.engine import Unit
 from evaluation.prolific_sandbox.errors import ApiError
 from evaluation.prolific_sandbox.store import (
     Bonus,
@@ -20,6 +19,7 @@ from evaluation.prolific_sandbox.store import (
     StudyStatus,
     Submission,
     SubmissionStatus,
+    Unit,
     new_id,
 )
 

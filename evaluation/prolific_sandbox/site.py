@@ -13,7 +13,6 @@ from sqlalchemy import select
 from werkzeug.wrappers import Response as BaseResponse
 
 from evaluation.prolific_sandbox import submissions
-from evaluation.prolific_sandbox.engine import Unit
 from evaluation.prolific_sandbox.errors import ApiError
 from evaluation.prolific_sandbox.state import current_sandbox
 from evaluation.prolific_sandbox.store import (
@@ -22,6 +21,7 @@ from evaluation.prolific_sandbox.store import (
     StudyStatus,
     Submission,
     SubmissionStatus,
+    Unit,
 )
 from evaluation.services.web import Refusal, protected
 

@@ -1,12 +1,15 @@
 """The running fake as its pages and its Python users see it: state, clock and faults."""
 
+from datetime import datetime
+
 from flask import current_app
+from sqlalchemy.orm import Session
 
 from evaluation.clock import Clock
 from evaluation.prolific_sandbox import submissions
-from evaluation.prolific_sandbox.engine import Unit, open_store
-from evaluation.prolific_sandbox.store import Fault, FaultKind, Service
+from evaluation.prolific_sandbox.store import VERSION, Fault, FaultKind, Service, Unit, new_id
 from evaluation.services.running import ANY, RunningService
+from evaluation.services.store import open_store
 
 SETTINGS: dict[str, type | tuple[type, ...]] = {
     "token": str,
@@ -31,7 +34,11 @@ class Sandbox(RunningService[Service, Fault]):
     """
 
     def __init__(self, database_url: str, *, clock: Clock) -> None:
-        super().__init__(open_store(database_url, clock), Fault)
+        store = open_store(
+            database_url, clock, Service, VERSION, _first_rows, backends=["SQLite"],
+            synchronous="NORMAL",
+        )  # fmt: skip
+        super().__init__(store, Fault)
 
     def settle(self, unit: Unit) -> None:
         """Do what the passing of time brings about."""
@@ -67,6 +74,10 @@ class Sandbox(RunningService[Service, Fault]):
             for name, value in settings.items():
                 setattr(unit.service, name, value)
             return {name: getattr(unit.service, name) for name in SETTINGS}
+
+
+def _first_rows(session: Session, _now: datetime) -> None:
+    session.add(Service(id=1, version=VERSION, workspace=new_id(), project=new_id()))
 
 
 def current_sandbox() -> Sandbox:

@@ -1,6 +1,6 @@
 """The fake's own database: studies, submissions, people, money, and faults to come.
 
-It belongs to a sandbox and carries a version stamp instead of migrations; `engine` opens it.
+It belongs to a sandbox and carries a version stamp instead of migrations; `state` opens it.
 """
 
 import enum
@@ -12,6 +12,7 @@ from sqlalchemy import ForeignKey, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from evaluation.crowd.addresses import PROLIFIC_SANDBOX_TOKEN
+from evaluation.services import store
 from evaluation.services.running import FaultRow
 from evaluation.services.store import ServiceRow, enum_column, service_registry
 
@@ -75,6 +76,9 @@ class Service(ServiceRow, Base):
     publish_delay_s: Mapped[float] = mapped_column(default=0.0)
     bonus_delay_s: Mapped[float] = mapped_column(default=30.0)
     bare_errors: Mapped[bool] = mapped_column(default=False)
+
+
+Unit = store.Unit[Service]
 
 
 class Participant(Base):

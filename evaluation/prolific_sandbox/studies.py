@@ -5,7 +5,6 @@ from typing import Any
 from sqlalchemy import select
 
 from evaluation.prolific_sandbox import money
-from evaluation.prolific_sandbox.engine import Unit
 from evaluation.prolific_sandbox.errors import ApiError, missing
 from evaluation.prolific_sandbox.numbers import whole_number
 from evaluation.prolific_sandbox.store import (
@@ -14,6 +13,7 @@ from evaluation.prolific_sandbox.store import (
     StudyStatus,
     Submission,
     SubmissionStatus,
+    Unit,
     new_id,
 )
 

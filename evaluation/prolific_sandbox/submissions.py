@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import select
 
 from evaluation.prolific_sandbox import money, studies
-from evaluation.prolific_sandbox.engine import Unit
 from evaluation.prolific_sandbox.errors import ApiError, missing
 from evaluation.prolific_sandbox.store import (
     Group,
@@ -15,6 +14,7 @@ from evaluation.prolific_sandbox.store import (
     StudyStatus,
     Submission,
     SubmissionStatus,
+    Unit,
     new_id,
 )
 from evaluation.services.web import Refusal

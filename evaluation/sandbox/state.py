@@ -2,14 +2,17 @@
 
 import time
 from collections.abc import Callable
+from datetime import datetime
 
 from flask import current_app, request
+from sqlalchemy.orm import Session
 
 from evaluation.clock import Clock
 from evaluation.sandbox import faults, lifecycle
 from evaluation.sandbox.qualification_types import add_system_types
-from evaluation.sandbox.store import DuplicateError, Fault, FaultKind, Service, Unit, open_store
+from evaluation.sandbox.store import VERSION, DuplicateError, Fault, FaultKind, Service, Unit
 from evaluation.services.running import ANY, RunningService
+from evaluation.services.store import open_store
 
 MAX_BALANCE_CENTS = 10**9
 
@@ -35,7 +38,7 @@ class Sandbox(RunningService[Service, Fault]):
         public_url: str | None = None,
         wait: Callable[[float], object] = time.sleep,
     ) -> None:
-        super().__init__(open_store(database_url, clock, add_system_types), Fault)
+        super().__init__(open_store(database_url, clock, Service, VERSION, _first_rows), Fault)
         self.public_url = public_url.rstrip("/") if public_url else None
         self.wait = wait
 
@@ -92,6 +95,11 @@ class Sandbox(RunningService[Service, Fault]):
     def site_url(self) -> str:
         """Return where workers' browsers reach the service, without a slash at the end."""
         return self.public_url or request.url_root.rstrip("/")
+
+
+def _first_rows(session: Session, now: datetime) -> None:
+    session.add(Service(id=1, version=VERSION))
+    add_system_types(session, now)
 
 
 def current_sandbox() -> Sandbox:

@@ -1,7 +1,6 @@
 """The state of the bundled service, in SQL."""
 
 from evaluation.sandbox.store.base import VERSION, Base, is_id, new_id
-from evaluation.sandbox.store.engine import Store, Unit, open_store
 from evaluation.sandbox.store.people import (
     Account,
     Block,
@@ -22,6 +21,7 @@ from evaluation.sandbox.store.service import (
     Notification,
     Service,
     Token,
+    Unit,
 )
 from evaluation.sandbox.store.work import (
     SHOWN,
@@ -58,11 +58,9 @@ __all__ = [
     "QualificationType",
     "RequestStatus",
     "Service",
-    "Store",
     "Token",
     "Unit",
     "Worker",
     "is_id",
     "new_id",
-    "open_store",
 ]

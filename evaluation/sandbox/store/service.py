@@ -8,6 +8,7 @@ from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from evaluation.sandbox.store.base import Base
+from evaluation.services import store
 from evaluation.services.running import FaultRow
 from evaluation.services.store import ServiceRow, enum_column
 
@@ -39,6 +40,9 @@ class Service(ServiceRow, Base):
     reuse_returned_ids: Mapped[bool] = mapped_column(default=False)
     submit_to_slash: Mapped[bool] = mapped_column(default=False)
     opening_balance_cents: Mapped[int] = mapped_column(default=1_000_000)
+
+
+Unit = store.Unit[Service]
 
 
 class Fault(FaultRow, Base):
