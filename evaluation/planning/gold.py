@@ -7,6 +7,7 @@ the same encoding as every other clip and differs from its original only in what
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from evaluation.clips import clip_name, import_source
 from evaluation.errors import ClipError, UsageError
 from evaluation.media.frames import Frames, read_frames, write_frames
 from evaluation.plan import generator
+from evaluation.planning.pools import in_turn
 from evaluation.study import HIDDEN_SOURCES, Source
 from evaluation.threads import Progress, silent
 from vgan.data.manifest import ClipRecord, sha256_of
@@ -112,7 +114,10 @@ def spoilt_pairs(
     Raises:
         UsageError: see `spoil`; the message names the clip.
     """
-    chosen = _spread(records, n, seed)
+    stacks: dict[tuple[str, ...], list[ClipRecord]] = {}
+    for record in records:
+        stacks.setdefault(("gold", record.category), []).append(record)
+    chosen = list(islice(in_turn(stacks, seed), n))
     pairs = []
     for done, record in enumerate(chosen):
         progress("Spoiling clips for gold trials", done, len(chosen))
@@ -130,19 +135,6 @@ def spoilt_pairs(
         pairs.append(GoldPair(record, root, bad, assets / BAD))
     progress("Spoiling clips for gold trials", len(chosen), len(chosen))
     return pairs
-
-
-def _spread(records: Sequence[ClipRecord], n: int, seed: int) -> list[ClipRecord]:
-    """Draw up to n records, one category after another in turn."""
-    stacks: dict[str, list[ClipRecord]] = {}
-    for record in records:
-        stacks.setdefault(record.category, []).append(record)
-    for category, stack in stacks.items():
-        order = generator(seed, "gold", category).permutation(len(stack))
-        stacks[category] = [stack[i] for i in order.tolist()]
-    deepest = max((len(stack) for stack in stacks.values()), default=0)
-    drawn = [stack[d] for d in range(deepest) for stack in stacks.values() if d < len(stack)]
-    return drawn[:n]
 
 
 def folder_pairs(

@@ -1,10 +1,22 @@
 """Pools of pairs that sessions draw their checks from; see `evaluation.plan`. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice, zip_longest
+from typing import TypeVar
 
 from evaluation.errors import UsageError
 from evaluation.plan import Clips, PlannedPair, generator
 from evaluation.schema import TrialKind
+
+T = TypeVar("T")
+
+
+def in_turn(stacks: Mapping[tuple[str, ...], Sequence[T]], seed: int) -> Iterator[T]:
+    """Yield one of every stack, each shuffled by the chance of its names, then one more of each."""
+    orders = ((stack, generator(seed, *names)) for names, stack in stacks.items())
+    shuffled = [[stack[i] for i in rng.permutation(len(stack)).tolist()] for stack, rng in orders]
+    for lap in zip_longest(*shuffled):
+        yield from (one for one in lap if one is not None)
 
 
 def split_pool(
@@ -55,18 +67,14 @@ def identical_pairs(
         UsageError: there are fewer clips than needed.
     """
     wanted = set(sources)
-    stacks = {}
-    for (source, category), held in clips.items():
-        if source in wanted:
-            order = generator(seed, "identical", source, category).permutation(len(held))
-            stacks[source, category] = [held[i] for i in order.tolist()]
-    drawn: list[PlannedPair] = []
-    deepest = max((len(held) for held in stacks.values()), default=0)
-    for depth in range(deepest):
-        for (source, category), held in stacks.items():
-            if depth < len(held) and len(drawn) < 4 * need:
-                clip = held[depth]
-                drawn.append(PlannedPair(source, source, category, clip.name, clip.name, clip.item))
+    stacks: dict[tuple[str, ...], list[PlannedPair]] = {
+        ("identical", source, category): [
+            PlannedPair(source, source, category, clip.name, clip.name, clip.item) for clip in held
+        ]
+        for (source, category), held in clips.items()
+        if source in wanted
+    }
+    drawn = list(islice(in_turn(stacks, seed), 4 * need))
     if len(drawn) < need:
         raise UsageError(
             f"[session] identical: one worker may need {need} clips over all sessions, the study "
