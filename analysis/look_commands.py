@@ -86,7 +86,7 @@ def top_up(
     def confirm(proposal: Proposal) -> bool:
         text, then = proposal.text, proposal.then
         if then is not None and address is not None:
-            told = publication_text(then, venue.crowd, venue.sandbox, address)
+            told = publication_text(then, venue, address)
             text += f"Then: {told}"
         return asking.agreed(text.rstrip())
 

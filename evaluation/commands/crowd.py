@@ -81,7 +81,7 @@ def older_rewards_text(plan: "Publication") -> str:
     )
 
 
-def publication_text(plan: "Publication", crowd: str, sandbox: bool, address: Address) -> str:
+def publication_text(plan: "Publication", venue: Venue, address: Address) -> str:
     """Say what would be published, where it sends workers, and what it costs."""
     hits = quantity(len(plan.hits), "HIT")
     if plan.grown:
@@ -109,8 +109,8 @@ def publication_text(plan: "Publication", crowd: str, sandbox: bool, address: Ad
             f"{quantity(plan.sessions, 'session')} in {hits}, {reward} and {fee} fee each."
         )
     return (
-        f"{new}{left}\nIn all {money_text(plan.total_cents, plan.currency)} on {crowd}, "
-        f"{'sandbox' if sandbox else 'PRODUCTION'}. {address.line(grown=bool(plan.grown))}"
+        f"{new}{left}\nIn all {money_text(plan.total_cents, plan.currency)} on {venue.warning}. "
+        f"{address.line(grown=bool(plan.grown))}"
     )
 
 
@@ -132,7 +132,7 @@ def publish_lacking(
         known = agreed_cents is not None and plan.total_cents <= agreed_cents
         if known and not asking.dry_run and plan.declared_cents is None:
             return True
-        return asking.agreed(publication_text(plan, venue.crowd, venue.sandbox, address))
+        return asking.agreed(publication_text(plan, venue, address))
 
     with opened(venue) as (database, platform):
         done = run(database, venue.study, platform, address.url, confirm=confirm)

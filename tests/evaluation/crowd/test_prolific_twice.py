@@ -8,7 +8,7 @@ from sqlalchemy import select
 from crashes import Killed
 from evaluation import schema
 from evaluation.commands.crowd import older_rewards_text, publication_text
-from evaluation.commands.options import Address
+from evaluation.commands.options import Address, Venue
 from evaluation.crowd.base import CrowdError, CrowdUnreachable
 from evaluation.crowd.prolific_calls import PAUSES_S, TIMEOUT_S
 from evaluation.money.bulk_bonuses import SETTLE, Line, _batches
@@ -143,7 +143,9 @@ def test_published_study_grows_at_its_own_reward_and_the_plan_says_so(prolific):
 
     assert before - prolific.crowd().balance_cents() == 107
     assert (shown[0].reward_cents, shown[0].total_cents) == (80, 107)
-    text = publication_text(shown[0], "prolific", True, Address("https://x.org", ""))
+    text = publication_text(
+        shown[0], Venue("", None, "prolific", True), Address("https://x.org", "")
+    )
     assert "1 session in the published HIT, which gets 6 places, 0.80 USD and 0.27 USD" in text
     assert told in text
     nothing = prolific.publish()

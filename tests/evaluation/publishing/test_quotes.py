@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from evaluation import schema
 from evaluation.commands.crowd import publication_text
-from evaluation.commands.options import Address
+from evaluation.commands.options import Address, Venue
 from evaluation.crowd.base import Offer
 from evaluation.money.ledger import bonus_fee, intend_payment, intend_reward, settle_reward
 from evaluation.publishing.growing import no_more_than, quoted
@@ -41,7 +41,7 @@ def test_price_of_screen_outs_is_told_apart_from_that_of_places():
     plan = quoted(Crowd(), PLANNED, offer(1000))
 
     assert (plan.sessions_cents, plan.kept_cents, plan.total_cents) == (116_200, 2_800, 119_000)
-    text = publication_text(plan, "prolific", False, Address("https://x.org", ""))
+    text = publication_text(plan, Venue("", None, "prolific", False), Address("https://x.org", ""))
     assert "0.83 USD and up to 0.34 USD fee each. 28.00 USD are kept" in text
 
 
