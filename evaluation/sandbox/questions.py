@@ -56,31 +56,31 @@ def child_text(element: ElementTree.Element, name: str) -> str | None:
     return None
 
 
-def read_question(document: str, parameter: str = "Question") -> Question:
+def read_question(document: str) -> Question:
     """Parse and check a question.
 
     Raises:
         ApiError: not XML, not one of the three kinds, too large, or without what it needs.
     """
     if len(document.encode()) > MAX_BYTES:
-        raise invalid(parameter, f"must not be longer than {MAX_BYTES} bytes")
-    root = parse_xml(document, parameter)
+        raise invalid("Question", f"must not be longer than {MAX_BYTES} bytes")
+    root = parse_xml(document, "Question")
     kind = local_name(root)
     if not root.tag.startswith("{" + SCHEMAS):
-        raise request_error("XMLParseError", f"{parameter}: {root.tag} is of no known schema")
+        raise request_error("XMLParseError", f"Question: {root.tag} is of no known schema")
     if kind == "QuestionForm":
         return Question("QuestionForm", document, 0)
     if kind == "ExternalQuestion":
         url = child_text(root, "ExternalURL") or ""
         if not _is_web_address(url):
-            raise invalid(parameter, f"ExternalURL {url!r} is not an http or https URL")
-        return Question("ExternalQuestion", url, _frame_height(root, parameter))
+            raise invalid("Question", f"ExternalURL {url!r} is not an http or https URL")
+        return Question("ExternalQuestion", url, _frame_height(root))
     if kind == "HTMLQuestion":
         html = child_text(root, "HTMLContent")
         if not html:
-            raise invalid(parameter, "HTMLContent is empty")
-        return Question("HTMLQuestion", html, _frame_height(root, parameter))
-    raise request_error("XMLParseError", f"{parameter}: unknown question {kind}")
+            raise invalid("Question", "HTMLContent is empty")
+        return Question("HTMLQuestion", html, _frame_height(root))
+    raise request_error("XMLParseError", f"Question: unknown question {kind}")
 
 
 def _is_web_address(url: str) -> bool:
@@ -91,9 +91,9 @@ def _is_web_address(url: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(parts.hostname)
 
 
-def _frame_height(root: ElementTree.Element, parameter: str) -> int:
+def _frame_height(root: ElementTree.Element) -> int:
     """The frame's height in CSS pixels; 0 leaves it to the page."""
     text = child_text(root, "FrameHeight")
     if text is None or not is_count(text):  # both schemas require it
-        raise invalid(parameter, f"FrameHeight must be a whole number, not {text!r}")
+        raise invalid("Question", f"FrameHeight must be a whole number, not {text!r}")
     return int(text)
