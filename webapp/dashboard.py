@@ -214,10 +214,10 @@ def live() -> ResponseReturnValue:
 def _shown() -> dict[str, Any]:
     """Everything the page's template needs."""
     counts = board().counts.latest(_FIRST_WAIT_S)
-    found = counts.value
+    found, paused = counts.value, _is_paused()
     if found is None:
-        return {"counts": counts, "found": None, "paused": _is_paused()}
-    paused = _is_paused()
+        return {"counts": counts, "found": None, "paused": paused}
+    hours = recent(found.slots)
     return {
         "counts": counts,
         "found": found,
@@ -230,8 +230,8 @@ def _shown() -> dict[str, Any]:
         "time_left": time_left(found.pace),
         "commands": next_commands(found, paused=paused),
         "whole": lambda command: whole_command(command, services().database.url, found),
-        "times": time_columns(recent(found.slots)),
-        "hours": recent(found.slots),
+        "times": time_columns(hours),
+        "hours": hours,
         "speeds": speed_columns(found.bars),
         "speed_place": speed_place,
         "sides": side_plot(found.workers),

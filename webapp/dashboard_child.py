@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -71,9 +72,9 @@ def tables(db: str, study: str) -> dict[str, Any]:
 
     with open_database(db) as database, database.read() as session:
         found = find_study(session, study)
-        counted: dict[str, int] = {}
+        counted: Counter[str] = Counter()
         for cell in study_progress(session, found):
-            counted[cell.question] = counted.get(cell.question, 0) + cell.counted
+            counted[cell.question] += cell.counted
         rule = frozen.analysis(found).stop_when
     made = [_table(db, study, question, rule) for question, n in counted.items() if n]
     return {"tables": made, "rule": rule or "", "empty": [q for q, n in counted.items() if not n]}

@@ -4,6 +4,7 @@ Nothing here reads judgments row by row, so the cost in Python is the same for a
 and for a million. Every function only reads.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -161,7 +162,7 @@ class Sessions:
 
 def session_counts(session: Session, study: Study, now: datetime) -> Sessions:
     """Count the sessions of a study by step; reads showings once, grouped by session."""
-    counts: dict[AssignmentStatus, int] = {}
+    counts: Counter[AssignmentStatus] = Counter()
     live = 0
     is_live = case((Assignment.lease_until > now, 1), else_=0).label("is_live")
     for status, alive, n in session.execute(
@@ -169,24 +170,23 @@ def session_counts(session: Session, study: Study, now: datetime) -> Sessions:
         .where(Assignment.study_id == study.id)
         .group_by(Assignment.status, "is_live")
     ):
-        counts[status] = counts.get(status, 0) + n
+        counts[status] += n
         live += n if status is AssignmentStatus.ACCEPTED and alive else 0
-    started = sum(counts.values())
-    handed_in = _submitted(session, study)
-    steps = [("Started", started), *_answered_steps(session, study), ("Handed in", handed_in)]
+    steps = [("Started", counts.total())]
     if frozen.consent(study):
-        steps.insert(1, ("Consent on record", _consented(session, study)))
+        steps.append(("Consent on record", _consented(session, study)))
     steps += [
-        ("Approved", counts.get(AssignmentStatus.APPROVED, 0)),
+        *_answered_steps(session, study),
+        ("Handed in", _submitted(session, study)),
+        ("Approved", counts[AssignmentStatus.APPROVED]),
         ("Paid", _paid(session, study)),
     ]
-    gone = counts.get(AssignmentStatus.ACCEPTED, 0) - live
     ended = [
         ("At work now", live),
-        ("Left unfinished", gone),
-        ("Returned", counts.get(AssignmentStatus.RETURNED, 0)),
-        ("Withdrawn", counts.get(AssignmentStatus.WITHDRAWN, 0)),
-        ("Rejected", counts.get(AssignmentStatus.REJECTED, 0)),
+        ("Left unfinished", counts[AssignmentStatus.ACCEPTED] - live),
+        ("Returned", counts[AssignmentStatus.RETURNED]),
+        ("Withdrawn", counts[AssignmentStatus.WITHDRAWN]),
+        ("Rejected", counts[AssignmentStatus.REJECTED]),
     ]
     return Sessions(steps, ended, live, _median_minutes(session, study))
 

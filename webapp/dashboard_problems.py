@@ -1,5 +1,6 @@
 """What somebody should look at: one line each, with the command that helps where there is one."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -123,26 +124,26 @@ def unfinished_calls(session: Session, study: Study) -> Iterator[Problem]:
         ("review", "decided but not known to have reached the platform", "review", reviews),
         ("payment", "written down but not known to be made", "pay", payments),
     ):
-        if n := counts.get(CallState.INTENDED):
+        if n := counts[CallState.INTENDED]:
             were = quantity(n, f"{thing} was", f"{thing}s were")
             yield Problem(f"{were} {done}.", f"vgan-eval {word}", serious=True)
-    if n := hits.get(CallState.FAILED):
+    if n := hits[CallState.FAILED]:
         yield Problem(
             f"{quantity(n, 'HIT was', 'HITs were')} not published: the platform refused, or "
             "`expire` was run before.",
             "vgan-eval publish",
         )
-    if n := reviews.get(CallState.FAILED, 0):
+    if n := reviews[CallState.FAILED]:
         refused = quantity(n, "review was", "reviews were")
         yield Problem(f"{refused} refused by the platform.", "vgan-eval review", True)
-    if n := payments.get(CallState.FAILED, 0):
+    if n := payments[CallState.FAILED]:
         yield Problem(
             f"{quantity(n, 'payment')} came to nothing.", "vgan-eval status", serious=True
         )
 
 
-def _states(session: Session, query: Any, table: Any) -> dict[CallState, int]:
-    return {state: int(n) for state, n in session.execute(query.group_by(table.state))}
+def _states(session: Session, query: Any, table: Any) -> Counter[CallState]:
+    return Counter({state: int(n) for state, n in session.execute(query.group_by(table.state))})
 
 
 def lapsed_leases(session: Session, study: Study, now: datetime) -> int:
