@@ -22,6 +22,7 @@ _RIGHTS = (
     "s3:PutObject on what is in it"
 )
 _BASE_URL = re.compile(r"https?://[\w.:-]+(/[^?#;\s]*)?", re.ASCII)  # it becomes part of a policy
+_PRESIGNED_S = 86_400  # how long such a URL works: longer than any session's lease
 IMMUTABLE = "public, max-age=31536000, immutable"
 
 
@@ -144,15 +145,12 @@ class S3Store:
         bucket: must exist; it may stay private.
         prefix: put before every key, without slashes at its ends; empty for none.
         base_url: of a CDN that serves the bucket's root; without it, URLs are presigned.
-        valid_s: how long a presigned URL works, in seconds; longer than any session's lease.
 
     Raises:
         UsageError: boto3 is not installed, or takes a profile, region or endpoint for none.
     """
 
-    def __init__(
-        self, bucket: str, prefix: str = "", *, base_url: str | None = None, valid_s: int = 86_400
-    ) -> None:
+    def __init__(self, bucket: str, prefix: str = "", *, base_url: str | None = None) -> None:
         try:
             # The one door to S3; not at the top, so that a study on a folder needs no boto3.
             import boto3  # noqa: TID251 (this file is the door)
@@ -164,7 +162,6 @@ class S3Store:
         self.bucket = bucket
         self.prefix = prefix
         self._base_url = base_url.rstrip("/") if base_url else None
-        self._valid_s = valid_s
         # Signature version 4 in path style works for every region and for other servers too.
         config = Config(signature_version="s3v4", s3={"addressing_style": "path"})
         with self._usable_settings():
@@ -255,7 +252,7 @@ class S3Store:
         url: str = self._client.generate_presigned_url(
             "get_object",
             Params={"Bucket": self.bucket, "Key": self._name(key)},
-            ExpiresIn=self._valid_s,
+            ExpiresIn=_PRESIGNED_S,
         )
         return url
 
