@@ -61,15 +61,13 @@ def bonuses(unit: Unit, worker: Worker) -> Sequence[Bonus]:
     return unit.session.scalars(query.order_by(Bonus.id.desc()).limit(SHOWN_ROWS)).all()
 
 
-def assignments(
-    unit: Unit, worker: Worker, *, accepted: bool, limit: int = SHOWN_ROWS
-) -> Sequence[Assignment]:
+def assignments(unit: Unit, worker: Worker, *, accepted: bool) -> Sequence[Assignment]:
     """Return a worker's assignments: those being worked on, or all others; the newest first."""
     is_accepted = Assignment.status == AssignmentStatus.ACCEPTED
     query = select(Assignment).where(
         Assignment.worker_id == worker.id, is_accepted if accepted else ~is_accepted
     )
-    return unit.session.scalars(query.order_by(Assignment.id.desc()).limit(limit)).all()
+    return unit.session.scalars(query.order_by(Assignment.id.desc()).limit(SHOWN_ROWS)).all()
 
 
 def messages(unit: Unit, worker: Worker) -> Sequence[Message]:
