@@ -23,7 +23,7 @@ from evaluation.sandbox.workers import find_worker, get_worker
 
 def grant(unit: Unit, kind: QualificationType, worker: Worker, value: int | None) -> None:
     """Give a worker a qualification, or a new value of one they have."""
-    held = _held(unit, kind, worker)
+    held = find_held(unit, kind, worker)
     if held is None:
         held = Qualification(type=kind, worker=worker)
         unit.session.add(held)
@@ -31,8 +31,8 @@ def grant(unit: Unit, kind: QualificationType, worker: Worker, value: int | None
     held.value, held.granted_at, held.reason = value, unit.now, ""
 
 
-def _held(unit: Unit, kind: QualificationType, worker: Worker) -> Qualification | None:
-    """A worker's qualification of a type, revoked ones included."""
+def find_held(unit: Unit, kind: QualificationType, worker: Worker) -> Qualification | None:
+    """Return a worker's qualification of a type, revoked ones included."""
     return unit.session.scalar(
         select(Qualification).where(
             Qualification.type_id == kind.id, Qualification.worker_id == worker.id
@@ -44,7 +44,7 @@ def _find(call: Call) -> Qualification:
     """The qualification that a call names, revoked ones included."""
     kind = qualification_types.find(call, owned=True)
     worker = find_worker(call.unit, call.params["WorkerId"])
-    held = _held(call.unit, kind, worker) if worker is not None else None
+    held = find_held(call.unit, kind, worker) if worker is not None else None
     if held is None:
         raise missing("Qualification", f"{kind.external_id} of {call.params['WorkerId']}")
     return held

@@ -48,13 +48,8 @@ def standings(unit: Unit, worker: Worker) -> list[Standing]:
 
 def _held(unit: Unit, kind: QualificationType, worker: Worker) -> Qualification | None:
     """The worker's granted qualification of a type."""
-    return unit.session.scalar(
-        select(Qualification).where(
-            Qualification.type_id == kind.id,
-            Qualification.worker_id == worker.id,
-            Qualification.status == QualificationStatus.GRANTED,
-        )
-    )
+    held = qualifications.find_held(unit, kind, worker)
+    return held if held and held.status is QualificationStatus.GRANTED else None
 
 
 def _latest(unit: Unit, kind: QualificationType, worker: Worker) -> QualificationRequest | None:
