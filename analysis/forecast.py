@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import pandas as pd
@@ -13,9 +13,8 @@ from analysis.planning import Crowd, came_twice, pilot_correlations
 from analysis.preference import sample_of, table_preferences
 from analysis.variance import TYPICAL, Correlations
 from evaluation.budget import PairUse, check_workers, least_workers, worker_trials
-from evaluation.clips import item_of, list_source, shared_categories
-from evaluation.plan import PlannedClip, check_partners, item_trials, partners
-from evaluation.planning.materials import Imported, check_unread_items, planned_clips
+from evaluation.plan import PlannedClip, item_trials, partners
+from evaluation.planning.materials import list_compared, planned_clips
 from evaluation.planning.prompts import check_prompts
 from evaluation.planning.unmatched import Unmatched
 from evaluation.study import Comparison, Design, Study
@@ -144,19 +143,13 @@ def planned_rows(study: Study, clips: int | None = None) -> tuple[PlannedRow, ..
             f"{missing[0].path}: no such folder (source {missing[0].name}); correct its path, or "
             "plan without clips by --clips N (of each source and category)"
         )
-    held = {s.name: list_source(s, may_lack=design.leaves_out)[0] for s in folders}
-    categories = shared_categories(held, design.categories)
-    check_prompts(design, held)
-    if design.pairing == "item":
-        compared = {n: [r for r in found if r.category in categories] for n, found in held.items()}
-        check_unread_items(folders, compared)
-    named = {n: [replace(r, source=n, item=item_of(r)) for r in found] for n, found in held.items()}
-    planned = planned_clips(Imported(named, categories, []))
-    unmatched = check_partners(replace(design, categories=categories), planned)
+    listed, unmatched = list_compared(study)
+    check_prompts(design, listed.clips)
+    planned = planned_clips(listed)
     return tuple(
         PlannedRow(
             row,
-            tuple(_cell(design, planned, row, name) for name in categories),
+            tuple(_cell(design, planned, row, name) for name in listed.categories),
             tuple(cell for cell in unmatched if cell.comparison == row),
         )
         for row in design.comparisons

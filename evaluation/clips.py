@@ -159,12 +159,19 @@ def _with_prompts(records: list[ClipRecord], source: Source, may_lack: bool) -> 
     key, rows = read_prompts(source.prompts)
     names = [composed(r.clip if key == "clip" else item_of(r)) for r in records]
     known = set(names)
-    for row in rows:
-        if row.name not in known and not (may_lack and key == "item"):
-            raise UsageError(
-                f"{source.prompts}:{row.line}: {source.path} (source {source.name}) has no {key} "
-                f"{row.name!r}; the first that it has is {min(known)!r}"
-            )
+    unknown = [row for row in rows if row.name not in known]
+    if unknown and not (may_lack and key == "item"):
+        line, first = unknown[0].line, unknown[0].name
+        others = f" (nor those of {len(unknown) - 1} more rows)" if len(unknown) > 1 else ""
+        unread = "".join(
+            f"; not read: {path} ({why})"
+            for path, why in unread_files(source.path).items()
+            if composed(path.stem) == first
+        )
+        raise UsageError(
+            f"{source.prompts}:{line}: {source.path} (source {source.name}) has no {key} "
+            f"{first!r}{others}; the first that it has is {min(known)!r}{unread}"
+        )
     texts = {row.name: row.text for row in rows}
     return [replace(r, prompt=texts.get(n, r.prompt)) for n, r in zip(names, records, strict=True)]
 

@@ -8,6 +8,7 @@ from evaluation.clips import (
     clip_name,
     import_source,
     item_of,
+    list_source,
     shared_categories,
 )
 from evaluation.errors import ClipError
@@ -15,9 +16,11 @@ from evaluation.files import composed
 from evaluation.media.folders import category_of, unread_files
 from evaluation.media.formats import check_alike
 from evaluation.media.frames import ClipInfo
-from evaluation.plan import PlannedClip, PlannedPair
+from evaluation.plan import PlannedClip, PlannedPair, check_partners
 from evaluation.planning.gold import GoldPair, folder_pairs, spoilt_pairs
 from evaluation.planning.pools import identical_pairs, split_pool
+from evaluation.planning.prompts import check_prompts
+from evaluation.planning.unmatched import Unmatched
 from evaluation.schema import Clip, TrialKind
 from evaluation.study import Source, Study
 from evaluation.threads import Progress, silent
@@ -61,22 +64,27 @@ def import_clips(
 
     Raises:
         ClipError: see `import_source`, `shared_categories`, `check_unread_items` and
-            `folder_pairs`.
-        UsageError: a file of prompts cannot be used.
+            `folder_pairs`; clips that are refused are named of all sources at once.
+        UsageError: see `check_folders`.
     """
+    if not known:
+        check_folders(study)  # else what they lack is told after minutes of reading
     compared = study.design.compared
-    wanted = compared | {study.gold.source}
-    clips = {
-        s.name: import_source(
-            s,
-            categories=study.design.categories,
-            progress=progress,
-            known=known or {},
-            may_lack=study.design.leaves_out,
-        )
-        for s in study.sources
-        if s.name in wanted
-    }
+    clips: dict[str, list[ClipRecord]] = {}
+    refused = []
+    for source in _read_sources(study):
+        try:
+            clips[source.name] = import_source(
+                source,
+                categories=study.design.categories,
+                progress=progress,
+                known=known or {},
+                may_lack=study.design.leaves_out,
+            )
+        except ClipError as error:  # read on: else every run names those of one source more
+            refused.append(str(error))
+    if refused:
+        raise ClipError("\n".join(refused))
     categories = shared_categories(
         {name: held for name, held in clips.items() if name in compared}, study.design.categories
     )
@@ -87,6 +95,53 @@ def import_clips(
     if study.gold.folder:
         gold = folder_pairs(study.gold.folder, progress, prompts=study.gold.prompts)
     return Imported(clips, categories, gold)
+
+
+def _read_sources(study: Study) -> list[Source]:
+    """Return the sources that are compared or spoilt; clips of others are not read."""
+    wanted = study.design.compared | {study.gold.source}
+    return [source for source in study.sources if source.name in wanted]
+
+
+def check_folders(study: Study) -> None:
+    """Refuse folders that do not fit the design, without opening any clip.
+
+    Raises:
+        ClipError: see `list_source`, `shared_categories` and `check_unread_items`.
+        UsageError: see `list_source`, `check_partners` and `check_prompts`.
+    """
+    for source in _read_sources(study):
+        list_source(source, may_lack=study.design.leaves_out)
+    listed, _ = list_compared(study)
+    check_prompts(study.design, listed.clips)
+
+
+def list_compared(study: Study) -> tuple[Imported, tuple[Unmatched, ...]]:
+    """List the clips of every source that is compared, without opening any.
+
+    Args:
+        study: the study file.
+
+    Returns:
+        Names, items and prompts of the clips, in the study's categories, and the cells that leave
+        items out.
+
+    Raises:
+        ClipError: see `list_source`, `shared_categories` and `check_unread_items`.
+        UsageError: see `list_source` and `check_partners`.
+    """
+    design = study.design
+    folders = [s for s in study.sources if s.name in design.compared]
+    held = {s.name: list_source(s, may_lack=design.leaves_out)[0] for s in folders}
+    categories = shared_categories(held, design.categories)
+    held = {
+        name: [replace(r, source=name, item=item_of(r)) for r in found if r.category in categories]
+        for name, found in held.items()
+    }
+    if design.pairing == "item":
+        check_unread_items(folders, held)
+    listed = Imported(held, categories, [])
+    return listed, check_partners(replace(design, categories=categories), planned_clips(listed))
 
 
 def check_unread_items(sources: Iterable[Source], held: Mapping[str, Sequence[ClipRecord]]) -> None:

@@ -180,6 +180,38 @@ def test_the_same_file_again_decodes_no_clip(sqlite_database, study_toml, monkey
     assert _init_rows(sqlite_database, path).action == "unchanged"
 
 
+@pytest.mark.parametrize(
+    ("setting", "taken_away", "error", "words"),
+    [
+        ("", "real", ClipError, r"real: no such folder \(source real\)"),
+        ("", "real/golf", ClipError, "real has no clips of category 'golf'"),
+        ('pairing = "item"', "real/golf/0002.mp4", UsageError, "real lacks '0002'"),
+        ("show_prompt = true", "real/golf/0002.mp4", UsageError, "no prompt to show"),
+    ],
+)
+def test_folders_that_do_not_fit_are_told_before_a_clip_is_opened(
+    sqlite_database, study_toml, monkeypatch, setting, taken_away, error, words
+):
+    path = study_toml(("judgments_per_cell = 8", f"judgments_per_cell = 8\n{setting}"))
+    shutil.move(path.parent / "clips" / taken_away, path.parent / "away")
+
+    def decode(path):
+        raise AssertionError(f"{path} is decoded")
+
+    monkeypatch.setattr("evaluation.clips.clip_info", decode)
+    with pytest.raises(error, match=words):
+        _init_rows(sqlite_database, path)
+
+
+def test_refused_clips_of_all_sources_are_named_at_once(sqlite_database, study_toml):
+    path = study_toml()
+    for source in ("ours", "real"):
+        (path.parent / "clips" / source / "golf" / "0001.mp4").write_bytes(b"")
+
+    with pytest.raises(ClipError, match=r"ours/golf/0001\.mp4: .*\n.*real/golf/0001\.mp4: "):
+        _init_rows(sqlite_database, path)
+
+
 def test_changed_pay_and_text_are_stored_and_logged_even_with_data(database, study_toml):
     path = study_toml()
     first = _init_rows(database, path)

@@ -65,6 +65,15 @@ def test_prompts_of_items_that_a_source_may_lack_are_passed_over(source):
         list_source(source(clips), may_lack=True)
 
 
+def test_a_prompt_of_a_clip_that_lies_too_deep_says_so_and_how_many_more_are_too_many(source):
+    rows = "item,prompt\na dog,x\na cat,x\na cow,x\na hen,x\n"
+    deep = source(rows, "all/a dog.mp4", "all/sub/a cat.mp4")
+
+    with pytest.raises(UsageError, match=r"no item 'a cat' \(nor those of 2 more rows\)") as caught:
+        list_source(deep)
+    assert "a cat.mp4 (deeper than SOURCE/CATEGORY/; move it up, or away)" in str(caught.value)
+
+
 @pytest.mark.parametrize("key", ["clip,prompt\n{}.mp4", "item,prompt\n{}"])
 @pytest.mark.parametrize(
     ("row", "file"), [("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "caf\u00e9")]
