@@ -1,13 +1,15 @@
 """What becomes of clips in the study's one format, in words, before anybody is asked."""
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from statistics import median
 
 from evaluation import schema
-from evaluation.media.formats import Format, resampled_length, scale_within
+from evaluation.media.formats import Format, resampled_length, same_rate, scale_within
 
 _UNEQUAL = 1.5  # times as far shrunk as another source's clips
+_HIGHEST_RATE = 120  # frames per second that are worth advising
 _LINE = 10  # Mbit/s, of a slow home
 _ANSWERING = 2  # s from the end of a pair to the answer, in which the next one loads too
 
@@ -29,7 +31,7 @@ class ShownClips:
         box = (target.width, target.height)
         self._scales = {c.name: scale_within((c.width, c.height), box, target.fit) for c in clips}
         self._lengths = {c.name: resampled_length(c.frames, c.fps, target.fps) for c in clips}
-        self._moving = [c.name for c in clips if c.frames > 1]
+        self._moving = {c.name: c.fps for c in clips if c.frames > 1}
         self._smallest = max(self._scales, key=self._scales.__getitem__)
         self._shortest = min(self._lengths, key=self._lengths.__getitem__)
 
@@ -45,8 +47,11 @@ class ShownClips:
         return "; ".join(parts)
 
     def warnings(self) -> tuple[str, ...]:
-        """Return where a few clips cost all others much, and where raters will wait for pairs."""
-        return tuple(text for text in (self._cut(), self._shrunk(), self._slow()) if text)
+        """Return what costs all clips much, flatters a source, or lets raters wait for pairs."""
+        return tuple(text for text in self._found() if text)
+
+    def _found(self) -> tuple[str | None, ...]:
+        return self._cut(), self._shrunk(), self._uneven(), self._slow()
 
     def _form(self) -> str:
         target, lengths = self._target, self._lengths.values()
@@ -104,6 +109,24 @@ class ShownClips:
             )
         return None
 
+    def _uneven(self) -> str | None:
+        uneven = defaultdict(list)
+        for name, fps in self._moving.items():
+            uneven[name.split("/")[0]].append(not _fits(fps, self._target.fps))
+        stuttering = [source for source, found in uneven.items() if 2 * sum(found) > len(found)]
+        smooth = [source for source in uneven if source not in stuttering]
+        if not stuttering or not smooth:
+            return None
+        common = math.lcm(*{max(1, round(fps)) for fps in self._moving.values()})
+        advice = "make all at one rate"
+        if common <= _HIGHEST_RATE:
+            advice += f", or set fps = {common} under [display], which every rate here divides"
+        return (
+            f"at {self._target.fps:g} frames per second clips of {', '.join(stuttering)} lose "
+            "frames, or show some longer than others, and so stutter, which those of "
+            f"{', '.join(smooth)} do not; {advice}"
+        )
+
     def _slow(self) -> str | None:
         loading = 8 * self._pair_bytes / (_LINE * 1e6)
         playing = median(self._lengths.values()) / self._target.fps if self._target.fps else 0
@@ -114,6 +137,12 @@ class ShownClips:
             "one before, so that they wait; a smaller box or fps under [display] makes clips "
             "lighter"
         )
+
+
+def _fits(fps: float, target_fps: float) -> bool:
+    """Tell whether every frame is shown equally long, or every so many-th one only."""
+    slower, faster = sorted((fps, target_fps))
+    return same_rate(round(faster / slower) * slower, faster)
 
 
 def _size(n_bytes: float) -> str:

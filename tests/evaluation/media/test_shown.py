@@ -136,3 +136,40 @@ def test_still_pictures_may_load_while_the_pair_before_is_answered():
     assert shown(Display(), *stills, pair_bytes=2.4e6).warnings() == ()
     [warning] = shown(Display(), *stills, pair_bytes=2.6e6).warnings()
     assert warning.startswith("a pair loads for 2 s at 10 Mbit/s")
+
+
+def test_a_rate_that_lets_one_source_stutter_is_a_warning_with_one_that_fits_all():
+    ours, film = alike("ours", n=9, fps=24.0), alike("film", frames=60, fps=30000 / 1001)
+
+    (warning,) = shown(Display(fps=24, duration="shortest"), *ours, *film).warnings()
+
+    assert warning == (
+        "at 24 frames per second clips of film lose frames, or show some longer than others, and "
+        "so stutter, which those of ours do not; make all at one rate, or set fps = 120 under "
+        "[display], which every rate here divides"
+    )
+    assert shown(Display(fps=120, duration="shortest"), *ours, *film).warnings() == ()
+
+
+def test_a_rate_that_no_screen_shows_is_not_advised():
+    clips = alike("a", fps=24.0) + alike("b", frames=50, fps=25.0)
+
+    (warning,) = shown(SHORTEST, *clips).warnings()
+
+    assert warning.endswith("which those of a do not; make all at one rate")
+
+
+@pytest.mark.parametrize(
+    "clips",
+    [
+        alike("a", frames=60, fps=60.0) + alike("b", frames=30, fps=30.0),  # every second frame
+        alike("a", fps=12.0) + alike("b", fps=24000 / 1001),  # every frame twice
+        alike("a", fps=24.0) + alike("b", n=5, fps=24.0) + alike("b", n=2, fps=25.0),  # a few
+        alike("a", fps=25.0) + alike("b", fps=25.0),  # all alike
+        alike("a", fps=24.0) + alike("b", frames=1, fps=1.0),  # still pictures
+    ],
+)
+def test_rates_that_let_no_source_stutter_more_need_no_word(clips):
+    found = shown(Display(fps=30 if clips[0][2] == 60 else 24, duration="loop-each"), *clips)
+
+    assert not [text for text in found.warnings() if "stutter" in text]
