@@ -6,7 +6,7 @@ file, which made reading a small clip take 30 ms instead of 5, and 100 in a larg
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from itertools import islice
@@ -23,8 +23,10 @@ from PIL import Image, ImageOps, ImageSequence
 from evaluation.errors import ClipError
 from evaluation.files import part_of, write_atomic
 from evaluation.media.colours import check_colours
+from evaluation.media.steady import MOST_FRAMES_OFF, steady_rate
 
 Frames = NDArray[np.uint8]
+Kept = Callable[[Frames], Frames]  # what is kept of a picture
 
 _MP4 = (b"ftyp", 4)
 # QuickTime is older than the part that says what kind of file it is; these stand first there.
@@ -45,8 +47,6 @@ OTHER_MEDIA = frozenset({
 })  # fmt: skip
 _SEEN_STRETCHED = 0.01  # a pixel aspect nearer to 1 than this is left alone
 _WIDEST_PIXEL = 4.0  # or as high; anamorphic formats stay below 2
-_MOST_FRAMES_OFF = 1.5  # a frame that a camera missed is one
-_MOST_FRAMES = 5_000  # of an animation at a steady rate: a picture may stand, but not for ever
 
 
 class ClipInfo(NamedTuple):
@@ -100,11 +100,12 @@ def _check_content(path: Path) -> None:
     raise ClipError(f"{path}: its content is not what its name says; replace it")
 
 
-def read_frames(path: Path) -> tuple[Frames, float]:
+def read_frames(path: Path, kept: Kept = np.asarray) -> tuple[Frames, float]:
     """Decode a whole clip.
 
     Args:
         path: a video, an animation, or a still image (one frame).
+        kept: called with every picture; the frames are made of what it returns.
 
     Returns:
         Frames, uint8 (T, H, W, 3), RGB; and frames per second (1 for a still image). A picture of
@@ -117,15 +118,15 @@ def read_frames(path: Path) -> tuple[Frames, float]:
     _check_content(path)
     with _readable(path):
         if path.suffix.lower() in _IMAGES:
-            frames, fps = _read_image(path)
+            frames, fps = _read_image(path, kept)
         else:
-            frames, fps = _read_video(path)
+            frames, fps = _read_video(path, kept)
     if frames.ndim != 4 or not len(frames):
         raise ClipError(f"{path}: holds no frames; replace or remove it")
     return frames, fps
 
 
-def _read_video(path: Path) -> tuple[Frames, float]:
+def _read_video(path: Path, kept: Kept) -> tuple[Frames, float]:
     convert = VideoReformatter()  # one for all frames, and freed with this call
     # A title in an old encoding says nothing about the pictures.
     with av.open(str(path), metadata_errors="replace") as container:
@@ -142,13 +143,22 @@ def _read_video(path: Path) -> tuple[Frames, float]:
             width, height = _square_pixels(frame.width, frame.height, aspect)
             picture = convert.reformat(frame, format="rgb24", width=width, height=height)
             # Phones store an upright video lying down, with a note to turn it.
-            frames.append(np.rot90(picture.to_ndarray(), round(frame.rotation / 90) % 4))
+            frames.append(kept(np.rot90(picture.to_ndarray(), round(frame.rotation / 90) % 4)))
     # Containers may count a frame or two that no decoder shows; a cut file lacks many.
     if not fps or len(frames) < 0.9 * promised - 1:
         raise ClipError(
             f"{path}: cut short, {len(frames)} of {promised} frames can be read; replace it"
         )
-    return (np.stack(frames) if frames else np.empty((0, 0, 0, 3), np.uint8)), fps
+    return _stacked(frames), fps
+
+
+def _stacked(pictures: list[Frames]) -> Frames:
+    """Stack pictures and let go of each: two copies of a long clip may fill a memory."""
+    shape = pictures[0].shape if pictures else (0, 0, 3)
+    stack = np.empty((len(pictures), *shape), np.uint8)
+    for number, picture in enumerate(pictures):
+        stack[number], pictures[number] = picture, stack[:0]
+    return stack
 
 
 def _pixel_aspect(path: Path, stream: Any) -> float:
@@ -195,42 +205,19 @@ def _indexed_frames(stream: Any) -> int:
     return len(shown) if reaches_end else 0
 
 
-def _read_image(path: Path) -> tuple[Frames, float]:
+def _read_image(path: Path, kept: Kept) -> tuple[Frames, float]:
     with Image.open(path) as image:
         # An APNG's default image is for programs that cannot play it, and not part of it.
         first = 1 if getattr(image, "default_image", False) else 0
         pictures, durations_ms = [], []
         for frame in islice(ImageSequence.Iterator(image), first, None):
-            pictures.append(_rgb(ImageOps.exif_transpose(frame)))
+            pictures.append(kept(_rgb(ImageOps.exif_transpose(frame))))
             durations_ms.append(float(frame.info.get("duration") or 0))  # known once it is decoded
-    if len(pictures) == 1:
-        return np.stack(pictures), 1.0
-    times, fps = _steady_rate(path, np.array(durations_ms))
-    return np.repeat(np.stack(pictures), times, axis=0), fps
-
-
-def _steady_rate(path: Path, durations_ms: NDArray[np.float64]) -> tuple[NDArray[np.int64], float]:
-    """Return how often each picture of an animation is shown at one steady rate, and that rate.
-
-    What writes animations leaves out a picture that is equal to the one before, which then stands
-    longer. GIF counts in 10 ms, so that 30 frames per second are written as 30, 30 and 40 ms.
-    """
-    shortest = float(durations_ms.min())
-    if shortest <= 0:
-        raise ClipError(
-            f"{path}: does not say how long its pictures are shown; write it with a frame rate"
-        )
-    one_frame = durations_ms[durations_ms < 1.5 * shortest].mean()
-    times = np.rint(durations_ms / one_frame).astype(np.int64)
-    frames = int(times.sum())
-    fps = 1000 * frames / float(durations_ms.sum())
-    off = np.abs(np.cumsum(durations_ms) * fps / 1000 - np.cumsum(times)).max()
-    if off > _MOST_FRAMES_OFF or frames > _MOST_FRAMES:
-        raise ClipError(
-            f"{path}: its frame rate varies: pictures are shown for {shortest:g} to "
-            f"{durations_ms.max():g} ms; convert it to a video of a constant one"
-        )
-    return times, fps
+    frames = _stacked(pictures)
+    if len(frames) == 1:
+        return frames, 1.0
+    times, fps = steady_rate(path, np.array(durations_ms))
+    return np.repeat(frames, times, axis=0), fps
 
 
 def _rgb(image: Image.Image) -> Frames:
@@ -250,10 +237,19 @@ def clip_info(path: Path) -> ClipInfo:
     Raises:
         ClipError: see `read_frames`; or a video of a variable frame rate, or HDR.
     """
-    frames, fps = read_frames(path)
+    sizes = set()
+
+    def corner(picture: Frames) -> Frames:
+        sizes.add(picture.shape)
+        return picture[:1, :1].copy()  # all cores read, and whole clips of each fill a memory
+
+    frames, fps = read_frames(path, corner)
+    if len(sizes) > 1:
+        raise ClipError(f"{path}: its pictures differ in size; convert it to one size")
     if path.suffix.lower() in _VIDEOS:
         _check_video(path, fps)
-    return ClipInfo(len(frames), fps, frames.shape[2], frames.shape[1])
+    height, width, _ = sizes.pop()
+    return ClipInfo(len(frames), fps, width, height)
 
 
 def _check_video(path: Path, fps: float) -> None:
@@ -267,7 +263,7 @@ def _check_video(path: Path, fps: float) -> None:
             if packet.pts is not None and not packet.is_discard
         )
     off = max((abs(at - shown[0] - number) for number, at in enumerate(shown)), default=0.0)
-    if off > _MOST_FRAMES_OFF:
+    if off > MOST_FRAMES_OFF:
         raise ClipError(
             f"{path}: its frame rate varies: at its mean of {fps:g} frames per second some would "
             f"be shown {1000 * off / fps:.0f} ms early or late; convert it to a constant one "

@@ -1,6 +1,7 @@
 """Files that are whole, but unusual: how they are read, or in which words they are refused."""
 
 import os
+import tracemalloc
 from fractions import Fraction
 
 import av
@@ -241,3 +242,37 @@ def test_hdr_is_refused_with_what_makes_sdr_of_it(tmp_path, colours, what):
 
     with pytest.raises(ClipError, match=rf"phone.mp4: is {what}.*: convert it to SDR \(ffmpeg"):
         clip_info(path)
+
+
+def test_import_keeps_no_picture_of_a_long_clip_in_memory(tmp_path):
+    path = _write(tmp_path / "long.mp4", frames=_moving(60, (320, 240)))
+
+    tracemalloc.start()
+    try:
+        info = clip_info(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert info == (60, 25.0, 320, 240)
+    assert peak < 10 * 320 * 240 * 3  # bytes; the whole clip has six times as many
+
+
+def test_a_video_that_changes_its_size_on_the_way_is_told_so(tmp_path):
+    parts = [
+        _write(tmp_path / f"{width}.avi", frames=_moving(5, (width, 48)), codec="mjpeg")
+        for width in (64, 96)
+    ]
+    with av.open(str(tmp_path / "joined.mkv"), "w") as joined:
+        with av.open(str(parts[0])) as first:
+            stream = joined.add_stream_from_template(first.streams.video[0])
+        for shift, part in zip((0, 5), parts, strict=True):
+            with av.open(str(part)) as container:
+                for packet in container.demux(video=0):
+                    if packet.dts is not None:
+                        packet.pts = packet.dts = packet.dts + shift
+                        packet.stream = stream
+                        joined.mux(packet)
+
+    with pytest.raises(ClipError, match=r"joined\.mkv: its pictures differ in size; convert it"):
+        clip_info(tmp_path / "joined.mkv")
