@@ -39,15 +39,15 @@ _X264 = {"crf": "12", "preset": "veryfast", "threads": "1", "x264-params": "mbtr
 _BT709 = 1
 
 
-def _resample(frames: Frames, fps: float, target_fps: float) -> Frames:
-    """Hold or drop frames so that the clip runs at another rate at the same speed."""
-    if len(frames) == 1 or same_rate(fps, target_fps):
-        return frames
-    count = resampled_length(len(frames), fps, target_fps)
-    # The middle of each new frame's interval decides: no drift, no index past the end.
-    index = ((np.arange(count) + 0.5) * fps / target_fps).astype(int)
-    resampled: Frames = frames[np.minimum(index, len(frames) - 1)]
-    return resampled
+def _shown_frames(count: int, fps: float, target: Format) -> list[int]:
+    """Return which frames are shown, held or dropped so that the clip keeps its speed, and cut."""
+    shown = np.arange(count)
+    if count > 1 and target.fps > 0 and fps > 0 and not same_rate(fps, target.fps):
+        times = np.arange(resampled_length(count, fps, target.fps)) + 0.5
+        # The middle of each new frame's interval decides: no drift, no index past the end.
+        shown = np.minimum((times * fps / target.fps).astype(int), count - 1)
+    numbers: list[int] = shown[: target.frames].tolist()
+    return numbers
 
 
 def _fitted(frame: Frames, width: int, height: int, fit: str) -> Frames:
@@ -72,14 +72,12 @@ def normalise(frames: Frames, fps: float, target: Format) -> Frames:
     Returns:
         (T', target.height, target.width, 3), uint8 RGB.
     """
-    if target.fps > 0 and fps > 0:
-        frames = _resample(frames, fps, target.fps)
-    if target.frames is not None:
-        frames = frames[: target.frames]
+    shown = _shown_frames(len(frames), fps, target)
     if frames.shape[1:3] == (target.height, target.width):
-        return frames
+        return frames if shown == list(range(len(frames))) else frames[shown]
     fit = target.fit or "crop"  # without `fit` only a video's odd last row or column goes
-    return np.stack([_fitted(frame, target.width, target.height, fit) for frame in frames])
+    fitted = {n: _fitted(frames[n], target.width, target.height, fit) for n in set(shown)}
+    return np.stack([fitted[n] for n in shown])
 
 
 def sprite_sheet(frames: Frames, columns: int) -> bytes:

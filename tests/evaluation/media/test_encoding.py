@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from evaluation.errors import EvaluationError
+from evaluation.media import encoding
 from evaluation.media.encoding import normalise, pad, size_step, sprite_sheet, video
 from evaluation.media.formats import Format, resampled_length
 
@@ -153,6 +154,23 @@ def test_a_clip_is_as_long_as_the_page_is_told(count, rates):
 
 def test_a_longer_clip_is_cut_at_its_end(noise):
     assert np.array_equal(normalise(noise, 10, target()), noise[:4])
+
+
+def test_a_frame_that_is_held_is_scaled_once_and_one_that_is_dropped_never(noise, monkeypatch):
+    scaled, fitted = [], encoding._fitted
+
+    def note(frame, *args):
+        scaled.append(frame)
+        return fitted(frame, *args)
+
+    monkeypatch.setattr(encoding, "_fitted", note)
+    held = normalise(noise[:3], 5, target(width=4, height=3, frames=5, fit="pad"))
+    n_held = len(scaled)
+    dropped = normalise(noise[:6], 20, target(width=4, height=3, frames=2, fit="pad"))
+
+    assert (n_held, len(scaled) - n_held) == (3, 2)
+    assert np.array_equal(held, [fitted(noise[n], 4, 3, "pad") for n in (0, 0, 1, 1, 2)])
+    assert np.array_equal(dropped, [fitted(noise[n], 4, 3, "pad") for n in (1, 3)])
 
 
 def test_pad_keeps_the_whole_frame_on_grey_and_crop_fills():
