@@ -249,7 +249,9 @@ def plan(
     rows = planned_rows(study, clips)
     pilot = None
     if file is not None or pilot_db is not None:
-        judgments = load_judgments(pilot_db, file, pilot_study, question=pilot_question)
+        judgments = load_judgments(
+            pilot_db, file, pilot_study, question=pilot_question, options="--pilot-"
+        )
         pilot = read_pilot(judgments, rows)
     text = plan_text(study, rows, crowd=crowd, difference=difference, pilot=pilot)
     click.echo(text, nl=False)

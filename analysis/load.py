@@ -40,6 +40,7 @@ def load_judgments(
     question: str | None = None,
     simulated: str = "refuse",
     duplicates: str = "refuse",
+    options: str = "--",
 ) -> pd.DataFrame:
     """Load the judgments of one study and question.
 
@@ -50,6 +51,7 @@ def load_judgments(
         question: which question, where there are several.
         simulated: where simulated and real rows are mixed: `refuse`, `include` or `exclude`.
         duplicates: for a second answer of one assignment to one trial: `refuse` or `keep-first`.
+        options: what the options that choose one study or question begin with, for messages.
 
     Returns:
         One row per judgment, in the order given, all columns of the contract; numbers as float,
@@ -69,8 +71,8 @@ def load_judgments(
         assert db is not None
         raw, name = read_database(db, study), "database"
     frame = check_judgments(raw, name)
-    frame = _one_of(frame, "study", study, name)
-    frame = _of_question(frame, question, name)
+    frame = _one_of(frame, "study", study, name, options)
+    frame = _of_question(frame, question, name, options)
     frame = _duplicates(frame, duplicates, name)
     frame = _simulated(frame, simulated, name)
     _describe(frame, file)
@@ -201,12 +203,16 @@ def _times(frame: pd.DataFrame, name: str) -> "pd.Series[pd.Timestamp]":
     return times
 
 
-def _one_of(frame: pd.DataFrame, column: str, wanted: str | None, name: str) -> pd.DataFrame:
+def _one_of(
+    frame: pd.DataFrame, column: str, wanted: str | None, name: str, options: str
+) -> pd.DataFrame:
     """Keep one study or question; refuse to choose one silently."""
     names = sorted(frame[column].unique())
     if wanted is None and len(names) > 1:
         listed = ", ".join(names[:8])
-        raise UsageError(f"{name}: several {_plural(column)} ({listed}); choose by --{column} NAME")
+        raise UsageError(
+            f"{name}: several {_plural(column)} ({listed}); choose by {options}{column} NAME"
+        )
     if wanted is None:
         return frame
     if wanted not in names:
@@ -215,12 +221,12 @@ def _one_of(frame: pd.DataFrame, column: str, wanted: str | None, name: str) -> 
     return frame[frame[column] == wanted]
 
 
-def _of_question(frame: pd.DataFrame, wanted: str | None, name: str) -> pd.DataFrame:
+def _of_question(frame: pd.DataFrame, wanted: str | None, name: str, options: str) -> pd.DataFrame:
     """Keep one question, with the gold answers to others where it has no right answer itself.
 
     Who does not look is found by what has a right answer, whichever question a table is of.
     """
-    kept = _one_of(frame, "question", wanted, name)
+    kept = _one_of(frame, "question", wanted, name, options)
     question = str(kept["question"].iloc[0])
     gold = frame["trial_kind"] == "gold"
     mine, known = frame["question"] == question, gold & (frame["correct_choice"] != "")

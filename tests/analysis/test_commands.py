@@ -340,6 +340,19 @@ def test_a_simulated_pilot_carries_the_banner(run, study_file, judgments_text, w
     assert out.rstrip().splitlines()[-1].startswith("SIMULATED RATERS")
 
 
+def test_a_pilot_of_several_questions_names_the_option_that_chooses_one(
+    run, study_file, judgments_text, write_judgments
+):
+    one = judgments_text(PAIRS, categories=("golf",))
+    path = write_judgments(pd.concat([one.assign(question=q) for q in ("motion", "realism")]))
+    plan = ("plan", study_file(), "--clips", 50, "--judgments", path)
+    code, _, error = run(*plan)
+
+    assert code != 0
+    assert "several questions (motion, realism); choose by --pilot-question NAME" in error
+    assert run(*plan, "--pilot-question", "motion")[0] == 0
+
+
 def test_a_pilot_too_small_to_tell_says_so(run, study_file, judgments_text, write_judgments):
     path = write_judgments(judgments_text({("mine", "yours"): 0.5}, per_cell=1, categories=("g",)))
     out = run("plan", study_file(), "--clips", 50, "--judgments", path)[1]
