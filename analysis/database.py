@@ -70,6 +70,7 @@ def _declared(session: Session, study: Study) -> Declared:
         stop_when=analysis.stop_when,
         planned=first_plan(session, study),
         names=Names.of(frozen.source_names(study), frozen.category_names(study)),
+        wordings=frozen.wordings(study),
         allow_tie=design.allow_tie,
         unmatched=unmatched,
     )

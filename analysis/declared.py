@@ -3,7 +3,7 @@
 import csv
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pandas as pd
 from analysis.errors import JudgmentsError
 from analysis.names import Names
 from evaluation.planning.unmatched import Items, Unmatched, items_held, unmatched_items
-from evaluation.study import DEFAULT_SEED, Comparison
+from evaluation.study import DEFAULT_SEED, Comparison, Question
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Declared:
         planned: test judgments of each row in the first plan, by its name in data; a row is left
             out where they are not known.
         names: of its sources and categories, for print.
+        wordings: what each question asks, by its id.
         allow_tie: whether it offers "no difference" as an answer.
         unmatched: the cells that leave items out, as a source lacks them.
     """
@@ -42,6 +43,7 @@ class Declared:
     stop_when: str | None = None
     planned: Mapping[str, int] = field(default_factory=dict)
     names: Names = field(default_factory=Names)
+    wordings: Mapping[str, str] = field(default_factory=dict)
     allow_tie: bool = False
     unmatched: tuple[Unmatched, ...] = ()
 
@@ -141,8 +143,16 @@ def _of_tables(tables: Mapping[str, Any]) -> Declared:
         primary=_comparisons(analysis.get("primary", ())),
         stop_when=str(rule) if rule else None,
         names=Names.of(named, categories),
+        wordings=_wordings(tables.get("questions", ())),
         allow_tie=design.get("allow_tie") is True,
     )
+
+
+def _wordings(questions: Any) -> dict[str, str]:
+    """What each question asks; without any, there is the default one."""
+    given = [q for q in questions if isinstance(q, dict)] if isinstance(questions, list) else []
+    default = asdict(Question())
+    return {str(q["id"]): str(q["text"]) for q in ({**default, **one} for one in given or [{}])}
 
 
 def _texts(values: Any) -> tuple[str, ...]:

@@ -29,13 +29,16 @@ CITATIONS = {
 }
 
 
-def methods(table: Table, ranking: Ranking | None, sides_left: float) -> list[str]:
+def methods(
+    table: Table, ranking: Ranking | None, sides_left: float, wording: str | None = None
+) -> list[str]:
     """Return the paragraphs.
 
     Args:
         table: the printed table.
         ranking: the leaderboard, where there is one.
         sides_left: share of test judgments with the row's first source on the left, 0..1.
+        wording: of the question, where it is known.
     """
     people = "simulated rater" if table.simulated else "worker"
     program = " (a program, not people)" if table.simulated else ""
@@ -51,6 +54,8 @@ def methods(table: Table, ranking: Ranking | None, sides_left: float) -> list[st
         f"{each} per cell and {table.judgments:,} in all. The first source was "
         f"on the left in {percent_text(100 * sides_left)} % of them."
     )
+    if wording:
+        design += f' The question was: "{wording}"'
     if table.study_hash:
         design += f" The design was fixed beforehand (hash {table.study_hash[:16]}"
         design += f", seed {table.seed})." if table.seed is not None else ")."

@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from analysis import figures
 from analysis.command import Command
 from analysis.commands import report as command
+from analysis.declared import declared_of
 from analysis.errors import AnalysisError, ConvergenceError
 from analysis.examples import examples
 from analysis.exclusions import Rule, exclude
@@ -92,6 +93,7 @@ def report(
     about = _session_grids(sessions)
     grids |= {name.lower(): grid for name, grid in about.items()}
     shown, unseen = examples(preferences, find_clip, table.names) if find_clip else ([], [])
+    wording = declared_of(judgments).wordings.get(table.question)
     page = _template().render(
         study=table.study,
         question=table.question,
@@ -112,7 +114,7 @@ def report(
         quality=[*quality(judgments), *unseen],
         sessions={name: _grid(name, grid) for name, grid in about.items()},
         examples=shown,
-        methods=methods(table, ranking, _share_left(preferences)),
+        methods=methods(table, ranking, _share_left(preferences), wording),
         citations=CITATIONS,
         details=_grid("", grids["details"]),
         dictionary=JUDGMENT_COLUMNS,

@@ -39,6 +39,11 @@ def session(study: Study) -> Session:
     return _table(Session, study.design["session"])
 
 
+def wordings(study: Study) -> dict[str, str]:
+    """Return what each question asks, by its id."""
+    return {question["id"]: question["text"] for question in study.design["questions"]}
+
+
 def gold_questions(study: Study) -> tuple[str, ...]:
     """Return the questions to which the good clip of a gold or practice pair is the answer."""
     named: list[str] = study.design["gold"].get("questions", [])

@@ -3,10 +3,12 @@
 import pytest
 from click.testing import CliRunner
 
+from analysis.declared import declared_of
 from analysis.layout import lay_out
 from analysis.load import load_judgments
 from analysis.methods import methods
 from analysis.render import render
+from analysis.report import report
 from analysis.sensitivity import sensitivity
 from analysis.table import build_table
 from analysis.table1 import main
@@ -94,7 +96,7 @@ def test_judgments_alone_declare_nothing(declared):
     assert table.rows[0].mean.percent is not None
 
 
-def test_database_and_export_name_the_same_cells(initialised_study, tmp_path):
+def test_database_and_export_name_the_same_cells_and_question(initialised_study, tmp_path):
     # The study file names no categories: they are those of the clips.
     database = initialised_study.database
     simulate(database, None, workers=8, mix={"careful": 1}, seed=1)
@@ -102,9 +104,19 @@ def test_database_and_export_name_the_same_cells(initialised_study, tmp_path):
     tables = []
     for place in ({"db": database.url}, {"file": tmp_path / "out" / "judgments.csv"}):
         judgments = load_judgments(**place)
+        asked = declared_of(judgments).wordings
+        assert asked == {"realism": "Which video is more realistic?"}
         judgments.loc[judgments["category"] == "golf", "counted"] = False
         tables.append(build_table(judgments))
 
     assert render(tables[0], "csv") == render(tables[1], "csv")
     assert tables[0].categories == tables[1].categories == ("golf", "beach")
     assert all(row.mean.percent is None for row in tables[0].rows)
+
+
+def test_the_methods_quote_the_question_of_the_study_file(declared):
+    study = STUDY + '[[questions]]\nid = "realism"\ntext = "Which is sharper?"\n'
+    (declared.parent / "study.toml").write_text(study)
+    page = report(load_judgments(file=declared), declared.parent / "out", ())
+
+    assert "The question was: &#34;Which is sharper?&#34;" in page.read_text()
