@@ -181,6 +181,8 @@ def data_dictionary() -> str:
 What `vgan-eval export` writes. All files are UTF-8 with one header line; an empty field is a
 missing value, never zero. Workers, assignments and HITs are pseudonyms: keyed hashes that cannot
 be undone without the installation's key. Sessions that their worker withdrew are in no file.
+The files can be published once you have read what docs/privacy.md of this tool says of free text,
+equal pseudonyms and `contact`.
 
 ## judgments.csv
 

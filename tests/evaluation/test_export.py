@@ -74,9 +74,8 @@ def rated(database, plan_study, begin, answer_all):
             "device_pixel_ratio": 1.5, "refresh_hz": 59.9, "reduced_motion": False,
             "user_agent": "Rare Browser/1.0", "languages": "fo,gl",
         }  # fmt: skip
-        assignment.survey = {"age": "forty-two"}
         answer_all(unit, assignment, choice="right", now=START + timedelta(milliseconds=61_500))
-        finish_session(unit, assignment, START + timedelta(seconds=90))
+        finish_session(unit, assignment, START + timedelta(seconds=90), {"age": "forty-two"})
     return study
 
 

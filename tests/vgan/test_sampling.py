@@ -59,7 +59,7 @@ def test_generating_says_at_which_rate(runs, tmp_path, caplog):
         generate(runs["one-stream"], tmp_path / "out", 1, 7)
 
     assert caplog.messages[-1] == (
-        f"{tmp_path / 'out'}: 1 clips of vgan-one-stream at 20 frames per second, the median of "
+        f"{tmp_path / 'out'}: 1 clip of vgan-one-stream at 20 frames per second, the median of "
         "what it was trained on"
     )
 
