@@ -26,7 +26,6 @@ from evaluation.media.formats import (
     common_format,
     resampled_length,
 )
-from evaluation.media.frames import read_frames
 from evaluation.plan import Plan
 from evaluation.planning.sizes import padded_sizes, pair_size
 from evaluation.secret import media_key
@@ -43,8 +42,8 @@ def _scratch_file(clip: schema.Clip, target: Format, scratch: Path) -> Path:
     return scratch / hashlib.sha256(spec).hexdigest()
 
 
-def _frozen_frames(clip: schema.Clip) -> encoding.Frames:
-    """Decode a clip, but only from the very file that was imported."""
+def _shown_frames(clip: schema.Clip, target: Format) -> encoding.Frames:
+    """Decode a clip in the study's format, but only from the very file that was imported."""
     path = Path(clip.path)
     try:
         digest = sha256_of(path)
@@ -56,14 +55,15 @@ def _frozen_frames(clip: schema.Clip) -> encoding.Frames:
             f"{path}: changed since it was imported (checksum differs); restore it, or make a new "
             "study with `vgan-eval init`"
         )
-    frames, _ = read_frames(path)
-    if frames.shape[:3] != (clip.frames, clip.height, clip.width):
+    frames, sizes = encoding.read_fitted(path, clip.frames, clip.fps, target)
+    if len(frames) != clip.frames or sizes != {(clip.height, clip.width)}:
+        height, width = sorted(sizes)[-1]
         raise ClipError(
             f"{path}: the same file, but this version reads it as {len(frames)} frames of "
-            f"{frames.shape[2]}x{frames.shape[1]}, not {clip.frames} of {clip.width}x"
-            f"{clip.height}; make a new study with `vgan-eval init`"
+            f"{width}x{height}, not {clip.frames} of {clip.width}x{clip.height}; make a new study "
+            "with `vgan-eval init`"
         )
-    return frames
+    return encoding.normalise(frames, clip.fps, target)
 
 
 def _encode(clip: schema.Clip, target: Format, scratch: Path) -> bytes:
@@ -74,7 +74,7 @@ def _encode(clip: schema.Clip, target: Format, scratch: Path) -> bytes:
     path = _scratch_file(clip, target, scratch)
     with suppress(FileNotFoundError):
         return path.read_bytes()
-    frames = encoding.normalise(_frozen_frames(clip), clip.fps, target)
+    frames = _shown_frames(clip, target)
     if target.kind == "video":
         scratch.mkdir(parents=True, exist_ok=True)
         data = encoding.video(frames, target.fps, part_of(path, ".mp4"))

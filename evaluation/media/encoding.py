@@ -10,6 +10,7 @@ colour noise, and so flattered the worse model.
 """
 
 import io
+import itertools
 import math
 import zlib
 from fractions import Fraction
@@ -24,6 +25,7 @@ from PIL import Image
 
 from evaluation.errors import EvaluationError
 from evaluation.media.formats import Format, resampled_length, same_rate, scale_within
+from evaluation.media.frames import VIDEO_SUFFIXES, read_frames
 
 Frames = NDArray[np.uint8]
 
@@ -50,15 +52,55 @@ def _shown_frames(count: int, fps: float, target: Format) -> list[int]:
     return numbers
 
 
-def _fitted(frame: Frames, width: int, height: int, fit: str) -> Frames:
+def _fitted(frame: Frames, target: Format) -> Frames:
     """Scale one frame with an antialiasing filter, then pad or crop it about its centre."""
     source_height, source_width = frame.shape[:2]
+    width, height = target.width, target.height
+    if (source_width, source_height) == (width, height):
+        return frame
+    fit = target.fit or "crop"  # without `fit` only a video's odd last row or column goes
     ratio = scale_within((source_width, source_height), (width, height), fit)
     size = (max(1, round(source_width * ratio)), max(1, round(source_height * ratio)))
     scaled = Image.fromarray(frame).resize(size, Image.Resampling.LANCZOS)
     canvas = Image.new("RGB", (width, height), (_PADDING_COLOUR,) * 3)
     canvas.paste(scaled, ((width - size[0]) // 2, (height - size[1]) // 2))
     return np.asarray(canvas)
+
+
+def read_fitted(
+    path: Path, count: int, fps: float, target: Format
+) -> tuple[Frames, set[tuple[int, int]]]:
+    """Decode a clip and fit each frame at once to the study's frame size.
+
+    Every core has a clip, and whole ones at their own size would fill a memory.
+
+    Args:
+        path: of the clip.
+        count: its frames.
+        fps: of them.
+        target: the study's format.
+
+    Returns:
+        (T, target.height, target.width, 3), uint8 RGB, in which frames of a video that `normalise`
+        will drop are black; and the sizes (height, width) that the pictures had.
+
+    Raises:
+        ClipError: see `read_frames`.
+    """
+    sizes: set[tuple[int, int]] = set()
+    shown = set(_shown_frames(count, fps, target))
+    black = np.broadcast_to(np.uint8(0), (target.height, target.width, 3))
+    numbers = itertools.count()
+
+    def fitted(picture: Frames) -> Frames:
+        height, width, _ = picture.shape
+        sizes.add((height, width))
+        # A picture of an animation may be several frames.
+        unseen = path.suffix.lower() in VIDEO_SUFFIXES and next(numbers) not in shown
+        return black if unseen else _fitted(picture, target)
+
+    frames, _ = read_frames(path, fitted)
+    return frames, sizes
 
 
 def normalise(frames: Frames, fps: float, target: Format) -> Frames:
@@ -75,8 +117,7 @@ def normalise(frames: Frames, fps: float, target: Format) -> Frames:
     shown = _shown_frames(len(frames), fps, target)
     if frames.shape[1:3] == (target.height, target.width):
         return frames if shown == list(range(len(frames))) else frames[shown]
-    fit = target.fit or "crop"  # without `fit` only a video's odd last row or column goes
-    fitted = {n: _fitted(frames[n], target.width, target.height, fit) for n in set(shown)}
+    fitted = {n: _fitted(frames[n], target) for n in set(shown)}
     return np.stack([fitted[n] for n in shown])
 
 

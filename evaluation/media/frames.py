@@ -39,6 +39,7 @@ _IMAGES: dict[str, tuple[bytes | tuple[bytes, ...], int]] = {
     ".gif": (b"GIF8", 0), ".png": (b"\x89PNG", 0), ".webp": (b"WEBP", 8),
     ".jpg": (b"\xff\xd8\xff", 0), ".jpeg": (b"\xff\xd8\xff", 0),
 }  # fmt: skip
+VIDEO_SUFFIXES = frozenset(_VIDEOS)
 SUFFIXES = frozenset(_VIDEOS | _IMAGES)
 # Not read: few say how many frames they have, so one that was cut short could not be told.
 OTHER_MEDIA = frozenset({

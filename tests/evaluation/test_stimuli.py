@@ -292,10 +292,10 @@ def test_clips_encoded_before_are_not_decoded_again(planned, monkeypatch):
     clips = rows(planned, schema.Clip)
     encode_clips(clips, common_format(clips, Display()), Display(), store.scratch())
 
-    def fail(path):
+    def fail(path, kept):
         raise AssertionError(f"{path} was decoded again")
 
-    monkeypatch.setattr("evaluation.stimuli.read_frames", fail)
+    monkeypatch.setattr("evaluation.media.encoding.read_frames", fail)
     prepare(planned)
 
     assert len(rows(planned, schema.Stimulus)) == 6
@@ -355,8 +355,10 @@ def test_a_clip_that_is_gone_is_named(planned, tmp_path):
 
 
 def test_a_clip_that_is_read_otherwise_than_at_its_import_is_told_apart(planned, monkeypatch):
-    whole = np.zeros((6, 16, 16, 3), np.uint8)
-    monkeypatch.setattr("evaluation.stimuli.read_frames", lambda path: (whole, 10))
+    def read(path, kept):
+        return np.stack([kept(np.zeros((16, 16, 3), np.uint8))] * 6), 10
+
+    monkeypatch.setattr("evaluation.media.encoding.read_frames", read)
 
     with pytest.raises(ClipError, match="the same file, but this version reads it as 6 frames"):
         prepare(planned)

@@ -1,7 +1,9 @@
 """Frames to files: lossless sheets, tagged video, and padding that decoders skip."""
 
 import io
+import tracemalloc
 import zlib
+from dataclasses import replace
 
 import av
 import numpy as np
@@ -12,6 +14,7 @@ from evaluation.errors import EvaluationError
 from evaluation.media import encoding
 from evaluation.media.encoding import normalise, pad, size_step, sprite_sheet, video
 from evaluation.media.formats import Format, resampled_length
+from evaluation.media.frames import read_frames, write_frames
 
 
 def target(**changes) -> Format:
@@ -164,13 +167,40 @@ def test_a_frame_that_is_held_is_scaled_once_and_one_that_is_dropped_never(noise
         return fitted(frame, *args)
 
     monkeypatch.setattr(encoding, "_fitted", note)
-    held = normalise(noise[:3], 5, target(width=4, height=3, frames=5, fit="pad"))
+    small = target(width=4, height=3, frames=5, fit="pad")
+    held = normalise(noise[:3], 5, small)
     n_held = len(scaled)
-    dropped = normalise(noise[:6], 20, target(width=4, height=3, frames=2, fit="pad"))
+    dropped = normalise(noise[:6], 20, replace(small, frames=2))
 
     assert (n_held, len(scaled) - n_held) == (3, 2)
-    assert np.array_equal(held, [fitted(noise[n], 4, 3, "pad") for n in (0, 0, 1, 1, 2)])
-    assert np.array_equal(dropped, [fitted(noise[n], 4, 3, "pad") for n in (1, 3)])
+    assert np.array_equal(held, [fitted(noise[n], small) for n in (0, 0, 1, 1, 2)])
+    assert np.array_equal(dropped, [fitted(noise[n], small) for n in (1, 3)])
+
+
+@pytest.mark.parametrize("name", ["long.mp4", "held.gif"])
+def test_a_clip_is_fitted_while_it_is_decoded_to_the_same_pixels(tmp_path, name):
+    ramp = np.arange(60, dtype=np.uint8)[:, None, None, None]
+    drawn = np.broadcast_to(4 * ramp, (60, 96, 128, 3)).copy()
+    drawn[:, 20:40, :50] = 255 - drawn[:, 20:40, :50]
+    drawn[10:13] = drawn[10]  # one picture of the animation
+    if name.endswith(".mp4"):
+        write_frames(tmp_path / name, drawn, 20.0)
+    else:
+        first, *others = map(Image.fromarray, drawn)
+        first.save(tmp_path / name, save_all=True, append_images=others, duration=50, loop=0)
+    wanted = target(width=32, height=32, frames=20, fit="crop")
+    whole, fps = read_frames(tmp_path / name)
+
+    tracemalloc.start()
+    try:
+        frames, sizes = encoding.read_fitted(tmp_path / name, len(whole), fps, wanted)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert np.array_equal(normalise(frames, fps, wanted), normalise(whole, fps, wanted))
+    assert sizes == {(96, 128)}
+    assert peak < whole.nbytes / 3
 
 
 def test_pad_keeps_the_whole_frame_on_grey_and_crop_fills():
