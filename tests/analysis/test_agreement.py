@@ -28,6 +28,17 @@ def test_scores_of_sources_predict_their_share(judgments_text):
     assert result.metric.low < result.metric.percent < result.metric.high
 
 
+def test_every_row_has_the_share_of_its_own_judgments(judgments_text):
+    rows = {("x", "y"): 0.9, ("x", "z"): 0.3, ("y", "z"): 0.5}
+    found = preferences_of(judgments_text(rows, per_cell=40))
+    result = agreement(found, "source", pd.Series({"x": 3.0, "y": 2.0, "z": 1.0}))
+    shares = 100 * found.groupby("row")["y"].mean()
+
+    assert shares["x over y"] > 75 > 45 > shares["x over z"]
+    for row, estimate in result.by_row.items():
+        assert estimate.percent == pytest.approx(shares[row])
+
+
 def test_scores_of_the_chosen_clips_predict_everything_and_constants_half(judgments_text):
     frame = judgments_text({("x", "y"): 0.5}, per_cell=100, categories=("all",), clips=4000)
     clips = pd.unique(pd.concat([frame["left_clip"], frame["right_clip"]]))

@@ -318,6 +318,7 @@ def test_clusters_widen_the_intervals(judgments_text):
     found = rank(table_preferences(check_judgments(frame)))
 
     assert found.design_effect > 1.5
+    assert found.fit.scaled == pytest.approx(found.fit.deviance / found.design_effect)
     assert [s.source for s in found.standings] == ["x", "y", "z"]
 
 
