@@ -24,19 +24,20 @@ from evaluation.study import Comparison
 _COLUMNS = names(JUDGMENT_COLUMNS)
 
 
-def read_database(url: str, study: str | None) -> pd.DataFrame:
+def read_database(url: str, study: str | None, option: str = "--study") -> pd.DataFrame:
     """Return the judgments of one study as text in the contract's columns.
 
     Args:
         url: of the database.
         study: its name, where the database holds several.
+        option: what names it, for the message that asks for it.
 
     Raises:
         DatabaseError: the database is missing or of another version.
         UsageError: the study must be named, or is not there.
     """
     with open_database(url) as database, database.read() as session:
-        found = find_study(session, study)
+        found = find_study(session, study, option)
         # Pseudonyms only tell workers apart, which any key does until somebody comes back after
         # `forget`; then there is a key.
         key = known_key(database.url) or found.secret

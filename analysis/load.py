@@ -69,7 +69,7 @@ def load_judgments(
         from analysis.database import read_database
 
         assert db is not None
-        raw, name = read_database(db, study), "database"
+        raw, name = read_database(db, study, f"{options}study"), "database"
     frame = check_judgments(raw, name)
     frame = _one_of(frame, "study", study, name, options)
     frame = _of_question(frame, question, name, options)

@@ -306,8 +306,8 @@ def lock_name(session: Session, name: str) -> None:
         session.execute(lock, {"kind": _INIT_LOCK, "name": name})
 
 
-def find_study(session: Session, name: str | None) -> schema.Study:
-    """Return the study of that name, or the only one when no name is given.
+def find_study(session: Session, name: str | None, option: str = "--study") -> schema.Study:
+    """Return the study of that name, or the only one when no name is given; else name the option.
 
     Raises:
         UsageError: no study of that name, or several and no name.
@@ -324,5 +324,5 @@ def find_study(session: Session, name: str | None) -> schema.Study:
         return next(iter(studies.values()))
     known = ", ".join(studies)
     if name is None:
-        raise UsageError(f"the database holds several studies; say which with --study: {known}")
+        raise UsageError(f"the database holds several studies; say which with {option}: {known}")
     raise UsageError(f"no study `{name}` in the database; it holds: {known}")

@@ -13,6 +13,8 @@ from analysis.sequential import mean_at_all_looks
 from analysis.table import build_table
 from analysis.table1 import main as table1
 from evaluation.cli import main
+from evaluation.database import find_study, open_database
+from evaluation.schema import Study
 
 PAIRS = {("mine", "yours"): 0.7, ("mine", "real"): 0.2}
 
@@ -351,6 +353,24 @@ def test_a_pilot_of_several_questions_names_the_option_that_chooses_one(
     assert code != 0
     assert "several questions (motion, realism); choose by --pilot-question NAME" in error
     assert run(*plan, "--pilot-question", "motion")[0] == 0
+
+
+def test_a_pilot_in_a_database_of_several_studies_names_the_option_that_chooses_one(
+    run, study_file, recorded
+):
+    url = recorded()
+    with open_database(url) as database, database.write() as unit:
+        first = find_study(unit, None)
+        unit.add(
+            Study(
+                name="other", title="", seed=1, design_hash="0" * 64, design=first.design,
+                settings=first.settings, study_file="", secret="s", created_at=first.created_at,
+            )
+        )  # fmt: skip
+    code, _, error = run("plan", study_file(), "--clips", 50, "--pilot-db", url)
+
+    assert code != 0
+    assert "several studies; say which with --pilot-study: " in error
 
 
 def test_a_pilot_too_small_to_tell_says_so(run, study_file, judgments_text, write_judgments):

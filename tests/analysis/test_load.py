@@ -177,7 +177,7 @@ def test_no_file_no_rows_and_no_source_are_clear(judgments_text, write_judgments
         load_judgments()
 
 
-def test_study_file_beside_the_judgments_declares_exclusions_and_seed(
+def test_study_file_beside_the_judgments_declares_exclusions_seed_and_the_default_question(
     judgments_text, write_judgments, tmp_path
 ):
     path = write_judgments(judgments_text(per_cell=2))
@@ -186,7 +186,8 @@ def test_study_file_beside_the_judgments_declares_exclusions_and_seed(
 
     frame = load_judgments(file=path)
 
-    assert declared_of(frame) == Declared(seed=7, exclude=("gold",))
+    asked = {"realism": "Which video is more realistic?"}
+    assert declared_of(frame) == Declared(seed=7, exclude=("gold",), wordings=asked)
     study.write_text('[study]\nname = "another"\nseed = 7\n')
     assert declared_of(load_judgments(file=path)) == Declared()
 
