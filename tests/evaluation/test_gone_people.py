@@ -6,7 +6,7 @@ The platform goes on listing their assignments, whatever is taken away here.
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import inspect, select, text
+from sqlalchemy import inspect, select, text, update
 
 from evaluation import schema
 from evaluation.crowd.base import CrowdUnreachable
@@ -168,8 +168,12 @@ def test_only_a_bonus_that_is_not_settled_is_named_to_who_takes_ids_away(approve
     paid(approved)
     crowd = approved.crowd()
     crowd.bonus = lambda *_: (_ for _ in ()).throw(CrowdUnreachable("no answer"))
-    with pytest.raises(CrowdUnreachable):
-        pay_bonuses(approved.database, None, crowd, cents=3, reason="More", now=approved.clock)
+    for reason in ("Taken back", "More"):
+        with pytest.raises(CrowdUnreachable):
+            pay_bonuses(approved.database, None, crowd, cents=3, reason=reason, now=approved.clock)
+    with approved.database.write() as session:
+        taken_back = update(schema.Payment).where(schema.Payment.reason.contains("Taken back"))
+        session.execute(taken_back.values(state=schema.CallState.FAILED))
 
     kept = goes(approved)
 

@@ -11,11 +11,12 @@ from sqlalchemy.engine import Engine
 from analysis.exclusions import exclude, parse_rules, repeat_agreement
 from analysis.load import load_judgments
 from evaluation import schema
-from evaluation.allocation import finish_session
+from evaluation.allocation import finish_session, next_showing
 from evaluation.budget import crowd_fee_cents
 from evaluation.cli import cli
 from evaluation.database import find_study, open_database
 from evaluation.exclusion_rules import THRESHOLDS
+from evaluation.judgments import Answer, record_judgment
 from evaluation.money.ledger import intend_reward
 from evaluation.privacy.pseudonyms import database_key, forgotten_id, pseudonym
 from evaluation.publishing.offers import open_sessions
@@ -120,6 +121,18 @@ def test_the_funnel_counts_every_step(snapshot):
     }  # fmt: skip
     assert dict(snapshot.sessions.ended)["At work now"] == snapshot.sessions.live == 1
     assert snapshot.sessions.minutes == pytest.approx(4)
+
+
+def test_three_of_four_answers_are_three_quarters(opened, moment):
+    with opened.write() as session:
+        bob = session.scalars(
+            select(schema.Assignment).where(schema.Assignment.external_id == "A1BOB")
+        ).one()
+        answer = Answer("realism", "right", 4000.0, 500.0, moment)
+        record_judgment(session, bob, next_showing(session, bob).id, answer)
+    steps = dict(take_snapshot(opened, "secret-study-name", b"k" * 32, moment).sessions.steps)
+
+    assert (steps["Three quarters"], steps["All answered"]) == (2, 1)
 
 
 def test_a_session_that_was_given_back_keeps_its_steps(opened, moment):

@@ -86,6 +86,28 @@ def test_fees_in_the_ledger_add_up_to_what_the_platform_named(sqlite_database, p
     assert sum(fees) - fees[4] == 581 + 117 - 6 * 83
 
 
+def test_fee_that_falls_with_a_top_up_is_booked_again_once_the_shares_have_caught_up(
+    sqlite_database, plan_study, begin
+):
+    study = plan_study(sqlite_database, cells={("a", "b", "golf"): 40})
+    with sqlite_database.write() as session:
+        people = [begin(session, study, f"w{n}", f"s{n}") for n in range(10)]
+        hit = session.get_one(schema.Hit, people[0].hit_id)
+        hit.reward_cents, hit.max_assignments = 83, 5
+        hit.details = {QUOTED: [(700, 5)]}  # 57 for each
+        for one in people[:5]:
+            intend_reward(session, study, one, one.accepted_at)
+        hit.details, hit.max_assignments = {QUOTED: [(700, 5), (500, 5)]}, 10  # 37 for each of all
+        for one in people[5:]:
+            intend_reward(session, study, one, one.accepted_at)
+
+        query = select(schema.Payment.cents).where(schema.Payment.kind == PaymentKind.FEE)
+        fees = session.scalars(query.order_by(schema.Payment.id)).all()
+
+    assert fees == [57, 57, 57, 57, 57, 0, 0, 11, 37, 37]
+    assert sum(fees) == 700 + 500 - 10 * 83
+
+
 def test_growth_that_was_not_made_has_no_part_in_the_price():
     hit = schema.Hit(max_assignments=5, details={QUOTED: [[581, 5], [349, 3], [2000, 10]]})
 
