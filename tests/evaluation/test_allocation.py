@@ -15,6 +15,7 @@ from evaluation.allocation import (
     local_hit,
     next_showing,
     return_session,
+    start_session,
     withdraw_session,
 )
 from evaluation.errors import (
@@ -236,6 +237,21 @@ def test_the_same_start_again_returns_the_same_session(database, plan_study, beg
         again = begin(unit, study, "w", now=AFTER_LEASE)
         assert again.id == first.id
         assert unit.scalar(select(func.count()).select_from(Showing)) == 4
+
+
+def test_the_first_device_that_is_known_of_a_session_stays(sqlite_database, plan_study):
+    study = plan_study(sqlite_database)
+    seen = []
+    for device in (None, {"screen": 1}, {"screen": 2}):
+        with sqlite_database.write() as unit:
+            hit = local_hit(unit, study, "local", Environment.SANDBOX, START)
+            worker = get_worker(unit, "local", Environment.SANDBOX, "w", START)
+            session = start_session(
+                unit, study, hit=hit, worker=worker, external_id="s", now=START, device=device
+            )
+            seen.append(dict(session.environment_details))
+
+    assert seen == [{}, {"screen": 1}, {"screen": 1}]
 
 
 def test_an_assignment_id_of_another_study_is_refused(sqlite_database, plan_study, begin):
