@@ -235,6 +235,29 @@ def test_bonus_that_is_taken_back_while_it_is_prepared_is_not_paid(prolific):
     assert world.bonuses() == []
 
 
+def test_bonus_that_another_run_asks_for_while_it_is_prepared_is_paid_once(prolific):
+    world = _approved(prolific)
+    crowd, other = world.crowd(), world.crowd()
+    prepare, ask, prepared = crowd.set_up_bonuses, other.pay_bonuses, []
+
+    def unheard(bonuses):
+        ask(bonuses)
+        raise CrowdUnreachable("the reply is lost")
+
+    def meanwhile(hit, lines):
+        prepared.append(prepare(hit, lines))
+        if len(prepared) == 2:  # the first told the price
+            with pytest.raises(CrowdUnreachable, match="the reply is lost"):
+                world.pay(other)
+        return prepared[-1]
+
+    other.pay_bonuses, crowd.set_up_bonuses = unheard, meanwhile
+    with pytest.raises(CrowdUnreachable, match="another run is paying these bonuses"):
+        world.pay(crowd)
+
+    assert world.bonuses() == [("ann", 25)]
+
+
 def test_one_payment_is_not_taken_for_two_that_an_older_version_let_wait(prolific, monkeypatch):
     monkeypatch.setattr("evaluation.money.bulk_bonuses._check_alone", lambda *_: None)
     world = _approved(prolific)
