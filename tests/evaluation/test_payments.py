@@ -171,6 +171,19 @@ def test_bonuses_that_were_never_asked_for_are_taken_back_and_paid_ones_ticked_o
     assert sum(line.cents for line in lines) == 1_000_000 - approved.balance()
 
 
+def test_bonus_that_another_run_wrote_down_and_paid_meanwhile_is_not_taken_back(approved):
+    interrupted(approved)
+    with approved.database.write() as session:
+        query = select(schema.Payment).where(schema.Payment.kind == PaymentKind.BONUS)
+        session.scalars(query.order_by(schema.Payment.id)).first().state = CallState.FAILED
+
+    cancel(approved, confirm=lambda _: interrupted(approved, "lost") is None)
+
+    assert approved.bonuses() == [("A1", 3)]
+    states = [state for state, _ in bonuses_in_the_books(approved)]
+    assert states == [CallState.INTENDED, CallState.FAILED, CallState.FAILED]
+
+
 def test_run_that_is_paying_leaves_out_what_is_taken_back_meanwhile(approved):
     crowd = approved.crowd()
     bonus = crowd.bonus

@@ -51,6 +51,22 @@ def test_paid_screen_out_is_booked_once_and_a_later_one_beside_it(prolific):
     assert _ledger(prolific) == [("fee", 7), ("fee", 7), ("screen-out", 20), ("screen-out", 20)]
 
 
+def test_screen_out_that_another_run_books_meanwhile_is_booked_once(prolific, monkeypatch):
+    prolific.publish()
+    _screen_out(prolific, "ann")
+    cost, others = Prolific.cost, []
+
+    def meanwhile(crowd, cents, places):
+        monkeypatch.undo()
+        others.append(prolific.review().screen_outs.paid)
+        return cost(crowd, cents, places)
+
+    monkeypatch.setattr(Prolific, "cost", meanwhile)
+
+    assert (prolific.review().screen_outs.paid, others) == (0, [1])
+    assert _ledger(prolific) == [("fee", 7), ("screen-out", 20)]
+
+
 def test_fees_of_screen_outs_add_up_to_what_the_platform_asks_for_all(prolific, monkeypatch):
     prolific.publish()
     monkeypatch.setattr(Prolific, "cost", lambda _, cents, places: -(-places * cents * 7 // 6))
