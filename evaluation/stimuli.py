@@ -26,6 +26,7 @@ from evaluation.media.formats import (
     common_format,
     resampled_length,
 )
+from evaluation.media.frames import Frames
 from evaluation.plan import Plan
 from evaluation.planning.sizes import padded_sizes, pair_size
 from evaluation.secret import media_key
@@ -42,7 +43,7 @@ def _scratch_file(clip: schema.Clip, target: Format, scratch: Path) -> Path:
     return scratch / hashlib.sha256(spec).hexdigest()
 
 
-def _shown_frames(clip: schema.Clip, target: Format) -> encoding.Frames:
+def _shown_frames(clip: schema.Clip, target: Format) -> Frames:
     """Decode a clip in the study's format, but only from the very file that was imported."""
     path = Path(clip.path)
     try:

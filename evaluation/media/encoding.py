@@ -20,14 +20,11 @@ from typing import Any
 import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
-from numpy.typing import NDArray
 from PIL import Image
 
 from evaluation.errors import EvaluationError
 from evaluation.media.formats import Format, resampled_length, same_rate, scale_within
-from evaluation.media.frames import VIDEO_SUFFIXES, read_frames
-
-Frames = NDArray[np.uint8]
+from evaluation.media.frames import VIDEO_SUFFIXES, Frames, read_frames
 
 STEP_RATIO = 1.25
 _SMALLEST_STEP = 1024

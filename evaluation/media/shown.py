@@ -48,10 +48,8 @@ class ShownClips:
 
     def warnings(self) -> tuple[str, ...]:
         """Return what costs all clips much, flatters a source, or lets raters wait for pairs."""
-        return tuple(text for text in self._found() if text)
-
-    def _found(self) -> tuple[str | None, ...]:
-        return self._cut(), self._shrunk(), self._uneven(), self._slow()
+        found = self._cut(), self._shrunk(), self._uneven(), self._slow()
+        return tuple(text for text in found if text)
 
     def _form(self) -> str:
         target, lengths = self._target, self._lengths.values()

@@ -110,10 +110,11 @@ def check_folders(study: Study) -> None:
         ClipError: see `list_source`, `shared_categories` and `check_unread_items`.
         UsageError: see `list_source`, `check_partners` and `check_prompts`.
     """
-    for source in _read_sources(study):
-        list_source(source, may_lack=study.design.leaves_out)
     listed, _ = list_compared(study)
     check_prompts(study.design, listed.clips)
+    for source in _read_sources(study):
+        if source.name not in listed.clips:  # only spoilt
+            list_source(source, may_lack=study.design.leaves_out)
 
 
 def list_compared(study: Study) -> tuple[Imported, tuple[Unmatched, ...]]:
